@@ -1,0 +1,43 @@
+/**
+ * An error a user can act on: `message` says in one sentence what happened, to what, and what to do next.
+ * `retryable: false` means that repeating the same message can't help (or could double a write), so
+ * jetstream-in sends it to the dead letter at once; anything else is retried with backoff.
+ */
+export class FlowError extends Error {
+  override readonly name = 'FlowError';
+
+  constructor(
+    readonly code: string,
+    message: string,
+    readonly retryable: boolean = true,
+    options?: { cause?: unknown; details?: unknown },
+  ) {
+    super(message, { cause: options?.cause });
+    if (options?.details !== undefined) this.details = options.details;
+  }
+
+  /** Serialisable facts for whoever catches the error, e.g. the rows that Salesforce refused. */
+  readonly details?: unknown;
+}
+
+/** What a thrown value says, whatever was thrown. */
+export function messageOf(thrown: unknown): string {
+  if (thrown instanceof Error) return thrown.message || thrown.name;
+  if (typeof thrown === 'string') return thrown;
+  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) return String(thrown.message);
+  return JSON.stringify(thrown) ?? String(thrown);
+}
+
+/** The `code` of a thrown value, or `fallback`. */
+export function codeOf(thrown: unknown, fallback = 'ERROR'): string {
+  if (typeof thrown === 'object' && thrown !== null && 'code' in thrown) {
+    const { code } = thrown;
+    if (typeof code === 'string' || typeof code === 'number') return String(code);
+  }
+  return fallback;
+}
+
+/** False only where the thrown value says so itself: whatever doesn't know is worth another try. */
+export function isRetryable(thrown: unknown): boolean {
+  return !(typeof thrown === 'object' && thrown !== null && 'retryable' in thrown && thrown.retryable === false);
+}
