@@ -1,0 +1,122 @@
+import { build } from 'esbuild';
+import {
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, relative } from 'node:path';
+
+const root = join(__dirname, '..');
+const nodes = join(root, 'nodes');
+const dist = join(root, 'dist');
+
+/**
+ * nodes/ → dist/: the runtime as CommonJS file by file, each node's form and editor code as one html beside it,
+ * locales, icons and .proto files. Safe while others build or run from dist: a file is replaced in one step, and
+ * only when it changed. Returns the paths (relative to dist) that were written or removed.
+ */
+export async function buildAll(): Promise<string[]> {
+  const started = Date.now();
+  const files = new Map<string, string | Uint8Array>();
+  for (const part of await Promise.all([runtime(), forms()]))
+    part.forEach((text, path) => files.set(path, text));
+  copies().forEach((source, path) => files.set(path, readFileSync(source)));
+
+  const changed = [...files]
+    .filter(([path, content]) => replace(join(dist, path), content))
+    .map(([path]) => path);
+  return [...changed, ...removeStrays(files, started)];
+}
+
+/** dist/<room>/x.js, with source maps. Not bundled: a stack trace names the file a reader finds under nodes/. */
+async function runtime(): Promise<Map<string, Uint8Array>> {
+  const sources = globSync('**/*.ts', { cwd: nodes, exclude: ['shared/editor/**'] });
+  const result = await build({
+    entryPoints: sources.filter((path) => !path.endsWith('.editor.ts')).map((path) => join(nodes, path)),
+    outdir: dist,
+    outbase: nodes,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    sourcemap: true,
+    charset: 'utf8',
+    write: false,
+  });
+  return new Map(result.outputFiles.map((file) => [relative(dist, file.path), file.contents]));
+}
+
+/** dist/<room>/x.html: the form of nodes/<room>/x.html followed by x.editor.ts as one script. */
+async function forms(): Promise<Map<string, string>> {
+  const pages = globSync('*/*.html', { cwd: nodes });
+  const scripts = pages.map((page) => join(nodes, page.replace(/html$/, 'editor.ts'))).filter(existsSync);
+  const result = await build({
+    entryPoints: scripts,
+    outdir: dist,
+    outbase: nodes,
+    bundle: true,
+    format: 'iife',
+    platform: 'browser',
+    target: 'es2020',
+    charset: 'utf8',
+    write: false,
+  });
+  const code = new Map(result.outputFiles.map((file) => [relative(dist, file.path), file.text]));
+  return new Map(
+    pages.map((page) => {
+      const form = readFileSync(join(nodes, page), 'utf8').trimEnd();
+      const script = code.get(page.replace(/html$/, 'editor.js'));
+      return [
+        page,
+        script ? `${form}\n\n<script type="text/javascript">\n${script}</script>\n` : `${form}\n`,
+      ];
+    }),
+  );
+}
+
+/** Where each file that is copied comes from. Node-RED looks for icons and locales beside a node's js. */
+function copies(): Map<string, string> {
+  const plain = globSync(['*/locales/**/*.{json,html}', '**/*.proto'], { cwd: nodes });
+  const files = new Map(plain.map((path) => [path, join(nodes, path)]));
+  const rooms = new Set(globSync('*/*.html', { cwd: nodes }).map(dirname));
+  for (const icon of globSync('icons/*.{svg,png}', { cwd: root })) {
+    for (const room of rooms) files.set(join(room, 'icons', basename(icon)), join(root, icon));
+  }
+  return files;
+}
+
+function replace(path: string, content: string | Uint8Array): boolean {
+  if (existsSync(path) && Buffer.from(content).equals(readFileSync(path))) return false;
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}.tmp`;
+  writeFileSync(temporary, content);
+  renameSync(temporary, path);
+  return true;
+}
+
+/** Removes what no source makes any more; a file newer than this build belongs to another one. */
+function removeStrays(files: Map<string, unknown>, started: number): string[] {
+  const strays = globSync('**/*.*', { cwd: dist }).filter((path) => {
+    if (files.has(path)) return false;
+    const found = statSync(join(dist, path), { throwIfNoEntry: false });
+    return found?.isFile() && found.mtimeMs < started;
+  });
+  for (const path of strays) rmSync(join(dist, path), { force: true });
+  return strays;
+}
+
+if (require.main === module) {
+  const started = Date.now();
+  buildAll().then(
+    (changed) => console.log(`dist: ${changed.length} file(s) changed in ${Date.now() - started} ms`),
+    (error: unknown) => {
+      // esbuild prints its own complaints
+      if (!(error instanceof Error && 'errors' in error)) console.error(error);
+      process.exitCode = 1;
+    },
+  );
+}
