@@ -1,0 +1,145 @@
+import type { Node, NodeAPI, NodeMessage } from 'node-red';
+import { FlowError, messageOf } from './errors';
+import { compileTemplate, templateScope } from './template';
+
+export type FieldType =
+  'str' | 'num' | 'bool' | 'json' | 'msg' | 'flow' | 'global' | 'env' | 'jsonata' | 'template';
+
+export interface PayloadField {
+  /** The field's API name; "Account.ExternalId__c" makes the nested object a relationship needs. */
+  name: string;
+  type: FieldType;
+  value: string;
+}
+
+/** "event": msg.payload as it is. "map": a record (or one for each element of an array payload) from fields. */
+export type PayloadConfig = { mode: 'event' } | { mode: 'map'; fields: PayloadField[] };
+
+/** Gives the payload of a message: at once, or a promise where a field needs JSONata or an async context. */
+export type PayloadOf = (msg: NodeMessage) => unknown;
+
+type FieldValue = (msg: NodeMessage) => unknown;
+
+/**
+ * Compiles the payload setting of a node. With a map every field must have a value: what leads nowhere is an
+ * error, permanent (TEMPLATE_MISSING_PATH, FIELD_VALUE), because an omitted field is a record silently wrong.
+ * Only JSONata may leave a field out on purpose, by giving nothing. Throws when a field can't be compiled.
+ */
+export function compilePayload(RED: NodeAPI, node: Node, config: PayloadConfig): PayloadOf {
+  if (config.mode !== 'map') return (msg) => msg.payload;
+  const fields = config.fields.map((field) => ({
+    path: field.name.trim().split('.'),
+    value: compileField(RED, node, field),
+  }));
+  const build = (values: unknown[]) => {
+    const record: Record<string, unknown> = {};
+    fields.forEach((field, i) => setField(record, field.path, values[i]));
+    return record;
+  };
+  const atOnce = (msg: NodeMessage) => build(fields.map((field) => field.value(msg)));
+  const inTime = async (msg: NodeMessage) =>
+    build(await Promise.all(fields.map(({ value }) => Promise.resolve(msg).then(value))));
+
+  if (config.fields.some((field) => ASYNCHRONOUS.has(field.type))) {
+    return (msg) => (Array.isArray(msg.payload) ? Promise.all(elementsOf(msg).map(inTime)) : inTime(msg));
+  }
+  return (msg) => (Array.isArray(msg.payload) ? elementsOf(msg).map(atOnce) : atOnce(msg));
+}
+
+const ASYNCHRONOUS: ReadonlySet<FieldType> = new Set<FieldType>(['flow', 'global', 'jsonata']);
+
+/** Messages as if each had carried one element alone: a batch's subjects and sequences come as arrays too. */
+function elementsOf(msg: NodeMessage): NodeMessage[] {
+  const { jetstream } = msg as { jetstream?: Record<string, unknown> };
+  return (msg.payload as unknown[]).map((payload, i) => {
+    if (jetstream === undefined) return { ...msg, payload };
+    const own = Object.entries(jetstream).map(([key, value]) => [
+      key,
+      Array.isArray(value) ? (value[i] as unknown) : value,
+    ]);
+    return { ...msg, payload, jetstream: Object.fromEntries(own) as unknown };
+  });
+}
+
+function compileField(RED: NodeAPI, node: Node, field: PayloadField): FieldValue {
+  const { name, type, value } = field;
+  const env = (variable: string): unknown => RED.util.getSetting(node, variable);
+  const failure = (why: string) =>
+    new FlowError('FIELD_VALUE', `The field ${name} can't be filled from ${type} "${value}": ${why}`, false);
+  const required = (found: unknown): unknown => {
+    if (found === undefined) throw failure('there is no such value; provide it, or correct the field map');
+    return found;
+  };
+
+  switch (type) {
+    case 'template': {
+      const template = compileTemplate(value);
+      return (msg) => template(templateScope(msg, env));
+    }
+    case 'env':
+      return () => required(env(value.replace(/^\$\{(.*)\}$/, '$1')));
+    case 'num': {
+      if (value.trim() === '' || Number.isNaN(Number(value))) throw failure('that is not a number');
+      return () => Number(value);
+    }
+    case 'json': {
+      try {
+        JSON.parse(value);
+      } catch (error) {
+        throw failure(messageOf(error));
+      }
+      return () => JSON.parse(value) as unknown;
+    }
+    case 'jsonata': {
+      const expression = prepare(() => RED.util.prepareJSONataExpression(value, node), failure);
+      return (msg) => settled(failure, (done) => RED.util.evaluateJSONataExpression(expression, msg, done));
+    }
+    case 'flow':
+    case 'global':
+      return (msg) =>
+        settled(failure, (done) => RED.util.evaluateNodeProperty(value, type, node, msg, done)).then(
+          required,
+        );
+    case 'msg':
+      return (msg) => {
+        // Node-RED throws where a part of the path in between is missing, and gives undefined at its end.
+        const found = prepare(
+          () => RED.util.evaluateNodeProperty(value, type, node, msg) as unknown,
+          failure,
+        );
+        return required(found);
+      };
+    case 'str':
+    case 'bool':
+      return (msg) => RED.util.evaluateNodeProperty(value, type, node, msg) as unknown;
+    default:
+      throw failure(`${String(type)} is not a type of value`);
+  }
+}
+
+function prepare<T>(make: () => T, failure: (why: string) => FlowError): T {
+  try {
+    return make();
+  } catch (error) {
+    throw failure(messageOf(error));
+  }
+}
+
+function settled(
+  failure: (why: string) => FlowError,
+  run: (done: (error: Error | null, result: unknown) => void) => void,
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    run((error, result) => (error ? reject(failure(messageOf(error))) : resolve(result)));
+  });
+}
+
+function setField(record: Record<string, unknown>, path: string[], value: unknown): void {
+  if (value === undefined) return;
+  let target = record;
+  for (const key of path.slice(0, -1)) {
+    target[key] ??= {};
+    target = target[key] as Record<string, unknown>;
+  }
+  target[path.at(-1) ?? ''] = value;
+}

@@ -1,0 +1,102 @@
+import { FlowError } from './errors';
+
+/** What a template can name. `event.data` is the payload, `event.subject` the subject the event came on. */
+export interface TemplateScope {
+  msg: Record<string, unknown>;
+  event: { data: unknown; subject: unknown };
+  /** The value of an environment variable (of the flow, the subflow or the process), or undefined. */
+  env: (name: string) => unknown;
+}
+
+export type Template = (scope: TemplateScope) => unknown;
+
+/** The scope of one message. A message that came from elsewhere has its topic for a subject. */
+export function templateScope(msg: object, env: (name: string) => unknown): TemplateScope {
+  const { payload, topic, jetstream } = msg as Record<string, unknown>;
+  const subject = (jetstream as { subject?: unknown } | null | undefined)?.subject ?? topic;
+  return { msg: msg as Record<string, unknown>, event: { data: payload, subject }, env };
+}
+
+const EXPRESSION = /\{\{\s*([^{}]*?)\s*\}\}/g;
+
+/**
+ * Compiles `{{payload.x}}`, `{{event.data.x}}`, `{{event.subject}}`, `{{env.X}}`, `{{msg.x}}`; any other first
+ * name is a property of the message. A template that is one expression and nothing else keeps the value's
+ * type; in a longer text null is written as nothing and an object as JSON.
+ * A path that leads nowhere throws TEMPLATE_MISSING_PATH when rendered, a path that is none INVALID_TEMPLATE
+ * when compiled; both are permanent.
+ */
+export function compileTemplate(text: string): Template {
+  const expressions = [...text.matchAll(EXPRESSION)];
+  const first = expressions[0];
+  if (first === undefined) return () => text;
+  const readers = expressions.map((match) => compilePath(match[1] ?? '', text));
+  if (first[0].length === text.trim().length) return readers[0] as Template;
+
+  const literals: string[] = [];
+  let end = 0;
+  for (const match of expressions) {
+    literals.push(text.slice(end, match.index));
+    end = match.index + match[0].length;
+  }
+  const tail = text.slice(end);
+  return (scope) => readers.map((read, i) => literals[i] + asText(read(scope))).join('') + tail;
+}
+
+function compilePath(path: string, template: string): Template {
+  const keys = splitPath(path);
+  if (keys === undefined) {
+    throw new FlowError(
+      'INVALID_TEMPLATE',
+      `"{{${path}}}" in the template "${template}" is not a path; write for example {{payload.name}}, {{payload.items[0].id}} or {{payload["first name"]}}`,
+      false,
+    );
+  }
+  const [root = '', ...rest] = keys;
+  const missing = () =>
+    new FlowError(
+      'TEMPLATE_MISSING_PATH',
+      `The template "${template}" asks for ${path}, which this message doesn't have; send it, or correct the template`,
+      false,
+    );
+
+  if (root === 'env') {
+    const name = rest.join('.');
+    return (scope) => scope.env(name) ?? raise(missing());
+  }
+  return (scope) => {
+    let value: unknown = root === 'msg' ? scope.msg : root === 'event' ? scope.event : own(scope.msg, root);
+    for (const key of rest) value = own(value, key);
+    if (value === undefined) throw missing();
+    return value;
+  };
+}
+
+function own(value: unknown, key: string): unknown {
+  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
+    ? (value as Record<string, unknown>)[key]
+    : undefined;
+}
+
+/** a.b[0]["c d"] → ["a", "b", "0", "c d"]; undefined for anything else. */
+function splitPath(path: string): string[] | undefined {
+  const keys: string[] = [];
+  const step = /(?:^|(?!^)\.)([^.[\]"'\s()#]+)|\[(\d+)\]|\[(?:"([^"]*)"|'([^']*)')\]/gy;
+  let end = 0;
+  for (const match of path.matchAll(step)) {
+    keys.push(match[1] ?? match[2] ?? match[3] ?? match[4] ?? '');
+    end = match.index + match[0].length;
+  }
+  return keys.length > 0 && end === path.length ? keys : undefined;
+}
+
+function asText(value: unknown): string {
+  if (value === null) return '';
+  if (value instanceof Date) return value.toISOString();
+  if (Buffer.isBuffer(value)) return value.toString('utf8');
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+function raise(error: Error): never {
+  throw error;
+}
