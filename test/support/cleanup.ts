@@ -1,0 +1,38 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/**
+ * What is left when a test fails half way must not outlive the test file: every child process and folder is
+ * given up here when the process ends, however it ends (short of kill -9).
+ */
+const pending = new Set<() => void>();
+
+/** Runs `end` (synchronous) when this process ends; the returned function forgets it. */
+export function atExit(end: () => void): () => void {
+  pending.add(end);
+  return () => void pending.delete(end);
+}
+
+process.on('exit', () => pending.forEach((end) => end()));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.once(signal, () => process.exit(1));
+}
+
+/** A new folder under the system's temporary folder; `remove` deletes it early. */
+export function temporaryFolder(name: string): { path: string; remove: () => void } {
+  const path = mkdtempSync(join(tmpdir(), `jetforce-${name}-`));
+  const end = () => rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+  const forget = atExit(end);
+  return { path, remove: () => (end(), forget()) };
+}
+
+/** A port of 127.0.0.1 that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
