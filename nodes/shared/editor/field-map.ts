@@ -1,0 +1,97 @@
+import { type FieldType, type PayloadConfig, type PayloadField } from '../payload';
+import { mark, type Form } from './form';
+import { type Choice } from './lookup';
+import { picker } from './picker';
+import { text } from './text';
+import { template, type Verdict } from './validators';
+
+const TYPES: (FieldType | TypedInputType)[] = [
+  'msg',
+  { value: 'template', label: '{{ }}', icon: 'fa fa-code', validate: (value) => template(value) === true },
+  'str',
+  'num',
+  'bool',
+  'json',
+  'jsonata',
+  'flow',
+  'global',
+  'env',
+];
+
+/**
+ * The rows of a `payload` setting: the choice between the event and a map (`payloadMode`, a select of the form),
+ * and the map's fields in the form's `.jetforce-fields`. Returns what is to be saved.
+ */
+export function payloadMap(
+  form: Form,
+  payload: PayloadConfig,
+  names: () => Promise<Choice[]>,
+): () => PayloadConfig {
+  form.input('payloadMode').val(payload.mode).trigger('change');
+  const list = $('<ol>').appendTo(form.root.find('.jetforce-fields'));
+  list.editableList<Partial<PayloadField>>({
+    header: $('<div class="jetforce-fields-header">').append(
+      $('<span>').text(text('field')),
+      $('<span>').text(text('value')),
+    ),
+    height: 'auto',
+    sortable: true,
+    removable: true,
+    addButton: text('addField'),
+    addItem: (row, index, { name = '', type = 'msg', value = type === 'msg' ? 'payload.' : '' }) => {
+      const field = $('<input type="text" class="jetforce-field-name">')
+        .attr({ id: `jetforce-field-${index}-${Date.now()}`, placeholder: 'LastName' })
+        .val(name);
+      const typed = $('<input type="text" class="jetforce-field-value">').val(value);
+      row.addClass('jetforce-field').append(field, typed);
+      picker(field, { choices: names });
+      typed.typedInput({ types: TYPES, default: type }).typedInput('type', type);
+      field.on('change input', () => mark(field, field.val() === '' ? text('fieldName') : true));
+    },
+  });
+  if (payload.mode === 'map') payload.fields.forEach((field) => list.editableList('addItem', field));
+
+  return () => {
+    if (form.text('payloadMode') !== 'map') return { mode: 'event' };
+    const fields = list.editableList('items').map((_, row): PayloadField => {
+      const typed = $(row).find('.jetforce-field-value');
+      return {
+        name: String($(row).find('.jetforce-field-name').val()).trim(),
+        type: typed.typedInput('type') as FieldType,
+        value: typed.typedInput('value'),
+      };
+    });
+    return { mode: 'map', fields: fields.get() };
+  };
+}
+
+/** What is wrong with a payload setting, for a node's `validate`. */
+export function checkPayload(this: EditorNode, payload: PayloadConfig, _opt?: object): Verdict {
+  if (payload.mode !== 'map') return true;
+  const names = payload.fields.map((field) => field.name.trim());
+  if (names.length === 0) return text('fieldNone');
+  if (names.includes('')) return text('fieldName');
+  if (new Set(names).size < names.length) return text('fieldTwice');
+  return payload.fields.every(hasValue) || text('fieldValue');
+}
+
+function hasValue({ type, value }: PayloadField): boolean {
+  switch (type) {
+    case 'num':
+      return value.trim() !== '' && !Number.isNaN(Number(value));
+    case 'json':
+      try {
+        JSON.parse(value);
+        return true;
+      } catch {
+        return false;
+      }
+    case 'template':
+      return template(value) === true;
+    case 'str':
+    case 'bool':
+      return true;
+    default:
+      return value.trim() !== '' && !value.endsWith('.');
+  }
+}

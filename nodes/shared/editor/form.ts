@@ -1,0 +1,104 @@
+import { installStyle } from './style';
+import { text } from './text';
+import { type Verdict } from './validators';
+
+/** An open form: its inputs by the name of the property. */
+export interface Form {
+  root: JQuery;
+  input(name: string): JQuery;
+  /** What an input shows: a text, or true or false for a box to tick. */
+  value(name: string): string | boolean;
+  text(name: string): string;
+  /** Called at once and after every change in the form. */
+  watch(react: () => void): void;
+}
+
+/**
+ * Makes a form of ours work: `data-when="auth=jwt|nkey provision"` on an element shows it only while all of these
+ * hold (a name alone: the box is ticked; `!name`: it isn't), and a folded section with an error in it opens.
+ */
+export function openForm(prefix: 'node-input' | 'node-config-input'): Form {
+  installStyle();
+  const root = $(`#${prefix}-name`).closest('.jetforce-form');
+  const input = (name: string) => $(`#${prefix}-${name}`);
+  const value = (name: string) =>
+    input(name).attr('type') === 'checkbox'
+      ? Boolean(input(name).prop('checked'))
+      : String(input(name).val() ?? '');
+  const form: Form = {
+    root,
+    input,
+    value,
+    text: (name) => String(value(name)).trim(),
+    watch: (react) => {
+      root.on('change input jetforce:change', () => react());
+      react();
+    },
+  };
+
+  form.watch(() => {
+    root.find('[data-when]').each((_, element) => {
+      element.hidden = !(element.dataset['when'] ?? '')
+        .split(/\s+/)
+        .every((condition) => holds(condition, value));
+    });
+  });
+  // The editor marks what is wrong right after oneditprepare.
+  setTimeout(() => root.find('details').has('.input-error').prop('open', true));
+  return form;
+}
+
+function holds(condition: string, value: Form['value']): boolean {
+  const [, not = '', name = '', allowed] = /^(!?)([\w-]+)(?:=(.*))?$/.exec(condition) ?? [];
+  const found = value(name);
+  const truth = allowed === undefined ? found === true : allowed.split('|').includes(String(found));
+  return truth === (not === '');
+}
+
+/** Marks an input that is no property of its own, which the editor therefore doesn't check. */
+export function mark(input: JQuery, verdict: Verdict): void {
+  input.toggleClass('input-error', verdict !== true).attr('title', verdict === true ? '' : verdict);
+}
+
+/** Shows sentences about settings that contradict each other in the form's `.jetforce-hints`. */
+export function showHints(form: Form, hints: () => string[]): void {
+  form.watch(() => {
+    const items = hints().map((hint) =>
+      $('<div class="form-tips jetforce-hint">')
+        .text(hint)
+        .prepend('<i class="fa fa-exclamation-triangle"></i>'),
+    );
+    form.root.find('.jetforce-hints').empty().append(items);
+  });
+}
+
+/** Numbers are saved as numbers: the editor itself would save what an input holds, a text. */
+export function saveNumbers(node: Record<string, unknown>, form: Form, names: string[]): void {
+  for (const name of names) node[name] = numberOf(form.text(name));
+}
+
+/** A number, or the text as it is where it is none: an environment variable, or nothing. */
+export function numberOf(typed: string): number | string {
+  return typed !== '' && Number.isFinite(Number(typed)) ? Number(typed) : typed;
+}
+
+/** A row with its label, as the forms in the html files have them. */
+export function row(label: string, icon: string, control: JQuery): JQuery {
+  const id = control.attr('id') ?? '';
+  return $('<div class="form-row">').append(
+    $('<label>')
+      .attr('for', id)
+      .append($('<i>').addClass(`fa fa-${icon}`), ' ', $('<span>').text(label)),
+    control,
+  );
+}
+
+export function button(label: string, icon: string): JQuery {
+  return $('<button type="button" class="red-ui-button">').append(
+    $('<i>').addClass(`fa fa-${icon}`),
+    ' ',
+    $('<span>').text(label),
+  );
+}
+
+export { text };

@@ -1,0 +1,92 @@
+/// <reference types="jquery" />
+
+/**
+ * The part of Node-RED's editor API that the forms use, checked against the editor of 4.1 and 5.0.
+ * Source: https://nodered.org/docs/api/ui/ and @node-red/editor-client.
+ */
+
+declare const RED: {
+  _(key: string, values?: Record<string, unknown>): string;
+  i18n: { lang(): string };
+  nodes: {
+    registerType<P extends object>(
+      type: string,
+      definition: EditorNodeDefinition<P> & ThisType<EditorNode & P>,
+    ): void;
+    /** Any node or config node by id, as it stands in the editor: also what isn't deployed yet. */
+    node(id: string): EditorNode | null;
+  };
+  editor: { getEditStack(): { id: string }[] };
+};
+
+interface EditorNode {
+  id: string;
+  type: string;
+  name?: string;
+  /** Translates a key of the node's own catalog. */
+  _(key: string, values?: Record<string, unknown>): string;
+  /** What the editor knows of the secrets: `password` when just typed, `has_password` when the runtime holds one. */
+  credentials?: Record<string, unknown>;
+  _def: { defaults: Record<string, unknown>; credentials?: Record<string, { type: 'text' | 'password' }> };
+  [property: string]: unknown;
+}
+
+interface EditorProperty<T> {
+  value: T;
+  required?: boolean;
+  /** The type of the config node this property refers to. */
+  type?: string;
+  label?: string;
+  /** True, or the sentence that says what is wrong. Must take two parameters, else the sentence is dropped. */
+  validate?(this: EditorNode, value: T, opt?: { label?: string }): boolean | string;
+}
+
+interface EditorNodeDefinition<P extends object> {
+  category: string;
+  defaults: { [K in keyof P]: EditorProperty<P[K]> };
+  credentials?: Record<string, { type: 'password' | 'text' }>;
+  color?: string;
+  icon?: string;
+  inputs?: 0 | 1;
+  outputs?: number;
+  align?: 'left' | 'right';
+  paletteLabel?: string | (() => string);
+  label?(): string;
+  labelStyle?(): string;
+  inputLabels?: string | string[] | (() => string);
+  outputLabels?: string | string[] | ((index: number) => string);
+  oneditprepare?(): void;
+  oneditsave?(): void;
+  oneditcancel?(): void;
+  oneditresize?(size: { width: number; height: number }): void;
+}
+
+interface TypedInputType {
+  value: string;
+  label?: string;
+  icon?: string;
+  hasValue?: boolean;
+  validate?(value: string, options?: object): boolean | string;
+}
+
+interface EditableListOptions<T> {
+  addItem(row: JQuery, index: number, data: T): void;
+  header?: JQuery;
+  height?: number | 'auto';
+  sortable?: boolean;
+  removable?: boolean;
+  addButton?: boolean | string;
+  removeItem?(data: T): void;
+  sortItems?(items: T[]): void;
+}
+
+interface JQuery {
+  typedInput(options: { types: (string | TypedInputType)[]; default?: string }): this;
+  typedInput(method: 'type' | 'value'): string;
+  typedInput(method: 'type' | 'value' | 'width', value: string): this;
+  typedInput(method: 'validate'): boolean;
+  editableList<T>(options: EditableListOptions<T>): this;
+  editableList(method: 'addItem', data: object): this;
+  editableList(method: 'items'): JQuery;
+  editableList(method: 'empty'): this;
+}
