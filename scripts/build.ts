@@ -37,7 +37,7 @@ export async function buildAll(): Promise<string[]> {
 async function runtime(): Promise<Map<string, Uint8Array>> {
   const sources = globSync('**/*.ts', { cwd: nodes, exclude: ['shared/editor/**'] });
   const result = await build({
-    entryPoints: sources.filter((path) => !path.endsWith('.editor.ts')).map((path) => join(nodes, path)),
+    entryPoints: sources.filter((path) => !/\.(editor|d)\.ts$/.test(path)).map((path) => join(nodes, path)),
     outdir: dist,
     outbase: nodes,
     format: 'cjs',

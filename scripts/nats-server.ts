@@ -83,7 +83,7 @@ function fits(found: string | undefined, wanted: NatsVersion): boolean {
   return wanted === '2.10' ? major === 2 && minor === 10 : major > 2 || (major === 2 && minor >= 10);
 }
 
-function cacheFolder(): string {
+export function cacheFolder(): string {
   return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'jetforce');
 }
 

@@ -15,7 +15,7 @@ import {
 export { embedNodeRed, type EmbeddedNodeRed } from './embed';
 export type { FlowNode, NodeRedOptions } from './user-dir';
 
-/** A real Node-RED in a process of its own, with this package as built into dist/. */
+/** A real Node-RED in a process of its own (on the Node binary `node`, default this one), with this package as built into dist/. */
 export interface NodeRed {
   readonly url: string;
   readonly pid: number;
@@ -39,7 +39,7 @@ export interface NodeRed {
 }
 
 export async function startNodeRed(
-  options: NodeRedOptions & { env?: Record<string, string>; port?: number } = {},
+  options: NodeRedOptions & { env?: Record<string, string>; port?: number; node?: string } = {},
 ): Promise<NodeRed> {
   const folder = prepareUserDir(options);
   const port = options.port ?? (await freePort());
@@ -61,7 +61,7 @@ export async function startNodeRed(
   const start = async (): Promise<Child> => {
     const from = log.length;
     const env = { ...process.env, NODE_ENV: 'production', ...options.env };
-    const running = startChild(process.execPath, [script, '--settings', settingsFile], {
+    const running = startChild(options.node ?? process.execPath, [script, '--settings', settingsFile], {
       cwd: folder.path,
       env,
       log,
