@@ -1,4 +1,4 @@
-import { build } from 'esbuild';
+import { build, type Plugin } from 'esbuild';
 import {
   existsSync,
   globSync,
@@ -62,6 +62,7 @@ async function forms(): Promise<Map<string, string>> {
     format: 'iife',
     platform: 'browser',
     target: 'es2020',
+    plugins: [editorAsModule],
     charset: 'utf8',
     write: false,
   });
@@ -77,6 +78,17 @@ async function forms(): Promise<Map<string, string>> {
     }),
   );
 }
+
+/** Without an export esbuild takes a file of this package for CommonJS, and wraps what the palette's checks must read. */
+const editorAsModule: Plugin = {
+  name: 'editor-as-module',
+  setup({ onLoad }) {
+    onLoad({ filter: /\.editor\.ts$/ }, ({ path }) => ({
+      contents: `${readFileSync(path, 'utf8')}\nexport {};\n`,
+      loader: 'ts',
+    }));
+  },
+};
 
 /** Where each file that is copied comes from. Node-RED looks for icons and locales beside a node's js. */
 function copies(): Map<string, string> {
