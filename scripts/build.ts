@@ -82,8 +82,8 @@ async function forms(): Promise<Map<string, string>> {
 /** Without an export esbuild takes a file of this package for CommonJS, and wraps what the palette's checks must read. */
 const editorAsModule: Plugin = {
   name: 'editor-as-module',
-  setup({ onLoad }) {
-    onLoad({ filter: /\.editor\.ts$/ }, ({ path }) => ({
+  setup(plugin) {
+    plugin.onLoad({ filter: /\.editor\.ts$/ }, ({ path }) => ({
       contents: `${readFileSync(path, 'utf8')}\nexport {};\n`,
       loader: 'ts',
     }));
