@@ -1,0 +1,265 @@
+/** The org's HTTP side: from a request to its answer, with the time it takes and the faults it meets. */
+import { type IncomingMessage, type ServerResponse } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
+import { control, type Control } from './control';
+import { limitInfo, NEWEST_VERSION, OLDEST_VERSION, versions } from './describe';
+import { isRecord } from './dml';
+import { ApiError, notFound } from './errors';
+import { type FaultAction } from './faults';
+import { type LedgerEntry } from './ledger';
+import { token, userinfo } from './oauth';
+import { answer, recordsIn } from './rest';
+import { type Session } from './sessions';
+import { type OrgState, type Reply } from './state';
+
+interface Request {
+  method: string;
+  url: string;
+  path: string[];
+  query: URLSearchParams;
+  headers: Record<string, string>;
+  text: string;
+}
+
+const MAX_URI = 16_384;
+
+export function handler(on: Control): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
+  return async (incoming, outgoing) => {
+    try {
+      const request = await read(incoming);
+      if (request.path[0] === '_org') send(outgoing, controlReply(on, request));
+      else await serve(on.org, request, outgoing);
+    } catch (thrown) {
+      // A client that went away while it was sending has nobody to answer to.
+      if (!outgoing.destroyed && !outgoing.headersSent) send(outgoing, replyOf(thrown));
+      else outgoing.destroy();
+    }
+  };
+}
+
+async function read(incoming: IncomingMessage): Promise<Request> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk as Buffer);
+  const url = incoming.url ?? '/';
+  const { pathname, searchParams } = new URL(url, 'http://org');
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(incoming.headers))
+    headers[name] = Array.isArray(value) ? value.join(', ') : (value ?? '');
+  const path = pathname
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decode);
+  return {
+    method: incoming.method ?? 'GET',
+    url,
+    path,
+    query: searchParams,
+    headers,
+    text: Buffer.concat(chunks).toString('utf8'),
+  };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function controlReply(on: Control, request: Request): Reply {
+  try {
+    const body: unknown = request.text === '' ? undefined : JSON.parse(request.text);
+    return control(on, request.method, request.path.slice(1), request.query, body);
+  } catch (thrown) {
+    return replyOf(thrown);
+  }
+}
+
+function replyOf(thrown: unknown): Reply {
+  if (thrown instanceof ApiError) return { status: thrown.status, body: thrown.body };
+  const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return {
+    status: 500,
+    body: [{ errorCode: 'UNKNOWN_EXCEPTION', message: `An unexpected error occurred. ${message}` }],
+  };
+}
+
+function send(outgoing: ServerResponse, reply: Reply): void {
+  if (reply.body === undefined) {
+    outgoing.writeHead(reply.status, reply.headers).end();
+    return;
+  }
+  const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
+  const bytes = Buffer.from(text);
+  const type = typeof reply.body === 'string' ? 'text/html;charset=UTF-8' : 'application/json;charset=UTF-8';
+  outgoing
+    .writeHead(reply.status, { 'Content-Type': type, 'Content-Length': bytes.length, ...reply.headers })
+    .end(bytes);
+}
+
+async function serve(org: OrgState, request: Request, outgoing: ServerResponse): Promise<void> {
+  const { entry, close } = org.ledger.open(request.method, request.url);
+  // Whatever ends the exchange closes its entry, also a client that hangs up.
+  outgoing.once('close', () => close(outgoing.headersSent ? outgoing.statusCode : 0));
+  const fault = org.faults.forCall({
+    method: request.method,
+    path: request.url,
+    records: () => recordsOf(request),
+  });
+  if (fault?.delayMs !== undefined) await wait(fault.delayMs);
+  if (fault?.reset === 'before') return cut(outgoing);
+  const broken = fault?.status === undefined ? undefined : faultReply(fault, fault.status);
+  const reply = broken && fault?.after !== true ? broken : await work(org, request, entry);
+  if (fault?.reset === 'after') return cut(outgoing);
+  if (fault?.reset === 'body') return cutBody(outgoing, reply);
+  send(outgoing, fault?.after === true && broken ? broken : reply);
+}
+
+function cut(outgoing: ServerResponse): void {
+  outgoing.socket?.resetAndDestroy();
+}
+
+function cutBody(outgoing: ServerResponse, reply: Reply): void {
+  const bytes = Buffer.from(JSON.stringify(reply.body ?? ''));
+  outgoing.writeHead(reply.status, {
+    'Content-Type': 'application/json;charset=UTF-8',
+    'Content-Length': bytes.length,
+  });
+  outgoing.write(bytes.subarray(0, bytes.length >> 1), () => cut(outgoing));
+}
+
+const FAULT_CODES: Record<number, [errorCode: string, message: string]> = {
+  400: ['UNKNOWN_EXCEPTION', 'simulated bad request'],
+  401: ['INVALID_SESSION_ID', 'Session expired or invalid'],
+  403: ['REQUEST_LIMIT_EXCEEDED', 'TotalRequests Limit exceeded.'],
+  404: ['NOT_FOUND', 'The requested resource does not exist'],
+  420: ['SERVER_UNAVAILABLE', 'The request was throttled'],
+  500: [
+    'UNKNOWN_EXCEPTION',
+    'An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (1234567890)',
+  ],
+  503: [
+    'SERVER_UNAVAILABLE',
+    'The server is temporarily unable to service your request due to maintenance downtime or capacity problems.',
+  ],
+};
+
+/** Gateways in front of an org (502, 504) answer a page, the org itself its JSON. */
+function faultReply(fault: FaultAction, status: number): Reply {
+  const known = FAULT_CODES[status];
+  if (!known && fault.errorCode === undefined)
+    return { status, body: `<html><body><h1>${status}</h1></body></html>` };
+  const [errorCode, message] = known ?? ['UNKNOWN_EXCEPTION', 'simulated'];
+  return { status, body: [{ message: fault.message ?? message, errorCode: fault.errorCode ?? errorCode }] };
+}
+
+function recordsOf(request: Request): Record<string, unknown>[] {
+  try {
+    const body: unknown = JSON.parse(request.text);
+    if (!isRecord(body)) return [];
+    if (Array.isArray(body.records)) return body.records.filter(isRecord);
+    if (Array.isArray(body.compositeRequest)) {
+      return body.compositeRequest.flatMap((part) =>
+        isRecord(part) && isRecord(part.body) && Array.isArray(part.body.records)
+          ? part.body.records.filter(isRecord)
+          : [],
+      );
+    }
+    return [body];
+  } catch {
+    return (request.query.get('ids') ?? '').split(',').map((Id) => ({ Id }));
+  }
+}
+
+async function work(org: OrgState, request: Request, entry: LedgerEntry): Promise<Reply> {
+  const [services, area, version, ...path] = request.path;
+  if (request.url.length > MAX_URI)
+    return {
+      status: 414,
+      body: '<html><body><h1>Bad Message 414</h1><pre>reason: URI Too Long</pre></body></html>',
+    };
+  if (services === 'services' && area === 'oauth2' && version === 'token') {
+    await wait(org.latencyMs);
+    return token(org, new URLSearchParams(request.text), request.headers.host ?? '');
+  }
+  if (services === 'services' && area === 'data' && version === undefined) return versions();
+  const session = org.sessions.use(bearer(request.headers.authorization));
+  if (!session)
+    return {
+      status: 401,
+      body: [{ message: 'Session expired or invalid', errorCode: 'INVALID_SESSION_ID' }],
+    };
+  if (services === 'services' && area === 'oauth2' && version === 'userinfo') return userinfo(org, session);
+  if (services === 'id') return userinfo(org, session);
+  if (services !== 'services' || area !== 'data') return replyOf(notFound());
+  const reply = await rest(org, request, session, (version ?? '').replace(/^v/, ''), path, entry);
+  return { ...reply, headers: { ...reply.headers, 'Sforce-Limit-Info': limitInfo(org) } };
+}
+
+function bearer(authorization: string | undefined): string | undefined {
+  return /^(?:Bearer|OAuth)\s+(\S+)$/i.exec(authorization ?? '')?.[1];
+}
+
+async function rest(
+  org: OrgState,
+  request: Request,
+  session: Session,
+  version: string,
+  path: string[],
+  entry: LedgerEntry,
+): Promise<Reply> {
+  const started = org.store.now();
+  try {
+    spend(org);
+    if (!/^\d+\.0$/.test(version) || Number(version) < OLDEST_VERSION || Number(version) > NEWEST_VERSION)
+      throw notFound();
+    const body = parseBody(request);
+    entry.records = recordsIn(path, request.query, body);
+    const time = org.latencyMs + entry.records * org.recordLatencyMs;
+    if (time > 0) await wait(time);
+    const writes = request.method !== 'GET' && entry.records > 0;
+    const late = writes ? org.switches.lateCommitMs : 0;
+    if (late > 0) await wait(late);
+    const origin = `com/salesforce/api/rest/${version}`;
+    const tx = org.store.begin({ user: session.userId, origin }, late > 0 ? started : undefined);
+    const { method, url, query, headers } = request;
+    try {
+      const reply = answer(org, { method, url, version, path, query, headers, body, session, tx, entry });
+      tx.commit();
+      return reply;
+    } catch (thrown) {
+      tx.rollback();
+      throw thrown;
+    }
+  } catch (thrown) {
+    return replyOf(thrown);
+  }
+}
+
+/** One call of the day's; a spent limit refuses everything until it is raised. */
+function spend(org: OrgState): void {
+  const daily = org.limits.DailyApiRequests;
+  if (!daily) return;
+  if (daily.Remaining <= 0)
+    throw new ApiError(403, 'REQUEST_LIMIT_EXCEEDED', 'TotalRequests Limit exceeded.');
+  daily.Remaining--;
+}
+
+function parseBody(request: Request): unknown {
+  if (request.text === '') return undefined;
+  const type = request.headers['content-type'] ?? '';
+  if (/^text\/csv\b/.test(type)) return request.text;
+  if (!/^application\/json\b/.test(type)) {
+    throw new ApiError(
+      415,
+      'UNSUPPORTED_MEDIA_TYPE',
+      `Content type ${type === '' ? 'null' : type} not supported`,
+    );
+  }
+  try {
+    return JSON.parse(request.text);
+  } catch (thrown) {
+    throw new ApiError(400, 'JSON_PARSER_ERROR', thrown instanceof Error ? thrown.message : 'unreadable');
+  }
+}

@@ -1,0 +1,97 @@
+/** What the parts of the org share. */
+import { type Faults } from './faults';
+import { type Ledger, type LedgerEntry } from './ledger';
+import { type Schema } from './schema';
+import { type Session, type Sessions } from './sessions';
+import { type Store, type Transaction } from './store';
+
+/** Facts that nobody could confirm, and manners that orgs differ in. Test the nodes under both settings. */
+export interface Switches {
+  /** The password flow is allowed; orgs made since Summer '23 block it by default. */
+  passwordFlow: boolean;
+  /** Client credentials are refused at the host `localhost` (as at login.salesforce.com) and work at 127.0.0.1 (as at My Domain). */
+  myDomainOnly: boolean;
+  /** A used refresh token is replaced by a new one and dies. */
+  rotateRefreshTokens: boolean;
+  /** Logins per user and hour before rate_limit_exceeded. */
+  loginsPerHour: number;
+  /** What a failed row without a record has for `id`: nothing, as documented, or null. */
+  failedRowId: 'absent' | 'null';
+  /** Values that the JSON reader can't take, and unknown fields, fail their row or the whole collection (400). */
+  unreadable: 'row' | 'request';
+  /** Writes hold their records and parents for as long as the call takes; who meets a held one gets UNABLE_TO_LOCK_ROW. */
+  rowLocks: boolean;
+  /** A write becomes visible this long after its SystemModstamp; its answer comes then. */
+  lateCommitMs: number;
+  /** Contacts and accounts with a name and e-mail that are there already are refused unless the call allows the save. */
+  duplicateRules: boolean;
+  /** Rows in a page of a query. */
+  pageSize: number;
+}
+
+export const SWITCHES: Switches = {
+  passwordFlow: true,
+  myDomainOnly: false,
+  rotateRefreshTokens: false,
+  loginsPerHour: 3600,
+  failedRowId: 'absent',
+  unreadable: 'row',
+  rowLocks: false,
+  lateCommitMs: 0,
+  duplicateRules: false,
+  pageSize: 2000,
+};
+
+export interface Limit {
+  Max: number;
+  Remaining: number;
+}
+
+export interface OrgState {
+  readonly orgId: string;
+  readonly userId: string;
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly username: string;
+  readonly password: string;
+  readonly securityToken: string;
+  readonly latencyMs: number;
+  readonly recordLatencyMs: number;
+  /** http(s)://127.0.0.1:port, known once the server listens. */
+  url: string;
+  /** host:port of the Pub/Sub side, once there is one. */
+  pubsub: string | undefined;
+  readonly schema: Schema;
+  readonly store: Store;
+  readonly sessions: Sessions;
+  readonly faults: Faults;
+  readonly ledger: Ledger;
+  readonly switches: Switches;
+  readonly limits: Record<string, Limit>;
+}
+
+/** One REST call, or one part of a composite call. */
+export interface Call {
+  readonly method: string;
+  /** Path and query as sent. */
+  readonly url: string;
+  /** "65.0" */
+  readonly version: string;
+  /** Decoded parts of the path after /services/data/vXX.X. */
+  readonly path: readonly string[];
+  readonly query: URLSearchParams;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Parsed JSON, or the text of a CSV upload. */
+  readonly body: unknown;
+  readonly session: Session;
+  readonly tx: Transaction;
+  readonly entry: LedgerEntry;
+}
+
+export interface Reply {
+  status: number;
+  /** JSON, or text where it is a string. */
+  body?: unknown;
+  headers?: Record<string, string>;
+}
