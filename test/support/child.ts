@@ -16,7 +16,7 @@ export interface Child {
 export function startChild(
   command: string,
   args: string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv; log?: string[] } = {},
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; log?: string[]; onLine?: (line: string) => void } = {},
 ): Child {
   const log = options.log ?? [];
   const child = spawn(command, args, {
@@ -24,7 +24,11 @@ export function startChild(
     env: options.env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  for (const stream of [child.stdout, child.stderr]) collectLines(stream, log);
+  for (const stream of [child.stdout, child.stderr])
+    collectLines(stream, (line) => {
+      log.push(line);
+      options.onLine?.(line);
+    });
   child.once('error', (error) => log.push(String(error)));
   const forget = atExit(() => child.kill('SIGKILL'));
   const ended = new Promise<void>((resolve) => {
@@ -53,14 +57,14 @@ function isRunning(child: ChildProcess): boolean {
   return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
 }
 
-function collectLines(stream: NodeJS.ReadableStream, log: string[]): void {
+function collectLines(stream: NodeJS.ReadableStream, add: (line: string) => void): void {
   let rest = '';
   stream.setEncoding('utf8').on('data', (chunk: string) => {
     const lines = (rest + chunk).split('\n');
     rest = lines.pop() ?? '';
-    log.push(...lines);
+    lines.forEach(add);
   });
-  stream.on('end', () => rest && log.push(rest));
+  stream.on('end', () => rest && add(rest));
 }
 
 /** Waits for a line of the child's log, from line `from` on; fails at once when the child has ended. */

@@ -15,7 +15,7 @@ import {
 export { embedNodeRed, type EmbeddedNodeRed } from './embed';
 export type { FlowNode, NodeRedOptions } from './user-dir';
 
-/** A real Node-RED in a process of its own (on the Node binary `node`, default this one), with this package as built into dist/. */
+/** A real Node-RED in a process of its own, with this package as built into dist/. */
 export interface NodeRed {
   readonly url: string;
   readonly pid: number;
@@ -38,9 +38,16 @@ export interface NodeRed {
   stop(): Promise<void>;
 }
 
-export async function startNodeRed(
-  options: NodeRedOptions & { env?: Record<string, string>; port?: number; node?: string } = {},
-): Promise<NodeRed> {
+export interface ProcessOptions extends NodeRedOptions {
+  env?: Record<string, string>;
+  port?: number;
+  /** The Node binary it runs on; default the one that runs this. */
+  node?: string;
+  /** Is given each line it writes. */
+  onLine?: (line: string) => void;
+}
+
+export async function startNodeRed(options: ProcessOptions = {}): Promise<NodeRed> {
   const folder = prepareUserDir(options);
   const port = options.port ?? (await freePort());
   const settingsFile = join(folder.path, 'settings.js');
