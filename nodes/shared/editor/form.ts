@@ -1,5 +1,4 @@
 import { installStyle } from './style';
-import { text } from './text';
 import { type Verdict } from './validators';
 
 /** An open form: its inputs by the name of the property. */
@@ -13,38 +12,41 @@ export interface Form {
   watch(react: () => void): void;
 }
 
-/**
- * Makes a form of ours work: `data-when="auth=jwt|nkey provision"` on an element shows it only while all of these
- * hold (a name alone: the box is ticked; `!name`: it isn't), and a folded section with an error in it opens.
- */
-export function openForm(prefix: 'node-input' | 'node-config-input'): Form {
-  installStyle();
+/** The open form; `openForm` must have been called when it opened. */
+export function formOf(prefix: 'node-input' | 'node-config-input'): Form {
   const root = $(`#${prefix}-name`).closest('.jetforce-form');
   const input = (name: string) => $(`#${prefix}-${name}`);
   const value = (name: string) =>
     input(name).attr('type') === 'checkbox'
       ? Boolean(input(name).prop('checked'))
       : String(input(name).val() ?? '');
-  const form: Form = {
+  return {
     root,
     input,
     value,
     text: (name) => String(value(name)).trim(),
     watch: (react) => {
-      root.on('change input jetforce:change', () => react());
+      root.on('change input', () => react());
       react();
     },
   };
+}
 
+/**
+ * Makes a form of ours work: `data-when="auth=jwt|nkey provision"` on an element shows it only while all of these
+ * hold (a name alone: the box is ticked; `!name`: it isn't), and a folded section with an error in it opens.
+ */
+export function openForm(prefix: 'node-input' | 'node-config-input'): Form {
+  installStyle();
+  const form = formOf(prefix);
   form.watch(() => {
-    root.find('[data-when]').each((_, element) => {
-      element.hidden = !(element.dataset['when'] ?? '')
-        .split(/\s+/)
-        .every((condition) => holds(condition, value));
+    form.root.find('[data-when]').each((_, element) => {
+      const conditions = (element.dataset['when'] ?? '').split(/\s+/);
+      element.hidden = !conditions.every((condition) => holds(condition, form.value));
     });
   });
   // The editor marks what is wrong right after oneditprepare.
-  setTimeout(() => root.find('details').has('.input-error').prop('open', true));
+  setTimeout(() => form.root.find('details').has('.input-error').prop('open', true));
   return form;
 }
 
@@ -82,6 +84,11 @@ export function numberOf(typed: string): number | string {
   return typed !== '' && Number.isFinite(Number(typed)) ? Number(typed) : typed;
 }
 
+/** "a, b c" → the list of its parts. */
+export function listOf(typed: string): string[] {
+  return typed.split(/[\s,]+/).filter((part) => part !== '');
+}
+
 /** A row with its label, as the forms in the html files have them. */
 export function row(label: string, icon: string, control: JQuery): JQuery {
   const id = control.attr('id') ?? '';
@@ -100,5 +107,3 @@ export function button(label: string, icon: string): JQuery {
     $('<span>').text(label),
   );
 }
-
-export { text };

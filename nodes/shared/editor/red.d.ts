@@ -38,7 +38,7 @@ interface EditorProperty<T> {
   type?: string;
   label?: string;
   /** True, or the sentence that says what is wrong. Must take two parameters, else the sentence is dropped. */
-  validate?(this: EditorNode, value: T, opt?: { label?: string }): boolean | string;
+  validate?(this: EditorNode, value: never, opt?: { label?: string }): boolean | string;
 }
 
 interface EditorNodeDefinition<P extends object> {

@@ -1,4 +1,5 @@
 import { parseDuration, parseDurations } from '../duration';
+import { listOf } from './form';
 import { text } from './text';
 
 /** True, or what is wrong. Never quotes the value: the editor shows these sentences as HTML. */
@@ -41,7 +42,7 @@ export const duration: Check = (value) => succeeds(() => parseDuration(value)) |
 export const durations: Check = (value) => succeeds(() => parseDurations(value)) || text('durations');
 
 /** Bytes, as a number or with a unit: 2147483648, 512KiB, 2 GB. */
-export const size: Check = (value) => /^\d+(\.\d+)?\s*([KMGT]?i?B)?$/i.test(value) || text('size');
+export const size: Check = (value) => /^(-1|\d+(\.\d+)?\s*([kmgt](i?b)?|b)?)$/i.test(value) || text('size');
 
 export function whole(min: number, max?: number): Check {
   return (value) => {
@@ -58,9 +59,8 @@ export const subject: Check = (value) => {
   return isSubject(value.replace(/\{\{[^{}]*\}\}/g, 'x')) || text('subject');
 };
 
-/** One or several subject filters, separated by commas. */
-export const filters: Check = (value) =>
-  value.split(',').every((one) => isFilter(one.trim())) || text('filter');
+/** One or several subject filters, separated by commas or blanks. */
+export const filters: Check = (value) => listOf(value).every(isFilter) || text('filter');
 
 export const streamName: Check = (value) => !/[\s.*>/\\]/.test(value) || text('streamName');
 

@@ -1,6 +1,6 @@
-import { mark, numberOf, row, type Form } from './form';
-import { text } from './text';
-import { duration, filters, size, validator, whole, type Verdict } from './validators';
+import { listOf, mark, numberOf, row, type Form } from '../shared/editor/form';
+import { text } from '../shared/editor/text';
+import { duration, filters, size, validator, whole, type Verdict } from '../shared/editor/validators';
 
 /** The settings of a stream to create or update. Durations and sizes as typed ("1h", "2GiB"); empty: the server's default. */
 export interface StreamConfig {
@@ -116,11 +116,4 @@ export function checkStreamConfig(this: EditorNode, config: Partial<StreamConfig
     if (verdict !== true) return verdict;
   }
   return (config.subjects ?? []).length > 0 || `${text('stream_subjects')}: ${text('required')}`;
-}
-
-export function listOf(typed: string): string[] {
-  return typed
-    .split(',')
-    .map((one) => one.trim())
-    .filter((one) => one !== '');
 }

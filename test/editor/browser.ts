@@ -1,0 +1,68 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { chromium, type Browser } from 'playwright-core';
+import { cacheFolder } from '../../scripts/nats-server';
+import { root } from '../support/user-dir';
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/**
+ * A headless Chromium: on Linux x64 the one that comes as a development dependency, elsewhere an installed Chrome,
+ * Edge or Chromium. Undefined where there is none, so that tests can skip; in CI that is an error.
+ */
+export async function startBrowser(): Promise<Browser | undefined> {
+  if (process.platform === 'linux' && process.arch === 'x64') return bundled();
+  for (const channel of ['chrome', 'msedge', 'chromium']) {
+    const browser = await chromium.launch({ channel, args: FLAGS }).catch(() => undefined);
+    if (browser) return browser;
+  }
+  if (process.env['CI']) throw new Error(NO_BROWSER);
+  return undefined;
+}
+
+export const NO_BROWSER =
+  'no browser for the editor tests: install Google Chrome, Microsoft Edge or Chromium (on Linux x64 one comes with npm ci)';
+
+async function bundled(): Promise<Browser> {
+  const folder = await unpacked();
+  const launch = (env: Record<string, string | undefined>) =>
+    chromium.launch({ executablePath: join(folder, 'chromium'), args: FLAGS, env: { ...process.env, ...env } });
+  // Its own libraries (NSS and what that needs) only where the machine has none: elsewhere the machine's fit better.
+  return launch({}).catch(() => launch({ LD_LIBRARY_PATH: join(folder, 'al2023', 'lib') }));
+}
+
+/** The folder with the unpacked browser, unpacked once; several test files may ask at the same time. */
+async function unpacked(): Promise<string> {
+  const manifest = join(root, 'node_modules', '@sparticuz', 'chromium', 'package.json');
+  const { version } = JSON.parse(await readFile(manifest, 'utf8')) as { version: string };
+  const folder = join(cacheFolder(), `chromium-${version}`);
+  if (existsSync(folder)) return folder;
+
+  await mkdir(cacheFolder(), { recursive: true });
+  const work = await mkdtemp(join(cacheFolder(), 'unpack-'));
+  try {
+    // In a process of its own: the package unpacks into the temporary folder, and its libraries only for Lambda.
+    await promisify(execFile)(process.execPath, ['-e', "require('@sparticuz/chromium').executablePath()"], {
+      cwd: root,
+      env: { ...process.env, TMPDIR: work, AWS_EXECUTION_ENV: 'AWS_Lambda_nodejs24.x' },
+    });
+    await rename(work, folder).catch((error: unknown) => {
+      if (!existsSync(folder)) throw error;
+    });
+  } finally {
+    await rm(work, { recursive: true, force: true });
+  }
+  return folder;
+}
