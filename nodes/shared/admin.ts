@@ -11,7 +11,8 @@ export interface LookupRequest {
   params: Record<string, string>;
 }
 
-export type LookupAnswer = { ok: true; data: unknown } | { ok: false; error: { code: string; message: string } };
+export type LookupAnswer =
+  { ok: true; data: unknown } | { ok: false; error: { code: string; message: string } };
 
 /**
  * POST jetforce/<type>/<action>: lets a form test a connection or look something up before it is deployed.
@@ -29,7 +30,9 @@ export function lookupRoute(
     Promise.resolve()
       .then(() => lookup(readRequest(RED, req.body)))
       .then((data) => answer({ ok: true, data }))
-      .catch((error: unknown) => answer({ ok: false, error: { code: codeOf(error), message: messageOf(error) } }));
+      .catch((error: unknown) =>
+        answer({ ok: false, error: { code: codeOf(error), message: messageOf(error) } }),
+      );
   });
 }
 

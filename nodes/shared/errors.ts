@@ -39,5 +39,10 @@ export function codeOf(thrown: unknown, fallback = 'ERROR'): string {
 
 /** False only where the thrown value says so itself: whatever doesn't know is worth another try. */
 export function isRetryable(thrown: unknown): boolean {
-  return !(typeof thrown === 'object' && thrown !== null && 'retryable' in thrown && thrown.retryable === false);
+  return !(
+    typeof thrown === 'object' &&
+    thrown !== null &&
+    'retryable' in thrown &&
+    thrown.retryable === false
+  );
 }

@@ -1,0 +1,82 @@
+import type { NatsConnection } from './nats';
+
+/** Every 200 ms the server is asked whether it has read what was sent. */
+const CONFIRM_AFTER = 200;
+
+const PROGRESS = Buffer.from('+WPI');
+const ACK = Buffer.from('+ACK');
+const TERM = Buffer.from('+TERM');
+
+/**
+ * Sends acknowledgements, and sends them again after a reconnect until a PONG shows that the server has read
+ * them: the client drops without a word what is published while disconnected.
+ */
+export class Acks {
+  /** Ack subject → what was said, not confirmed yet. */
+  private unconfirmed = new Map<string, Uint8Array>();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly connected: () => NatsConnection | undefined) {}
+
+  ack(reply: string): void {
+    this.say(reply, ACK);
+  }
+
+  term(reply: string): void {
+    this.say(reply, TERM);
+  }
+
+  /** `delay` in ms; without one the server delivers again at once. */
+  nak(reply: string, delay: number): void {
+    this.say(reply, Buffer.from(delay > 0 ? `-NAK {"delay":${Math.round(delay * 1e6)}}` : '-NAK'));
+  }
+
+  /** Starts the ack wait anew. Not worth repeating: the next one comes in time. */
+  progress(reply: string): void {
+    this.publish(reply, PROGRESS);
+  }
+
+  /** After a reconnect. */
+  repeat(): void {
+    for (const [reply, payload] of this.unconfirmed) this.publish(reply, payload);
+    this.confirmSoon();
+  }
+
+  /** Resolves when the server has read everything, or can't be reached. */
+  async settle(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    await this.confirm();
+  }
+
+  private say(reply: string, payload: Uint8Array): void {
+    this.unconfirmed.set(reply, payload);
+    this.publish(reply, payload);
+    this.confirmSoon();
+  }
+
+  private publish(reply: string, payload: Uint8Array): void {
+    const nc = this.connected();
+    if (nc && !nc.isClosed()) nc.publish(reply, payload);
+  }
+
+  private confirmSoon(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      void this.confirm();
+    }, CONFIRM_AFTER);
+  }
+
+  private async confirm(): Promise<void> {
+    const nc = this.connected();
+    if (!nc || this.unconfirmed.size === 0) return;
+    const sent = this.unconfirmed;
+    this.unconfirmed = new Map();
+    try {
+      await nc.flush();
+    } catch {
+      // Disconnected on the way: repeat() sends them again. What was said since then is newer.
+      this.unconfirmed = new Map([...sent, ...this.unconfirmed]);
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
+import { flowTracker } from '../shared/flow-completion';
+import type { Delivery, DeliveryOwner } from '../shared/delivery';
+import { FlowError, codeOf, messageOf } from '../shared/errors';
+import { StatusReporter } from '../shared/status';
+import { Consumer, type ConsumerState } from './consumer';
+import { consumerSettings, type AckMode, type ConsumerForm } from './consumer-settings';
+import type { ServerNode } from './jetstream-server';
+import { jetStreamProperties, type JetStreamProperties } from './message';
+import type { Unit } from './settlement';
+
+type InDef = NodeDef & ConsumerForm & { server: string; ack: AckMode };
+
+/** How long a flow may take to finish what it holds when the node is stopped, in ms. */
+const GRACE = 3_000;
+
+export default function (RED: NodeAPI): void {
+  function JetstreamIn(this: Node & { wires?: string[][] }, def: InDef): void {
+    RED.nodes.createNode(this, def);
+    const status = new StatusReporter(this);
+    const show = (
+      fill: NodeStatus['fill'],
+      shape: NodeStatus['shape'],
+      key: string,
+      values: object = {},
+    ): void => status.show({ fill, shape, text: RED._(`status.${key}`, { ...values }) });
+
+    const refuse = (error: unknown): void => {
+      this.error(messageOf(error));
+      show('red', 'ring', 'misconfigured');
+    };
+    const server = RED.nodes.getNode(def.server) as ServerNode | null;
+    if (!server?.connection)
+      return refuse(
+        new FlowError('NO_SERVER', 'No jetstream-server is chosen: open this node and choose one'),
+      );
+    // Pulled messages would be acknowledged without anybody having seen them.
+    if (!this.wires?.some((wires) => wires.length > 0)) return show('yellow', 'ring', 'unwired');
+
+    let consumer: Consumer;
+    try {
+      consumer = new Consumer(server.connection, consumerSettings(def), {
+        deliver: (unit, payloads) => deliver(this, def, unit, payloads),
+        state: (state) => showState(state),
+        log: (level, text) =>
+          void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
+      });
+      consumer.start();
+    } catch (error) {
+      return refuse(error);
+    }
+    const unhook = def.ack === 'flow' ? flowTracker.use(RED) : undefined;
+
+    const showState = (state: ConsumerState): void => {
+      if (state.phase === 'connecting') return show('yellow', 'ring', 'connecting');
+      if (state.phase === 'failing') return show('red', 'ring', statusKey(state.error));
+      if (state.inFlow === 0) return show('green', 'dot', 'ready');
+      return show('green', 'dot', 'inFlow', { count: state.inFlow });
+    };
+
+    this.on('close', (_removed: boolean, done: () => void) => {
+      consumer
+        .stop(GRACE)
+        .catch((error: unknown) => this.error(messageOf(error)))
+        .finally(() => {
+          unhook?.();
+          status.stop();
+          done();
+        });
+    });
+  }
+
+  RED.nodes.registerType('jetstream-in', JetstreamIn);
+
+  function deliver(node: Node, def: InDef, unit: Unit, payloads: unknown[]): void {
+    const token = RED.util.generateId();
+    const msg = flowMessage(unit, payloads, token, def.batchSize > 1);
+    if (def.ack === 'delivery') {
+      node.send(msg);
+      unit.succeeded();
+      return;
+    }
+    const owner: DeliveryOwner = {
+      finished: (failure) => (failure ? unit.failed(failure) : unit.succeeded()),
+      command: (command) => unit.command(command),
+    };
+    const delivery = flowTracker.begin(token, msg, owner, def.ack === 'flow', () => node.send(msg));
+    if (delivery.followed && delivery.count === 0) {
+      flowTracker.end(delivery);
+      unit.failed({
+        error: new FlowError('NOT_WIRED', 'No enabled node is wired to this jetstream-in node'),
+      });
+      return;
+    }
+    unit.progress = progressOf(delivery);
+  }
+
+  function flowMessage(
+    unit: Unit,
+    payloads: unknown[],
+    token: string,
+    batched: boolean,
+  ): NodeMessage & { _msgid: string } {
+    const properties = unit.messages.map((held) =>
+      jetStreamProperties(held.msg, { ...held.info, deliveries: held.deliveries }),
+    );
+    const [first] = properties;
+    const jetstream = batched ? batchProperties(properties) : first;
+    return {
+      _msgid: token,
+      topic: first?.subject,
+      payload: batched ? payloads : payloads[0],
+      jetstream: { ...jetstream, token },
+    };
+  }
+}
+
+function progressOf(delivery: Delivery): Unit['progress'] {
+  return {
+    processingTime: () => delivery.processingTime(),
+    unfinishedNodes: () => delivery.unfinishedNodes(),
+    abandon: () => flowTracker.end(delivery),
+  };
+}
+
+/** The properties that differ from message to message become arrays, in the order of the payload. */
+function batchProperties(properties: JetStreamProperties[]): object {
+  const [first] = properties;
+  return {
+    stream: first?.stream,
+    consumer: first?.consumer,
+    subject: properties.map(({ subject }) => subject),
+    sequence: properties.map(({ sequence }) => sequence),
+    deliveries: properties.map(({ deliveries }) => deliveries),
+    pending: properties.at(-1)?.pending,
+    timestamp: properties.map(({ timestamp }) => timestamp),
+    headers: properties.map(({ headers }) => headers),
+  };
+}
+
+/** The short word for an error; the log has the sentence. */
+function statusKey(error: FlowError): string {
+  const words: Record<string, string> = {
+    CONNECTION_REFUSED: 'noAnswer',
+    CONNECTION_CLOSED: 'disconnected',
+    DISCONNECTED: 'disconnected',
+    TIMEOUT: 'noAnswer',
+    HOST_UNKNOWN: 'hostUnknown',
+    AUTHORIZATION: 'loginRefused',
+    BAD_CREDENTIALS: 'badCredentials',
+    TLS: 'tls',
+    PERMISSION_DENIED: 'noRights',
+    JETSTREAM_10059: 'noStream',
+    JETSTREAM_UNAVAILABLE: 'noJetStream',
+    DEAD_LETTER_FAILED: 'deadLetter',
+  };
+  return words[codeOf(error)] ?? 'failed';
+}

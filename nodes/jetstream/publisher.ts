@@ -1,0 +1,98 @@
+import { setMaxListeners } from 'node:events';
+import { closedError, type Connection } from './connection';
+import type { MsgHdrs, NatsConnection } from './nats';
+import { explainPublish } from './publish-errors';
+import { checkPublishSubject } from './subjects';
+
+export interface Outgoing {
+  subject: string;
+  data: Uint8Array | string;
+  /** Several values under one name as an array. */
+  headers: Record<string, string | string[]>;
+  /** Makes a repeated publish inside the stream's duplicate window harmless. */
+  msgId?: string;
+}
+
+/** What the stream said: `duplicate` means that it had the message already. */
+export interface Published {
+  stream: string;
+  seq: number;
+  duplicate: boolean;
+}
+
+const TIMEOUT = 5_000;
+
+/** Publishes with at most `window` messages waiting for their PubAck; the rest wait their turn, in order. */
+export class Publisher {
+  private readonly stopping = new AbortController();
+  private readonly waiting: (() => void)[] = [];
+  private inFlight = 0;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly window: number,
+  ) {
+    setMaxListeners(0, this.stopping.signal);
+  }
+
+  /** Messages handed in and not confirmed yet. */
+  get pending(): number {
+    return this.inFlight + this.waiting.length;
+  }
+
+  /**
+   * Resolves with the PubAck. Waits for the connection if there is none. Throws FlowError: INVALID_SUBJECT,
+   * NO_STREAM, STREAM_FULL, MESSAGE_TOO_LARGE, PERMISSION_DENIED, TIMEOUT, CLOSED.
+   */
+  async publish(outgoing: Outgoing): Promise<Published> {
+    checkPublishSubject(outgoing.subject);
+    await this.turn();
+    try {
+      const nc = await this.connection.ready(this.stopping.signal);
+      return await send(nc, this.connection.settings.domain, outgoing);
+    } finally {
+      this.inFlight--;
+      this.waiting.shift()?.();
+    }
+  }
+
+  /** What hasn't been sent fails with CLOSED; what has is waited for by its own publish(). */
+  stop(): void {
+    this.stopping.abort();
+    for (const next of this.waiting.splice(0)) next();
+  }
+
+  private async turn(): Promise<void> {
+    if (this.inFlight >= this.window && !this.stopping.signal.aborted) {
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    }
+    if (this.stopping.signal.aborted) throw closedError();
+    this.inFlight++;
+  }
+}
+
+async function send(nc: NatsConnection, domain: string | undefined, outgoing: Outgoing): Promise<Published> {
+  const { subject, data, msgId } = outgoing;
+  try {
+    const headers = await messageHeaders(outgoing.headers);
+    const ack = await nc.jetstream(domain ? { domain } : {}).publish(subject, data, {
+      timeout: TIMEOUT,
+      ...(headers ? { headers } : {}),
+      ...(msgId ? { msgID: msgId } : {}),
+    });
+    return { stream: ack.stream, seq: ack.seq, duplicate: ack.duplicate };
+  } catch (error) {
+    throw explainPublish(error, subject, data.length, domain);
+  }
+}
+
+async function messageHeaders(record: Outgoing['headers']): Promise<MsgHdrs | undefined> {
+  const entries = Object.entries(record);
+  if (entries.length === 0) return undefined;
+  const nats = await import('./nats.js');
+  const headers = nats.headers();
+  for (const [key, values] of entries) {
+    for (const value of Array.isArray(values) ? values : [values]) headers.append(key, value);
+  }
+  return headers;
+}

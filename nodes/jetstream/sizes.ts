@@ -1,0 +1,45 @@
+import { FlowError } from '../shared/errors';
+
+const UNITS: Record<string, number> = {
+  '': 1,
+  b: 1,
+  k: 1e3,
+  kb: 1e3,
+  kib: 2 ** 10,
+  m: 1e6,
+  mb: 1e6,
+  mib: 2 ** 20,
+  g: 1e9,
+  gb: 1e9,
+  gib: 2 ** 30,
+  t: 1e12,
+  tb: 1e12,
+  tib: 2 ** 40,
+};
+
+/** Bytes of a size as people write it: "2147483648", "2GiB", "512 MB"; -1 is no limit. */
+export function parseSize(value: string | number, setting: string): number {
+  const match = /^\s*(-1|\d+(?:\.\d+)?)\s*([a-z]*)\s*$/i.exec(String(value));
+  const unit = UNITS[match?.[2]?.toLowerCase() ?? ''];
+  if (!match || unit === undefined) {
+    throw new FlowError(
+      'INVALID_SIZE',
+      `${setting}: "${value}" is not a size; write for example 1048576, 512MiB or 2GiB, or -1 for no limit`,
+      false,
+    );
+  }
+  return match[1] === '-1' ? -1 : Math.round(Number(match[1]) * unit);
+}
+
+/** A whole number, -1 being no limit. */
+export function parseCount(value: string | number, setting: string): number {
+  const number = Number(value);
+  if (String(value).trim() === '' || !Number.isInteger(number) || number < -1) {
+    throw new FlowError(
+      'INVALID_NUMBER',
+      `${setting}: "${value}" is not a whole number; use -1 for no limit`,
+      false,
+    );
+  }
+  return number;
+}

@@ -1,0 +1,138 @@
+import { FlowError } from './errors';
+import type { RuntimeNode } from './flow-hooks';
+
+/** Why a message failed, and at which node of the flow. */
+export interface Failure {
+  error: unknown;
+  node?: { id: string; type: string; name?: string };
+}
+
+/** What `jetstream-ack` can ask for. `delay` in milliseconds. */
+export type Command = { action: 'ack' | 'nak' | 'term' | 'progress'; delay?: number };
+
+/** Whoever put the message into the flow and settles it. Each is called by the tracker, never both for one end. */
+export interface DeliveryOwner {
+  /** Every path has finished: without `failure` none of them had an error. Called once. */
+  finished(failure: Failure | undefined): void;
+  /** The flow itself says what is to happen. */
+  command(command: Command): void;
+}
+
+/** What the tracker knows of one running node. */
+export interface NodeState {
+  node: RuntimeNode;
+  /** Deliveries with a message inside the node. */
+  holding: Set<Delivery>;
+  /** `closing` while its close handlers run, `closed` after: it finishes nothing any more. */
+  phase: 'running' | 'closing' | 'closed';
+  /** Says that a message handed to the node has left it, for nodes that never say so themselves. */
+  onReceived?: (msg: object) => void;
+  /** Sources already warned about. */
+  warned: boolean;
+}
+
+/** How many messages of one delivery are on their way to a node, and inside it. */
+interface Branch {
+  state: NodeState;
+  announced: number;
+  open: number;
+}
+
+/** One message handed to the flow, until every path it took has finished. */
+export class Delivery {
+  /** Settled: nothing that still happens in the flow counts any more. */
+  settled = false;
+  failure: Failure | undefined;
+  /** Messages of this delivery anywhere in the flow, plus the deliveries it has been merged into. */
+  count = 0;
+  /** Deliveries whose messages were merged into one of this delivery's (join). */
+  merged: Delivery[] | undefined;
+  private branches: Branch[] = [];
+  private readonly startedAt = Date.now();
+  private pauses = 0;
+  private pausedAt = 0;
+  private pausedFor = 0;
+
+  constructor(
+    readonly token: string,
+    readonly msgid: string,
+    readonly owner: DeliveryOwner,
+    /** Whether its way through the flow is followed; else it is only known for commands and pauses. */
+    readonly followed: boolean,
+  ) {}
+
+  /** A message is on its way to the node. */
+  announce(state: NodeState): void {
+    this.branch(state).announced++;
+    this.count++;
+  }
+
+  /** The node takes a message: one announced before, or one handed to it directly (link call, catch, complete). */
+  receive(state: NodeState): void {
+    const branch = this.branch(state);
+    if (branch.announced > 0) branch.announced--;
+    else this.count++;
+    if (branch.open++ === 0) state.holding.add(this);
+  }
+
+  /** The node has finished a message; false if it held none. */
+  complete(state: NodeState): boolean {
+    const branch = this.branches.find((candidate) => candidate.state === state);
+    if (!branch || branch.open === 0) return false;
+    if (--branch.open === 0) state.holding.delete(this);
+    this.count--;
+    return true;
+  }
+
+  /** The node is gone, and with it whatever it held. */
+  abandon(state: NodeState): void {
+    while (this.complete(state));
+  }
+
+  /** The first failure is the one that is told. */
+  fail(error: unknown, node?: RuntimeNode): void {
+    this.failure ??= node ? { error, node: { id: node.id, type: node.type, name: node.name } } : { error };
+  }
+
+  /** The nodes that have not finished yet, for a warning or a failure. */
+  unfinishedNodes(): string[] {
+    return this.branches
+      .filter((branch) => branch.announced + branch.open > 0)
+      .map((branch) => describeNode(branch.state.node));
+  }
+
+  /** Milliseconds in the flow, without the time it was paused. */
+  processingTime(now = Date.now()): number {
+    return now - this.startedAt - this.pausedFor - (this.pauses > 0 ? now - this.pausedAt : 0);
+  }
+
+  /** Stops the processing clock until the returned function is called; pauses may overlap. */
+  pause(): () => void {
+    if (this.pauses++ === 0) this.pausedAt = Date.now();
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      if (--this.pauses === 0) this.pausedFor += Date.now() - this.pausedAt;
+    };
+  }
+
+  private branch(state: NodeState): Branch {
+    for (const branch of this.branches) if (branch.state === state) return branch;
+    const branch = { state, announced: 0, open: 0 };
+    this.branches.push(branch);
+    return branch;
+  }
+}
+
+export function describeNode(node: { id: string; type: string; name?: string }): string {
+  return node.name ? `${node.type} "${node.name}"` : `${node.type} ${node.id}`;
+}
+
+/** The node was stopped (by a deploy) while the message was in it. */
+export function nodeClosed(node: RuntimeNode): FlowError {
+  return new FlowError(
+    'NODE_CLOSED',
+    `${describeNode(node)} was stopped by a deploy while it held the message; it is delivered again`,
+  );
+}

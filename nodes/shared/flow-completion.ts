@@ -1,0 +1,356 @@
+import type { NodeAPI } from 'node-red';
+import {
+  Delivery,
+  describeNode,
+  nodeClosed,
+  type Command,
+  type DeliveryOwner,
+  type NodeState,
+} from './delivery';
+import {
+  addFlowHooks,
+  removeFlowHooks,
+  type CompleteEvent,
+  type FlowHooks,
+  type ReceiveEvent,
+  type RuntimeNode,
+  type SendEvent,
+} from './flow-hooks';
+import { adaptSilentNode, type SilentNode } from './silent-nodes';
+
+/**
+ * Follows messages through the flow by the runtime's hooks and says when every path that a message took has
+ * finished, and whether one of them had an error.
+ *
+ * A message is counted when it is sent to a node (`preDeliver`) or handed to one directly (`onReceive`: link
+ * call, catch, complete), and counted off when that node says `done` (`onComplete`). At zero the delivery is
+ * finished, one turn of the event loop later, because some nodes say `done` just before they send.
+ *
+ * Which delivery a message belongs to is written on the message itself, as a symbol (it survives the clone at
+ * a fan-out and never shows in JSON); a message without it is recognised by its `_msgid`, by the token in
+ * `msg.jetstream`, or by the one delivery that the sending node holds.
+ */
+const TOKEN = Symbol('jetforce.delivery');
+const STATE = Symbol('jetforce.node');
+
+type Tracked = object & { [TOKEN]?: string; _msgid?: string; jetstream?: { token?: unknown } };
+type WatchedNode = RuntimeNode & { [STATE]?: NodeState & { silent?: SilentNode } };
+
+class FlowTracker implements FlowHooks {
+  private readonly byToken = new Map<string, Delivery>();
+  private readonly byMsgId = new Map<string, Delivery>();
+  private users = 0;
+  private RED: NodeAPI | undefined;
+  private drained: Delivery[] = [];
+  /** What one node has sent since the event loop last turned to other code. */
+  private sending: { node: RuntimeNode; deliveries: Set<Delivery> } | undefined;
+  /** The message a node is being called with at this moment. */
+  private receiving: { node: RuntimeNode; delivery: Delivery } | undefined;
+  /** The message whose `done(error)` is under way; the runtime calls node.error(error, msg) next. */
+  private completing: object | undefined;
+
+  /** Watches the runtime until the returned function is called. */
+  use(RED: NodeAPI): () => void {
+    if (this.users++ === 0) {
+      this.RED = RED;
+      addFlowHooks(RED, this);
+    }
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      if (--this.users === 0) removeFlowHooks(RED);
+    };
+  }
+
+  /**
+   * Sends `msg` into the flow by `send` and follows it if `follow`, else only makes it known for commands and
+   * pauses. `msg._msgid` must be unique. The owner hears `finished` when the last path has finished.
+   */
+  begin(
+    token: string,
+    msg: Tracked & { _msgid: string },
+    owner: DeliveryOwner,
+    follow: boolean,
+    send: () => void,
+  ): Delivery {
+    const delivery = new Delivery(token, msg._msgid, owner, follow);
+    this.byToken.set(token, delivery);
+    if (follow) {
+      msg[TOKEN] = token;
+      this.byMsgId.set(msg._msgid, delivery);
+    }
+    delivery.count++;
+    try {
+      send();
+    } finally {
+      delivery.count--;
+      if (follow) this.check(delivery);
+    }
+    return delivery;
+  }
+
+  /** The delivery is settled, by whoever owns it: forget it. */
+  end(delivery: Delivery): void {
+    delivery.settled = true;
+    this.byToken.delete(delivery.token);
+    this.byMsgId.delete(delivery.msgid);
+    for (const merged of delivery.merged ?? []) {
+      merged.count--;
+      if (delivery.failure) merged.failure ??= delivery.failure;
+      this.check(merged);
+    }
+  }
+
+  /** The unsettled delivery that `msg` belongs to, if it is being followed. */
+  private followed(msg: object): Delivery | undefined {
+    const delivery = this.find(msg);
+    return delivery?.followed ? delivery : undefined;
+  }
+
+  /** The unsettled delivery that `msg` belongs to. */
+  find(msg: object): Delivery | undefined {
+    const tracked = msg as Tracked;
+    const token = tracked[TOKEN] ?? tracked.jetstream?.token;
+    if (typeof token === 'string') return this.byToken.get(token);
+    return tracked._msgid === undefined ? undefined : this.byMsgId.get(tracked._msgid);
+  }
+
+  preDeliver(event: SendEvent): void {
+    const { msg, source, destination } = event as { msg: Tracked } & SendEvent;
+    if (!destination.node || this.byToken.size === 0) return;
+    const delivery = this.owning(msg, source.node);
+    if (!delivery) return;
+    delivery.announce(this.state(destination.node));
+    this.noteSending(source.node, delivery);
+  }
+
+  onReceive(event: ReceiveEvent): void {
+    const node: WatchedNode = event.destination.node;
+    const msg = event.msg as Tracked;
+    // A switch is counted from its first message on, tracked or not: its turns depend on all of them.
+    if (node.type === 'switch') this.state(node);
+    node[STATE]?.silent?.receiving(msg);
+    if (this.byToken.size === 0) return;
+    const delivery = this.followed(msg);
+    if (!delivery) return;
+    msg[TOKEN] ??= delivery.token;
+    const state = this.state(node);
+    delivery.receive(state);
+    if (state.phase === 'closed') {
+      delivery.fail(nodeClosed(node), node);
+      this.complete(state, delivery);
+    }
+    this.warnOfSilence(state);
+    this.receiving = { node, delivery };
+  }
+
+  postReceive(event: ReceiveEvent): void {
+    (event.destination.node as WatchedNode)[STATE]?.silent?.received(event.msg);
+    this.receiving = undefined;
+  }
+
+  onComplete(event: CompleteEvent): void {
+    if (this.byToken.size === 0) return;
+    const delivery = this.followed(event.msg);
+    if (!delivery) return;
+    const { node } = event.node;
+    const state = this.state(node);
+    if (event.error) {
+      this.completing = event.msg;
+      delivery.fail(event.error, node);
+    } else if (state.phase === 'closing') {
+      // Nodes that hold messages back (delay, join, batch) say `done` for them when they are stopped.
+      delivery.fail(nodeClosed(node), node);
+    }
+    this.mergeInto(node, delivery);
+    this.complete(state, delivery);
+  }
+
+  private complete(state: NodeState, delivery: Delivery): void {
+    if (delivery.complete(state)) this.check(delivery);
+  }
+
+  /** Finds the delivery of a message that is being sent, and writes it on the message. */
+  private owning(msg: Tracked, source: RuntimeNode): Delivery | undefined {
+    const known = this.followed(msg);
+    if (known) {
+      msg[TOKEN] ??= known.token;
+      return known;
+    }
+    const state = (source as WatchedNode)[STATE];
+    if (!state) return undefined;
+    if (msg[TOKEN] !== undefined) {
+      this.warnOfLateSend(state);
+      return undefined;
+    }
+    // A message made anew: it belongs to what the node is working on, as far as that is clear.
+    const delivery =
+      this.receiving?.node === source
+        ? this.receiving.delivery
+        : state.holding.size === 1
+          ? [...state.holding][0]
+          : undefined;
+    if (delivery) msg[TOKEN] = delivery.token;
+    return delivery;
+  }
+
+  private noteSending(node: RuntimeNode, delivery: Delivery): void {
+    if (this.sending?.node === node) {
+      this.sending.deliveries.add(delivery);
+      return;
+    }
+    if (!this.sending) queueMicrotask(() => (this.sending = undefined));
+    this.sending = { node, deliveries: new Set([delivery]) };
+  }
+
+  /**
+   * A node that finishes a message it was given earlier, right after sending one of another delivery and none
+   * of this one, has put the two together (join): this delivery then waits for that one.
+   */
+  private mergeInto(node: RuntimeNode, delivery: Delivery): void {
+    if (
+      this.sending?.node !== node ||
+      this.receiving?.delivery === delivery ||
+      this.sending.deliveries.has(delivery)
+    )
+      return;
+    const into = [...this.sending.deliveries].at(-1);
+    if (!into || into.settled) return;
+    delivery.count++;
+    (into.merged ??= []).push(delivery);
+  }
+
+  private check(delivery: Delivery): void {
+    if (delivery.count > 0 || delivery.settled) return;
+    if (this.drained.push(delivery) === 1) setImmediate(() => this.finish());
+  }
+
+  private finish(): void {
+    const drained = this.drained;
+    this.drained = [];
+    for (const delivery of drained) {
+      if (delivery.count > 0 || delivery.settled) continue;
+      const { owner, failure } = delivery;
+      this.end(delivery);
+      owner.finished(failure);
+    }
+  }
+
+  private state(node: RuntimeNode): NodeState & { silent?: SilentNode } {
+    return ((node as WatchedNode)[STATE] ??= this.watch(node));
+  }
+
+  private watch(node: RuntimeNode): NodeState & { silent?: SilentNode } {
+    const state: NodeState & { silent?: SilentNode } = {
+      node,
+      holding: new Set(),
+      phase: 'running',
+      warned: false,
+    };
+    state.silent = adaptSilentNode(
+      node,
+      () => this.definition(node),
+      (msg, error) => {
+        const delivery = this.followed(msg);
+        if (!delivery) return;
+        if (error !== undefined) delivery.fail(error, node);
+        this.complete(state, delivery);
+      },
+    );
+    this.watchErrors(state);
+    this.watchClose(state);
+    return state;
+  }
+
+  /** node.error(e, msg) is all that many nodes say, and all that the runtime says when a handler throws. */
+  private watchErrors(state: NodeState & { silent?: SilentNode }): void {
+    const { node } = state;
+    const original = node.error.bind(node);
+    node.error = (...args: [unknown, object?]) => {
+      const [error, msg] = args;
+      if (typeof msg === 'object' && msg !== null) {
+        if (this.completing !== msg) this.erred(state, error, msg);
+        this.completing = undefined;
+      }
+      original(...args);
+    };
+  }
+
+  private erred(state: NodeState & { silent?: SilentNode }, error: unknown, msg: object): void {
+    const delivery = this.followed(msg);
+    if (delivery) delivery.fail(error, state.node);
+    if (state.silent) state.silent.failed(msg);
+    else if (delivery && endsWithError(state.node)) this.complete(state, delivery);
+  }
+
+  private watchClose(state: NodeState): void {
+    const { node } = state;
+    const original = node.close.bind(node);
+    node.close = async (...args: [boolean?]) => {
+      state.phase = 'closing';
+      const closing = original(...args);
+      // From here on a `done` is the truth again: work that was under way is being finished.
+      state.phase = 'running';
+      await closing;
+      state.phase = 'closed';
+      for (const delivery of [...state.holding]) {
+        delivery.fail(nodeClosed(node), node);
+        delivery.abandon(state);
+        this.check(delivery);
+      }
+    };
+  }
+
+  private definition(node: RuntimeNode): Record<string, unknown> {
+    const id = (node as { _alias?: string })._alias ?? node.id;
+    let found: object | undefined;
+    this.RED?.nodes.eachNode((definition) => {
+      if (definition.id === id) found = definition;
+    });
+    return { ...found };
+  }
+
+  private warnOfSilence(state: NodeState & { silent?: SilentNode }): void {
+    if (state.warned || state.silent || state.node._expectedDoneCount !== 0) return;
+    state.warned = true;
+    state.node.warn(
+      `${describeNode(state.node)} never says when it has finished a message, so a JetStream message that passes it is only settled by a jetstream-ack node, or fails at its processing limit`,
+    );
+  }
+
+  private warnOfLateSend(state: NodeState): void {
+    if (state.warned || state.node.type === 'trigger') return;
+    state.warned = true;
+    state.node.warn(
+      `${describeNode(state.node)} sent a message on after it had said that it was done with it, so the JetStream message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent`,
+    );
+  }
+}
+
+/** Nodes that have no `done`, or were called by the runtime and threw, or (link call) only report the time-out. */
+function endsWithError(node: RuntimeNode): boolean {
+  if (node._expectedDoneCount === 0 || node.type === 'link call') return true;
+  const caller = new Error().stack?.split('\n')[4] ?? '';
+  return /[\\/]runtime[\\/]lib[\\/]nodes[\\/]Node\.js/.test(caller);
+}
+
+/** One for the process: messages carry its tokens wherever they go. */
+export const flowTracker = new FlowTracker();
+
+/**
+ * A message that waits for something outside the flow (an org out of reach, a spent API budget) is not hung:
+ * stops the clock that `processingLimit` bounds, until the returned function is called. Does nothing for a
+ * message that no consumer holds.
+ */
+export function pauseProcessing(msg: object): () => void {
+  return flowTracker.find(msg)?.pause() ?? (() => undefined);
+}
+
+/** What `jetstream-ack` does: false if no unsettled delivery stands behind `msg`. */
+export function commandDelivery(msg: object, command: Command): boolean {
+  const delivery = flowTracker.find(msg);
+  if (!delivery) return false;
+  delivery.owner.command(command);
+  return true;
+}
