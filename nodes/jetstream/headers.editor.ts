@@ -8,8 +8,8 @@ export interface Header {
   value: string;
 }
 
-/** A list of headers in `container`. Returns what reads it back; rows without a name are left out. */
-export function headerList(container: JQuery, headers: Header[]): () => Header[] {
+/** A list of headers in `container`, filled from `headers`. Read it back with `readHeaders`. */
+export function headerList(container: JQuery, headers: Header[]): void {
   const list = $('<ol>').appendTo(container);
   list.editableList<Partial<Header>>({
     height: 'auto',
@@ -31,16 +31,16 @@ export function headerList(container: JQuery, headers: Header[]): () => Header[]
     },
   });
   headers.forEach((header) => list.editableList('addItem', header));
+}
 
-  return () =>
-    list
-      .editableList('items')
-      .map((_, row): Header => {
-        const part = (name: keyof Header) => String($(row).find(`.jetforce-header-${name}`).val());
-        return { name: part('name').trim(), value: part('value') };
-      })
-      .get()
-      .filter(({ name }) => name !== '');
+/** What the list says now; rows without a name are left out. */
+export function readHeaders(container: JQuery): Header[] {
+  const rows = container.find('.red-ui-editableList-list').editableList('items');
+  const headers = rows.map((_, row): Header => {
+    const part = (name: keyof Header) => String($(row).find(`.jetforce-header-${name}`).val());
+    return { name: part('name').trim(), value: part('value') };
+  });
+  return headers.get().filter(({ name }) => name !== '');
 }
 
 /** What is wrong with the headers, for a node's `validate`. */

@@ -3,7 +3,8 @@ import { nodeText } from '../shared/editor/text';
 import { duration, validator } from '../shared/editor/validators';
 
 RED.nodes.registerType('jetstream-ack', {
-  category: 'JetStream & Salesforce',
+  category: 'JetStream and Salesforce',
+  paletteLabel: 'jetstream ack',
   color: '#7fc4b4',
   icon: 'jetstream-ack.svg',
   defaults: {

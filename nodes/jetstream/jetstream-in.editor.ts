@@ -24,7 +24,8 @@ const label = (property: string) => nodeText('jetstream-in', `label.${property}`
 const deliverIs = (deliver: string) => (node: EditorNode) => currentValue(node, 'deliver') === deliver;
 
 RED.nodes.registerType('jetstream-in', {
-  category: 'JetStream & Salesforce',
+  category: 'JetStream and Salesforce',
+  paletteLabel: 'jetstream in',
   color: '#7fc4b4',
   icon: 'jetstream-in.svg',
   defaults: {
@@ -37,13 +38,13 @@ RED.nodes.registerType('jetstream-in', {
         subjects: [] as string[],
         maxAge: '',
         maxBytes: '',
-        maxMsgs: '' as number | string,
-        maxMsgsPerSubject: '' as number | string,
+        maxMsgs: '',
+        maxMsgsPerSubject: '',
         maxMsgSize: '',
         retention: 'limits',
         discard: 'old',
         storage: 'file',
-        replicas: 1 as number | string,
+        replicas: 1,
         duplicateWindow: '',
         denyDelete: false,
         denyPurge: false,

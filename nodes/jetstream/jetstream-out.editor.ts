@@ -3,13 +3,13 @@ import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { nodeText, text } from '../shared/editor/text';
 import { subject, template, validator, whole } from '../shared/editor/validators';
-import { checkHeaders, headerList, type Header } from './headers.editor';
+import { checkHeaders, headerList, readHeaders, type Header } from './headers.editor';
 
 const label = (property: string) => nodeText('jetstream-out', `label.${property}`);
-let readHeaders: () => Header[] = () => [];
 
 RED.nodes.registerType('jetstream-out', {
-  category: 'JetStream & Salesforce',
+  category: 'JetStream and Salesforce',
+  paletteLabel: 'jetstream out',
   color: '#7fc4b4',
   icon: 'jetstream-out.svg',
   align: 'right',
@@ -32,7 +32,7 @@ RED.nodes.registerType('jetstream-out', {
   outputLabels: 'stored',
   oneditprepare() {
     const form = openForm('node-input');
-    readHeaders = headerList($('.jetforce-headers'), this.headers);
+    headerList(form.root.find('.jetforce-headers'), this.headers);
     picker(form.input('subject'), {
       choices: async () => {
         const server = configNode('jetstream-server', form.text('server'));
@@ -43,8 +43,9 @@ RED.nodes.registerType('jetstream-out', {
     preview(form);
   },
   oneditsave() {
-    this.headers = readHeaders();
-    saveNumbers(this, formOf('node-input'), ['window']);
+    const form = formOf('node-input');
+    this.headers = readHeaders(form.root.find('.jetforce-headers'));
+    saveNumbers(this, form, ['window']);
   },
 });
 

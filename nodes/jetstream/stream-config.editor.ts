@@ -101,7 +101,7 @@ export function readStreamConfig(form: Form): StreamConfig {
     if (field.name === 'subjects') return [field.name, listOf(shown)];
     return [field.name, field.number ? numberOf(shown.trim()) : shown.trim()];
   });
-  return Object.fromEntries(entries) as unknown as StreamConfig;
+  return Object.fromEntries(entries);
 }
 
 /** What is wrong with the settings, for a node's `validate`: they count only while `provision` is on. */

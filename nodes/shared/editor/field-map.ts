@@ -19,14 +19,10 @@ const TYPES: (FieldType | TypedInputType)[] = [
 ];
 
 /**
- * The rows of a `payload` setting: the choice between the event and a map (`payloadMode`, a select of the form),
- * and the map's fields in the form's `.jetforce-fields`. Returns what is to be saved.
+ * Fills the form's choice between the event and a map (`payloadMode`, a select) and the map's rows in its
+ * `.jetforce-fields`. Read them back with `readPayload`. `names` looks up what fields there are.
  */
-export function payloadMap(
-  form: Form,
-  payload: PayloadConfig,
-  names: () => Promise<Choice[]>,
-): () => PayloadConfig {
+export function payloadRows(form: Form, payload: PayloadConfig, names: () => Promise<Choice[]>): void {
   form.input('payloadMode').val(payload.mode).trigger('change');
   const list = $('<ol>').appendTo(form.root.find('.jetforce-fields'));
   list.editableList<Partial<PayloadField>>({
@@ -50,19 +46,21 @@ export function payloadMap(
     },
   });
   if (payload.mode === 'map') payload.fields.forEach((field) => list.editableList('addItem', field));
+}
 
-  return () => {
-    if (form.text('payloadMode') !== 'map') return { mode: 'event' };
-    const fields = list.editableList('items').map((_, row): PayloadField => {
-      const typed = $(row).find('.jetforce-field-value');
-      return {
-        name: String($(row).find('.jetforce-field-name').val()).trim(),
-        type: typed.typedInput('type') as FieldType,
-        value: typed.typedInput('value'),
-      };
-    });
-    return { mode: 'map', fields: fields.get() };
-  };
+/** What the form says now. */
+export function readPayload(form: Form): PayloadConfig {
+  if (form.text('payloadMode') !== 'map') return { mode: 'event' };
+  const rows = form.root.find('.jetforce-fields .red-ui-editableList-list').editableList('items');
+  const fields = rows.map((_, row): PayloadField => {
+    const typed = $(row).find('.jetforce-field-value');
+    return {
+      name: String($(row).find('.jetforce-field-name').val()).trim(),
+      type: typed.typedInput('type') as FieldType,
+      value: typed.typedInput('value'),
+    };
+  });
+  return { mode: 'map', fields: fields.get() };
 }
 
 /** What is wrong with a payload setting, for a node's `validate`. */

@@ -83,6 +83,13 @@ export const endpoint: Check = (value) =>
   /^http:\/\/(127\.0\.0\.1|localhost|\[::1\]):\d{1,5}\/?$/.test(value) ||
   text('endpoint');
 
+/** The API name of an sObject or field. */
+export const apiName: Check = (value) => /^\w+$/.test(value) || text('apiName');
+
+/** Field names separated by commas; those of a parent with dots. */
+export const apiNames: Check = (value) =>
+  listOf(value).every((name) => /^\w+(\.\w+)*$/.test(name)) || text('apiName');
+
 export const apiVersion: Check = (value) => /^\d{2,3}\.0$/.test(value) || text('apiVersion');
 
 function isSubject(value: string): boolean {
