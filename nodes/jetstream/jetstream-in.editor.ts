@@ -16,14 +16,43 @@ import {
   whole,
 } from '../shared/editor/validators';
 import { jetstreamInHints } from './jetstream-in-hints';
-import { checkStreamConfig, readStreamConfig, streamConfigRows } from './stream-config.editor';
+import {
+  checkStreamConfig,
+  readStreamConfig,
+  streamConfigRows,
+  type StreamConfig,
+} from './stream-config.editor';
 
 const NUMBERS = ['maxDeliver', 'maxAckPending', 'prefetch', 'batchSize'];
 
 const label = (property: string) => nodeText('jetstream-in', `label.${property}`);
 const deliverIs = (deliver: string) => (node: EditorNode) => currentValue(node, 'deliver') === deliver;
 
-RED.nodes.registerType('jetstream-in', {
+interface Properties {
+  name: string;
+  server: string;
+  stream: string;
+  provision: boolean;
+  streamConfig: StreamConfig;
+  subject: string;
+  durable: string;
+  deliver: string;
+  startSequence: string;
+  startTime: string;
+  ackWait: string;
+  maxDeliver: number;
+  backoff: string;
+  maxAckPending: number;
+  prefetch: number;
+  ack: string;
+  processingLimit: string;
+  deadLetter: string;
+  format: string;
+  batchSize: number;
+  batchWait: string;
+}
+
+RED.nodes.registerType<Properties>('jetstream-in', {
   category: 'JetStream and Salesforce',
   paletteLabel: 'jetstream in',
   color: '#7fc4b4',
@@ -35,7 +64,7 @@ RED.nodes.registerType('jetstream-in', {
     provision: { value: false },
     streamConfig: {
       value: {
-        subjects: [] as string[],
+        subjects: [],
         maxAge: '',
         maxBytes: '',
         maxMsgs: '',

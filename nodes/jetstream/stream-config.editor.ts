@@ -95,13 +95,13 @@ function rowOf(field: Field, value: unknown): JQuery[] {
 
 /** What the rows say now. */
 export function readStreamConfig(form: Form): StreamConfig {
-  const entries = FIELDS.map((field) => {
+  const entries = FIELDS.map((field): [Name, unknown] => {
     const shown = form.value(`streamConfig-${field.name}`);
     if (typeof shown === 'boolean') return [field.name, shown];
     if (field.name === 'subjects') return [field.name, listOf(shown)];
     return [field.name, field.number ? numberOf(shown.trim()) : shown.trim()];
   });
-  return Object.fromEntries(entries);
+  return Object.fromEntries(entries) as unknown as StreamConfig;
 }
 
 /** What is wrong with the settings, for a node's `validate`: they count only while `provision` is on. */

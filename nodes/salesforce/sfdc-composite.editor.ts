@@ -21,7 +21,22 @@ const BATCH = {
   linger: validator(duration),
 };
 
-RED.nodes.registerType('sfdc-composite', {
+interface Properties {
+  name: string;
+  org: string;
+  operation: string;
+  sobject: string;
+  externalIdField: string;
+  allOrNone: boolean;
+  fields: string;
+  payload: PayloadConfig;
+  allowDuplicateSave: boolean;
+  autoAssign: boolean;
+  batch: Batch;
+  onOutage: string;
+}
+
+RED.nodes.registerType<Properties>('sfdc-composite', {
   category: 'JetStream and Salesforce',
   paletteLabel: 'sfdc composite',
   color: '#8db9e8',
@@ -34,11 +49,11 @@ RED.nodes.registerType('sfdc-composite', {
     externalIdField: { value: '', label: label('externalIdField'), validate: validator(apiName) },
     allOrNone: { value: false },
     fields: { value: '', label: label('fields'), validate: validator(apiNames) },
-    payload: { value: { mode: 'event' } as PayloadConfig, validate: checkPayload },
+    payload: { value: { mode: 'event' }, validate: checkPayload },
     allowDuplicateSave: { value: false },
     autoAssign: { value: true },
     batch: {
-      value: { records: 1000, maxRequests: 4, linger: '0ms', coalesce: false } as Batch,
+      value: { records: 1000, maxRequests: 4, linger: '0ms', coalesce: false },
       validate: checkBatch,
     },
     onOutage: { value: 'hold' },

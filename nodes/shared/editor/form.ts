@@ -4,12 +4,12 @@ import { type Verdict } from './validators';
 /** An open form: its inputs by the name of the property. */
 export interface Form {
   root: JQuery;
-  input(name: string): JQuery;
+  input: (name: string) => JQuery;
   /** What an input shows: a text, or true or false for a box to tick. */
-  value(name: string): string | boolean;
-  text(name: string): string;
+  value: (name: string) => string | boolean;
+  text: (name: string) => string;
   /** Called at once and after every change in the form. */
-  watch(react: () => void): void;
+  watch: (react: () => void) => void;
 }
 
 /** The open form; `openForm` must have been called when it opened. */

@@ -77,6 +77,6 @@ export function openConfig(node: EditorNode, form: Form): ConfigSource {
 
 function pick(names: string[], value: (name: string) => unknown): Record<string, unknown> {
   return Object.fromEntries(
-    names.map((name) => [name, value(name)]).filter(([, found]) => found !== undefined),
+    names.map((name): [string, unknown] => [name, value(name)]).filter(([, found]) => found !== undefined),
   );
 }

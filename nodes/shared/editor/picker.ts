@@ -86,7 +86,9 @@ export function picker(input: JQuery, { choices, several = false }: PickerOption
     const element = $('<li role="option" aria-selected="false">')
       .attr('data-value', value)
       .append($('<span>').text(value));
-    if (label && label !== value) element.append($('<span class="jetforce-list-label">').text(label));
+    // A label often repeats the value: "crm.> (crm)", "Order (Order__c)".
+    const more = label?.replace(value, '').trim();
+    if (more) element.append($('<span class="jetforce-list-label">').text(more));
     // mousedown: before the input loses the focus, which closes the list
     return element.on('mousedown', (event) => {
       event.preventDefault();
