@@ -1,0 +1,234 @@
+import { KeyTable } from './keys';
+import { CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
+import type { Key, Lane, Unit } from './operations';
+
+/** The units that share one place in a collection: one, or several that were merged into one record. */
+export interface Entry {
+  units: Unit[];
+  /** What is sent: one value a row. */
+  wires: unknown[];
+}
+
+export interface Collection {
+  lane: Lane;
+  /** allOrNone: holds one unit and no other. */
+  atomic: boolean;
+  entries: Entry[];
+  records: number;
+}
+
+/** One API call. */
+export interface Call {
+  collections: Collection[];
+  records: number;
+  keys: Key[];
+}
+
+export interface BatcherOptions {
+  /** Records of a call at most. */
+  records: number;
+  /** Merge waiting upserts and updates of one record into one row. */
+  coalesce: boolean;
+}
+
+/** A call that took longer makes the next ones smaller; one that took less than half of it lets them grow. */
+const SLOW_MS = 10_000;
+const FEWEST_RECORDS = 10;
+
+/**
+ * Decides what goes into the next call; sends nothing itself. Units keep their order where they touch the
+ * same record, and of those only one is on its way at a time.
+ */
+export class Batcher {
+  private pending: Unit[] = [];
+  private readonly underWay = new KeyTable();
+  private readonly most: number;
+  private limit: number;
+
+  constructor(private readonly options: BatcherOptions) {
+    this.most = Math.min(Math.max(1, options.records), CALL_RECORDS);
+    this.limit = this.most;
+  }
+
+  /** Units waiting to be sent. */
+  get waiting(): number {
+    return this.pending.length;
+  }
+
+  add(units: readonly Unit[]): void {
+    for (const unit of units) this.pending.push(unit);
+  }
+
+  /** Back to the front: nothing that waits for their records may pass them. */
+  putBack(units: readonly Unit[]): void {
+    this.pending = [...units, ...this.pending];
+  }
+
+  /** Takes everything that waits. */
+  drain(): Unit[] {
+    const units = this.pending;
+    this.pending = [];
+    return units;
+  }
+
+  /**
+   * The next call, with all it can take; undefined if nothing can be sent now or, where `onlyFull`, if more
+   * records would still fit. `finished` must be told when it is over.
+   */
+  take(now: number, onlyFull: boolean): Call | undefined {
+    if (onlyFull && !this.mayFill()) return undefined;
+    const builder = new CallBuilder(this.limit, this.options.coalesce);
+    const passed = new KeyTable();
+    const rest: Unit[] = [];
+    let next = 0;
+    for (; next < this.pending.length && !builder.full; next++) {
+      const unit = this.pending[next] as Unit;
+      const free =
+        unit.notBefore <= now && !this.underWay.conflicts(unit.keys) && !passed.conflicts(unit.keys);
+      if (free && builder.accept(unit)) continue;
+      passed.add(unit.keys);
+      rest.push(unit);
+    }
+    if (builder.records === 0 || (onlyFull && !builder.full)) return undefined;
+    this.pending = rest.concat(this.pending.slice(next));
+    const call = builder.finish();
+    this.underWay.add(call.keys);
+    return call;
+  }
+
+  /** The call is over after `ms`: its records may be written again. */
+  finished(call: Call, ms: number): void {
+    this.underWay.remove(call.keys);
+    if (ms > SLOW_MS)
+      this.limit = Math.max(
+        Math.min(FEWEST_RECORDS, this.most),
+        Math.ceil(Math.min(this.limit, call.records) / 2),
+      );
+    else if (ms < SLOW_MS / 2 && call.records >= this.limit) this.limit = Math.min(this.most, this.limit * 2);
+  }
+
+  /** When the first of the units that wait for their time may be sent; undefined if none does. */
+  nextReady(now: number): number | undefined {
+    const times = this.pending.map((unit) => unit.notBefore).filter((time) => time > now);
+    return times.length === 0 ? undefined : times.reduce((a, b) => Math.min(a, b));
+  }
+
+  /** Cheap enough to ask for each message: can what waits fill a call, as far as sizes tell? */
+  private mayFill(): boolean {
+    if (this.pending.length >= this.limit) return true;
+    let records = 0;
+    let closed = 0;
+    for (const unit of this.pending) {
+      if (needsOwnCall(unit)) return true;
+      records += unit.rows.length;
+      if (unit.atomic) closed++;
+    }
+    return (
+      records >= this.limit ||
+      closed + Math.floor((records - closed) / COLLECTION_RECORDS) >= CALL_COLLECTIONS
+    );
+  }
+}
+
+/** Trees can't travel with anything else; more than a collection of all or none takes the whole call. */
+function needsOwnCall(unit: Unit): boolean {
+  return unit.lane.operation === 'tree' || (unit.atomic && unit.rows.length > COLLECTION_RECORDS);
+}
+
+class CallBuilder {
+  records = 0;
+  private readonly collections: Collection[] = [];
+  private readonly keys: Key[] = [];
+  private readonly taken = new KeyTable();
+  /** The entry that writes a key, for merging. */
+  private readonly writers = new Map<string, { entry: Entry; lane: Lane }>();
+  private group: number | undefined;
+  private alone = false;
+  /** Only one collection, so that the call needs no /composite around it. */
+  private direct = false;
+
+  constructor(
+    private readonly limit: number,
+    private readonly coalesce: boolean,
+  ) {}
+
+  get full(): boolean {
+    if (this.alone || this.records >= this.limit) return true;
+    return this.collections.length === this.slots && !this.collections.some(hasRoom);
+  }
+
+  /** Adds the unit if it fits. */
+  accept(unit: Unit): boolean {
+    if (this.records > 0 && unit.group !== this.group) return false;
+    if (this.taken.conflicts(unit.keys)) return this.coalesce && this.merge(unit);
+    if (!this.place(unit)) return false;
+    this.group = unit.group;
+    this.records += unit.rows.length;
+    this.use(unit.keys);
+    return true;
+  }
+
+  finish(): Call {
+    return { collections: this.collections, records: this.records, keys: this.keys };
+  }
+
+  private place(unit: Unit): boolean {
+    const entry: Entry = { units: [unit], wires: unit.rows.map((row) => row.wire) };
+    const { length } = unit.rows;
+    if (this.records > 0 && (needsOwnCall(unit) || this.records + length > this.limit)) return false;
+
+    const shared = unit.atomic
+      ? undefined
+      : this.collections.find((c) => hasRoom(c) && c.lane.name === unit.lane.name);
+    if (unit.direct && this.collections.length > (shared ? 1 : 0)) return false;
+    if (shared) {
+      shared.entries.push(entry);
+      shared.records++;
+    } else {
+      if (this.collections.length === this.slots) return false;
+      this.collections.push({ lane: unit.lane, atomic: unit.atomic, entries: [entry], records: length });
+      this.alone = needsOwnCall(unit);
+    }
+    this.direct ||= unit.direct;
+    if (!unit.atomic) {
+      for (const key of unit.keys) if (key.write) this.writers.set(key.name, { entry, lane: unit.lane });
+    }
+    return true;
+  }
+
+  /** Later values replace earlier ones field by field, as writing one after the other would. */
+  private merge(unit: Unit): boolean {
+    const { operation, name } = unit.lane;
+    if (unit.atomic || (operation !== 'upsert' && operation !== 'update')) return false;
+    const own = unit.keys.filter((key) => key.write);
+    const writer = own.length === 1 && own[0] ? this.writers.get(own[0].name) : undefined;
+    if (!writer || writer.lane.name !== name || (unit.direct && this.collections.length > 1)) return false;
+    if (this.taken.conflicts(unit.keys.filter((key) => !key.write))) return false;
+    this.direct ||= unit.direct;
+    writer.entry.units.push(unit);
+    writer.entry.wires = [mergeRecords(writer.entry.wires[0], unit.rows[0]?.wire)];
+    this.use(unit.keys);
+    return true;
+  }
+
+  private get slots(): number {
+    return this.direct ? 1 : CALL_COLLECTIONS;
+  }
+
+  private use(keys: Key[]): void {
+    this.keys.push(...keys);
+    this.taken.add(keys);
+  }
+}
+
+/** A get has no limit of 200: it may take all that a call takes. */
+function hasRoom(collection: Collection): boolean {
+  const most = collection.lane.operation === 'get' ? CALL_RECORDS : COLLECTION_RECORDS;
+  return !collection.atomic && collection.records < most;
+}
+
+function mergeRecords(earlier: unknown, later: unknown): unknown {
+  const replaced = new Set(Object.keys(later as object).map((field) => field.toLowerCase()));
+  const kept = Object.entries(earlier as object).filter(([field]) => !replaced.has(field.toLowerCase()));
+  return { ...Object.fromEntries(kept), ...(later as object) };
+}

@@ -1,0 +1,152 @@
+import { readFile } from 'node:fs/promises';
+import { FlowError, messageOf } from '../shared/errors';
+
+export type AuthMethod = 'file' | 'password' | 'client-credentials' | 'jwt' | 'refresh-token';
+
+/** The sfdc-org node's settings and secrets as the editor gives them. */
+export interface OrgConfig {
+  auth: AuthMethod;
+  loginUrl?: string;
+  username?: string;
+  apiVersion?: string;
+  pubsubEndpoint?: string;
+  apiBudget?: number | string;
+  credentialsPath?: string;
+}
+
+export interface OrgSecrets {
+  clientId?: string;
+  clientSecret?: string;
+  password?: string;
+  securityToken?: string;
+  refreshToken?: string;
+  privateKey?: string;
+}
+
+/** What one of the four OAuth flows needs, complete. */
+export type LoginGrant = { loginUrl: string; clientId: string } & (
+  | { flow: 'password'; clientSecret: string; username: string; password: string }
+  | { flow: 'client-credentials'; clientSecret: string }
+  | { flow: 'jwt'; username: string; privateKey: string }
+  | { flow: 'refresh-token'; refreshToken: string; clientSecret?: string }
+);
+
+const DEFAULT_LOGIN_URL = 'https://login.salesforce.com';
+
+/**
+ * The grant that settings and secrets describe. `file` reads the JSON at credentialsPath anew each time, so
+ * that a replaced secret is picked up by the next login. Throws INVALID_CREDENTIALS naming what is missing.
+ */
+export async function readGrant(config: OrgConfig, secrets: OrgSecrets): Promise<LoginGrant> {
+  const found = config.auth === 'file' ? await readCredentialsFile(config.credentialsPath) : undefined;
+  const flow = found?.flow ?? (config.auth as Exclude<AuthMethod, 'file'>);
+  const values = found?.values ?? { ...secrets, username: config.username, password: secrets.password };
+  const where = found ? `in ${config.credentialsPath}` : 'in the org';
+  const need = (name: string, value: string | undefined): string => {
+    if (value !== undefined && value.trim() !== '') return value.trim();
+    throw invalid(`The ${flow} login needs a ${name} ${where}`);
+  };
+
+  const loginUrl = readLoginUrl(found?.values.loginUrl || config.loginUrl);
+  const clientId = need('client id', values.clientId);
+  switch (flow) {
+    case 'password':
+      return {
+        flow,
+        loginUrl,
+        clientId,
+        clientSecret: need('client secret', values.clientSecret),
+        username: need('username', values.username),
+        password: need('password', values.password) + (values.securityToken?.trim() ?? ''),
+      };
+    case 'client-credentials':
+      return { flow, loginUrl, clientId, clientSecret: need('client secret', values.clientSecret) };
+    case 'jwt':
+      return {
+        flow,
+        loginUrl,
+        clientId,
+        username: need('username', values.username),
+        privateKey: need('private key', values.privateKey).replaceAll('\\n', '\n'),
+      };
+    case 'refresh-token':
+      return {
+        flow,
+        loginUrl,
+        clientId,
+        refreshToken: need('refresh token', values.refreshToken),
+        clientSecret: values.clientSecret?.trim() || undefined,
+      };
+    default:
+      throw invalid(
+        `"${String(flow)}" is not a way to log in; choose one of file, password, client-credentials, jwt, refresh-token`,
+      );
+  }
+}
+
+interface FileContent {
+  flow: Exclude<AuthMethod, 'file'>;
+  values: OrgSecrets & { username?: string; loginUrl?: string };
+}
+
+async function readCredentialsFile(path: string | undefined): Promise<FileContent> {
+  if (!path?.trim()) throw invalid('The org logs in by a file, but no path of a credentials file is set');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw invalid(`The credentials file ${path} can't be read: ${messageOf(error)}`);
+  }
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    // The parser's message would quote the file, and the file holds secrets.
+    throw invalid(`The credentials file ${path} is not valid JSON`);
+  }
+  const get = (name: string) => (typeof json[name] === 'string' ? json[name] : undefined);
+  const values = {
+    clientId: get('client_id'),
+    clientSecret: get('client_secret'),
+    username: get('username'),
+    password: get('password'),
+    securityToken: get('security_token'),
+    privateKey: get('private_key'),
+    refreshToken: get('refresh_token'),
+    loginUrl: get('login_url'),
+  };
+  const flow = values.privateKey
+    ? 'jwt'
+    : values.refreshToken
+      ? 'refresh-token'
+      : values.username || values.password
+        ? 'password'
+        : 'client-credentials';
+  return { flow, values };
+}
+
+function readLoginUrl(text: string | undefined): string {
+  const given = text?.trim() || DEFAULT_LOGIN_URL;
+  const url = /^[\w.-]+$/.test(given) ? `https://${given}` : given;
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.hostname.endsWith('.lightning.force.com')) {
+    const myDomain = parsed.hostname.replace('.lightning.force.com', '.my.salesforce.com');
+    throw invalid(`The login URL ${given} is the address of the user interface; use https://${myDomain}`);
+  }
+  if (parsed?.protocol === 'https:' || (parsed?.protocol === 'http:' && isLoopback(parsed.hostname))) {
+    // An Experience Cloud site logs in below its path.
+    return parsed.origin + parsed.pathname.replace(/\/+$/, '');
+  }
+  throw invalid(
+    `The login URL "${given}" is not an https URL; write for example https://acme.my.salesforce.com`,
+  );
+}
+
+/** Secrets travel in the clear only where they don't leave the machine. */
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+function invalid(message: string): FlowError {
+  return new FlowError('INVALID_CREDENTIALS', message, true);
+}

@@ -1,0 +1,124 @@
+import http from 'node:http';
+import https from 'node:https';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { codeOf, messageOf } from '../shared/errors';
+import { OrgOutage } from './outage';
+
+export interface HttpRequest {
+  method: string;
+  url: string;
+  headers?: Record<string, string>;
+  body?: string;
+  /** Milliseconds for the whole exchange. */
+  timeout: number;
+}
+
+export interface HttpAnswer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  text: string;
+}
+
+/** Idle connections are closed by us before the org (or a firewall) does it under a request being sent. */
+const IDLE_MS = 15_000;
+
+/**
+ * The requests of one org, over connections that are kept: jsforce opens (and TLS-handshakes) a new one for
+ * each request, repeats some of them by itself, and hides the status. Every answer with a status is an
+ * answer; everything else throws OrgOutage(unreachable) which knows whether the request may have got through.
+ */
+export class HttpClient {
+  private readonly options = { keepAlive: true, timeout: IDLE_MS, scheduling: 'lifo' as const };
+  private readonly agents = { http: new http.Agent(this.options), https: new https.Agent(this.options) };
+
+  send(request: HttpRequest): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      let sent = false;
+      const fail = (error: unknown) => {
+        clearTimeout(timer);
+        reject(explainFailure(error, request.url, sent));
+      };
+      const { protocol } = new URL(request.url);
+      const secure = protocol === 'https:';
+      const body = request.body === undefined ? undefined : Buffer.from(request.body, 'utf8');
+      const outgoing = (secure ? https : http).request(request.url, {
+        agent: secure ? this.agents.https : this.agents.http,
+        method: request.method,
+        headers: {
+          accept: 'application/json',
+          'accept-encoding': 'gzip',
+          ...(body && { 'content-length': body.length }),
+          ...request.headers,
+        },
+      });
+      const timer = setTimeout(
+        () => outgoing.destroy(new Error(`no answer within ${request.timeout / 1_000} s`)),
+        request.timeout,
+      );
+      outgoing.on('socket', (socket) => {
+        if (!socket.connecting) sent = true;
+        else socket.once(secure ? 'secureConnect' : 'connect', () => (sent = true));
+      });
+      outgoing.on('error', fail);
+      outgoing.on('response', (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', fail);
+        response.on('end', () => {
+          clearTimeout(timer);
+          const answer = { status: response.statusCode ?? 0, headers: response.headers };
+          decode(Buffer.concat(chunks), response.headers['content-encoding']).then(
+            (text) => resolve({ ...answer, text }),
+            fail,
+          );
+        });
+      });
+      outgoing.end(body);
+    });
+  }
+
+  /** Ends every connection; requests under way fail. */
+  close(): void {
+    this.agents.http.destroy();
+    this.agents.https.destroy();
+  }
+}
+
+const unzip = promisify(gunzip);
+
+async function decode(body: Buffer, encoding: string | undefined): Promise<string> {
+  return (encoding === 'gzip' ? await unzip(body) : body).toString('utf8');
+}
+
+/** Says in words why no answer came, and what to look at. */
+function explainFailure(error: unknown, url: string, sent: boolean): OrgOutage {
+  const { host } = new URL(url);
+  const code = codeOf(error, 'ORG_UNREACHABLE');
+  const sentence = (what: string) => new OrgOutage('unreachable', code, what, sent, { cause: error });
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return sentence(`The host ${host} is unknown; check the login URL and this machine's DNS`);
+    case 'ECONNREFUSED':
+      return sentence(`${host} refuses connections; check the URL and its port, and any firewall or proxy`);
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ETIMEDOUT':
+      return sentence(`${host} can't be reached from here (${code}); check the network, firewall and proxy`);
+    case 'EPROTO':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+      return sentence(`${host} doesn't speak TLS on this port; check the URL (https or http) and its port`);
+    case 'CERT_HAS_EXPIRED':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return sentence(
+        `The TLS certificate of ${host} is refused (${messageOf(error)}); check the URL, or add the certificate authority of your proxy with NODE_EXTRA_CA_CERTS`,
+      );
+    default:
+      return sentence(`The request to ${host} was lost: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,216 @@
+import { externalIdKey, fieldOf, idKey, laneOf, referenceKeys } from './keys';
+import { CALL_RECORDS, COLLECTION_RECORDS, TYPE_CHUNKS, invalid, isId, isRecord } from './limits';
+import {
+  unit,
+  type Job,
+  type Key,
+  type Lane,
+  type Row,
+  type RowError,
+  type Unit,
+  type WriteRequest,
+} from './operations';
+import { planTrees } from './tree';
+
+/**
+ * The units of one message. Checks every limit before anything is sent: throws FlowError, not retryable, when
+ * the message as a whole can't be written. A row that can't be sent by itself (no id, no external id) gets its
+ * failed result here.
+ */
+export function plan(request: WriteRequest): { job: Job; units: Unit[] } {
+  checkSettings(request);
+  const records: unknown[] = Array.isArray(request.payload) ? request.payload : [request.payload];
+  const job: Job = { request, records, results: new Array<undefined>(records.length), open: records.length };
+  const units = request.operation === 'tree' ? planTrees(job) : planCollections(job);
+  return { job, units };
+}
+
+function planCollections(job: Job): Unit[] {
+  const { request, records } = job;
+  const rows = records.map((record, index) => prepare(request, record, index));
+  const together = request.allOrNone && rows.length > 1 && request.operation !== 'get';
+
+  if (!together) {
+    return rows.flatMap((row) => {
+      if (!row.error) return [unitOf(job, [row], false)];
+      reject(job, row.index, row.error);
+      return [];
+    });
+  }
+  const wrong = rows.find((row) => row.error)?.error;
+  if (wrong) {
+    for (const row of rows) reject(job, row.index, row.error ?? ROLLED_BACK);
+    return [];
+  }
+  checkTogether(request, rows);
+  const one = unitOf(job, rows, true);
+  if (one.direct && rows.length > COLLECTION_RECORDS) throw referenceInText(rows.length);
+  return [one];
+}
+
+function unitOf(job: Job, rows: PreparedRow[], atomic: boolean): Unit {
+  return unit({
+    job,
+    lane: (rows[0] as PreparedRow).lane,
+    rows: rows.map(({ index, wire }) => ({ index, wire })),
+    keys: rows.flatMap((row) => row.keys),
+    atomic,
+    repeatable: rows.every((row) => row.repeatable),
+  });
+}
+
+/** What the org says of rows that were right themselves in an allOrNone collection that failed. */
+const ROLLED_BACK: RowError = {
+  statusCode: 'ALL_OR_NONE_OPERATION_ROLLED_BACK',
+  message: 'Record not sent because not all records were valid and the message asks for all or none',
+  fields: [],
+};
+
+interface PreparedRow extends Row {
+  lane: Lane;
+  keys: Key[];
+  repeatable: boolean;
+  error?: RowError;
+}
+
+function prepare(request: WriteRequest, record: unknown, index: number): PreparedRow {
+  const { operation, sobject, externalIdField, fields } = request;
+  if (operation === 'get' || operation === 'delete') {
+    const id = typeof record === 'string' ? record : isRecord(record) ? fieldOf(record, 'id') : undefined;
+    const lane = laneOf({ operation, sobject, fields });
+    const row = { index, wire: id, lane, keys: [] as Key[], repeatable: true };
+    if (!isId(id)) return { ...row, error: malformedId(id) };
+    return { ...row, keys: [idKey(id, operation === 'delete')] };
+  }
+
+  if (!isRecord(record)) {
+    const what = record === null ? 'null' : Array.isArray(record) ? 'an array' : typeof record;
+    throw invalid(
+      'INVALID_PAYLOAD',
+      `Record ${index} of the payload is ${what}; ${operation} needs objects of field values`,
+    );
+  }
+  const given = isRecord(record.attributes) ? record.attributes : {};
+  const type = typeof given.type === 'string' ? given.type : sobject;
+  const row = {
+    index,
+    wire: { ...record, attributes: { ...given, type } },
+    lane: laneOf({
+      operation,
+      sobject: type,
+      externalIdField: operation === 'upsert' ? externalIdField : undefined,
+    }),
+    keys: referenceKeys(record),
+    repeatable: operation !== 'create',
+  };
+  if (operation === 'create') return row;
+  if (operation === 'upsert' && type.toLowerCase() !== sobject.toLowerCase())
+    return { ...row, error: wrongType(type, sobject) };
+
+  const field = operation === 'update' ? 'Id' : (externalIdField ?? '');
+  const value = fieldOf(record, field);
+  if (/^id$/i.test(field)) {
+    // An upsert by Id creates the record that has none, each time it is sent.
+    if (operation === 'upsert' && (value === undefined || value === null))
+      return { ...row, repeatable: false };
+    if (!isId(value))
+      return { ...row, error: value === undefined ? missing('Id', operation) : malformedId(value) };
+    row.keys.push(idKey(value, true));
+    return row;
+  }
+  if (value === undefined || value === null || value === '')
+    return { ...row, error: missing(field, operation) };
+  row.keys.push(externalIdKey(sobject, field, value, true));
+  return row;
+}
+
+function checkSettings(request: WriteRequest): void {
+  const { operation, sobject, externalIdField, fields } = request;
+  if (!/^\w+$/.test(sobject))
+    throw invalid(
+      'INVALID_SOBJECT',
+      `"${sobject}" is not the API name of an sObject; set it in the node or in msg.sobject, for example Contact or Order__c`,
+    );
+  if (operation === 'upsert' && !/^\w+$/.test(externalIdField ?? '')) {
+    throw invalid(
+      'INVALID_EXTERNAL_ID_FIELD',
+      `"${externalIdField ?? ''}" is not the API name of a field; upsert needs an external id field, for example ExternalId__c`,
+    );
+  }
+  if (
+    operation === 'get' &&
+    !(fields && fields.length > 0 && fields.every((field) => /^[\w.]+$/.test(field)))
+  ) {
+    throw invalid(
+      'INVALID_FIELDS',
+      'get needs the API names of the fields to read; set them in the node or in msg.fields, for example Id, Email, Account.Name',
+    );
+  }
+}
+
+function checkTogether(request: WriteRequest, rows: PreparedRow[]): void {
+  const { operation } = request;
+  if (rows.length > CALL_RECORDS) {
+    throw invalid(
+      'TOO_MANY_RECORDS',
+      `The message asks for all or none of ${rows.length} records, and Salesforce can do that for ${CALL_RECORDS} at most; nothing was written. Send fewer in one message, or turn allOrNone off`,
+    );
+  }
+  const types = rows.map((row) => row.lane.sobject);
+  const chunks = types.filter((type, i) => type !== types[i - 1]).length;
+  if (chunks > TYPE_CHUNKS) {
+    throw invalid(
+      'TOO_MANY_TYPES',
+      `The records change their type ${chunks} times, and Salesforce takes ${TYPE_CHUNKS} runs of one type in a message of all or none; nothing was written. Sort them by type`,
+    );
+  }
+  const seen = new Map<string, number>();
+  for (const row of rows) {
+    for (const key of row.keys.filter((key) => key.write)) {
+      const other = seen.get(key.name);
+      if (other !== undefined) {
+        throw invalid(
+          'DUPLICATE_RECORD',
+          `Records ${other} and ${row.index} are the same record to Salesforce (${operation} by one id), which it refuses in a message of all or none; nothing was written. Merge them, or turn allOrNone off`,
+        );
+      }
+      seen.set(key.name, row.index);
+    }
+  }
+}
+
+function referenceInText(records: number) {
+  return invalid(
+    'REFERENCE_IN_TEXT',
+    `A record holds the text "@{", which Salesforce takes for a reference where ${records} records are written all or none; nothing was written. Send at most ${COLLECTION_RECORDS} in such a message, or remove the text`,
+  );
+}
+
+function reject(job: Job, index: number, error: RowError): void {
+  job.results[index] = { id: null, success: false, errors: [error], record: job.records[index] };
+  job.open--;
+}
+
+function malformedId(value: unknown): RowError {
+  return {
+    statusCode: 'MALFORMED_ID',
+    message: `${JSON.stringify(value) ?? 'nothing'} is not a Salesforce id of 15 or 18 characters; the row was not sent`,
+    fields: ['Id'],
+  };
+}
+
+function missing(field: string, operation: string): RowError {
+  return {
+    statusCode: 'MISSING_ARGUMENT',
+    message: `${field} not specified; ${operation} needs it in every record, and the row was not sent`,
+    fields: [field],
+  };
+}
+
+function wrongType(type: string, sobject: string): RowError {
+  return {
+    statusCode: 'INVALID_TYPE',
+    message: `attributes.type is ${type}, and this is an upsert of ${sobject}; the row was not sent`,
+    fields: [],
+  };
+}

@@ -1,0 +1,113 @@
+import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { lookupRoute } from '../shared/admin';
+import { formatDuration } from '../shared/duration';
+import { FlowError, messageOf } from '../shared/errors';
+import type { OrgConfig, OrgSecrets } from './credentials';
+import { listExternalIdFields, listFields, listObjects, testConnection } from './lookups';
+import { refreshTokenStore } from './refresh-tokens';
+import { OrgSession } from './session';
+
+type OrgDef = NodeDef & OrgConfig;
+
+/** What the other nodes of the pack use. Each registers while it lives, and the session ends after the last. */
+export interface OrgNode extends Node<OrgSecrets> {
+  /** Undefined where the settings make no sense; the error has been logged. */
+  session: OrgSession | undefined;
+  /** host:port of the Pub/Sub API. */
+  pubsubEndpoint: string;
+  register(user: Node): void;
+  deregister(user: Node): void;
+}
+
+export const DEFAULT_PUBSUB_ENDPOINT = 'api.pubsub.salesforce.com:7443';
+
+export default function (RED: NodeAPI): void {
+  function SfdcOrg(this: OrgNode, def: OrgDef): void {
+    RED.nodes.createNode(this, def);
+    const users = new Set<Node>();
+    let closing: (() => void) | undefined;
+    this.pubsubEndpoint = def.pubsubEndpoint?.trim() || DEFAULT_PUBSUB_ENDPOINT;
+    try {
+      this.session = new OrgSession({
+        config: def,
+        secrets: this.credentials ?? {},
+        refreshTokens: refreshTokenStore(this.context()),
+      });
+    } catch (error) {
+      this.error(messageOf(error));
+    }
+    const { session } = this;
+    const stopTelling = session && tellOutages(this, session);
+
+    this.register = (user) => {
+      users.add(user);
+      if (users.size === 1) session?.connect();
+    };
+    this.deregister = (user) => {
+      users.delete(user);
+      if (users.size === 0) closing?.();
+    };
+    this.on('close', (_removed: boolean, done: () => void) => {
+      closing = () => {
+        closing = undefined;
+        stopTelling?.();
+        session?.close();
+        done();
+      };
+      // Nodes that are being closed too may still be finishing their requests.
+      if (users.size === 0) closing();
+    });
+  }
+
+  RED.nodes.registerType<OrgNode, OrgDef, object, OrgSecrets>('sfdc-org', SfdcOrg, {
+    credentials: {
+      clientId: { type: 'password' },
+      clientSecret: { type: 'password' },
+      password: { type: 'password' },
+      securityToken: { type: 'password' },
+      refreshToken: { type: 'password' },
+      privateKey: { type: 'password' },
+    },
+  });
+
+  const lookup = (
+    action: string,
+    ask: (session: OrgSession, params: Record<string, string>) => Promise<unknown>,
+  ) =>
+    lookupRoute(RED, 'sfdc-org', action, async ({ config, credentials, params }) => {
+      const session = new OrgSession({
+        config: config as unknown as OrgConfig,
+        secrets: credentials,
+        refreshTokens: refreshTokenStore(),
+      });
+      try {
+        return await ask(session, params);
+      } finally {
+        session.close();
+      }
+    });
+  lookup('test', testConnection);
+  lookup('sobjects', listObjects);
+  lookup('external-id-fields', (session, { sobject = '' }) => listExternalIdFields(session, sobject));
+  lookup('fields', (session, { sobject = '' }) => listFields(session, sobject));
+}
+
+/** The session of the org a node is set to use. Throws NO_ORG. */
+export function sessionOf(RED: NodeAPI, id: string): { org: OrgNode; session: OrgSession } {
+  const org = RED.nodes.getNode(id) as OrgNode | null;
+  if (!org) throw new FlowError('NO_ORG', 'No sfdc-org is chosen: open this node and choose one', false);
+  if (!org.session)
+    throw new FlowError('NO_ORG', 'The settings of the sfdc-org are wrong; its error is in the log', false);
+  return { org, session: org.session };
+}
+
+/** One line in the log when the org goes, when the reason changes, and when it is back. */
+function tellOutages(node: Node, session: OrgSession): () => void {
+  let told: { code: string; since: number } | undefined;
+  return session.onChange(() => {
+    const { current } = session.hold;
+    if (current && current.code !== told?.code) node.error(current.message);
+    if (!current && told) node.log(`The org is back after ${formatDuration(Date.now() - told.since)}`);
+    told = current;
+  });
+}

@@ -1,0 +1,315 @@
+import { FlowError, messageOf } from '../shared/errors';
+import { Batcher, type Call, type Collection } from './batcher';
+import { answersOf, requestOf, type WriteHeaders } from './collections';
+import { finish, giveUp, resultsOf } from './job';
+import type { Job, RowError, RowResult, Unit, WriteRequest } from './operations';
+import { OrgOutage } from './outage';
+import { judge, type Verdict } from './outcome';
+import { plan } from './plan';
+import type { OrgSession } from './session';
+
+export interface WriterOptions extends WriteHeaders {
+  /** Records of an API call at most (1,000). */
+  records: number;
+  /** API calls at once. */
+  maxRequests: number;
+  /** Milliseconds that an idle writer waits for more messages. */
+  linger: number;
+  coalesce: boolean;
+  /** While the org can't be used, messages wait (hold) or fail at once, retryable (fail). */
+  onOutage: 'hold' | 'fail';
+  /** Row retries: first and longest pause in milliseconds, and how many; for tests. */
+  retry?: { first: number; longest: number; times: number };
+}
+
+export interface WriterState {
+  /** API calls under way and the records in them. */
+  calls: number;
+  records: number;
+  /** Units that wait to be sent. */
+  waiting: number;
+}
+
+/** A lock is usually gone within seconds; after about a minute of trying the row fails. */
+const ROW_RETRY = { first: 250, longest: 20_000, times: 8 };
+/** A call whose answer was lost twice is taken apart to find who spoils it; nobody is sent more often than this. */
+const LOSSES_BEFORE_SPLIT = 2;
+const MOST_LOSSES = 10;
+
+interface Waiting {
+  resolve: (results: RowResult[]) => void;
+  reject: (error: unknown) => void;
+  pause: () => () => void;
+  resume?: () => void;
+}
+
+/**
+ * Writes the messages of one node into the org with as few API calls as waiting allows: an idle writer sends at
+ * once; while a call is under way messages gather, and a second call starts beside it only when it is full.
+ */
+export class Writer {
+  private readonly batcher: Batcher;
+  private readonly calls = new Map<Call, Promise<void>>();
+  private readonly jobs = new Map<Job, Waiting>();
+  private readonly retry: NonNullable<WriterOptions['retry']>;
+  private readonly stopListening: () => void;
+  private timer: NodeJS.Timeout | undefined;
+  private tick: NodeJS.Immediate | undefined;
+  private lingerUntil = 0;
+  private groups = 0;
+  private closing = false;
+
+  constructor(
+    private readonly org: OrgSession,
+    private readonly options: WriterOptions,
+    /** Told after anything that `state` shows has changed. */
+    private readonly changed: () => void = () => undefined,
+  ) {
+    this.batcher = new Batcher(options);
+    this.retry = options.retry ?? ROW_RETRY;
+    this.stopListening = org.onChange(() => this.holdChanged());
+  }
+
+  get state(): WriterState {
+    const records = [...this.calls.keys()].reduce((sum, call) => sum + call.records, 0);
+    return { calls: this.calls.size, records, waiting: this.batcher.waiting };
+  }
+
+  /**
+   * Writes one message: one result for each record of the payload, in order, failed rows among them. Rejects with
+   * FlowError when the message as a whole can't be written, or rows of it were given up (`details` holds what
+   * became of each). `pause` stops the processing clock of the message while the org is out of reach.
+   */
+  write(request: WriteRequest, pause: () => () => void): Promise<RowResult[]> {
+    return new Promise((resolve, reject) => {
+      if (this.closing) throw closed();
+      const { current } = this.org.hold;
+      if (current && this.options.onOutage === 'fail')
+        throw new FlowError(current.code, current.message, true);
+      const { job, units } = plan(request);
+      const waiting: Waiting = { resolve, reject, pause };
+      this.jobs.set(job, waiting);
+      if (current) waiting.resume = pause();
+      if (this.batcher.waiting === 0) this.lingerUntil = Date.now() + this.options.linger;
+      this.batcher.add(units);
+      this.settle([job]);
+      this.schedulePump();
+    });
+  }
+
+  /**
+   * Sends nothing more. Calls under way have `limit` milliseconds to finish; then, and for what was not begun,
+   * the messages fail so that their consumer delivers them again where that can't double a write.
+   */
+  async close(limit: number): Promise<void> {
+    this.closing = true;
+    this.stopListening();
+    clearTimeout(this.timer);
+    clearImmediate(this.tick);
+    this.giveUpAll(this.batcher.drain(), closed());
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, limit)));
+    await Promise.race([Promise.all(this.calls.values()), timeout]);
+    clearTimeout(timer);
+    for (const call of this.calls.keys()) {
+      for (const unit of unitsOf(call))
+        giveUp(unit, unit.repeatable ? closed() : ambiguous(unit, 'the node was closed'));
+    }
+    this.settle([...this.jobs.keys()]);
+  }
+
+  /** Messages of the same moment go together. */
+  private schedulePump(): void {
+    this.tick ??= setImmediate(() => {
+      this.tick = undefined;
+      this.pump();
+    });
+  }
+
+  private pump(): void {
+    clearTimeout(this.timer);
+    while (!this.closing && !this.org.hold.current && this.calls.size < this.options.maxRequests) {
+      const now = Date.now();
+      if (this.batcher.waiting === 0) break;
+      if (this.org.budget.spent(this.org.underWay)) return this.org.hold.begin(this.org.budgetOutage());
+      const call = this.batcher.take(now, this.calls.size > 0 || now < this.lingerUntil);
+      if (!call) break;
+      this.calls.set(call, this.run(call));
+    }
+    this.changed();
+    if (this.closing || this.calls.size > 0 || this.batcher.waiting === 0 || this.org.hold.current) return;
+    const now = Date.now();
+    const ready = now < this.lingerUntil ? this.lingerUntil : this.batcher.nextReady(now);
+    if (ready !== undefined) this.timer = setTimeout(() => this.pump(), ready - now);
+  }
+
+  private async run(call: Call): Promise<void> {
+    const begun = Date.now();
+    const jobs = unitsOf(call).map((unit) => unit.job);
+    try {
+      const { method, path, body, headers } = requestOf(call, this.org.dataPath, this.options);
+      const answer = await this.org.request(method, path, { body, headers });
+      answersOf(call, answer).forEach((part, i) =>
+        this.judgeCollection(call.collections[i] as Collection, part),
+      );
+    } catch (error) {
+      this.callFailed(call, error);
+    }
+    this.calls.delete(call);
+    this.batcher.finished(call, Date.now() - begun);
+    this.settle(jobs);
+    if (!this.closing) this.schedulePump();
+  }
+
+  private callFailed(call: Call, error: unknown): void {
+    const units = unitsOf(call);
+    if (!(error instanceof OrgOutage))
+      return this.giveUpAll(
+        units,
+        new FlowError('INTERNAL', `The call could not be made: ${messageOf(error)}`, false, { cause: error }),
+      );
+    if (error.sent) this.lost(units, error, true);
+    else this.putBack(units, error);
+    this.org.hold.begin(error);
+  }
+
+  private judgeCollection(collection: Collection, answer: { status: number; body: unknown }): void {
+    const units = collection.entries.flatMap((entry) => entry.units);
+    const judgement = judge(collection, answer);
+    switch (judgement.kind) {
+      case 'rows':
+        this.org.hold.worked();
+        collection.entries.forEach((entry, i) => this.apply(entry.units, judgement.verdicts[i] as Verdict));
+        return;
+      case 'outage':
+        this.putBack(units, judgement.outage);
+        return this.org.hold.begin(judgement.outage);
+      case 'lost': {
+        const { statusCode, message } = judgement.error;
+        const outage =
+          judgement.outage ??
+          new OrgOutage('unreachable', statusCode, `The org failed (${statusCode}: ${message})`, true);
+        this.lost(units, outage, judgement.outage === undefined);
+        return this.org.hold.begin(outage);
+      }
+      case 'refused':
+        if (!judgement.shared || collection.entries.length === 1) {
+          for (const unit of units) finish(unit, refusedRows(unit, judgement.error));
+        } else {
+          this.group(units);
+          this.batcher.putBack(units);
+        }
+    }
+  }
+
+  private apply(units: Unit[], verdict: Verdict): void {
+    const [first] = units;
+    if (verdict.kind === 'again' && this.closing) return this.giveUpAll(units, closed());
+    if (verdict.kind === 'final' || (first && first.refusals >= this.retry.times)) {
+      for (const unit of units) finish(unit, verdict.results);
+      return;
+    }
+    const pause =
+      Math.min(this.retry.longest, this.retry.first * 2 ** (first?.refusals ?? 0)) * (0.5 + Math.random());
+    for (const unit of units) {
+      unit.refusals++;
+      unit.notBefore = Date.now() + pause;
+    }
+    this.batcher.putBack(units);
+  }
+
+  /** Repeats what may be repeated; `counts` where the org may well be alive and choke on just this call. */
+  private lost(units: Unit[], outage: OrgOutage, counts: boolean): void {
+    const again: Unit[] = [];
+    for (const unit of units) {
+      if (counts || unit.losses === 0) unit.losses++;
+      if (!unit.repeatable) giveUp(unit, ambiguous(unit, outage.message));
+      else if (unit.losses >= MOST_LOSSES) giveUp(unit, failedRepeatedly(unit, outage));
+      else again.push(unit);
+    }
+    if (again.some((unit) => unit.losses >= LOSSES_BEFORE_SPLIT)) this.group(again);
+    this.putBack(again, outage);
+  }
+
+  /** Sends two halves apart from each other, so that in the end only the one that spoils a call fails. */
+  private group(units: Unit[]): void {
+    const half = Math.ceil(units.length / 2);
+    for (const part of [units.slice(0, half), units.slice(half)]) {
+      this.groups++;
+      for (const unit of part) unit.group = this.groups;
+    }
+  }
+
+  private putBack(units: Unit[], outage: OrgOutage): void {
+    if (this.closing) this.giveUpAll(units, closed());
+    else if (this.options.onOutage === 'fail') this.giveUpAll(units, outage);
+    else this.batcher.putBack(units);
+  }
+
+  private giveUpAll(units: Unit[], error: FlowError): void {
+    for (const unit of units) giveUp(unit, error);
+    this.settle(units.map((unit) => unit.job));
+  }
+
+  private settle(jobs: Job[]): void {
+    for (const job of jobs) {
+      const waiting = job.open === 0 ? this.jobs.get(job) : undefined;
+      if (!waiting) continue;
+      this.jobs.delete(job);
+      waiting.resume?.();
+      try {
+        waiting.resolve(resultsOf(job));
+      } catch (error) {
+        waiting.reject(error);
+      }
+    }
+  }
+
+  private holdChanged(): void {
+    const { current } = this.org.hold;
+    if (!current) {
+      for (const waiting of this.jobs.values()) {
+        waiting.resume?.();
+        waiting.resume = undefined;
+      }
+      return this.schedulePump();
+    }
+    if (this.options.onOutage === 'fail')
+      this.giveUpAll(this.batcher.drain(), new FlowError(current.code, current.message, true));
+    else for (const waiting of this.jobs.values()) waiting.resume ??= waiting.pause();
+    this.changed();
+  }
+}
+
+function unitsOf(call: Call): Unit[] {
+  return call.collections.flatMap((collection) => collection.entries.flatMap((entry) => entry.units));
+}
+
+function refusedRows(unit: Unit, error: RowError): RowResult[] {
+  return unit.rows.map(() => ({ id: null, success: false, errors: [error], record: null }));
+}
+
+function ambiguous(unit: Unit, why: string): FlowError {
+  const { operation, sobject } = unit.lane;
+  return new FlowError(
+    'AMBIGUOUS_WRITE',
+    `The answer to a ${operation} of ${sobject} was lost (${why}): the records may be in the org or not. It is not repeated, as that could create them twice; look in the org, then send what is missing`,
+    false,
+  );
+}
+
+function failedRepeatedly(unit: Unit, outage: OrgOutage): FlowError {
+  return new FlowError(
+    'ORG_FAILED_REPEATEDLY',
+    `The org answers, but failed ${unit.losses} times on this message: ${outage.message}`,
+    true,
+  );
+}
+
+function closed(): FlowError {
+  return new FlowError(
+    'NODE_CLOSED',
+    'The node was closed before the message was written; it is to be delivered again',
+    true,
+  );
+}
