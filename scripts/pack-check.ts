@@ -115,5 +115,5 @@ function countFiles(listing: unknown, module: string): number {
 
 main().catch((error: Error & { stderr?: string }) => {
   console.error(error.stderr || error.message);
-  process.exitCode = 1;
+  process.exit(1);
 });
