@@ -199,7 +199,7 @@ function change(
   ignore: readonly string[],
 ): SaveResult {
   const id = table.id(number);
-  const refused = rules.refuse(type, { ...record, Id: id }, id);
+  const refused = rules.refuse(type, record, id);
   if (refused) return { ...failed(refused), id };
   if (table.value(number, 'IsDeleted') === true)
     return { ...failed(rowError('ENTITY_IS_DELETED', 'entity is deleted')), id };

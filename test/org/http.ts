@@ -3,12 +3,14 @@ import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
 import { control, type Control } from './control';
 import { limitInfo, NEWEST_VERSION, OLDEST_VERSION, versions } from './describe';
-import { isRecord } from './dml';
+import { type Sent } from './dml';
 import { ApiError, notFound } from './errors';
 import { type FaultAction } from './faults';
 import { type LedgerEntry } from './ledger';
-import { token, userinfo } from './oauth';
-import { answer, recordsIn } from './rest';
+import { lockKeys } from './locks';
+import { revoke, token, userinfo } from './oauth';
+import { recordsIn, recordsOf } from './records-in';
+import { answer, spend } from './rest';
 import { type Session } from './sessions';
 import { type OrgState, type Reply } from './state';
 
@@ -22,6 +24,7 @@ interface Request {
 }
 
 const MAX_URI = 16_384;
+const LONG_RUNNING_MS = 20_000;
 
 export function handler(on: Control): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
   return async (incoming, outgoing) => {
@@ -105,28 +108,37 @@ async function serve(org: OrgState, request: Request, outgoing: ServerResponse):
   const fault = org.faults.forCall({
     method: request.method,
     path: request.url,
-    records: () => recordsOf(request),
+    records: () => recordsOf(request.query, readable(request)),
   });
   if (fault?.delayMs !== undefined) await wait(fault.delayMs);
   if (fault?.reset === 'before') return cut(outgoing);
-  const broken = fault?.status === undefined ? undefined : faultReply(fault, fault.status);
+  const broken = fault?.status === undefined ? undefined : faultReply(org, fault, fault.status);
   const reply = broken && fault?.after !== true ? broken : await work(org, request, entry);
   if (fault?.reset === 'after') return cut(outgoing);
   if (fault?.reset === 'body') return cutBody(outgoing, reply);
-  send(outgoing, fault?.after === true && broken ? broken : reply);
+  send(outgoing, broken ?? reply);
+}
+
+function readable(request: Request): unknown {
+  try {
+    return JSON.parse(request.text);
+  } catch {
+    return undefined;
+  }
 }
 
 function cut(outgoing: ServerResponse): void {
   outgoing.socket?.resetAndDestroy();
 }
 
+/** Half of the answer, then the end of the connection. */
 function cutBody(outgoing: ServerResponse, reply: Reply): void {
-  const bytes = Buffer.from(JSON.stringify(reply.body ?? ''));
+  const bytes = Buffer.from(typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body ?? ''));
   outgoing.writeHead(reply.status, {
     'Content-Type': 'application/json;charset=UTF-8',
     'Content-Length': bytes.length,
   });
-  outgoing.write(bytes.subarray(0, bytes.length >> 1), () => cut(outgoing));
+  outgoing.write(bytes.subarray(0, bytes.length >> 1), () => outgoing.destroy());
 }
 
 const FAULT_CODES: Record<number, [errorCode: string, message: string]> = {
@@ -146,54 +158,37 @@ const FAULT_CODES: Record<number, [errorCode: string, message: string]> = {
 };
 
 /** Gateways in front of an org (502, 504) answer a page, the org itself its JSON. */
-function faultReply(fault: FaultAction, status: number): Reply {
+function faultReply(org: OrgState, fault: FaultAction, status: number): Reply {
   const known = FAULT_CODES[status];
   if (!known && fault.errorCode === undefined)
     return { status, body: `<html><body><h1>${status}</h1></body></html>` };
   const [errorCode, message] = known ?? ['UNKNOWN_EXCEPTION', 'simulated'];
-  return { status, body: [{ message: fault.message ?? message, errorCode: fault.errorCode ?? errorCode }] };
-}
-
-function recordsOf(request: Request): Record<string, unknown>[] {
-  try {
-    const body: unknown = JSON.parse(request.text);
-    if (!isRecord(body)) return [];
-    if (Array.isArray(body.records)) return body.records.filter(isRecord);
-    if (Array.isArray(body.compositeRequest)) {
-      return body.compositeRequest.flatMap((part) =>
-        isRecord(part) && isRecord(part.body) && Array.isArray(part.body.records)
-          ? part.body.records.filter(isRecord)
-          : [],
-      );
-    }
-    return [body];
-  } catch {
-    return (request.query.get('ids') ?? '').split(',').map((Id) => ({ Id }));
-  }
+  const body = [{ message: fault.message ?? message, errorCode: fault.errorCode ?? errorCode }];
+  return { status, body, headers: { 'Sforce-Limit-Info': limitInfo(org) } };
 }
 
 async function work(org: OrgState, request: Request, entry: LedgerEntry): Promise<Reply> {
-  const [services, area, version, ...path] = request.path;
+  const [services, area, name, ...path] = request.path;
   if (request.url.length > MAX_URI)
-    return {
-      status: 414,
-      body: '<html><body><h1>Bad Message 414</h1><pre>reason: URI Too Long</pre></body></html>',
-    };
-  if (services === 'services' && area === 'oauth2' && version === 'token') {
-    await wait(org.latencyMs);
-    return token(org, new URLSearchParams(request.text), request.headers.host ?? '');
+    return { status: 414, body: '<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>' };
+  if (services === 'services' && area === 'oauth2' && (name === 'token' || name === 'revoke')) {
+    if (org.latencyMs > 0) await wait(org.latencyMs);
+    const form = new URLSearchParams(request.text);
+    return name === 'token'
+      ? token(org, request.method, form, request.headers.host ?? '')
+      : revoke(org, form);
   }
-  if (services === 'services' && area === 'data' && version === undefined) return versions();
+  if (services === 'services' && area === 'data' && name === undefined) return versions();
   const session = org.sessions.use(bearer(request.headers.authorization));
   if (!session)
     return {
       status: 401,
       body: [{ message: 'Session expired or invalid', errorCode: 'INVALID_SESSION_ID' }],
     };
-  if (services === 'services' && area === 'oauth2' && version === 'userinfo') return userinfo(org, session);
-  if (services === 'id') return userinfo(org, session);
+  if (services === 'id' || (services === 'services' && area === 'oauth2' && name === 'userinfo'))
+    return userinfo(org, session);
   if (services !== 'services' || area !== 'data') return replyOf(notFound());
-  const reply = await rest(org, request, session, (version ?? '').replace(/^v/, ''), path, entry);
+  const reply = await rest(org, request, session, (name ?? '').replace(/^v/, ''), path, entry);
   return { ...reply, headers: { ...reply.headers, 'Sforce-Limit-Info': limitInfo(org) } };
 }
 
@@ -209,47 +204,96 @@ async function rest(
   path: string[],
   entry: LedgerEntry,
 ): Promise<Reply> {
-  const started = org.store.now();
   try {
+    if (org.ledger.runningFor(LONG_RUNNING_MS) >= org.switches.longRunningCalls) {
+      throw new ApiError(
+        403,
+        'REQUEST_LIMIT_EXCEEDED',
+        `ConcurrentRequests (Concurrent API Requests) Limit exceeded.`,
+      );
+    }
     spend(org);
     if (!/^\d+\.0$/.test(version) || Number(version) < OLDEST_VERSION || Number(version) > NEWEST_VERSION)
       throw notFound();
     const body = parseBody(request);
-    entry.records = recordsIn(path, request.query, body);
-    const time = org.latencyMs + entry.records * org.recordLatencyMs;
+    entry.records = recordsIn(path, request.query, body, request.method);
+    return await carryOut(org, request, session, version, path, body, entry);
+  } catch (thrown) {
+    return replyOf(thrown);
+  }
+}
+
+/** Takes the simulated time, holding locks where the org has them, then does all of the call at one moment. */
+async function carryOut(
+  org: OrgState,
+  request: Request,
+  session: Session,
+  version: string,
+  path: string[],
+  body: unknown,
+  entry: LedgerEntry,
+): Promise<Reply> {
+  const { method, url, query, headers } = request;
+  const began = org.store.now();
+  const writes = method !== 'GET' && entry.records > 0;
+  const late = writes ? org.switches.lateCommitMs : 0;
+  const { blocked, release } = org.locks.take(
+    writes && org.switches.rowLocks ? keysOf(org, path, query, body) : [],
+  );
+  const time = org.latencyMs + entry.records * org.recordLatencyMs + late;
+  if (late > 0) org.store.inFlight.set(entry, began);
+  try {
     if (time > 0) await wait(time);
-    const writes = request.method !== 'GET' && entry.records > 0;
-    const late = writes ? org.switches.lateCommitMs : 0;
-    if (late > 0) await wait(late);
-    const origin = `com/salesforce/api/rest/${version}`;
-    const tx = org.store.begin({ user: session.userId, origin }, late > 0 ? started : undefined);
-    const { method, url, query, headers } = request;
+    const tx = org.store.begin(
+      { user: session.userId, origin: `com/salesforce/api/rest/${version}` },
+      late > 0 ? began : undefined,
+    );
     try {
-      const reply = answer(org, { method, url, version, path, query, headers, body, session, tx, entry });
+      const reply = answer(org, {
+        method,
+        url,
+        version,
+        path,
+        query,
+        headers,
+        body,
+        session,
+        tx,
+        entry,
+        blocked,
+      });
       tx.commit();
       return reply;
     } catch (thrown) {
       tx.rollback();
       throw thrown;
     }
-  } catch (thrown) {
-    return replyOf(thrown);
+  } finally {
+    release();
+    org.store.inFlight.delete(entry);
   }
 }
 
-/** One call of the day's; a spent limit refuses everything until it is raised. */
-function spend(org: OrgState): void {
-  const daily = org.limits.DailyApiRequests;
-  if (!daily) return;
-  if (daily.Remaining <= 0)
-    throw new ApiError(403, 'REQUEST_LIMIT_EXCEEDED', 'TotalRequests Limit exceeded.');
-  daily.Remaining--;
+function keysOf(
+  org: OrgState,
+  path: readonly string[],
+  query: URLSearchParams,
+  body: unknown,
+): [Sent, string[]][] {
+  const [resource, second, third, external] = path;
+  if (resource === 'sobjects') {
+    const record = { ...recordsOf(query, body)[0], Id: third };
+    return [[record, lockKeys(org.schema, record, second, undefined)]];
+  }
+  return recordsOf(query, body).map((record) => [record, lockKeys(org.schema, record, third, external)]);
 }
+
+const TEXT_UPLOAD = /^text\/csv\b/;
 
 function parseBody(request: Request): unknown {
   if (request.text === '') return undefined;
   const type = request.headers['content-type'] ?? '';
-  if (/^text\/csv\b/.test(type)) return request.text;
+  if (TEXT_UPLOAD.test(type) && request.method === 'PUT') return request.text;
   if (!/^application\/json\b/.test(type)) {
     throw new ApiError(
       415,

@@ -20,7 +20,7 @@ export interface LedgerEntry {
 
 export class Ledger {
   #entries: LedgerEntry[] = [];
-  #open = 0;
+  readonly #open = new Set<LedgerEntry>();
 
   /** Notes a call that has just come; the returned function closes it. */
   open(method: string, path: string): { entry: LedgerEntry; close: (status: number) => void } {
@@ -29,19 +29,26 @@ export class Ledger {
       path,
       status: 0,
       records: 0,
-      concurrent: ++this.#open,
+      concurrent: this.#open.size + 1,
       at: Date.now(),
     };
+    this.#open.add(entry);
+    this.#open.add(entry);
     this.#entries.push(entry);
-    let closed = false;
     const close = (status: number): void => {
-      if (closed) return;
-      closed = true;
-      this.#open--;
+      if (!this.#open.delete(entry)) return;
       entry.status = status;
       entry.endedAt = Date.now();
     };
     return { entry, close };
+  }
+
+  /** Calls that have been under way for at least so long. */
+  runningFor(ms: number): number {
+    const before = Date.now() - ms;
+    let count = 0;
+    for (const entry of this.#open) if (entry.at <= before) count++;
+    return count;
   }
 
   entries(): LedgerEntry[] {

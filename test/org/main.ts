@@ -35,12 +35,13 @@ async function main(): Promise<void> {
     port: number('port', values.port),
     latencyMs: number('latency', values.latency),
     recordLatencyMs: number('record-latency', values['record-latency']),
+    tls: values.tls,
     seed,
   });
-  const { clientId, clientSecret, username, password, securityToken } = org;
+  const { clientId, clientSecret, username, password, securityToken, ca } = org;
   const pubsub = org.pubsub ?? null;
   process.stdout.write(
-    `${JSON.stringify({ login: org.url, pubsub, clientId, clientSecret, username, password: password + securityToken })}\n`,
+    `${JSON.stringify({ login: org.url, pubsub, clientId, clientSecret, username, password: password + securityToken, ca })}\n`,
   );
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void org.close().then(() => process.exit(0)));

@@ -1,19 +1,34 @@
 /** The simulated Salesforce org: a real HTTP server on loopback that keeps real records, held to facts that an org is known by. */
-import { createServer, type Server } from 'node:http';
+import { generateKeyPairSync } from 'node:crypto';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server as HttpServer,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo } from 'node:net';
-import { allRecords, removeRecords, setLimits, undelete, write, type Control } from './control';
+import { IngestJobs } from './bulk-ingest';
+import { QueryJobs } from './bulk-query';
+import { selfMadeCertificates, type Certificates } from './certificate';
+import { allRecords, removeRecords, undelete, write, writeLate } from './colleague';
+import { setLimits, type Control } from './control';
 import { initialLimits } from './describe';
 import { type SaveResult } from './dml';
 import { Faults, type Fault } from './faults';
+import { generator } from './generate';
 import { handler } from './http';
 import { recordId } from './ids';
 import { Ledger, type LedgerEntry } from './ledger';
+import { Locks } from './locks';
+import { ConnectedApp } from './oauth';
+import { Cursors } from './query';
 import { Schema, type SObjectDeclaration, type SObjectType } from './schema';
 import { Sessions } from './sessions';
 import { SWITCHES, type Limit, type OrgState, type Switches } from './state';
 import { STANDARD_OBJECTS } from './standard-objects';
 import { Store } from './store';
-import { type Row } from './table';
+import { type Generator, type Row } from './table';
 
 export interface OrgOptions {
   /** 0, the default, takes a free one. */
@@ -21,9 +36,13 @@ export interface OrgOptions {
   /** Simulated time of a call, and of each record written or read by id in it. Calls run side by side. */
   latencyMs?: number;
   recordLatencyMs?: number;
+  /** HTTPS with a certificate of the org's own authority; clients trust `org.ca`. */
+  tls?: boolean;
   /** Objects and fields beside those a new org has. */
   schema?: SObjectDeclaration[];
   switches?: Partial<Switches>;
+  /** How many records an object has from the start that are computed, not stored: {Contact: 1_000_000}. */
+  generate?: Record<string, number>;
   /** Records that are there from the start, by object. */
   seed?: Record<string, Record<string, unknown>[]>;
   clientId?: string;
@@ -40,6 +59,8 @@ export interface Org extends Readonly<Omit<OrgState, 'faults' | 'limits'>> {
   records(sobject: string, options?: { deleted?: boolean }): Row[];
   /** Acts as another user of the org: creates records, or updates those with an Id. Throws where the org refuses. */
   write(sobject: string, ...records: Record<string, unknown>[]): SaveResult[];
+  /** The same in a transaction that begins now and commits `ms` later, with the SystemModstamp of now. */
+  writeLate(sobject: string, ms: number, ...records: Record<string, unknown>[]): Promise<SaveResult[]>;
   remove(sobject: string, ids: string[], options?: { hard?: boolean }): void;
   undelete(sobject: string, ids: string[]): void;
   /** Calls that reached the org so far. */
@@ -48,6 +69,12 @@ export interface Org extends Readonly<Omit<OrgState, 'faults' | 'limits'>> {
   expireSessions(): void;
   /** Sets what is given of each limit; returns all. */
   limits(set?: Record<string, Partial<Limit>>): Record<string, Limit>;
+  /** A refresh token of the API's user, as the web flow would have given. */
+  refreshToken(): string;
+  /** A new private key (PEM) whose public half the connected app checks JWTs with from now on. */
+  privateKey(): string;
+  /** PEM of the authority that signed the org's certificate, with `tls`. */
+  ca: string | undefined;
   /** Makes an object or changes its fields. */
   declare(declaration: SObjectDeclaration): SObjectType;
   close(): Promise<void>;
@@ -55,10 +82,15 @@ export interface Org extends Readonly<Omit<OrgState, 'faults' | 'limits'>> {
 
 export async function startOrg(options: OrgOptions = {}): Promise<Org> {
   const schema = new Schema([...STANDARD_OBJECTS, ...(options.schema ?? [])]);
-  const store = new Store(schema);
+  const generators = new Map<string, Generator>();
+  const store = new Store(schema, generators);
   const orgId = recordId('00D', 1);
   const username = options.username ?? 'admin@org.example';
   const users = addUsers(store, username);
+  for (const [sobject, count] of Object.entries(options.generate ?? {})) {
+    generators.set(sobject, generator(named(schema, sobject), count, users.colleague, store.now()));
+  }
+  const certificates = options.tls ? selfMadeCertificates() : undefined;
   const state: OrgState = {
     orgId,
     userId: users.admin,
@@ -71,9 +103,15 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
     recordLatencyMs: options.recordLatencyMs ?? 0,
     url: '',
     pubsub: undefined,
+    certificates,
     schema,
     store,
+    app: new ConnectedApp(),
     sessions: new Sessions(orgId, () => store.now()),
+    locks: new Locks(),
+    cursors: new Cursors(),
+    queryJobs: new QueryJobs(),
+    ingestJobs: new IngestJobs(),
     faults: new Faults(),
     ledger: new Ledger(),
     switches: { ...SWITCHES, ...options.switches },
@@ -82,14 +120,20 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
   const on: Control = { org: state, userId: users.colleague, events: () => [] };
   for (const [sobject, records] of Object.entries(options.seed ?? {}))
     write(on, named(schema, sobject), records);
-  const handle = handler(on);
-  const server = createServer(
-    { maxHeaderSize: 64 * 1024 },
-    (incoming, outgoing) => void handle(incoming, outgoing),
-  );
+  const server = serverOf(on, certificates);
   await listen(server, options.port ?? 0);
-  state.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { ...state, ...helpers(on), close: () => close(server) };
+  state.url = `${certificates ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { ...state, ...helpers(on), ca: certificates?.ca, close: () => close(server) };
+}
+
+function serverOf(on: Control, certificates: Certificates | undefined): HttpServer {
+  const handle = handler(on);
+  const settings = { maxHeaderSize: 64 * 1024, keepAliveTimeout: 60_000 };
+  const listener = (incoming: IncomingMessage, outgoing: ServerResponse): void =>
+    void handle(incoming, outgoing);
+  return certificates
+    ? createTlsServer({ ...settings, cert: certificates.cert, key: certificates.key }, listener)
+    : createServer(settings, listener);
 }
 
 /** The administrator that the API is used as, and a colleague who works in the org by hand. */
@@ -112,34 +156,38 @@ function named(schema: Schema, name: string): SObjectType {
   return type;
 }
 
-function helpers(on: Control): Omit<Org, keyof OrgState | 'close'> & Pick<Org, 'faults' | 'limits'> {
+function helpers(on: Control): Omit<Org, keyof OrgState | 'close' | 'ca'> & Pick<Org, 'faults' | 'limits'> {
   const { org } = on;
   return {
     faults: org.faults,
     records: (sobject, { deleted = false } = {}) => allRecords(org, named(org.schema, sobject), deleted),
     write: (sobject, ...records) => write(on, named(org.schema, sobject), records),
+    writeLate: (sobject, ms, ...records) => writeLate(on, named(org.schema, sobject), records, ms),
     remove: (sobject, ids, { hard = false } = {}) =>
       void removeRecords(on, named(org.schema, sobject), ids, hard),
     undelete: (sobject, ids) => void undelete(on, named(org.schema, sobject), ids),
     requests: () => org.ledger.entries(),
     clearRequests: () => org.ledger.clear(),
     expireSessions: () => void org.sessions.expire(),
-    limits: (set = {}) => {
-      setLimits(org, set);
-      return org.limits;
+    limits: (set = {}) => setLimits(org, set),
+    refreshToken: () => org.app.issueRefreshToken(org.userId),
+    privateKey: () => {
+      const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+      org.app.publicKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
+      return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
     },
     declare: (declaration) => org.schema.declare(declaration),
   };
 }
 
-function listen(server: Server, port: number): Promise<void> {
+function listen(server: HttpServer, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => resolve());
   });
 }
 
-function close(server: Server): Promise<void> {
+function close(server: HttpServer): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve());
     server.closeAllConnections();

@@ -1,48 +1,60 @@
 /** Which resource answers a REST call under /services/data/vXX.X. */
+import { ingestJobs } from './bulk-ingest';
+import { queryJobs } from './bulk-query';
 import { collections } from './collections';
-import { describe, describeGlobal, resources } from './describe';
-import { methodNotAllowed, notFound } from './errors';
-import { isRecord } from './dml';
+import { batch, composite, graph } from './composite';
+import { resources } from './describe';
+import { ApiError, notFound } from './errors';
+import { query } from './query';
+import { onlyGet, sobjects } from './sobjects';
 import { type Call, type OrgState, type Reply } from './state';
+import { tree } from './tree';
 
 export function answer(org: OrgState, call: Call): Reply {
   const [resource, second] = call.path;
-  switch (resource) {
+  switch (resource?.toLowerCase()) {
     case undefined:
       return onlyGet(call, () => resources(call.version));
     case 'limits':
       return onlyGet(call, () => ({ status: 200, body: org.limits }));
     case 'sobjects':
       return sobjects(org, call);
-    case 'composite':
-      if (second === 'sobjects') return collections(org, call);
+    case 'query':
+    case 'queryall':
+      return query(org, call);
+    case 'jobs':
+      if (second === 'query') return queryJobs(org, call);
+      if (second === 'ingest') return ingestJobs(org, call);
       throw notFound();
+    case 'composite':
+      return compositeFamily(org, call, second);
     default:
       throw notFound();
   }
 }
 
-function onlyGet(call: Call, reply: () => Reply): Reply {
-  if (call.method !== 'GET' && call.method !== 'HEAD') throw methodNotAllowed(call.method, 'GET, HEAD');
-  return reply();
-}
-
-function sobjects(org: OrgState, call: Call): Reply {
-  const [, typeName, part] = call.path;
-  if (typeName === undefined) return onlyGet(call, () => describeGlobal(org.schema, call.version));
-  const type = org.schema.type(typeName);
-  if (!type) throw notFound();
-  if (part === 'describe') return onlyGet(call, () => describe(org.schema, type, call.version));
-  throw notFound();
-}
-
-/** How many records a call writes or asks for: what its simulated time depends on. */
-export function recordsIn(path: readonly string[], query: URLSearchParams, body: unknown): number {
-  if (path[0] !== 'composite' || path[1] !== 'sobjects') return 0;
-  if (isRecord(body)) {
-    if (Array.isArray(body.records)) return body.records.length;
-    if (Array.isArray(body.ids)) return body.ids.length;
+function compositeFamily(org: OrgState, call: Call, kind: string | undefined): Reply {
+  switch (kind) {
+    case undefined:
+      return composite(org, call, answer);
+    case 'sobjects':
+      return collections(org, call);
+    case 'tree':
+      return tree(org, call);
+    case 'batch':
+      return batch(org, call, answer, () => spend(org));
+    case 'graph':
+      return graph(org, call, answer);
+    default:
+      throw notFound();
   }
-  const ids = query.get('ids');
-  return ids === null ? 0 : ids.split(',').length;
+}
+
+/** One call of the day's; a spent limit refuses everything until it is raised. */
+export function spend(org: OrgState): void {
+  const daily = org.limits.DailyApiRequests;
+  if (!daily) return;
+  if (daily.Remaining <= 0)
+    throw new ApiError(403, 'REQUEST_LIMIT_EXCEEDED', 'TotalRequests Limit exceeded.');
+  daily.Remaining--;
 }

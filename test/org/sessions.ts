@@ -34,6 +34,11 @@ export class Sessions {
     return session;
   }
 
+  /** Ends one session. */
+  end(token: string): void {
+    this.#sessions.delete(token);
+  }
+
   /** Ends every session, or one user's. */
   expire(userId?: string): number {
     let ended = 0;

@@ -1,6 +1,12 @@
 /** What the parts of the org share. */
+import { type IngestJobs } from './bulk-ingest';
+import { type QueryJobs } from './bulk-query';
+import { type Certificates } from './certificate';
 import { type Faults } from './faults';
 import { type Ledger, type LedgerEntry } from './ledger';
+import { type Locks } from './locks';
+import { type ConnectedApp } from './oauth';
+import { type Cursors } from './query';
 import { type Schema } from './schema';
 import { type Session, type Sessions } from './sessions';
 import { type Store, type Transaction } from './store';
@@ -11,6 +17,8 @@ export interface Switches {
   passwordFlow: boolean;
   /** Client credentials are refused at the host `localhost` (as at login.salesforce.com) and work at 127.0.0.1 (as at My Domain). */
   myDomainOnly: boolean;
+  /** The connected app has a user that client credentials run as. */
+  clientCredentialsUser: boolean;
   /** A used refresh token is replaced by a new one and dies. */
   rotateRefreshTokens: boolean;
   /** Logins per user and hour before rate_limit_exceeded. */
@@ -27,11 +35,18 @@ export interface Switches {
   duplicateRules: boolean;
   /** Rows in a page of a query. */
   pageSize: number;
+  /** How long a bulk query job takes before its results are there. */
+  bulkJobMs: number;
+  /** Calls that may run for 20 s or longer side by side before others are refused. */
+  longRunningCalls: number;
+  /** Epoch ms before which the log of deletions is gone, as after an emptied recycle bin. */
+  deletionsKeptSince: number;
 }
 
 export const SWITCHES: Switches = {
   passwordFlow: true,
   myDomainOnly: false,
+  clientCredentialsUser: true,
   rotateRefreshTokens: false,
   loginsPerHour: 3600,
   failedRowId: 'absent',
@@ -40,6 +55,9 @@ export const SWITCHES: Switches = {
   lateCommitMs: 0,
   duplicateRules: false,
   pageSize: 2000,
+  bulkJobMs: 0,
+  longRunningCalls: 25,
+  deletionsKeptSince: 0,
 };
 
 export interface Limit {
@@ -61,9 +79,16 @@ export interface OrgState {
   url: string;
   /** host:port of the Pub/Sub side, once there is one. */
   pubsub: string | undefined;
+  /** Where the org speaks TLS. */
+  readonly certificates: Certificates | undefined;
   readonly schema: Schema;
   readonly store: Store;
+  readonly app: ConnectedApp;
   readonly sessions: Sessions;
+  readonly locks: Locks;
+  readonly cursors: Cursors;
+  readonly queryJobs: QueryJobs;
+  readonly ingestJobs: IngestJobs;
   readonly faults: Faults;
   readonly ledger: Ledger;
   readonly switches: Switches;
@@ -87,6 +112,8 @@ export interface Call {
   readonly session: Session;
   readonly tx: Transaction;
   readonly entry: LedgerEntry;
+  /** Records, and ids of records, whose row locks another call holds. */
+  readonly blocked: ReadonlySet<unknown>;
 }
 
 export interface Reply {

@@ -40,6 +40,8 @@ export interface Writer {
 export class Store extends EventEmitter<{ commit: [Commit] }> {
   /** Every commit since the org was started. */
   readonly commits: Commit[] = [];
+  /** When the transactions began that are under way, epoch ms: `/updated` doesn't vouch for anything later. */
+  readonly inFlight = new Map<object, number>();
   /** Added to the clock, for tests of windows that are days long. */
   clockOffset = 0;
   readonly #tables = new Map<string, Table>();
