@@ -15,7 +15,8 @@ export function atExit(end: () => void): () => void {
   return () => void pending.delete(end);
 }
 
-process.on('exit', () => pending.forEach((end) => end()));
+// The last thing started ends first: a process before the folder it writes into.
+process.on('exit', () => [...pending].reverse().forEach((end) => end()));
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.once(signal, () => process.exit(1));
 }
