@@ -10,7 +10,7 @@ export interface RuntimeNode {
   name?: string;
   /** How many input handlers take `done`; 0 is a node that never says when it has finished. */
   _expectedDoneCount?: number;
-  send(msg: unknown): void;
+  send: (msg: unknown) => void;
   error(error: unknown, msg?: object): void;
   warn(warning: unknown): void;
   close(removed?: boolean): Promise<void>;

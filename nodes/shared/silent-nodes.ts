@@ -47,6 +47,7 @@ class SwitchNode implements SilentNode {
   private readonly queue: object[] = [];
   private readonly sequences = new Map<unknown, object[]>();
   private readonly gathers: boolean;
+  private watched: RuntimeNode['send'] | undefined;
 
   constructor(
     private readonly node: RuntimeNode,
@@ -95,14 +96,11 @@ class SwitchNode implements SilentNode {
   /** A deploy that changes the wires puts the runtime's own `send` back, so look again each time. */
   private watchSend(): void {
     const { node } = this;
+    if (Object.is(node.send, this.watched)) return;
     const original = node.send.bind(node);
-    if (WATCHED in node.send) return;
-    const watched = (msg: unknown): void => {
+    node.send = this.watched = (msg) => {
       original(msg);
       this.next();
     };
-    node.send = Object.assign(watched, { [WATCHED]: true });
   }
 }
-
-const WATCHED = Symbol('watched');
