@@ -90,13 +90,16 @@ const editorAsModule: Plugin = {
   },
 };
 
-/** Where each file that is copied comes from. Node-RED looks for icons and locales beside a node's js. */
+/**
+ * Where each file that is copied comes from. Node-RED looks for icons and locales beside a node's js; icons/x.svg
+ * goes to node x alone, because the editor's icon picker would list each copy.
+ */
 function copies(): Map<string, string> {
   const plain = globSync(['*/locales/**/*.{json,html}', '**/*.proto'], { cwd: nodes });
   const files = new Map(plain.map((path) => [path, join(nodes, path)]));
-  const rooms = new Set(globSync('*/*.html', { cwd: nodes }).map(dirname));
-  for (const icon of globSync('icons/*.{svg,png}', { cwd: root })) {
-    for (const room of rooms) files.set(join(room, 'icons', basename(icon)), join(root, icon));
+  for (const icon of globSync('icons/*.svg', { cwd: root })) {
+    const [page] = globSync(`*/${basename(icon, '.svg')}.html`, { cwd: nodes });
+    if (page) files.set(join(dirname(page), 'icons', basename(icon)), join(root, icon));
   }
   return files;
 }

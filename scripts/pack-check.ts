@@ -69,8 +69,9 @@ async function check(
         throw new Error(`the editor gets no registration of ${name}`);
     }
     const icons = ((await red.api('GET', '/icons')) as Record<string, string[]>)[manifest.name] ?? [];
-    if (icons.length === 0) throw new Error('Node-RED found no icons');
-    const found = countFiles(await red.api('GET', '/library/_examples_/flow'), manifest.name);
+    if (icons.length === 0 || icons.length !== new Set(icons).size)
+      throw new Error(`icons: ${icons.join(', ') || 'none'}`);
+    const found = ((await red.api('GET', `/library/examples/flows/${manifest.name}`)) as unknown[]).length;
     if (found !== examples) throw new Error(`Node-RED lists ${found} of ${examples} examples`);
     return `Node ${pair.node} + Node-RED ${settings.version}: ${sets.length} nodes, ${icons.length} icons, ${found} examples`;
   } finally {
@@ -102,15 +103,6 @@ async function install(what: string[], folder: string, bin?: string): Promise<vo
   const PATH = bin ? `${bin}${delimiter}${process.env.PATH}` : process.env.PATH;
   const args = ['install', '--no-audit', '--no-fund', '--no-save', ...what];
   await run('npm', args, { cwd: folder, env: { ...process.env, PATH } });
-}
-
-/** Files below one module in Node-RED's listing of a library. */
-function countFiles(listing: unknown, module: string): number {
-  const below = (entry: unknown): number => {
-    const { f = [], d = {} } = entry as { f?: string[]; d?: Record<string, unknown> };
-    return f.length + Object.values(d).reduce<number>((sum, inner) => sum + below(inner), 0);
-  };
-  return below((listing as { d?: Record<string, unknown> }).d?.[module] ?? {});
 }
 
 main().catch((error: Error & { stderr?: string }) => {

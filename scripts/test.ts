@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
+import { natsServerPath } from './nats-server';
 
 /**
  * npm test [-- part …] [-- --flag …]: node's own test runner over test/**, or over the files whose path contains
@@ -20,18 +21,25 @@ if (files.length === 0) {
   process.exit(1);
 }
 
-const runner = spawn(
-  process.execPath,
-  [
-    '--import=tsx',
-    '--test',
-    '--test-reporter=spec',
-    '--test-concurrency=2',
-    `--test-timeout=${TEST_TIMEOUT}`,
-    ...flags,
-    ...files,
-  ],
-  { cwd: root, stdio: 'inherit' },
-);
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => runner.kill(signal));
-runner.on('exit', (code) => (process.exitCode = code ?? 1));
+async function main(): Promise<void> {
+  // Fetched once, before any test's time runs. Where there is none, each test that needs it says so.
+  await natsServerPath().catch((error: Error) => console.error(error.message));
+  const runner = spawn(
+    process.execPath,
+    [
+      '--import=tsx',
+      '--test',
+      '--test-reporter=spec',
+      '--test-concurrency=2',
+      `--test-timeout=${TEST_TIMEOUT}`,
+      '--test-force-exit', // a test that failed half way leaves sockets open, and its file would never end
+      ...flags,
+      ...files,
+    ],
+    { cwd: root, stdio: 'inherit' },
+  );
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => runner.kill(signal));
+  runner.on('exit', (code) => (process.exitCode = code ?? 1));
+}
+
+void main();
