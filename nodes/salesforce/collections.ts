@@ -1,6 +1,6 @@
 import type { Call, Collection } from './batcher';
-import { COLLECTION_RECORDS } from './limits';
-import type { OrgAnswer } from './session';
+import { COLLECTION_RECORDS, isRecord } from './limits';
+import { restError, type OrgAnswer } from './session';
 
 /** Settings of the node that travel as request headers. */
 export interface WriteHeaders {
@@ -118,23 +118,29 @@ function slicesOf(collection: Collection): unknown[][] {
   return slices;
 }
 
-/** Makes one answer of the parts of an atomic unit: a part that was refused whole counts as each of its rows. */
+/** Makes one answer of the parts of an atomic unit, in which one failure is the failure of all. */
 function join(parts: CollectionAnswer[], slices: unknown[][]): CollectionAnswer {
   const lost = parts.find((part) => part.status >= 500);
   if (lost) return lost;
   const rows = parts.flatMap((part, i) => {
-    const size = slices[i]?.length ?? 0;
     if (part.status === 200 && Array.isArray(part.body)) return part.body as unknown[];
-    const [error] = (Array.isArray(part.body) ? part.body : []) as { errorCode?: string; message?: string }[];
-    const refused = {
-      success: false,
-      errors: [
-        { statusCode: error?.errorCode ?? `HTTP_${part.status}`, message: error?.message ?? '', fields: [] },
-      ],
-    };
-    return new Array<unknown>(size).fill(refused);
+    const { errorCode, message } = restError({ ...part, headers: {} });
+    return new Array<unknown>(slices[i]?.length ?? 0).fill(failure(errorCode, message));
   });
-  return { status: 200, body: rows };
+  if (rows.every(isSuccess)) return { status: 200, body: rows };
+  const rolledBack = failure(
+    'ALL_OR_NONE_OPERATION_ROLLED_BACK',
+    'Record rolled back because not all records were valid',
+  );
+  return { status: 200, body: rows.map((row) => (isSuccess(row) ? rolledBack : row)) };
+}
+
+function failure(statusCode: string, message: string) {
+  return { success: false, errors: [{ statusCode, message, fields: [] }] };
+}
+
+function isSuccess(row: unknown): boolean {
+  return isRecord(row) && row.success === true;
 }
 
 function headersOf({ allowDuplicateSave, autoAssign }: WriteHeaders): Record<string, string> {
