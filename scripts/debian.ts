@@ -17,8 +17,13 @@ export type Source = Record<'URIs' | 'Suites' | 'Components', string> & {
  * with lists, cache and sources of its own: nothing of the system changes. Returns the unpacked tree. What apt
  * can't verify is refused.
  */
-export async function debianPackage(name: string, suite: string, work: string): Promise<string> {
-  const source = await ownSource();
+export async function debianPackage(
+  name: string,
+  suite: string,
+  work: string,
+  source?: Source,
+): Promise<string> {
+  source ??= await ownSource();
   try {
     return await fetchPackage(name, { ...source, Suites: suite }, join(work, suite));
   } catch (error) {
