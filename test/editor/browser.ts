@@ -38,7 +38,11 @@ export const NO_BROWSER =
 async function bundled(): Promise<Browser> {
   const folder = await unpacked();
   const launch = (env: Record<string, string | undefined>) =>
-    chromium.launch({ executablePath: join(folder, 'chromium'), args: FLAGS, env: { ...process.env, ...env } });
+    chromium.launch({
+      executablePath: join(folder, 'chromium'),
+      args: FLAGS,
+      env: { ...process.env, ...env },
+    });
   // Its own libraries (NSS and what that needs) only where the machine has none: elsewhere the machine's fit better.
   return launch({}).catch(() => launch({ LD_LIBRARY_PATH: join(folder, 'al2023', 'lib') }));
 }

@@ -1,0 +1,114 @@
+/** The properties of each node as design and README promise them, with the values a new node has. */
+export interface Contract {
+  config?: true;
+  properties: Record<string, unknown>;
+  secrets?: string[];
+  inputs?: number;
+  outputs?: number;
+}
+
+export const contract: Record<string, Contract> = {
+  'jetstream-server': {
+    config: true,
+    properties: {
+      name: '',
+      servers: 'nats://localhost:4222',
+      auth: 'none',
+      user: '',
+      credentialsPath: '',
+      tls: '',
+      tlsFirst: false,
+      inboxPrefix: '',
+      domain: '',
+    },
+    secrets: ['password', 'token', 'nkeySeed', 'jwt', 'creds'],
+  },
+  'jetstream-in': {
+    inputs: 0,
+    outputs: 1,
+    properties: {
+      name: '',
+      server: '',
+      stream: '',
+      provision: false,
+      streamConfig: {
+        subjects: [],
+        maxAge: '',
+        maxBytes: '',
+        maxMsgs: '',
+        maxMsgsPerSubject: '',
+        maxMsgSize: '',
+        retention: 'limits',
+        discard: 'old',
+        storage: 'file',
+        replicas: 1,
+        duplicateWindow: '',
+        denyDelete: false,
+        denyPurge: false,
+        allowRollup: false,
+        compression: 'none',
+      },
+      subject: '',
+      durable: '',
+      deliver: 'all',
+      startSequence: '',
+      startTime: '',
+      ackWait: '120s',
+      maxDeliver: 5,
+      backoff: '10s, 30s, 1m, 5m',
+      maxAckPending: 1000,
+      prefetch: 1000,
+      ack: 'flow',
+      processingLimit: '10m',
+      deadLetter: '',
+      format: 'auto',
+      batchSize: 1,
+      batchWait: '250ms',
+    },
+  },
+  'jetstream-out': {
+    inputs: 1,
+    outputs: 1,
+    properties: { name: '', server: '', subject: '', msgId: '', headers: [], window: 256 },
+  },
+  'jetstream-ack': {
+    inputs: 1,
+    outputs: 1,
+    properties: { name: '', action: 'ack', delay: '' },
+  },
+  'sfdc-org': {
+    config: true,
+    properties: {
+      name: '',
+      auth: 'client-credentials',
+      loginUrl: 'https://login.salesforce.com',
+      username: '',
+      apiVersion: '65.0',
+      pubsubEndpoint: 'api.pubsub.salesforce.com:7443',
+      apiBudget: 80,
+      credentialsPath: '',
+    },
+    secrets: ['clientId', 'clientSecret', 'password', 'securityToken', 'refreshToken', 'privateKey'],
+  },
+  'sfdc-composite': {
+    inputs: 1,
+    outputs: 2,
+    properties: {
+      name: '',
+      org: '',
+      operation: 'upsert',
+      sobject: '',
+      externalIdField: '',
+      allOrNone: false,
+      fields: '',
+      payload: { mode: 'event' },
+      allowDuplicateSave: false,
+      autoAssign: true,
+      batch: { records: 1000, maxRequests: 4, linger: '0ms', coalesce: false },
+      onOutage: 'hold',
+    },
+  },
+};
+
+export const types = Object.keys(contract);
+export const flowTypes = types.filter((type) => !contract[type]?.config);

@@ -1,0 +1,135 @@
+import { type TestContext } from 'node:test';
+import { type Browser, type Page } from 'playwright-core';
+import { startNodeRed, type NodeRed } from '../support/node-red';
+import { type NodeRedOptions } from '../support/user-dir';
+import { NO_BROWSER, startBrowser } from './browser';
+import { contract } from './contract';
+
+export interface EditorOptions {
+  /** Language of the browser. */
+  language?: string;
+  theme?: 'light' | 'dark';
+}
+
+/** The real editor in a real browser. */
+export interface Editor {
+  page: Page;
+  /** Runs a piece of script in the page; RED is Node-RED's editor API. */
+  run<T>(script: string): Promise<T>;
+  /** Adds nodes as an import does; those of a flow go to the open one. */
+  add(...nodes: Record<string, unknown>[]): Promise<void>;
+  /** Closes what is open and removes every node that isn't deployed. */
+  clear(): Promise<void>;
+  /** Opens a folded section of the form. */
+  unfold(heading: string): Promise<void>;
+  /** Opens the form of a node, or of a config node. */
+  open(id: string): Promise<void>;
+  /** Closes the form by Done (Update, Add). */
+  done(): Promise<void>;
+  cancel(): Promise<void>;
+  /** The node as an export writes it, without what the editor adds to any node. */
+  exported(id: string): Promise<Record<string, unknown>>;
+  /** Presses Deploy and waits until it is done. */
+  deploy(): Promise<void>;
+  /** What the page's console has complained of. */
+  complaints: string[];
+}
+
+/** A Node-RED and a browser for the tests of one file. */
+export interface Bench {
+  nodeRed: NodeRed;
+  editor(options?: EditorOptions): Promise<Editor>;
+  stop(): Promise<void>;
+}
+
+/** Undefined on a machine without a browser: see `need`. */
+export async function startBench(options: NodeRedOptions = {}): Promise<Bench | undefined> {
+  const browser = await startBrowser();
+  if (!browser) return undefined;
+  const nodeRed = await startNodeRed(options);
+  return {
+    nodeRed,
+    editor: (how) => openEditor(browser, nodeRed.url, how),
+    stop: async () => {
+      await browser.close();
+      await nodeRed.stop();
+    },
+  };
+}
+
+/** What a test needs of a bench; without a bench it is skipped and says why. */
+export function need<T>(bench: T | undefined, t: TestContext): T {
+  if (!bench) t.skip(NO_BROWSER);
+  return bench as T;
+}
+
+async function openEditor(
+  browser: Browser,
+  url: string,
+  { language = 'en-US', theme = 'light' }: EditorOptions = {},
+): Promise<Editor> {
+  const context = await browser.newContext({ viewport: { width: 1400, height: 1100 }, locale: language });
+  await context.addInitScript(`localStorage.setItem('view-dark-theme', '${theme}')`);
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const complaints: string[] = [];
+  page.on('pageerror', (error) => complaints.push(String(error.stack)));
+  page.on('console', (message) => {
+    if (/Definition error|oneditprepare|oneditsave|Validation error/.test(message.text()))
+      complaints.push(message.text());
+  });
+  await page.goto(url);
+  await page.waitForFunction(
+    "window.RED && RED.nodes && RED.nodes.getType('sfdc-composite') && RED.workspaces.active()",
+  );
+  await page.locator('#red-ui-loading-progress').waitFor({ state: 'hidden' });
+
+  const editor: Editor = {
+    page,
+    complaints,
+    run: (script) => page.evaluate(script),
+    async add(...nodes) {
+      const z = await editor.run('RED.workspaces.active()');
+      const placed = nodes.map((node, i) =>
+        contract[String(node['type'])]?.config ? node : { z, x: 300, y: 60 * (i + 1), wires: [], ...node },
+      );
+      await editor.run(
+        `RED.view.importNodes(${JSON.stringify(placed)}, { addFlow: false, generateIds: false, touchImport: true, notify: false })`,
+      );
+    },
+    async clear() {
+      while ((await page.locator('.red-ui-tray').count()) > 0) await editor.cancel();
+      await editor.run('RED.nodes.clear(), RED.nodes.import([{ id: "flow", type: "tab", label: "Flow" }])');
+      await editor.run('RED.workspaces.show("flow"), RED.view.redraw(true)');
+    },
+    unfold: (heading) => page.locator('.jetforce-form summary', { hasText: heading }).click(),
+    async open(id) {
+      await editor.run(`(() => {
+        const node = RED.nodes.node(${JSON.stringify(id)});
+        if (node._def.category === 'config') RED.editor.editConfig('', node.type, node.id);
+        else RED.editor.edit(node);
+      })()`);
+      await page.locator('.jetforce-form').last().waitFor();
+    },
+    done: () => close('#node-dialog-ok, #node-config-dialog-ok'),
+    cancel: () => close('#node-dialog-cancel, #node-config-dialog-cancel'),
+    async exported(id) {
+      const [node] = await editor.run<Record<string, unknown>[]>(
+        `RED.nodes.createExportableNodeSet([RED.nodes.node(${JSON.stringify(id)})])`,
+      );
+      const { id: _id, type: _type, z: _z, x: _x, y: _y, wires: _wires, ...own } = node ?? {};
+      return own;
+    },
+    async deploy() {
+      await page.locator('#red-ui-header-button-deploy').click();
+      await page.waitForFunction('!RED.nodes.dirty()');
+    },
+  };
+
+  async function close(button: string): Promise<void> {
+    const trays = await page.locator('.red-ui-tray').count();
+    await page.locator(button).last().click();
+    await page.waitForFunction(`document.querySelectorAll('.red-ui-tray').length < ${trays}`);
+  }
+  return editor;
+}
