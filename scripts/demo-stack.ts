@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../test/support/cleanup';
 import { startNats, type Nats } from '../test/support/nats';
@@ -17,16 +17,23 @@ export interface Stack {
 
 const examples = join(__dirname, '..', 'examples');
 
-export async function startStack(
-  options: { port?: number; userDir?: string; onLine?: (line: string) => void } = {},
-): Promise<Stack> {
+export interface StackOptions {
+  /** Of the Node-RED editor. */
+  port?: number;
+  /** Folder that keeps flows and credentials from one run to the next; default one that is deleted at the end. */
+  home?: string;
+  /** Is given each line that Node-RED writes. */
+  onLine?: (line: string) => void;
+}
+
+export async function startStack({ port, home, onLine }: StackOptions = {}): Promise<Stack> {
   const login = { user: 'demo', pass: 'demo' };
-  const folder = temporaryFolder('demo');
+  const folder = home ? { path: home, remove: () => undefined } : temporaryFolder('demo');
   const org = await startOrg();
   const authorization = `authorization { user: ${login.user}, password: ${login.pass} }`;
   const nats = await startNats({ config: authorization });
   const credentials = join(folder.path, 'credentials');
-  mkdirSync(credentials);
+  mkdirSync(credentials, { recursive: true });
   const secret = (file: string, content: object) => {
     const path = join(credentials, file);
     writeFileSync(path, JSON.stringify(content), { mode: 0o600 });
@@ -42,9 +49,12 @@ export async function startStack(
       login_url: org.url,
     }),
   };
+  const userDir = join(folder.path, 'node-red');
   const red = await startNodeRed({
-    ...options,
-    flows: demoFlow(paths),
+    port,
+    onLine,
+    userDir,
+    flows: existsSync(join(userDir, 'flows.json')) ? undefined : demoFlow(paths),
     env: { NATS_URL: nats.url },
     settings: { editorTheme: { tours: false, page: { title: 'Jetforce demo' } } },
   });

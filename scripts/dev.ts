@@ -15,7 +15,7 @@ async function main(): Promise<void> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.prependListener(signal, () => process.exit(0));
   const { red, org, nats } = await startStack({
     port: Number(port),
-    userDir: join(root, '.demo'),
+    home: join(root, '.demo'),
     onLine: (line) => console.log(line),
   });
   console.log(`\nNode-RED ${red.url} · org ${org.url} · nats-server ${nats.url}\n`);
