@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
-import { inNode, openRoom, serverNode, TAB, type Room } from './room';
+import { functionNode, inNode, openRoom, placed, serverNode, TAB, type Room } from './room';
 
 /**
  * What happens to a message whose way leads through each of the core nodes. `nodes` stand between jetstream-in
@@ -26,22 +26,8 @@ interface Case {
 }
 
 const z = 'tab';
-/** Without coordinates the runtime takes a node for a config node. */
-const placed = (node: FlowNode): FlowNode => (node.z ? { x: 0, y: 0, ...node } : node);
-const fn = (func: string, more: object = {}): FlowNode => ({
-  id: 'first',
-  type: 'function',
-  z,
-  func,
-  outputs: 1,
-  timeout: 0,
-  noerr: 0,
-  initialize: '',
-  finalize: '',
-  libs: [],
-  wires: [['late']],
-  ...more,
-});
+const fn = (func: string, more: object = {}): FlowNode =>
+  functionNode('first', func, { wires: [['late']], ...more });
 const switchNode = (rules: object[], more: object = {}): FlowNode => ({
   id: 'first',
   type: 'switch',

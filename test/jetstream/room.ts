@@ -1,4 +1,4 @@
-import { connect, type JetStreamManager, type NatsConnection } from 'nats';
+import { connect, headers, type JetStreamManager, type NatsConnection } from 'nats';
 import type { FlowNode } from '../support/node-red';
 import { startNats, type Nats, type NatsOptions } from '../support/nats';
 import { until } from '../support/until';
@@ -58,8 +58,10 @@ export async function openRoom(options: NatsOptions = {}): Promise<Room> {
         timeout,
         what: `${verb} of message ${sequence}`,
       }),
-    publish: async (subject, payload) => {
-      const ack = await nc.jetstream().publish(subject, JSON.stringify(payload));
+    publish: async (subject, payload, record = {}) => {
+      const hdrs = headers();
+      for (const [key, value] of Object.entries(record)) hdrs.append(key, value);
+      const ack = await nc.jetstream().publish(subject, JSON.stringify(payload), { headers: hdrs });
       return ack.seq;
     },
     stop: async () => {
@@ -102,4 +104,14 @@ export function inNode(more: object = {}): FlowNode {
     wires: [[]],
     ...more,
   };
+}
+
+/** Without coordinates the runtime takes a node for a config node. */
+export function placed(node: FlowNode): FlowNode {
+  return node.z ? { x: 0, y: 0, ...node } : node;
+}
+
+export function functionNode(id: string, func: string, more: object = {}): FlowNode {
+  const settings = { outputs: 1, timeout: 0, noerr: 0, initialize: '', finalize: '', libs: [], wires: [[]] };
+  return { id, type: 'function', z: 'tab', func, ...settings, ...more };
 }
