@@ -39,6 +39,8 @@ interface Decoded {
 }
 
 const LONGEST_RETRY = 10_000;
+/** Node-RED waits 15 s for a node to close; so long may the work of a stopped flow go on. */
+const LINGER = 15_000;
 
 /**
  * A durable pull consumer that runs until it is stopped: it finds or makes the stream and the durable, hands
@@ -51,6 +53,8 @@ export class Consumer {
   private pull: { nc: NatsConnection; pull: Pull } | undefined;
   private release: (() => Promise<void>) | undefined;
   private running: Promise<void> = Promise.resolve();
+  /** After stop(): resolves when nothing of this consumer is left. */
+  finished: Promise<void> = Promise.resolve();
   /** Wakes the loop: the durable has to be looked at again. */
   private check: (() => void) | undefined;
   private failing: FlowError | undefined;
@@ -91,21 +95,27 @@ export class Consumer {
     this.running = this.run();
   }
 
-  /** Stops pulling, gives the flow `grace` ms to finish, returns the rest to the server, lets the connection go. */
+  /**
+   * Stops pulling and gives back what the flow has not seen. Resolves when the flow has finished the rest, or
+   * after `grace` ms: what is under way then (a write to an org, say) is still settled by its outcome, for a
+   * while longer, behind `finished`. Giving it back instead could do the work twice.
+   */
   async stop(grace: number): Promise<void> {
     this.stopping.abort();
     this.check?.();
     clearTimeout(this.gatherTimer);
-    await Promise.race([this.pull?.pull.stop(), pause(1_000, AbortSignal.timeout(1_000))]);
+    await withinMs(1_000, this.pull?.pull.stop());
     for (const { held } of [...this.gathering.splice(0), ...this.backlog.splice(0)])
       this.settlement.giveBack(held);
-    if (this.inFlow > 0)
-      await Promise.race([
-        new Promise<void>((resolve) => (this.idle = resolve)),
-        pause(grace, AbortSignal.timeout(grace + 100)),
-      ]);
+    this.finished = this.finish();
+    await withinMs(grace, this.finished);
+  }
+
+  private async finish(): Promise<void> {
+    if (this.settlement.size > 0)
+      await withinMs(LINGER, new Promise<void>((resolve) => (this.idle = resolve)));
     this.settlement.stop();
-    await Promise.race([this.acks.settle(), pause(500, AbortSignal.timeout(600))]);
+    await withinMs(500, this.acks.settle());
     await this.running;
     await this.release?.();
   }
@@ -305,6 +315,12 @@ export class Consumer {
       }
     }
   }
+}
+
+async function withinMs(ms: number, work: Promise<unknown> | undefined): Promise<void> {
+  const limit = new AbortController();
+  await Promise.race([work, pause(ms, limit.signal)]);
+  limit.abort();
 }
 
 /** A dead letter that the consumer reads itself would come round for ever. */

@@ -11,8 +11,8 @@ import type { Unit } from './settlement';
 
 type InDef = NodeDef & ConsumerForm & { server: string; ack: AckMode };
 
-/** How long a flow may take to finish what it holds when the node is stopped, in ms. */
-const GRACE = 3_000;
+/** How long closing waits for the flow to finish what it holds, in ms. */
+const GRACE = 4_000;
 
 export default function (RED: NodeAPI): void {
   function JetstreamIn(this: Node & { wires?: string[][] }, def: InDef): void {
@@ -59,12 +59,13 @@ export default function (RED: NodeAPI): void {
     };
 
     this.on('close', (_removed: boolean, done: () => void) => {
+      const fail = (error: unknown): void => this.error(messageOf(error));
       consumer
         .stop(GRACE)
-        .catch((error: unknown) => this.error(messageOf(error)))
+        .catch(fail)
         .finally(() => {
-          unhook?.();
           status.stop();
+          consumer.finished.catch(fail).finally(() => unhook?.());
           done();
         });
     });
