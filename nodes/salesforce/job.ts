@@ -40,7 +40,7 @@ export function resultsOf(job: Job): RowResult[] {
   const doubles = written > 0 && (job.request.operation === 'create' || job.request.operation === 'tree');
   const sentence =
     written === 0 ? message : `${message}. ${written} of ${results.length} records were written before`;
-  throw new FlowError(code, sentence, retryable && !doubles, { cause: job.failure, details: results });
+  throw new FlowError(code, sentence, retryable && !doubles, { details: results });
 }
 
 /**
