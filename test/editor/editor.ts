@@ -15,11 +15,13 @@ export interface EditorOptions {
 export interface Editor {
   page: Page;
   /** Runs a piece of script in the page; RED is Node-RED's editor API. */
-  run<T>(script: string): Promise<T>;
+  run: <T>(script: string) => Promise<T>;
   /** Adds nodes as an import does; those of a flow go to the open one. */
   add(...nodes: Record<string, unknown>[]): Promise<void>;
   /** Closes what is open and removes every node that isn't deployed. */
   clear(): Promise<void>;
+  /** Loads the page anew, as it was deployed. */
+  reload(): Promise<void>;
   /** Opens a folded section of the form. */
   unfold(heading: string): Promise<void>;
   /** Opens the form of a node, or of a config node. */
@@ -78,11 +80,14 @@ async function openEditor(
     if (/Definition error|oneditprepare|oneditsave|Validation error/.test(message.text()))
       complaints.push(message.text());
   });
+  const loaded = async () => {
+    await page.waitForFunction(
+      "window.RED && RED.nodes && RED.nodes.getType('sfdc-composite') && RED.workspaces.active()",
+    );
+    await page.locator('#red-ui-loading-progress').waitFor({ state: 'hidden' });
+  };
   await page.goto(url);
-  await page.waitForFunction(
-    "window.RED && RED.nodes && RED.nodes.getType('sfdc-composite') && RED.workspaces.active()",
-  );
-  await page.locator('#red-ui-loading-progress').waitFor({ state: 'hidden' });
+  await loaded();
 
   const editor: Editor = {
     page,
@@ -102,6 +107,10 @@ async function openEditor(
       await editor.run('RED.nodes.clear(), RED.nodes.import([{ id: "flow", type: "tab", label: "Flow" }])');
       await editor.run('RED.workspaces.show("flow"), RED.view.redraw(true)');
     },
+    async reload() {
+      await page.reload();
+      await loaded();
+    },
     unfold: (heading) => page.locator('.jetforce-form summary', { hasText: heading }).click(),
     async open(id) {
       await editor.run(`(() => {
@@ -109,7 +118,10 @@ async function openEditor(
         if (node._def.category === 'config') RED.editor.editConfig('', node.type, node.id);
         else RED.editor.edit(node);
       })()`);
-      await page.locator('.jetforce-form').last().waitFor();
+      // The editor moves the focus into a form when it has slid in.
+      await page.waitForFunction(
+        "[...document.querySelectorAll('.jetforce-form')].at(-1)?.closest('.red-ui-tray').contains(document.activeElement)",
+      );
     },
     done: () => close('#node-dialog-ok, #node-config-dialog-ok'),
     cancel: () => close('#node-dialog-cancel, #node-config-dialog-cancel'),

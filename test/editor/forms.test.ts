@@ -299,9 +299,7 @@ test('secrets are in no export and in no flow file, and come back as dots', asyn
     has_jwt: false,
     has_creds: true,
   });
-  await page.reload();
-  await page.waitForFunction("window.RED && RED.nodes && RED.nodes.node('secret')");
-  await page.locator('#red-ui-loading-progress').waitFor({ state: 'hidden' });
+  await editor.reload();
   await editor.open('secret');
   assert.equal(await page.inputValue('#node-config-input-password'), '__PWRD__');
   assert.equal(await page.inputValue('#node-config-input-creds-text'), '');

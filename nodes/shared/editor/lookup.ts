@@ -55,7 +55,7 @@ function explain(status: number, why: string): string {
 /** The config node chosen in a form, with changes that are not deployed yet; undefined where none is chosen. */
 export function configNode(type: string, id: string): ConfigSource | undefined {
   const node = RED.nodes.node(id);
-  if (node === null || node.type !== type) return undefined;
+  if (node?.type !== type) return undefined;
   return {
     type,
     id,

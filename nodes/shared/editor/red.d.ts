@@ -14,7 +14,7 @@ declare const RED: {
       definition: EditorNodeDefinition<P> & ThisType<EditorNode & P>,
     ): void;
     /** Any node or config node by id, as it stands in the editor: also what isn't deployed yet. */
-    node(id: string): EditorNode | null;
+    node(id: string): EditorNode | null | undefined;
   };
   editor: { getEditStack(): { id: string }[] };
 };

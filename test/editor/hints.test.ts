@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { jetstreamInHints, type JetstreamInSettings } from '../../nodes/jetstream/jetstream-in-hints';
+
+const standard: JetstreamInSettings = {
+  provision: false,
+  streamConfig: { subjects: [], retention: 'limits', maxAge: '', duplicateWindow: '', maxMsgsPerSubject: '' },
+  subject: 'crm.contacts.>',
+  deliver: 'all',
+  ack: 'flow',
+  ackWait: '120s',
+  maxDeliver: 5,
+  backoff: '10s, 30s, 1m, 5m',
+  processingLimit: '10m',
+  deadLetter: 'dead.crm',
+  prefetch: 1000,
+  maxAckPending: 1000,
+  batchSize: 1,
+};
+const keys = (change: Partial<JetstreamInSettings>) =>
+  jetstreamInHints({ ...standard, ...change }).map(({ key }) => key);
+const stream = (change: Partial<JetstreamInSettings['streamConfig']>) => ({
+  provision: true,
+  streamConfig: { ...standard.streamConfig, subjects: ['crm.>'], ...change },
+});
+
+test('settings that fit together raise no hint', () => {
+  assert.deepEqual(keys({}), []);
+  assert.deepEqual(keys(stream({ maxAge: '1h', duplicateWindow: '2m' })), []);
+});
+
+test('a dead letter that the node would consume again', () => {
+  assert.deepEqual(keys({ deadLetter: 'crm.contacts.dead' }), ['deadLetterConsumed']);
+  assert.deepEqual(keys({ ...stream({}), subject: '', deadLetter: 'crm.dead' }), ['deadLetterConsumed']);
+  assert.deepEqual(keys({ subject: 'crm.*, orders.>', deadLetter: 'orders.x.y' }), ['deadLetterConsumed']);
+  assert.deepEqual(keys({ subject: 'crm.*', deadLetter: 'crm.contacts.dead' }), []);
+});
+
+test('a filter that no subject of the stream matches', () => {
+  assert.deepEqual(keys({ ...stream({}), subject: 'orders.>' }), ['filterOutside']);
+});
+
+test('more waits than retries, and fewer', () => {
+  assert.deepEqual(jetstreamInHints({ ...standard, maxDeliver: 3 }), [
+    { key: 'backoffLonger', values: { used: 2, deliveries: 3 } },
+  ]);
+  assert.deepEqual(jetstreamInHints({ ...standard, backoff: '10s, 1m' }), [
+    { key: 'backoffShorter', values: { last: '1m', deliveries: 5 } },
+  ]);
+  assert.deepEqual(keys({ maxDeliver: -1 }), []);
+});
+
+test('an ack wait too short for a hang, and a processing limit below it', () => {
+  assert.deepEqual(keys({ ackWait: '5s' }), ['ackWaitShort']);
+  assert.deepEqual(keys({ processingLimit: '60s' }), ['limitBelowAckWait']);
+  assert.deepEqual(keys({ processingLimit: '60s', ack: 'delivery' }), ['atDelivery']);
+});
+
+test('a prefetch or batch that is never reached', () => {
+  assert.deepEqual(keys({ prefetch: 2000 }), ['prefetchAbovePending']);
+  assert.deepEqual(keys({ batchSize: 1001 }), ['batchNeverFull']);
+  assert.deepEqual(keys({ prefetch: 5000, maxAckPending: -1 }), []);
+});
+
+test('a stream that contradicts its consumer', () => {
+  assert.deepEqual(keys(stream({ maxAge: '1m', duplicateWindow: '2m' })), [
+    'windowAboveAge',
+    'ageBelowRetries',
+  ]);
+  assert.deepEqual(keys(stream({ maxAge: '5m' })), ['ageBelowRetries']);
+  assert.deepEqual(keys({ ...stream({ retention: 'workqueue' }), deliver: 'new' }), ['workqueueDeliver']);
+  assert.deepEqual(keys(stream({ maxMsgsPerSubject: 1 })), ['onePerSubject']);
+  assert.deepEqual(keys({ subject: '', deliver: 'last_per_subject' }), ['lastPerSubjectFilter']);
+});
+
+test('a value that cannot be read is left to its validator', () => {
+  assert.deepEqual(keys({ ackWait: 'soon', backoff: 'x', processingLimit: '' }), []);
+});

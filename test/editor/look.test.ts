@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { globSync, mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { root } from '../support/user-dir';
+import { contract, types } from './contract';
+import { need, startBench, type Bench, type Editor } from './editor';
+
+/** Set EDITOR_SHOTS to a folder to look at every form in every language and theme. */
+const shots = process.env['EDITOR_SHOTS'];
+
+let bench: Bench | undefined;
+before(async () => {
+  bench = await startBench();
+});
+after(() => bench?.stop());
+
+/** What each form shows at most: every row that a choice brings up, every section unfolded. */
+const busy: Record<string, Record<string, unknown>[]> = {
+  'jetstream-server': [
+    {},
+    { auth: 'jwt' },
+    { auth: 'creds' },
+    { auth: 'file', credentialsPath: '/etc/nats.creds' },
+  ],
+  'jetstream-in': [
+    {},
+    {
+      provision: true,
+      streamConfig: {
+        subjects: ['crm.>'],
+        retention: 'workqueue',
+        maxAge: '1m',
+        duplicateWindow: '2m',
+        maxMsgsPerSubject: 1,
+      },
+      subject: 'orders.>',
+      deliver: 'by_start_time',
+      deadLetter: 'orders.dead',
+      ackWait: '5s',
+      prefetch: 5000,
+      batchSize: 9000,
+      maxDeliver: 3,
+      processingLimit: '1s',
+    },
+  ],
+  'jetstream-out': [
+    { subject: 'crm.{{payload.kind}}.created', headers: [{ name: 'X-Source', value: '{{payload.source}}' }] },
+  ],
+  'jetstream-ack': [{}, { action: 'nak' }, { action: 'msg' }],
+  'sfdc-org': [{}, { auth: 'jwt' }, { auth: 'password' }, { auth: 'file' }],
+  'sfdc-composite': [
+    { operation: 'create', onOutage: 'fail' },
+    { operation: 'get' },
+    {
+      payload: {
+        mode: 'map',
+        fields: [
+          { name: 'LastName', type: 'template', value: '{{event.data.name}}' },
+          { name: 'Email', type: 'msg', value: 'payload.email' },
+        ],
+      },
+    },
+  ],
+};
+
+/** Keys of the catalogs look like "label.name"; in a form they mean that a text is missing. */
+const groups = new Set(
+  globSync('nodes/*/locales/en-US/*.json', { cwd: root }).flatMap((path) =>
+    Object.keys(JSON.parse(readFileSync(join(root, path), 'utf8')) as object),
+  ),
+);
+const key = new RegExp(
+  `(^|[\\s:"(])(${[...groups].join('|')})\\.[a-z_-]+[a-zA-Z_.-]*($|[\\s")])|@jetforce/|__\\w+__`,
+);
+
+const TEXTS = `[...document.querySelectorAll('.jetforce-form, .jetforce-form *, .red-ui-tray-header')].flatMap((element) => [
+  ...[...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.textContent.trim()),
+  ...['title', 'placeholder', 'aria-label'].map((name) => element.getAttribute(name) ?? ''),
+]).filter((text) => text !== '')`;
+
+/** What sticks out of the form to the right, and texts cut off inside their own element. */
+const OVERFLOWING = `[...document.querySelectorAll('.jetforce-form *')].filter((element) => {
+  const box = element.getBoundingClientRect();
+  const form = document.querySelector('.jetforce-form').getBoundingClientRect();
+  const hidden = box.width === 0 || getComputedStyle(element).position === 'absolute';
+  return !hidden && box.right > form.right + 1;
+}).map((element) => element.outerHTML.slice(0, 120))`;
+
+/** Visible texts whose contrast to what is behind them is below 4.5 (WCAG AA). */
+const FAINT = `(() => {
+  const rgb = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const color = rgb(getComputedStyle(at).backgroundColor);
+      if (color.length === 3 || color[3] > 0.9) return color;
+    }
+    return [255, 255, 255];
+  };
+  const own = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim() !== '');
+  return [...document.querySelectorAll('.jetforce-form *')]
+    .filter((element) => own(element) && element.getClientRects().length > 0 && !element.closest('button, .red-ui-typedInput-container, .red-ui-button'))
+    .filter((element) => {
+      const [a, b] = [light(rgb(getComputedStyle(element).color)), light(behind(element))];
+      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5;
+    })
+    .map((element) => element.textContent.trim() + ' ' + getComputedStyle(element).color + ' on ' + behind(element));
+})()`;
+
+for (const language of ['en-US', 'de']) {
+  for (const theme of ['light', 'dark'] as const) {
+    describe(`${language}, ${theme}`, () => {
+      let opened: Editor | undefined;
+      before(async () => {
+        opened = await bench?.editor({ language, theme });
+      });
+      after(() => opened?.page.context().close());
+
+      test('the theme is on', async (t) => {
+        const dark = await need(opened, t).run(
+          "document.documentElement.classList.contains('nr-theme-dark')",
+        );
+        assert.equal(dark, theme === 'dark');
+      });
+
+      for (const type of types) {
+        test(`${type}: no text is missing, cut off or faint`, async (t) => {
+          const editor = need(opened, t);
+          for (const [i, change] of (busy[type] ?? [{}]).entries()) {
+            await editor.clear();
+            await editor.add({ id: 'x', type, ...contract[type]?.properties, ...change });
+            await editor.open('x');
+            await editor.run(
+              "document.querySelectorAll('.jetforce-form details').forEach((section) => (section.open = true))",
+            );
+            const missing = (await editor.run<string[]>(TEXTS)).filter((text) => key.test(text));
+            assert.deepEqual(missing, []);
+            assert.deepEqual(await editor.run<string[]>(OVERFLOWING), []);
+            assert.deepEqual(await editor.run<string[]>(FAINT), []);
+            assert.deepEqual(editor.complaints, []);
+            if (shots) {
+              mkdirSync(shots, { recursive: true });
+              await editor.page.setViewportSize({ width: 1400, height: 1800 });
+              await editor.page
+                .locator('.red-ui-tray')
+                .screenshot({ path: join(shots, `${type}-${i}-${language}-${theme}.png`) });
+            }
+          }
+        });
+      }
+    });
+  }
+}

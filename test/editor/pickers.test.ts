@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { startOrg, type Org } from '../org/org';
+import { startNats, type Nats } from '../support/nats';
+import { contract } from './contract';
+import { need, startBench, type Bench, type Editor } from './editor';
+
+let nats: Nats | undefined;
+let org: Org | undefined;
+let bench: Bench | undefined;
+let opened: Editor | undefined;
+
+before(async () => {
+  bench = await startBench();
+  if (!bench) return;
+  [nats, org, opened] = await Promise.all([
+    startNats({ config: 'authorization { user: ada, password: secret }' }),
+    startOrg(),
+    bench.editor(),
+  ]);
+  // A jetstream-in node makes the stream and the durable that the forms are to find.
+  await bench.nodeRed.deploy([
+    { ...(server() as { id: string; type: string }), credentials: { password: 'secret' } },
+    { id: 'tab', type: 'tab', label: 'made' },
+    {
+      id: 'maker',
+      type: 'jetstream-in',
+      z: 'tab',
+      ...contract['jetstream-in']?.properties,
+      server: 'server',
+      stream: 'crm',
+      provision: true,
+      streamConfig: { subjects: ['crm.contacts.>', 'crm.leads.>'] },
+      durable: 'contacts_to_salesforce',
+      wires: [['sink']],
+    },
+    { id: 'sink', type: 'debug', z: 'tab', active: false, wires: [] },
+  ]);
+  await opened.reload();
+});
+after(async () => {
+  await bench?.stop();
+  await nats?.stop();
+  await org?.close();
+});
+
+const server = (change = {}) => ({
+  id: 'server',
+  type: 'jetstream-server',
+  ...contract['jetstream-server']?.properties,
+  servers: nats?.url ?? '',
+  auth: 'userpass',
+  user: 'ada',
+  ...change,
+});
+
+const sfdcOrg = (change = {}) => ({
+  id: 'org',
+  type: 'sfdc-org',
+  ...contract['sfdc-org']?.properties,
+  loginUrl: org?.url ?? '',
+  ...change,
+});
+
+async function withServer(editor: Editor, node: Record<string, unknown>): Promise<void> {
+  await editor.clear();
+  await editor.add(server());
+  await editor.open('server');
+  await editor.page.fill('#node-config-input-password', 'secret');
+  await editor.done();
+  await editor.add({ id: 'x', ...contract[String(node['type'])]?.properties, server: 'server', ...node });
+  await editor.open('x');
+}
+
+async function withOrg(editor: Editor, node: Record<string, unknown>): Promise<void> {
+  await editor.clear();
+  await editor.add(sfdcOrg());
+  await editor.open('org');
+  await editor.page.fill('#node-config-input-clientId', org?.clientId ?? '');
+  await editor.page.fill('#node-config-input-clientSecret', org?.clientSecret ?? '');
+  await editor.done();
+  await editor.add({
+    id: 'x',
+    ...contract['sfdc-composite']?.properties,
+    type: 'sfdc-composite',
+    org: 'org',
+    ...node,
+  });
+  await editor.open('x');
+}
+
+/** Opens the list of an input and returns what it offers. */
+async function offered({ page }: Editor, input: string): Promise<string[]> {
+  await page.locator(`#node-input-${input} + .jetforce-picker-toggle`).click();
+  const options = page.locator('.jetforce-list [role=option]');
+  await options.first().waitFor();
+  return options.evaluateAll((items) =>
+    items.map((item) => (item as unknown as { dataset: { value: string } }).dataset.value),
+  );
+}
+
+test('jetstream-in: streams, subjects and durables of a server that is not deployed', async (t) => {
+  const editor = need(opened, t);
+  const { page } = editor;
+  await withServer(editor, { type: 'jetstream-in' });
+  assert.deepEqual(await offered(editor, 'stream'), ['crm']);
+  await page.locator('.jetforce-list [role=option]').click();
+  assert.equal(await page.inputValue('#node-input-stream'), 'crm');
+  assert.equal(await page.locator('.jetforce-list').count(), 0);
+  assert.deepEqual(await offered(editor, 'subject'), ['crm.contacts.>', 'crm.leads.>']);
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.inputValue('#node-input-subject'), 'crm.leads.>');
+  assert.deepEqual(await offered(editor, 'durable'), ['contacts_to_salesforce']);
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('.jetforce-list').count(), 0);
+  assert.equal(await page.locator('.jetforce-form').count(), 1, 'Escape closes the list, not the form');
+});
+
+test('several subjects are completed one by one', async (t) => {
+  const editor = need(opened, t);
+  const { page } = editor;
+  await withServer(editor, { type: 'jetstream-in', stream: 'crm', subject: 'crm.contacts.a, ' });
+  await page.locator('#node-input-subject').press('End');
+  await page.keyboard.type('leads');
+  const option = page.locator('.jetforce-list [role=option]');
+  await option.waitFor();
+  assert.equal(await option.count(), 1);
+  await option.click();
+  assert.equal(await page.inputValue('#node-input-subject'), 'crm.contacts.a, crm.leads.>');
+});
+
+test('free text counts where the look-up fails, and the reason stands in the form', async (t) => {
+  const editor = need(opened, t);
+  const { page } = editor;
+  await editor.clear();
+  await editor.add(server({ servers: 'nats://127.0.0.1:1' }), {
+    id: 'x',
+    type: 'jetstream-in',
+    ...contract['jetstream-in']?.properties,
+    durable: 'd',
+    server: 'server',
+  });
+  await editor.open('x');
+  await page.locator('#node-input-stream').pressSequentially('mine');
+  const error = page.locator('.jetforce-list .jetforce-error');
+  await error.waitFor();
+  assert.match(await error.innerText(), /127\.0\.0\.1:1/);
+  await page.keyboard.press('Tab');
+  assert.equal(await page.locator('.jetforce-list').count(), 0);
+  await editor.done();
+  assert.equal((await editor.exported('x'))['stream'], 'mine');
+});
+
+test('free text counts where nothing is found, and where the list knows another name', async (t) => {
+  const editor = need(opened, t);
+  const { page } = editor;
+  await withServer(editor, { type: 'jetstream-in', durable: 'd' });
+  await page.locator('#node-input-stream').pressSequentially('cr');
+  await page.locator('.jetforce-list [role=option]').waitFor();
+  await page.keyboard.type('x');
+  await page.locator('.jetforce-list-notice').waitFor();
+  await page.keyboard.press('Tab');
+  await editor.done();
+  assert.equal((await editor.exported('x'))['stream'], 'crx');
+});
+
+test('without a server the list says that one must be chosen first', async (t) => {
+  const editor = need(opened, t);
+  await editor.clear();
+  await editor.add({ id: 'x', type: 'jetstream-in', ...contract['jetstream-in']?.properties });
+  await editor.open('x');
+  await editor.page.locator('#node-input-stream + .jetforce-picker-toggle').click();
+  assert.match(await editor.page.locator('.jetforce-list').innerText(), /Choose a server first/);
+});
+
+test('sfdc-composite: sObjects, external id fields and fields of the org', async (t) => {
+  const editor = need(opened, t);
+  const { page } = editor;
+  await withOrg(editor, {});
+  assert.ok((await offered(editor, 'sobject')).includes('Contact'));
+  await page.keyboard.press('Escape');
+  await page.fill('#node-input-sobject', 'Contact');
+  await page.keyboard.press('Escape');
+  const keys = await offered(editor, 'externalIdField');
+  assert.ok(keys.includes('ExternalId__c') && !keys.includes('LastName'), keys.join());
+  await page.locator('.jetforce-list [data-value="ExternalId__c"]').click();
+  await page.selectOption('#node-input-payloadMode', 'map');
+  await page.getByText('add a field').click();
+  await page.locator('.jetforce-field-name').pressSequentially('last');
+  await page.locator('.jetforce-list [data-value="LastName"]').click();
+  await page.locator('.jetforce-field .red-ui-typedInput-input').fill('payload.name');
+  await editor.done();
+  const { externalIdField, payload } = await editor.exported('x');
+  assert.equal(externalIdField, 'ExternalId__c');
+  assert.deepEqual(payload, {
+    mode: 'map',
+    fields: [{ name: 'LastName', type: 'msg', value: 'payload.name' }],
+  });
+});
+
+test('Test connection tells what a server is, and in words what is wrong', async (t) => {
+  const editor = need(opened, t);
+  const { page } = editor;
+  await editor.clear();
+  await editor.add(server());
+  await editor.open('server');
+  const result = page.locator('.jetforce-result');
+  const tried = async () => {
+    await page.locator('.jetforce-test button').click();
+    await page.waitForFunction("!/Testing/.test(document.querySelector('.jetforce-result').textContent)");
+    return result.innerText();
+  };
+  await page.fill('#node-config-input-password', 'secret');
+  assert.match(await tried(), /Connected to .*nats-server 2/);
+  await page.fill('#node-config-input-password', 'wrong');
+  assert.match(await tried(), /password|login|refused|credentials/i);
+  assert.match((await result.getAttribute('class')) ?? '', /jetforce-error/);
+  await page.fill('#node-config-input-servers', 'nats://no-such-host.invalid:4222');
+  assert.match(await tried(), /no-such-host\.invalid/);
+});
+
+test('Test connection tells which org it is, and which login it refuses', async (t) => {
+  const editor = need(opened, t);
+  const { page } = editor;
+  await editor.clear();
+  await editor.add(sfdcOrg());
+  await editor.open('org');
+  const result = page.locator('.jetforce-result');
+  const tried = async () => {
+    await page.locator('.jetforce-test button').click();
+    await page.waitForFunction("!/Testing/.test(document.querySelector('.jetforce-result').textContent)");
+    return result.innerText();
+  };
+  await page.fill('#node-config-input-clientId', org?.clientId ?? '');
+  await page.fill('#node-config-input-clientSecret', org?.clientSecret ?? '');
+  assert.match(await tried(), /Connected to/);
+  await page.fill('#node-config-input-clientSecret', 'wrong');
+  assert.match(await tried(), /client/i);
+  assert.match((await result.getAttribute('class')) ?? '', /jetforce-error/);
+});
+
+test('a stored password is used without being shown', async (t) => {
+  const editor = need(opened, t);
+  const { page } = editor;
+  await editor.reload();
+  await editor.open('server');
+  assert.equal(await page.inputValue('#node-config-input-password'), '__PWRD__');
+  await page.locator('.jetforce-test button').click();
+  await page.locator('.jetforce-result.jetforce-ok').waitFor();
+});
