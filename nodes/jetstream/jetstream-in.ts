@@ -17,6 +17,7 @@ const GRACE = 4_000;
 export default function (RED: NodeAPI): void {
   function JetstreamIn(this: Node & { wires?: string[][] }, def: InDef): void {
     RED.nodes.createNode(this, def);
+    def.ack ??= 'flow'; // a flow written by hand may leave it out, as every other setting
     const status = new StatusReporter(this);
     const show = (
       fill: NodeStatus['fill'],

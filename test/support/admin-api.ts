@@ -1,4 +1,4 @@
-import type { FlowNode } from './user-dir';
+import { placed, type FlowNode } from './user-dir';
 
 export type DeployType = 'full' | 'nodes' | 'flows';
 
@@ -18,7 +18,7 @@ export async function adminApi(url: string, method: string, path: string, body?:
 /** Sends flows as the editor's Deploy button does. Node-RED starts them after it has answered. */
 export async function postFlows(url: string, flows: FlowNode[], type: DeployType): Promise<void> {
   const headers = { 'Node-RED-Deployment-Type': type, 'Node-RED-API-Version': 'v2' };
-  await adminApi(url, 'POST', '/flows', { flows }, headers);
+  await adminApi(url, 'POST', '/flows', { flows: placed(flows) }, headers);
 }
 
 /** Presses the button of an inject node; with `message`, sends these properties instead of its own. */

@@ -17,7 +17,7 @@ export type FlowNode = {
 };
 
 export interface NodeRedOptions {
-  /** Nodes as in a flow file. One without `z` that isn't a tab or config node would never start: give it one. */
+  /** Nodes as in a flow file; those with wires need no coordinates here. */
   flows?: FlowNode[];
   /** Secrets by node id; the same as `credentials` on a node of `flows`. */
   credentials?: Record<string, Record<string, string>>;
@@ -59,12 +59,17 @@ export function prepareUserDir(options: NodeRedOptions): { path: string; remove:
   return folder;
 }
 
+/** Node-RED takes a node without coordinates for a config node. */
+export function placed(nodes: FlowNode[]): FlowNode[] {
+  return nodes.map((node) => (node.wires && node.x === undefined ? { ...node, x: 0, y: 0 } : node));
+}
+
 function splitSecrets(flows: FlowNode[]): {
   nodes: FlowNode[];
   secrets: Record<string, Record<string, string>>;
 } {
   const secrets: Record<string, Record<string, string>> = {};
-  const nodes = flows.map(({ credentials, ...node }) => {
+  const nodes = placed(flows).map(({ credentials, ...node }) => {
     if (credentials) secrets[node.id] = credentials;
     return node;
   });
