@@ -22,12 +22,12 @@ const MAX_WRITE = 200;
 const MAX_READ = 2000;
 const MAX_CHUNKS = 10;
 
-export function collections(org: OrgState, call: Call, allOrNoneOuter = false): Reply {
+export function collections(org: OrgState, call: Call): Reply {
   const [, , typeName, externalName] = call.path;
   if (call.path.length > 4) throw notFound();
   if (externalName !== undefined) {
     if (call.method !== 'PATCH') throw methodNotAllowed(call.method, 'PATCH');
-    return upsertAll(org, call, typeName ?? '', externalName, allOrNoneOuter);
+    return upsertAll(org, call, typeName ?? '', externalName);
   }
   if (typeName !== undefined) {
     if (call.method === 'GET')
@@ -39,9 +39,9 @@ export function collections(org: OrgState, call: Call, allOrNoneOuter = false): 
   const rules = rulesOf(org, call);
   switch (call.method) {
     case 'POST':
-      return writeAll(org, call, allOrNoneOuter, (type, record) => create(call.tx, type, record, rules));
+      return writeAll(org, call, (type, record) => create(call.tx, type, record, rules));
     case 'PATCH':
-      return writeAll(org, call, allOrNoneOuter, (type, record) =>
+      return writeAll(org, call, (type, record) =>
         update(call.tx, type, record.id ?? record.Id, record, rules),
       );
     case 'DELETE': {
@@ -49,7 +49,7 @@ export function collections(org: OrgState, call: Call, allOrNoneOuter = false): 
       if (ids.length === 0) throw new ApiError(400, 'MISSING_ARGUMENT', 'The ids parameter is required.');
       limit(ids.length);
       const results = ids.map((id) => () => remove(call.tx, id, rules));
-      return settle(org, call, results, allOrNoneOuter || call.query.get('allOrNone') === 'true');
+      return settle(org, call, results, call.query.get('allOrNone') === 'true');
     }
     default:
       throw methodNotAllowed(call.method, 'POST, PATCH, DELETE');
@@ -112,23 +112,18 @@ function checkChunks(rows: readonly Sent[]): void {
   }
 }
 
-function isAllOrNone(call: Call, outer: boolean): boolean {
-  return outer || (isRecord(call.body) && call.body.allOrNone === true);
+function isAllOrNone(call: Call): boolean {
+  return isRecord(call.body) && call.body.allOrNone === true;
 }
 
-function writeAll(
-  org: OrgState,
-  call: Call,
-  outer: boolean,
-  write: (type: SObjectType, record: Sent) => SaveResult,
-): Reply {
+function writeAll(org: OrgState, call: Call, write: (type: SObjectType, record: Sent) => SaveResult): Reply {
   const rows = records(call);
   checkChunks(rows);
   const results = rows.map((record) => () => {
     const type = typeOf(org, record);
     return type ? write(type, record) : failed(unsupported(record));
   });
-  return settle(org, call, results, isAllOrNone(call, outer));
+  return settle(org, call, results, isAllOrNone(call));
 }
 
 function unsupported(record: Sent): RowError {
@@ -138,7 +133,7 @@ function unsupported(record: Sent): RowError {
   return rowError('INVALID_TYPE', `sObject type '${name}' is not supported.`);
 }
 
-function upsertAll(org: OrgState, call: Call, typeName: string, externalName: string, outer: boolean): Reply {
+function upsertAll(org: OrgState, call: Call, typeName: string, externalName: string): Reply {
   const type = org.schema.type(typeName);
   if (!type) throw notFound();
   const external = fieldOf(type, externalName);
@@ -172,7 +167,7 @@ function upsertAll(org: OrgState, call: Call, typeName: string, externalName: st
     }
     return upsert(call.tx, type, external, record, rules);
   });
-  return settle(org, call, results, isAllOrNone(call, outer));
+  return settle(org, call, results, isAllOrNone(call));
 }
 
 function rawKey(external: Field, record: Sent): string | number | undefined {

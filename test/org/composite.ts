@@ -163,7 +163,10 @@ function one(
   const savepoint = call.tx.savepoint();
   try {
     const url = resolve(subrequest.url, answered, encodeURIComponent) as string;
-    const body = resolve(subrequest.body, answered);
+    const sent = resolve(subrequest.body, answered);
+    const overrides =
+      allOrNone && org.switches.outerAllOrNoneOverrides && isRecord(sent) && Array.isArray(sent.records);
+    const body = overrides ? { ...sent, allOrNone: true } : sent;
     const reply = answer(org, subcall(call, subrequest.method, url, body, subrequest.headers));
     return {
       body: reply.body ?? null,

@@ -1,6 +1,14 @@
 /** jsforce, the client nobody here wrote, logged in to the simulated org. */
 import { Connection } from 'jsforce';
-import { type Org } from './org';
+import { type TestContext } from 'node:test';
+import { startOrg, type Org, type OrgOptions } from './org';
+
+/** An org of one test's own, closed with it. */
+export async function orgFor(t: TestContext, options?: OrgOptions): Promise<Org> {
+  const org = await startOrg(options);
+  t.after(() => org.close());
+  return org;
+}
 
 export async function connect(org: Org): Promise<Connection> {
   const connection = new Connection({

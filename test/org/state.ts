@@ -27,6 +27,11 @@ export interface Switches {
   failedRowId: 'absent' | 'null';
   /** Values that the JSON reader can't take, and unknown fields, fail their row or the whole collection (400). */
   unreadable: 'row' | 'request';
+  /**
+   * allOrNone of a composite call is put into its Collections, as the documentation's text says; its example (case 4)
+   * shows that it isn't: rows that are rolled back with the call stand there with `success: true`.
+   */
+  outerAllOrNoneOverrides: boolean;
   /** Writes hold their records and parents for as long as the call takes; who meets a held one gets UNABLE_TO_LOCK_ROW. */
   rowLocks: boolean;
   /** A write becomes visible this long after its SystemModstamp; its answer comes then. */
@@ -51,6 +56,7 @@ export const SWITCHES: Switches = {
   loginsPerHour: 3600,
   failedRowId: 'absent',
   unreadable: 'row',
+  outerAllOrNoneOverrides: false,
   rowLocks: false,
   lateCommitMs: 0,
   duplicateRules: false,

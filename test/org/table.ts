@@ -141,12 +141,11 @@ export class Table {
   /** Puts, replaces or (undefined) purges a row; returns what undoes it. */
   put(number: number, row: Row | undefined): () => void {
     const before = this.rows.get(number);
-    const indexedBefore = before ?? this.row(number);
     if (row) this.rows.set(number, row);
     else this.rows.delete(number);
     const generated = number <= (this.generator?.count ?? 0);
     if (generated && !row) this.#purged.add(number);
-    this.#reindex(number, indexedBefore, row);
+    this.#reindex(number, before, row);
     if (row) this.#note(String(row.SystemModstamp), number);
     return () => {
       if (before) {
@@ -154,7 +153,7 @@ export class Table {
         this.#note(String(before.SystemModstamp), number);
       } else this.rows.delete(number);
       if (generated) this.#purged.delete(number);
-      this.#reindex(number, row, indexedBefore);
+      this.#reindex(number, row, before);
     };
   }
 
@@ -169,6 +168,7 @@ export class Table {
     }
   }
 
+  /** Indexes hold stored rows only; the generator finds its own. */
   #reindex(number: number, before: Row | undefined, after: Row | undefined): void {
     for (const [name, index] of this.#indexes) {
       const field = this.type().fields.get(name);
