@@ -101,6 +101,18 @@ describe('create', () => {
   });
 });
 
+test('mixed types run in contiguous chunks, ten at most', async () => {
+  const mixed = (chunks: number): object[] =>
+    Array.from({ length: chunks }, (_, n) =>
+      n % 2 === 0
+        ? { attributes: { type: 'Contact' }, LastName: 'M' }
+        : { attributes: { type: 'Account' }, Name: 'M' },
+    );
+  assert.equal((await raw('POST', '/composite/sobjects', { records: mixed(10) })).status, 200);
+  assert.equal((await raw('POST', '/composite/sobjects', { records: mixed(11) })).status, 400);
+  assert.equal(org.records('Contact').length, 5);
+});
+
 describe('upsert', () => {
   test('says created true, then false when the same call is repeated', async () => {
     const first = await sf.upsert('Contact', [contact(1)], 'ExternalId__c');
@@ -202,6 +214,26 @@ describe('update, get, delete', () => {
     }
     const unknown = await raw('POST', '/composite/sobjects/Contact', { ids, fields: ['Nope'] });
     assert.equal(unknown.status, 400);
+  });
+
+  test('allOrNone of a delete is in the query: nothing is deleted, the innocent keep their id', async () => {
+    const [one] = org.write('Contact', contact(1));
+    const [first, second] = await sf.destroy('Contact', [String(one?.id), 'nonsense'], { allOrNone: true });
+    assert.deepEqual(
+      [first?.id, rowCode(first), rowCode(second)],
+      [one?.id, 'ALL_OR_NONE_OPERATION_ROLLED_BACK', 'MALFORMED_ID'],
+    );
+    assert.equal(org.records('Contact').length, 1);
+  });
+
+  test('the same id twice in an update is refused in every row that has it', async () => {
+    const [one, two] = org.write('Contact', contact(1), contact(2));
+    const rows = [one, two, one].map((row) => ({ Id: String(row?.id), Title: 'x' }));
+    assert.deepEqual((await sf.update('Contact', rows)).map(rowCode), [
+      'DUPLICATE_VALUE',
+      undefined,
+      'DUPLICATE_VALUE',
+    ]);
   });
 
   test('a repeated delete says ENTITY_IS_DELETED', async () => {

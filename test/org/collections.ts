@@ -41,13 +41,11 @@ export function collections(org: OrgState, call: Call): Reply {
     case 'POST':
       return writeAll(org, call, (type, record) => create(call.tx, type, record, rules));
     case 'PATCH':
-      return writeAll(org, call, (type, record) =>
-        update(call.tx, type, record.id ?? record.Id, record, rules),
-      );
+      return updateAll(org, call);
     case 'DELETE': {
       const ids = list(call.query.get('ids'));
       if (ids.length === 0) throw new ApiError(400, 'MISSING_ARGUMENT', 'The ids parameter is required.');
-      limit(ids.length);
+      limit(org, ids.length);
       const results = ids.map((id) => () => remove(call.tx, id, rules));
       return settle(org, call, results, call.query.get('allOrNone') === 'true');
     }
@@ -67,14 +65,10 @@ function strings(value: unknown): string[] {
   return Array.isArray(value) ? value.map(String) : [];
 }
 
-function limit(count: number): void {
-  if (count > MAX_WRITE) {
-    throw new ApiError(
-      400,
-      'EXCEEDED_ID_LIMIT',
-      `record limit reached. cannot submit more than ${MAX_WRITE} records into this call`,
-    );
-  }
+function limit(org: OrgState, count: number): void {
+  if (count <= MAX_WRITE) return;
+  const message = `record limit reached. cannot submit more than ${MAX_WRITE} records into this call`;
+  throw new ApiError(400, org.switches.collectionLimitCode, message);
 }
 
 function typeOf(org: OrgState, record: Sent): SObjectType | undefined {
@@ -82,7 +76,7 @@ function typeOf(org: OrgState, record: Sent): SObjectType | undefined {
   return typeof name === 'string' ? org.schema.type(name) : undefined;
 }
 
-function records(call: Call): Sent[] {
+function records(org: OrgState, call: Call): Sent[] {
   const body = isRecord(call.body) ? call.body : {};
   if (!Array.isArray(body.records))
     throw new ApiError(400, 'MISSING_ARGUMENT', 'The records parameter is required.');
@@ -93,12 +87,12 @@ function records(call: Call): Sent[] {
       'JSON_PARSER_ERROR',
       'Unexpected parameter encountered during deserialization: records',
     );
-  limit(rows.length);
+  limit(org, rows.length);
   return rows;
 }
 
 /** A run of neighbours of one type is a chunk. */
-function checkChunks(rows: readonly Sent[]): void {
+function checkChunks(org: OrgState, rows: readonly Sent[]): void {
   let chunks = 0;
   let last: unknown;
   for (const row of rows) {
@@ -108,7 +102,7 @@ function checkChunks(rows: readonly Sent[]): void {
   }
   if (chunks > MAX_CHUNKS) {
     const message = `Cannot have more than ${MAX_CHUNKS} chunks in a single operation. Please rearrange the data to reduce chunking.`;
-    throw new ApiError(400, 'LIMIT_EXCEEDED', message);
+    throw new ApiError(400, org.switches.collectionLimitCode, message);
   }
 }
 
@@ -117,13 +111,28 @@ function isAllOrNone(call: Call): boolean {
 }
 
 function writeAll(org: OrgState, call: Call, write: (type: SObjectType, record: Sent) => SaveResult): Reply {
-  const rows = records(call);
-  checkChunks(rows);
+  const rows = records(org, call);
+  checkChunks(org, rows);
   const results = rows.map((record) => () => {
     const type = typeOf(org, record);
     return type ? write(type, record) : failed(unsupported(record));
   });
   return settle(org, call, results, isAllOrNone(call));
+}
+
+function updateAll(org: OrgState, call: Call): Reply {
+  const rules = rulesOf(org, call);
+  const ids = (
+    isRecord(call.body) && Array.isArray(call.body.records) ? call.body.records.filter(isRecord) : []
+  ).map((record) => normalId(record.id ?? record.Id));
+  const twice = repeated(ids);
+  return writeAll(org, call, (type, record) => {
+    const sent = record.id ?? record.Id;
+    const id = normalId(sent);
+    if (id !== undefined && twice.has(id))
+      return { ...failed(rowError('DUPLICATE_VALUE', `Duplicate id specified: ${id}`, ['Id'])), id };
+    return update(call.tx, type, sent, record, rules);
+  });
 }
 
 function unsupported(record: Sent): RowError {
@@ -144,10 +153,11 @@ function upsertAll(org: OrgState, call: Call, typeName: string, externalName: st
       `Field name provided, ${externalName} is not an External ID or indexed field for ${type.name}`,
     );
   }
-  const rows = records(call);
-  const repeated = repeatedKeys(external, rows);
+  const rows = records(org, call);
+  const keys = rows.map((record) => keyOf(external, rawKey(external, record)));
+  const twice = repeated(keys);
   const rules = rulesOf(org, call);
-  const results = rows.map((record) => () => {
+  const results = rows.map((record, i) => () => {
     const own = typeOf(org, record);
     if (!own) return failed(unsupported(record));
     if (own !== type)
@@ -157,8 +167,8 @@ function upsertAll(org: OrgState, call: Call, typeName: string, externalName: st
           `sObject type '${own.name}' does not match the type of the request, ${type.name}`,
         ),
       );
-    const key = keyOfRow(external, record);
-    if (key !== undefined && repeated.has(key)) {
+    const key = keys[i];
+    if (key !== undefined && twice.has(key)) {
       return failed(
         rowError('DUPLICATE_VALUE', `Duplicate external id specified: ${String(rawKey(external, record))}`, [
           external.name,
@@ -177,21 +187,16 @@ function rawKey(external: Field, record: Sent): string | number | undefined {
   return typeof value === 'string' || typeof value === 'number' ? value : undefined;
 }
 
-function keyOfRow(external: Field, record: Sent): string | undefined {
-  return keyOf(external, rawKey(external, record));
-}
-
-/** Every row that shares its key with another one is refused. */
-function repeatedKeys(external: Field, rows: readonly Sent[]): Set<string> {
+/** Keys that more than one row has: every row with such a key is refused. */
+function repeated(keys: readonly (string | undefined)[]): Set<string> {
   const seen = new Set<string>();
-  const repeated = new Set<string>();
-  for (const row of rows) {
-    const key = keyOfRow(external, row);
+  const twice = new Set<string>();
+  for (const key of keys) {
     if (key === undefined) continue;
-    if (seen.has(key)) repeated.add(key);
+    if (seen.has(key)) twice.add(key);
     seen.add(key);
   }
-  return repeated;
+  return twice;
 }
 
 const ROLLED_BACK = rowError(

@@ -74,9 +74,9 @@ function readSubrequests(sent: unknown): Subrequest[] {
     const { method, url, referenceId, body } = part;
     if (typeof method !== 'string' || typeof url !== 'string')
       throw malformed('Every subrequest needs a method and a url.');
-    if (typeof referenceId !== 'string' || !/^[A-Za-z0-9_]+$/.test(referenceId)) {
+    if (typeof referenceId !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9_]*$/.test(referenceId)) {
       throw malformed(
-        `The reference ID ${JSON.stringify(referenceId)} is missing or has other characters than letters, numbers and underscores.`,
+        `Provided referenceId ('${String(referenceId)}') must start with a letter or a number, and it can contain only letters, numbers and underscores ('_').`,
       );
     }
     if (seen.has(referenceId)) throw malformed(`The reference ID '${referenceId}' is used more than once.`);

@@ -2,7 +2,12 @@
 import { type Value } from './table';
 
 export function csvLine(values: readonly Value[]): string {
-  return `${values.map((value) => (value === null ? '""' : `"${String(value).replaceAll('"', '""')}"`)).join(',')}\n`;
+  return `${values.map((value) => (value === null ? '""' : quoted(value))).join(',')}\n`;
+}
+
+function quoted(value: string | number | boolean): string {
+  const text = String(value);
+  return `"${text.includes('"') ? text.replaceAll('"', '""') : text}"`;
 }
 
 /** The rows of a document, header first; quotes may hold separators and line breaks. */

@@ -185,7 +185,13 @@ export function create(
   const { values, errors } = read(tx, type, record, 'createable', ignore);
   if (errors.length > 0) return failed(...errors);
   const error = missing(type, values, true) ?? conflicts(tx, type, values, undefined);
+  if (!error && type.name.endsWith('__e')) return published(tx.publish(type, values));
   return error ? failed(error) : done(tx.insert(type, values));
+}
+
+/** REST publishes a platform event as if it were a record; the event is on its way, not there. */
+function published({ id, uuid }: { id: string; uuid: string }): SaveResult {
+  return { id, success: true, errors: [rowError('OPERATION_ENQUEUED', uuid)] };
 }
 
 /** Changes the record with this number; `ignore` as in `read`. */

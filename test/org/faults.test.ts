@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { until } from '../support/until';
 import { connect, orgFor, rawClient, rowCode } from './connect';
 import { startOrg, type Org } from './org';
 
@@ -156,4 +157,22 @@ test('TLS: the certificate is signed by the org’s own authority', async (t) =>
   });
   assert.equal(status, 200);
   await assert.rejects(fetch(`${secure.url}/services/data`));
+});
+
+test('25 calls that run for 20 s or longer refuse all others', async (t) => {
+  const slow = await orgFor(t, { switches: { longRunningCalls: 1, longRunningMs: 20 } });
+  const call = await rawClient(slow);
+  slow.faults.add({ match: { path: '/limits' }, action: { delayMs: 300 }, times: 1 });
+  const long = call('GET', '/limits');
+  const refused = await until(async () => {
+    const reply = await call('GET', '/sobjects');
+    return reply.status === 403 && reply.json;
+  });
+  assert.deepEqual(refused, [
+    {
+      message: 'ConcurrentRequests (Concurrent API Requests) Limit exceeded.',
+      errorCode: 'REQUEST_LIMIT_EXCEEDED',
+    },
+  ]);
+  assert.equal((await long).status, 200);
 });

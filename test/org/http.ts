@@ -24,7 +24,6 @@ interface Request {
 }
 
 const MAX_URI = 16_384;
-const LONG_RUNNING_MS = 20_000;
 
 export function handler(on: Control): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
   return async (incoming, outgoing) => {
@@ -205,7 +204,7 @@ async function rest(
   entry: LedgerEntry,
 ): Promise<Reply> {
   try {
-    if (org.ledger.runningFor(LONG_RUNNING_MS) >= org.switches.longRunningCalls) {
+    if (org.ledger.runningFor(org.switches.longRunningMs, entry) >= org.switches.longRunningCalls) {
       throw new ApiError(
         403,
         'REQUEST_LIMIT_EXCEEDED',

@@ -43,11 +43,11 @@ export class Ledger {
     return { entry, close };
   }
 
-  /** Calls that have been under way for at least so long. */
-  runningFor(ms: number): number {
+  /** Other calls that have been under way for at least so long. */
+  runningFor(ms: number, self: LedgerEntry): number {
     const before = Date.now() - ms;
     let count = 0;
-    for (const entry of this.#open) if (entry.at <= before) count++;
+    for (const entry of this.#open) if (entry !== self && entry.at <= before) count++;
     return count;
   }
 

@@ -10,7 +10,7 @@ import { createServer as createTlsServer } from 'node:https';
 import { type AddressInfo } from 'node:net';
 import { IngestJobs } from './bulk-ingest';
 import { QueryJobs } from './bulk-query';
-import { selfMadeCertificates, type Certificates } from './certificate';
+import { makeAuthority } from '../support/certificates';
 import { allRecords, removeRecords, undelete, write, writeLate } from './colleague';
 import { setLimits, type Control } from './control';
 import { initialLimits } from './describe';
@@ -25,7 +25,7 @@ import { ConnectedApp } from './oauth';
 import { Cursors } from './query';
 import { Schema, type SObjectDeclaration, type SObjectType } from './schema';
 import { Sessions } from './sessions';
-import { SWITCHES, type Limit, type OrgState, type Switches } from './state';
+import { SWITCHES, type Limit, type Certificates, type OrgState, type Switches } from './state';
 import { STANDARD_OBJECTS } from './standard-objects';
 import { Store } from './store';
 import { type Generator, type Row } from './table';
@@ -90,7 +90,7 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
   for (const [sobject, count] of Object.entries(options.generate ?? {})) {
     generators.set(sobject, generator(named(schema, sobject), count, users.colleague, store.now()));
   }
-  const certificates = options.tls ? selfMadeCertificates() : undefined;
+  const certificates = options.tls ? await makeCertificates() : undefined;
   const state: OrgState = {
     orgId,
     userId: users.admin,
@@ -134,6 +134,11 @@ function serverOf(on: Control, certificates: Certificates | undefined): HttpServ
   return certificates
     ? createTlsServer({ ...settings, cert: certificates.cert, key: certificates.key }, listener)
     : createServer(settings, listener);
+}
+
+async function makeCertificates(): Promise<Certificates> {
+  const authority = await makeAuthority();
+  return { ca: authority.ca, ...(await authority.server()) };
 }
 
 /** The administrator that the API is used as, and a colleague who works in the org by hand. */

@@ -1,7 +1,6 @@
 /** What the parts of the org share. */
 import { type IngestJobs } from './bulk-ingest';
 import { type QueryJobs } from './bulk-query';
-import { type Certificates } from './certificate';
 import { type Faults } from './faults';
 import { type Ledger, type LedgerEntry } from './ledger';
 import { type Locks } from './locks';
@@ -27,6 +26,8 @@ export interface Switches {
   failedRowId: 'absent' | 'null';
   /** Values that the JSON reader can't take, and unknown fields, fail their row or the whole collection (400). */
   unreadable: 'row' | 'request';
+  /** The error code of a collection with more than 200 records, or 10 chunks. */
+  collectionLimitCode: string;
   /**
    * allOrNone of a composite call is put into its Collections, as the documentation's text says; its example (case 4)
    * shows that it isn't: rows that are rolled back with the call stand there with `success: true`.
@@ -42,8 +43,9 @@ export interface Switches {
   pageSize: number;
   /** How long a bulk query job takes before its results are there. */
   bulkJobMs: number;
-  /** Calls that may run for 20 s or longer side by side before others are refused. */
+  /** Calls that may be under way for this long or longer, side by side, before others are refused. */
   longRunningCalls: number;
+  longRunningMs: number;
   /** Epoch ms before which the log of deletions is gone, as after an emptied recycle bin. */
   deletionsKeptSince: number;
 }
@@ -56,6 +58,7 @@ export const SWITCHES: Switches = {
   loginsPerHour: 3600,
   failedRowId: 'absent',
   unreadable: 'row',
+  collectionLimitCode: 'EXCEEDED_ID_LIMIT',
   outerAllOrNoneOverrides: false,
   rowLocks: false,
   lateCommitMs: 0,
@@ -63,8 +66,16 @@ export const SWITCHES: Switches = {
   pageSize: 2000,
   bulkJobMs: 0,
   longRunningCalls: 25,
+  longRunningMs: 20_000,
   deletionsKeptSince: 0,
 };
+
+/** PEM texts; clients trust `ca`. */
+export interface Certificates {
+  ca: string;
+  cert: string;
+  key: string;
+}
 
 export interface Limit {
   Max: number;

@@ -131,6 +131,29 @@ export class Transaction {
     return id;
   }
 
+  /** Publishes a platform event: a change that leaves no record. */
+  publish(type: SObjectType, values: Readonly<Record<string, Value>>): { id: string; uuid: string } {
+    const table = this.store.table(type);
+    const id = table.id(table.nextNumber());
+    const uuid = randomUUID();
+    const after: Row = {
+      ...values,
+      CreatedDate: this.#stamp,
+      CreatedById: this.writer.user,
+      EventUuid: uuid,
+    };
+    const changedFields = Object.keys(values);
+    this.#changes.push({
+      entity: type.name,
+      changeType: 'CREATE',
+      recordId: id,
+      changedFields,
+      before: undefined,
+      after,
+    });
+    return { id, uuid };
+  }
+
   #touched(): Record<string, Value> {
     return { LastModifiedDate: this.#stamp, LastModifiedById: this.writer.user, SystemModstamp: this.#stamp };
   }
