@@ -1,5 +1,5 @@
 import { FlowError, messageOf } from '../shared/errors';
-import { JetStreamError, permissionDenied, refusedSubject } from './errors';
+import { explainPermission, JetStreamError } from './errors';
 import type { NatsConnection } from './nats';
 
 const TIMEOUT = 5_000;
@@ -42,8 +42,8 @@ export function apiPrefix(domain: string | undefined): string {
 }
 
 function explainRequest(error: unknown, subject: string, domain: string | undefined): FlowError {
-  const refused = refusedSubject(error);
-  if (refused) return permissionDenied('publish', refused);
+  const refused = explainPermission(error);
+  if (refused) return refused;
   const code = (error as { code?: string }).code;
   if (code === '503') {
     const where = domain ? `in the domain "${domain}"` : 'for this account';

@@ -25,6 +25,9 @@ export const ApiCode = {
   unknownField: 10025,
   consumerExists: 10148,
   duplicateInBatch: 10201,
+  wrongLastSequence: 10071,
+  wrongLastSequenceUnnamed: 10164,
+  atomicPublishDisabled: 10174,
 } as const;
 
 interface NatsErrorShape {
@@ -33,17 +36,23 @@ interface NatsErrorShape {
   chainedError?: unknown;
 }
 
-/** The subject that the server refused, if the thrown value is a permission error. */
-export function refusedSubject(thrown: unknown): string | undefined {
+/** PERMISSION_DENIED naming the subject, if the thrown value is the server's refusal of one. */
+export function explainPermission(thrown: unknown): FlowError | undefined {
   const { code, permissionContext } = thrown as NatsErrorShape;
-  return code === 'PERMISSIONS_VIOLATION' ? (permissionContext?.subject ?? 'unknown') : undefined;
+  if (code !== 'PERMISSIONS_VIOLATION') return undefined;
+  return permissionDenied(
+    permissionContext?.operation,
+    permissionContext?.subject ?? 'a subject that it does not name',
+  );
 }
 
 export function permissionDenied(operation: string | undefined, subject: string): FlowError {
   const verb = operation === 'subscription' ? 'subscribe to' : 'publish to';
+  const hint =
+    operation === 'subscription' ? ', or give the jetstream-server node the inbox prefix it may use' : '';
   return new FlowError(
     'PERMISSION_DENIED',
-    `The NATS user may not ${verb} "${subject}": grant it that right, or see the table of least rights in the README`,
+    `The NATS user may not ${verb} "${subject}": grant it that right${hint} (the README has a table of least rights)`,
   );
 }
 
@@ -81,7 +90,7 @@ export function explainConnectFailure(thrown: unknown, servers: string): FlowErr
     case 'ETIMEDOUT':
       return say('TIMEOUT', `${servers} did not answer within 5s: check the address and the firewall`);
     case 'SECURE_CONN_REQ':
-    case 'SERVER_OPTION_NA':
+    case 'SERVER_OPT_NA':
       return say(
         'TLS',
         `${servers} and the jetstream-server node disagree about TLS: set or remove its TLS configuration`,
@@ -94,7 +103,7 @@ export function explainConnectFailure(thrown: unknown, servers: string): FlowErr
         `The credentials for ${servers} are malformed: a .creds file holds a JWT and a seed (SU…)`,
       );
     default:
-      if (/CERT|SSL|TLS|SIGNED|ISSUER|ALTNAME/i.test(code)) {
+      if (/CERT|SSL|TLS|SIGN|ISSUER|ALTNAME|VERIFY/i.test(code)) {
         return say(
           'TLS',
           `TLS with ${servers} failed (${messageOf(cause)}): check the CA, the name and the client certificate of its TLS configuration`,

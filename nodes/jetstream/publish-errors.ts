@@ -1,5 +1,5 @@
 import { FlowError, codeOf, messageOf } from '../shared/errors';
-import { ApiCode, permissionDenied, refusedSubject } from './errors';
+import { ApiCode, explainPermission } from './errors';
 
 interface ApiErrorShape {
   api_error?: { err_code?: number; description?: string };
@@ -8,8 +8,8 @@ interface ApiErrorShape {
 /** Why a publish got no PubAck, in words. Everything but a message that can never fit is worth another try. */
 export function explainPublish(thrown: unknown, subject: string, size: number, domain?: string): FlowError {
   if (thrown instanceof FlowError) return thrown;
-  const refused = refusedSubject(thrown);
-  if (refused) return permissionDenied('publish', refused);
+  const refused = explainPermission(thrown);
+  if (refused) return refused;
   const say = (code: string, sentence: string, retryable = true): FlowError =>
     new FlowError(code, sentence, retryable, { cause: thrown });
   const api = (thrown as ApiErrorShape).api_error;

@@ -84,7 +84,7 @@ function chooseAuthenticator(settings: ServerSettings, nats: Nats): Authenticato
       return nats.jwtAuthenticator(need(settings.jwt, 'JWT'), bytes(need(settings.nkeySeed, 'nkey seed')));
     case 'creds':
     case 'file': {
-      if (auth === 'creds' && settings.creds) return nats.credsAuthenticator(bytes(settings.creds));
+      if (auth === 'creds' && settings.creds) return nats.credsAuthenticator(credsBytes(settings.creds));
       const path = need(settings.credentialsPath, 'path of the credentials file');
       fromFile(path, nats);
       // Read again at each (re)connect, so that a rotated file is taken up without a deploy.
@@ -105,7 +105,7 @@ function fromFile(path: string, nats: Nats): Authenticator {
       { cause: error },
     );
   }
-  if (!text.trimStart().startsWith('{')) return nats.credsAuthenticator(bytes(text));
+  if (!text.trimStart().startsWith('{')) return nats.credsAuthenticator(credsBytes(text));
   const { nkey, jwt, user, password, token } = parseCredentials(text, path);
   const seed = nkey?.seed;
   if (jwt && seed) return nats.jwtAuthenticator(jwt, bytes(seed));
@@ -149,4 +149,9 @@ function need(value: string | undefined, what: string): string {
 
 function bytes(text: string): Uint8Array {
   return new TextEncoder().encode(text.trim());
+}
+
+/** The client finds nothing in a .creds text with CRLF, or without a line break at its end. */
+function credsBytes(text: string): Uint8Array {
+  return new TextEncoder().encode(`${text.replace(/\r\n/g, '\n').trim()}\n`);
 }
