@@ -44,7 +44,8 @@ export function readHeaders(container: JQuery): Header[] {
 }
 
 /** What is wrong with the headers, for a node's `validate`. */
-export function checkHeaders(this: EditorNode, headers: Header[], _opt?: object): Verdict {
+export function checkHeaders(this: EditorNode, headers: Header[] | undefined, _opt?: object): Verdict {
+  if (headers === undefined) return true;
   if (!headers.every(({ name }) => isName(name))) return text('headerName');
   return headers.map(({ value }) => template(value)).find((verdict) => verdict !== true) ?? true;
 }

@@ -1,4 +1,4 @@
-import { openForm } from '../shared/editor/form';
+import { openForm, setting } from '../shared/editor/form';
 import { nodeText } from '../shared/editor/text';
 import { duration, validator } from '../shared/editor/validators';
 
@@ -16,13 +16,13 @@ RED.nodes.registerType('jetstream-ack', {
   outputs: 1,
   label() {
     if (this.name) return this.name;
-    const label = this._(`short.${this.action}`);
-    return this.action === 'nak' && this.delay !== '' ? `${label} ${this.delay}` : label;
+    const label = this._(`short.${setting(this, 'action')}`);
+    return this.action === 'nak' && this.delay ? `${label} ${this.delay}` : label;
   },
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
   },
   oneditprepare() {
-    openForm('node-input');
+    openForm(this);
   },
 });

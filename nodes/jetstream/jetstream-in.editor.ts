@@ -1,15 +1,14 @@
-import { formOf, listOf, openForm, saveNumbers, showHints, type Form } from '../shared/editor/form';
+import { formOf, openForm, saveNumbers, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { nodeText, text } from '../shared/editor/text';
 import {
-  consumerName,
+  natsName,
   currentValue,
   duration,
   durations,
   filters,
   requiredWhen,
-  streamName,
   subject,
   time,
   validator,
@@ -60,7 +59,7 @@ RED.nodes.registerType<Properties>('jetstream-in', {
   defaults: {
     name: { value: '' },
     server: { value: '', type: 'jetstream-server', required: true, label: label('server') },
-    stream: { value: '', required: true, label: label('stream'), validate: validator(streamName) },
+    stream: { value: '', required: true, label: label('stream'), validate: validator(natsName) },
     provision: { value: false },
     streamConfig: {
       value: {
@@ -83,7 +82,7 @@ RED.nodes.registerType<Properties>('jetstream-in', {
       validate: checkStreamConfig,
     },
     subject: { value: '', label: label('subject'), validate: validator(filters) },
-    durable: { value: '', required: true, label: label('durable'), validate: validator(consumerName) },
+    durable: { value: '', required: true, label: label('durable'), validate: validator(natsName) },
     deliver: { value: 'all' },
     startSequence: {
       value: '',
@@ -120,15 +119,15 @@ RED.nodes.registerType<Properties>('jetstream-in', {
   inputs: 0,
   outputs: 1,
   label() {
-    return this.name || listOf(this.subject).join(', ') || this.stream || 'jetstream-in';
+    return this.name || String(this.subject ?? '') || this.stream || 'jetstream-in';
   },
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
   },
   outputLabels: 'message',
   oneditprepare() {
-    streamConfigRows($('#jetforce-stream-config'), this.streamConfig);
-    const form = openForm('node-input');
+    streamConfigRows($('#jetforce-stream-config'), setting(this, 'streamConfig'));
+    const form = openForm(this);
 
     const lookUp = (action: string) => async () => {
       const server = configNode('jetstream-server', form.text('server'));
@@ -149,7 +148,7 @@ RED.nodes.registerType<Properties>('jetstream-in', {
     );
   },
   oneditsave() {
-    const form = formOf('node-input');
+    const form = formOf(this);
     this.streamConfig = readStreamConfig(form);
     saveNumbers(this, form, NUMBERS);
   },

@@ -1,4 +1,4 @@
-import { formOf, openForm, saveNumbers, type Form } from '../shared/editor/form';
+import { formOf, openForm, saveNumbers, setting, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { nodeText, text } from '../shared/editor/text';
@@ -31,8 +31,8 @@ RED.nodes.registerType('jetstream-out', {
   },
   outputLabels: 'stored',
   oneditprepare() {
-    const form = openForm('node-input');
-    headerList(form.root.find('.jetforce-headers'), this.headers);
+    const form = openForm(this);
+    headerList(form.root.find('.jetforce-headers'), setting(this, 'headers'));
     picker(form.input('subject'), {
       choices: async () => {
         const server = configNode('jetstream-server', form.text('server'));
@@ -43,7 +43,7 @@ RED.nodes.registerType('jetstream-out', {
     preview(form);
   },
   oneditsave() {
-    const form = formOf('node-input');
+    const form = formOf(this);
     this.headers = readHeaders(form.root.find('.jetforce-headers'));
     saveNumbers(this, form, ['window']);
   },

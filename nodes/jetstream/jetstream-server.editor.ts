@@ -3,7 +3,7 @@ import { secretText } from '../shared/editor/secret';
 import { testConnection } from '../shared/editor/test-connection';
 import { nodeText } from '../shared/editor/text';
 import {
-  consumerName,
+  natsName,
   currentValue,
   requiredWhen,
   servers,
@@ -30,7 +30,7 @@ RED.nodes.registerType('jetstream-server', {
     tls: { value: '', type: 'tls-config', required: false, label: label('tls') },
     tlsFirst: { value: false },
     inboxPrefix: { value: '', label: label('inboxPrefix'), validate: validator(subject) },
-    domain: { value: '', label: label('domain'), validate: validator(consumerName) },
+    domain: { value: '', label: label('domain'), validate: validator(natsName) },
   },
   credentials: {
     password: { type: 'password' },
@@ -46,7 +46,7 @@ RED.nodes.registerType('jetstream-server', {
     return this.name ? 'node_label_italic' : '';
   },
   oneditprepare() {
-    const form = openForm('node-config-input');
+    const form = openForm(this);
     secretText(form.input('creds'));
     testConnection(this, form);
   },

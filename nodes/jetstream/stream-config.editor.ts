@@ -105,15 +105,19 @@ export function readStreamConfig(form: Form): StreamConfig {
 }
 
 /** What is wrong with the settings, for a node's `validate`: they count only while `provision` is on. */
-export function checkStreamConfig(this: EditorNode, config: Partial<StreamConfig>, _opt?: object): Verdict {
+export function checkStreamConfig(
+  this: EditorNode,
+  config: Partial<StreamConfig> | undefined,
+  _opt?: object,
+): Verdict {
   if (this['provision'] !== true) return true;
   for (const field of FIELDS) {
     if (!('check' in field)) continue;
-    const value = config[field.name];
+    const value = config?.[field.name];
     const verdict = validator(field.check).call(this, Array.isArray(value) ? value.join(',') : value, {
       label: text(`stream_${field.name}`),
     });
     if (verdict !== true) return verdict;
   }
-  return (config.subjects ?? []).length > 0 || `${text('stream_subjects')}: ${text('required')}`;
+  return (config?.subjects ?? []).length > 0 || `${text('stream_subjects')}: ${text('required')}`;
 }

@@ -1,5 +1,5 @@
 import { checkPayload, payloadRows, readPayload } from '../shared/editor/field-map';
-import { formOf, mark, numberOf, openForm, showHints, type Form } from '../shared/editor/form';
+import { formOf, mark, numberOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { nodeText, text } from '../shared/editor/text';
@@ -61,7 +61,7 @@ RED.nodes.registerType<Properties>('sfdc-composite', {
   inputs: 1,
   outputs: 2,
   label() {
-    return this.name || `${this.operation} ${this.sobject}`.trim();
+    return this.name || `${setting(this, 'operation')} ${this.sobject ?? ''}`.trim();
   },
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
@@ -71,7 +71,7 @@ RED.nodes.registerType<Properties>('sfdc-composite', {
     return this._(index === 0 ? 'output.results' : 'output.failed');
   },
   oneditprepare() {
-    const form = openForm('node-input');
+    const form = openForm(this);
     const lookUp = (action: string) => async () => {
       const org = configNode('sfdc-org', form.text('org'));
       if (!org) throw new Error(text('chooseOrg'));
@@ -83,12 +83,12 @@ RED.nodes.registerType<Properties>('sfdc-composite', {
     picker(form.input('sobject'), { choices: lookUp('sobjects') });
     picker(form.input('externalIdField'), { choices: lookUp('external-id-fields') });
     picker(form.input('fields'), { choices: lookUp('fields'), several: true });
-    payloadRows(form, this.payload, lookUp('fields'));
-    showBatch(this, form, this.batch);
+    payloadRows(form, setting(this, 'payload'), lookUp('fields'));
+    showBatch(this, form, setting(this, 'batch'));
     showHints(form, () => hints(form).map((key) => this._(`hint.${key}`)));
   },
   oneditsave() {
-    const form = formOf('node-input');
+    const form = formOf(this);
     this.payload = readPayload(form);
     this.batch = readBatch(form);
   },
@@ -122,9 +122,9 @@ function readBatch(form: Form): Batch {
   };
 }
 
-function checkBatch(this: EditorNode, batch: Batch, _opt?: object): Verdict {
+function checkBatch(this: EditorNode, batch: Batch | undefined, _opt?: object): Verdict {
   const verdicts = (['records', 'maxRequests', 'linger'] as const).map((name) =>
-    BATCH[name].call(this, batch[name], { label: label(name) }),
+    BATCH[name].call(this, batch?.[name], { label: label(name) }),
   );
   return verdicts.find((verdict) => verdict !== true) ?? true;
 }

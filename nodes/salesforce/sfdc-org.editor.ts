@@ -53,13 +53,15 @@ RED.nodes.registerType('sfdc-org', {
     privateKey: { type: 'password' },
   },
   label() {
-    return this.name || this.username || this.loginUrl.replace(/^https?:\/\//, '') || 'sfdc-org';
+    return (
+      this.name || this.username || String(this.loginUrl ?? '').replace(/^https?:\/\//, '') || 'sfdc-org'
+    );
   },
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
   },
   oneditprepare() {
-    const form = openForm('node-config-input');
+    const form = openForm(this);
     secretText(form.input('privateKey'));
     testConnection(this, form);
     showHints(form, () => {
@@ -70,6 +72,6 @@ RED.nodes.registerType('sfdc-org', {
     });
   },
   oneditsave() {
-    saveNumbers(this, formOf('node-config-input'), ['apiBudget']);
+    saveNumbers(this, formOf(this), ['apiBudget']);
   },
 });

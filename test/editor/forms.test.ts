@@ -165,6 +165,33 @@ test('sfdc-composite: a map of fields with typed values', async (t) => {
   assert.deepEqual((await editor.exported('x'))['payload'], { mode: 'event' });
 });
 
+test('a flow written by hand, with settings left out, opens with the defaults', async (t) => {
+  const editor = need(opened, t);
+  await editor.clear();
+  await editor.add({ id: 'server', type: 'jetstream-server' }, { id: 'org', type: 'sfdc-org' });
+  for (const type of types) {
+    const references = { server: 'server', org: 'org' };
+    const given = Object.fromEntries(
+      Object.entries(valid(type)).filter(([name, value]) => value !== contract[type]?.properties[name]),
+    );
+    await editor.add({ ...given, id: `hand-${type}` });
+    assert.deepEqual(await invalid(editor, `hand-${type}`), []);
+    await editor.open(`hand-${type}`);
+    await editor.done();
+    const exported = await editor.exported(`hand-${type}`);
+    const { id: _id, type: _type, ...expected } = valid(type);
+    for (const name of Object.keys(references)) delete exported[name];
+    for (const [name, value] of Object.entries(exported))
+      assert.deepEqual(value, expected[name], `${type} ${name}`);
+    assert.equal(
+      Object.keys(exported).length,
+      Object.keys(expected).filter((name) => !(name in references)).length,
+      type,
+    );
+  }
+  assert.deepEqual(editor.complaints, []);
+});
+
 test('validators say what is wrong, in a sentence that names the setting', async (t) => {
   const editor = need(opened, t);
   await editor.clear();

@@ -111,7 +111,7 @@ const FAINT = `(() => {
     .map((element) => element.textContent.trim() + ' ' + getComputedStyle(element).color + ' on ' + behind(element));
 })()`;
 
-for (const language of ['en-US', 'de']) {
+for (const language of ['en-US', 'de-DE']) {
   for (const theme of ['light', 'dark'] as const) {
     describe(`${language}, ${theme}`, () => {
       let opened: Editor | undefined;

@@ -64,8 +64,8 @@ export function readPayload(form: Form): PayloadConfig {
 }
 
 /** What is wrong with a payload setting, for a node's `validate`. */
-export function checkPayload(this: EditorNode, payload: PayloadConfig, _opt?: object): Verdict {
-  if (payload.mode !== 'map') return true;
+export function checkPayload(this: EditorNode, payload: PayloadConfig | undefined, _opt?: object): Verdict {
+  if (payload?.mode !== 'map') return true;
   const names = payload.fields.map((field) => field.name.trim());
   if (names.length === 0) return text('fieldNone');
   if (names.includes('')) return text('fieldName');

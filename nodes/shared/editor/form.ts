@@ -13,7 +13,8 @@ export interface Form {
 }
 
 /** The open form; `openForm` must have been called when it opened. */
-export function formOf(prefix: 'node-input' | 'node-config-input'): Form {
+export function formOf(node: EditorNode): Form {
+  const prefix = node._def.category === 'config' ? 'node-config-input' : 'node-input';
   const root = $(`#${prefix}-name`).closest('.jetforce-form');
   const input = (name: string) => $(`#${prefix}-${name}`);
   const value = (name: string) =>
@@ -32,13 +33,23 @@ export function formOf(prefix: 'node-input' | 'node-config-input'): Form {
   };
 }
 
+/** A setting of a node; a flow that was written by hand, or before the setting was there, has the default. */
+export function setting<N extends EditorNode, K extends keyof N & string>(node: N, name: K): N[K] {
+  return node[name] ?? (node._def.defaults[name]?.value as N[K]);
+}
+
 /**
- * Makes a form of ours work: `data-when="auth=jwt|nkey provision"` on an element shows it only while all of these
+ * Makes the form of a node work: shows the defaults of settings the node doesn't have yet; `data-when="auth=jwt|nkey provision"` on an element shows it only while all of these
  * hold (a name alone: the box is ticked; `!name`: it isn't), and a folded section with an error in it opens.
  */
-export function openForm(prefix: 'node-input' | 'node-config-input'): Form {
+export function openForm(node: EditorNode): Form {
   installStyle();
-  const form = formOf(prefix);
+  const form = formOf(node);
+  for (const [name, { value, type }] of Object.entries(node._def.defaults)) {
+    if (node[name] !== undefined || type !== undefined) continue;
+    if (typeof value === 'boolean') form.input(name).prop('checked', value);
+    else if (typeof value === 'string' || typeof value === 'number') form.input(name).val(value);
+  }
   form.watch(() => {
     form.root.find('[data-when]').each((_, element) => {
       const conditions = (element.dataset['when'] ?? '').split(/\s+/);

@@ -27,7 +27,11 @@ interface EditorNode {
   _(key: string, values?: Record<string, unknown>): string;
   /** What the editor knows of the secrets: `password` when just typed, `has_password` when the runtime holds one. */
   credentials?: Record<string, unknown>;
-  _def: { defaults: Record<string, unknown>; credentials?: Record<string, { type: 'text' | 'password' }> };
+  _def: {
+    category: string;
+    defaults: Record<string, { value: unknown; type?: string }>;
+    credentials?: Record<string, { type: 'text' | 'password' }>;
+  };
   [property: string]: unknown;
 }
 

@@ -62,9 +62,8 @@ export const subject: Check = (value) => {
 /** One or several subject filters, separated by commas or blanks. */
 export const filters: Check = (value) => listOf(value).every(isFilter) || text('filter');
 
-export const streamName: Check = (value) => !/[\s.*>/\\]/.test(value) || text('streamName');
-
-export const consumerName: Check = (value) => !/[\s.*>/\\]/.test(value) || text('consumerName');
+/** The name of a stream, a durable or a domain. */
+export const natsName: Check = (value) => !/[\s.*>/\\]/.test(value) || text('natsName');
 
 export const template: Check = (value) =>
   !/\{\{|\}\}/.test(value.replace(/\{\{\s*[^{}]*[^{}\s]\s*\}\}/g, '')) || text('template');
