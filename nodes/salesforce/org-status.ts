@@ -1,6 +1,13 @@
 import type { NodeStatus } from 'node-red';
 import type { StatusReporter } from '../shared/status';
-import type { OrgSession } from './session';
+import type { Hold } from './hold';
+
+/** What is watched: the org's REST API by its session, or its Pub/Sub API. */
+interface OrgApi {
+  hold: { readonly current: Hold | undefined };
+  readonly accessToken: string | undefined;
+  onChange(listener: () => void): () => void;
+}
 
 /** The clock of a hold in the status moves this often. */
 const CLOCK_MS = 5_000;
@@ -11,14 +18,14 @@ const CLOCK_MS = 5_000;
  */
 export function orgStatus(
   status: StatusReporter,
-  session: OrgSession,
+  api: OrgApi,
   text: (key: string, values?: Record<string, string>) => string,
   busy: () => NodeStatus | undefined = () => undefined,
 ): { show: () => void; stop: () => void } {
   let clock: NodeJS.Timeout | undefined;
   const show = () => {
     clearTimeout(clock);
-    const { current } = session.hold;
+    const { current } = api.hold;
     if (current) {
       const time = coarse(Date.now() - current.since);
       status.show({
@@ -27,13 +34,13 @@ export function orgStatus(
         text: text(`status.${current.reason}`, { time }),
       });
       clock = setTimeout(show, CLOCK_MS);
-    } else if (session.accessToken === undefined) {
+    } else if (api.accessToken === undefined) {
       status.show({ fill: 'yellow', shape: 'ring', text: text('status.connecting') });
     } else {
       status.show(busy() ?? { fill: 'green', shape: 'dot', text: text('status.ready') });
     }
   };
-  const stopListening = session.onChange(show);
+  const stopListening = api.onChange(show);
   return {
     show,
     stop: () => {

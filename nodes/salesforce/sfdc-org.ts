@@ -3,7 +3,9 @@ import { lookupRoute } from '../shared/admin';
 import { formatDuration } from '../shared/duration';
 import { FlowError, messageOf } from '../shared/errors';
 import type { OrgConfig, OrgSecrets } from './credentials';
+import type { OrgHold } from './hold';
 import { listExternalIdFields, listFields, listObjects, testConnection } from './lookups';
+import { PubSub } from './pubsub';
 import { refreshTokenStore } from './refresh-tokens';
 import { OrgSession } from './session';
 
@@ -13,8 +15,8 @@ type OrgDef = NodeDef & OrgConfig;
 export interface OrgNode extends Node<OrgSecrets> {
   /** Undefined where the settings make no sense; the error has been logged. */
   session: OrgSession | undefined;
-  /** host:port of the Pub/Sub API. */
-  pubsubEndpoint: string;
+  /** Its Pub/Sub API, with the same session. */
+  pubsub: PubSub | undefined;
   register(user: Node): void;
   deregister(user: Node): void;
 }
@@ -26,18 +28,21 @@ export default function (RED: NodeAPI): void {
     RED.nodes.createNode(this, def);
     const users = new Set<Node>();
     let closing: (() => void) | undefined;
-    this.pubsubEndpoint = def.pubsubEndpoint?.trim() || DEFAULT_PUBSUB_ENDPOINT;
     try {
       this.session = new OrgSession({
         config: def,
         secrets: this.credentials ?? {},
         refreshTokens: refreshTokenStore(this.context()),
       });
+      this.pubsub = new PubSub(this.session, def.pubsubEndpoint?.trim() || DEFAULT_PUBSUB_ENDPOINT);
     } catch (error) {
       this.error(messageOf(error));
     }
-    const { session } = this;
-    const stopTelling = session && tellOutages(this, session);
+    const { session, pubsub } = this;
+    const stopTelling = [
+      session && tellOutages(this, session, session.hold, 'The org'),
+      pubsub && tellOutages(this, pubsub, pubsub.ownHold, 'The Pub/Sub API'),
+    ];
 
     this.register = (user) => {
       users.add(user);
@@ -50,7 +55,8 @@ export default function (RED: NodeAPI): void {
     this.on('close', (_removed: boolean, done: () => void) => {
       closing = () => {
         closing = undefined;
-        stopTelling?.();
+        for (const stop of stopTelling) stop?.();
+        pubsub?.close();
         session?.close();
         done();
       };
@@ -101,13 +107,19 @@ export function sessionOf(RED: NodeAPI, id: string): { org: OrgNode; session: Or
   return { org, session: org.session };
 }
 
+/** The same for nodes that use the Pub/Sub API. Throws NO_ORG. */
+export function pubsubOf(RED: NodeAPI, id: string): { org: OrgNode; pubsub: PubSub } {
+  const { org } = sessionOf(RED, id);
+  return { org, pubsub: org.pubsub as PubSub };
+}
+
 /** One line in the log when the org goes, when the reason changes, and when it is back. */
-function tellOutages(node: Node, session: OrgSession): () => void {
+function tellOutages(node: Node, api: OrgSession | PubSub, hold: OrgHold, name: string): () => void {
   let told: { code: string; since: number } | undefined;
-  return session.onChange(() => {
-    const { current } = session.hold;
+  return api.onChange(() => {
+    const { current } = hold;
     if (current && current.code !== told?.code) node.error(current.message);
-    if (!current && told) node.log(`The org is back after ${formatDuration(Date.now() - told.since)}`);
+    if (!current && told) node.log(`${name} is back after ${formatDuration(Date.now() - told.since)}`);
     told = current;
   });
 }

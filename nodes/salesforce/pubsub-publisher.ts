@@ -1,0 +1,436 @@
+import { FlowError, messageOf } from '../shared/errors';
+import { OrgOutage } from './outage';
+import { PubSubRefusal, type PubSub } from './pubsub';
+import { CallLost } from './pubsub-errors';
+import { EventQueue, type PublishJob, type PublishResult, type QueuedEvent } from './pubsub-queue';
+import type { EventSchema, TopicSchema } from './pubsub-schemas';
+import type { PublishResponse } from './pubsub-wire';
+
+export interface PublisherOptions {
+  topic: string;
+  /** Publish requests at once. With more than one, events of different requests may change places. */
+  maxRequests: number;
+  /** While the org can't be used, messages wait (hold) or fail at once, retryable (fail). */
+  onOutage: 'hold' | 'fail';
+  /** Repetitions of an event that was refused by itself: first pause in ms, and how many; for tests. */
+  retry?: { first: number; times: number };
+}
+
+export interface PublisherState {
+  /** Requests under way and the events in them. */
+  requests: number;
+  events: number;
+  /** Events that wait. */
+  waiting: number;
+}
+
+const RETRY = { first: 500, times: 3 };
+/** A request that was lost twice is taken apart to find who spoils it; nobody is sent more often than this. */
+const LOSSES_BEFORE_SPLIT = 2;
+const MOST_LOSSES = 10;
+/** Salesforce refuses larger ones, each by itself. */
+const EVENT_BYTES = 1_048_576;
+/** A field that is unknown may be a new one: the org is asked again, but not for each message. */
+const SCHEMA_AGE = 5_000;
+
+interface Refused {
+  event: QueuedEvent;
+  error: { code: string; message: string };
+}
+
+interface Waiting {
+  resolve: (results: PublishResult[]) => void;
+  reject: (error: unknown) => void;
+  pause: () => () => void;
+  resume?: () => void;
+}
+
+/**
+ * Publishes the messages of one node to one topic, in their order: an idle publisher sends at once; while a request
+ * is under way events gather, and another starts beside it only when it is full. An event whose answer was lost is
+ * sent again, with the same id.
+ */
+export class Publisher {
+  private readonly queue = new EventQueue();
+  private readonly requests = new Map<QueuedEvent[], Promise<void>>();
+  private readonly jobs = new Map<PublishJob, Waiting>();
+  /** Jobs whose events are not encoded yet. */
+  private incoming: PublishJob[] = [];
+  private current: TopicSchema | undefined;
+  private asking: Promise<void> | undefined;
+  private readonly retry: NonNullable<PublisherOptions['retry']>;
+  private readonly stopListening: () => void;
+  private timer: NodeJS.Timeout | undefined;
+  private tick: NodeJS.Immediate | undefined;
+  private closing = false;
+
+  constructor(
+    private readonly pubsub: PubSub,
+    private readonly options: PublisherOptions,
+    /** Told after anything that `state` shows has changed. */
+    private readonly changed: () => void = () => undefined,
+  ) {
+    this.retry = options.retry ?? RETRY;
+    this.stopListening = pubsub.onChange(() => this.holdChanged());
+  }
+
+  get state(): PublisherState {
+    const events = [...this.requests.keys()].reduce((sum, request) => sum + request.length, 0);
+    const incoming = this.incoming.reduce((sum, job) => sum + job.records.length, 0);
+    return { requests: this.requests.size, events, waiting: this.queue.size + incoming };
+  }
+
+  /**
+   * Publishes one message: one result for each record, in order, all of them successes. Rejects with FlowError,
+   * with the results in `details`, where any event was not published. `pause` stops the processing clock of the
+   * message while the org is out of reach.
+   */
+  publish(
+    records: readonly unknown[],
+    ids: readonly string[],
+    pause: () => () => void,
+  ): Promise<PublishResult[]> {
+    return new Promise((resolve, reject) => {
+      if (this.closing) throw closed();
+      const { current } = this.pubsub.hold;
+      if (current && this.options.onOutage === 'fail')
+        throw new FlowError(current.code, current.message, true);
+      const job: PublishJob = {
+        records,
+        ids,
+        results: new Array<undefined>(records.length),
+        open: records.length,
+      };
+      this.jobs.set(job, { resolve, reject, pause, resume: current && pause() });
+      this.incoming.push(job);
+      this.schedulePump();
+    });
+  }
+
+  /**
+   * Sends nothing more. Requests under way have `limit` milliseconds to finish; then, and for what was not begun,
+   * the messages fail so that their consumer delivers them again.
+   */
+  async close(limit: number): Promise<void> {
+    this.closing = true;
+    this.stopListening();
+    clearTimeout(this.timer);
+    clearImmediate(this.tick);
+    this.giveUpAll(closed());
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, limit)));
+    await Promise.race([Promise.all(this.requests.values()), timeout]);
+    clearTimeout(timer);
+    for (const request of this.requests.keys()) this.giveUp(request, closed());
+  }
+
+  /** Messages of the same moment go together. */
+  private schedulePump(): void {
+    this.tick ??= setImmediate(() => {
+      this.tick = undefined;
+      this.pump();
+    });
+  }
+
+  private pump(): void {
+    clearTimeout(this.timer);
+    if (this.closing) return;
+    if (!this.pubsub.hold.current) {
+      this.admit();
+      const now = Date.now();
+      while (this.requests.size < this.options.maxRequests) {
+        const request = this.queue.take(now, this.requests.size > 0);
+        if (!request) break;
+        this.requests.set(request, this.send(request));
+      }
+      const ready = this.requests.size === 0 ? this.queue.nextReady(now) : undefined;
+      if (ready !== undefined) this.timer = setTimeout(() => this.pump(), ready - now);
+    }
+    this.changed();
+  }
+
+  /** Encodes what has come, as a whole message or not at all: what can't be published fails before anything is sent. */
+  private admit(): void {
+    while (this.incoming.length > 0) {
+      if (!this.current) return this.askSchema();
+      const job = this.incoming[0] as PublishJob;
+      try {
+        this.queue.add(encodeJob(job, this.current.schema, this.pubsub.session.userId));
+      } catch (error) {
+        if (
+          error instanceof FlowError &&
+          error.code === 'UNKNOWN_FIELD' &&
+          this.current.askedAt < Date.now() - SCHEMA_AGE
+        )
+          return this.askSchema();
+        this.fail(job, asFlowError(error));
+      }
+      this.incoming.shift();
+      this.settle(job);
+    }
+  }
+
+  private askSchema(): void {
+    this.asking ??= this.pubsub.schemas
+      .refresh(this.options.topic)
+      .then(
+        (answer) => this.useSchema(answer),
+        (error: unknown) => this.schemaFailed(error),
+      )
+      .finally(() => {
+        this.asking = undefined;
+        this.schedulePump();
+      });
+  }
+
+  private schemaFailed(error: unknown): void {
+    this.current = undefined;
+    if (error instanceof OrgOutage) return this.outage(error);
+    // Whatever waits would be refused for the same reason.
+    for (const job of this.incoming.splice(0)) this.fail(job, asFlowError(error));
+  }
+
+  private useSchema(answer: TopicSchema): void {
+    this.current = answer;
+    this.reencode(this.queue.all);
+    this.queue.keep(isOpen);
+  }
+
+  /** Events that were written by an earlier schema. */
+  private reencode(events: readonly QueuedEvent[]): void {
+    const { current } = this;
+    if (!current) return;
+    for (const event of events) {
+      if (event.schemaId === current.schema.id || !isOpen(event)) continue;
+      try {
+        event.payload = encode(event.job.records[event.index], current.schema, this.pubsub.session.userId);
+        event.schemaId = current.schema.id;
+      } catch (error) {
+        this.giveUp([event], asFlowError(error));
+      }
+    }
+  }
+
+  private async send(request: QueuedEvent[]): Promise<void> {
+    try {
+      const events = request.map(({ id, schemaId, payload }) => ({ id, schema_id: schemaId, payload }));
+      await this.judge(request, await this.pubsub.publish(this.options.topic, events));
+    } catch (error) {
+      await this.requestFailed(request, error).catch((other: unknown) => this.requestFailed(request, other));
+    }
+    this.requests.delete(request);
+    if (this.closing) this.giveUp(request, closed());
+    else this.schedulePump();
+  }
+
+  private async judge(request: QueuedEvent[], { results }: PublishResponse): Promise<void> {
+    if (results.length !== request.length) {
+      const text = `The answer of the org has ${results.length} results for ${request.length} events`;
+      throw new CallLost('unreachable', 'UNREADABLE_ANSWER', text, true);
+    }
+    this.pubsub.worked();
+    const refused: Refused[] = [];
+    request.forEach((event, i) => {
+      const { error, replay_id } = results[i] as PublishResponse['results'][number];
+      if (error) refused.push({ event, error: { code: error.code, message: error.msg } });
+      else this.finish(event, { replayId: replay_id.toString('base64'), success: true });
+    });
+    if (refused.length > 0) await this.refused(refused);
+  }
+
+  /** Events the org didn't take, each by itself: repeated apart from the others, unless a new schema is what they need. */
+  private async refused(refused: Refused[]): Promise<void> {
+    const renewed = await this.schemaChanged(refused[0]?.event.schemaId).catch(() => false);
+    for (const { event, error } of refused) {
+      if (renewed) continue;
+      if (event.refusals >= this.retry.times)
+        this.giveUp([event], notPublished(event, error, this.options.topic));
+      event.notBefore = Date.now() + this.retry.first * 2 ** event.refusals * (0.75 + Math.random() / 2);
+      event.refusals++;
+    }
+    this.putBack(refused.map(({ event }) => event));
+  }
+
+  private async requestFailed(request: QueuedEvent[], error: unknown): Promise<void> {
+    if (error instanceof OrgOutage) {
+      if (error instanceof CallLost) this.lost(request, error);
+      this.putBack(request);
+      return this.outage(error);
+    }
+    if (!(error instanceof PubSubRefusal)) return this.giveUp(request, asFlowError(error));
+    const { kind, error: reason } = error.trouble;
+    if (kind === 'topic') {
+      this.current = undefined;
+      return this.giveUp(request, reason);
+    }
+    if (await this.schemaChanged(request[0]?.schemaId)) return this.putBack(request);
+    // One event may have spoilt it for the others.
+    if (request.length === 1) return this.giveUp(request, reason);
+    split(request);
+    this.putBack(request);
+  }
+
+  /** Asks the org for the topic's schema: true if it is another one than the events were written by. */
+  private async schemaChanged(id: string | undefined): Promise<boolean> {
+    try {
+      const answer = await this.pubsub.schemas.refresh(this.options.topic);
+      if (answer.schema.id !== this.current?.schema.id) this.useSchema(answer);
+      return answer.schema.id !== id;
+    } catch (error) {
+      if (error instanceof OrgOutage) throw error;
+      return false;
+    }
+  }
+
+  private lost(request: QueuedEvent[], error: CallLost): void {
+    for (const event of request) {
+      event.losses++;
+      if (event.losses >= MOST_LOSSES) this.giveUp([event], failedRepeatedly(event, error));
+    }
+    if (request.some((event) => event.losses >= LOSSES_BEFORE_SPLIT)) split(request);
+  }
+
+  private putBack(events: QueuedEvent[]): void {
+    const open = events.filter(isOpen);
+    if (this.closing) return this.giveUp(open, closed());
+    this.queue.putBack(open);
+    this.reencode(open);
+  }
+
+  private outage(error: OrgOutage): void {
+    this.pubsub.begin(error, this.options.topic);
+    if (this.options.onOutage === 'fail') this.giveUpAll(error);
+  }
+
+  private giveUpAll(error: FlowError): void {
+    this.giveUp(this.queue.drain(), error);
+    for (const job of this.incoming.splice(0)) this.fail(job, error);
+  }
+
+  /** The events fail, and their messages with them. */
+  private giveUp(events: readonly QueuedEvent[], error: FlowError): void {
+    for (const event of events.filter(isOpen)) {
+      event.job.failure ??= error;
+      this.finish(event, {
+        replayId: null,
+        success: false,
+        error: { code: error.code, message: error.message },
+      });
+    }
+  }
+
+  /** The whole message fails before anything of it was sent. */
+  private fail(job: PublishJob, error: FlowError): void {
+    job.failure = error;
+    job.open = 0;
+    this.settle(job);
+  }
+
+  private finish(event: QueuedEvent, result: PublishResult): void {
+    if (!isOpen(event)) return;
+    event.job.results[event.index] = result;
+    event.job.open--;
+    this.settle(event.job);
+  }
+
+  private settle(job: PublishJob): void {
+    const waiting = job.open === 0 ? this.jobs.get(job) : undefined;
+    if (!waiting) return;
+    this.jobs.delete(job);
+    waiting.resume?.();
+    if (job.failure) waiting.reject(failureOf(job, job.failure, this.options.topic));
+    else waiting.resolve(job.results as PublishResult[]);
+  }
+
+  private holdChanged(): void {
+    const { current } = this.pubsub.hold;
+    if (!current) {
+      for (const waiting of this.jobs.values()) {
+        waiting.resume?.();
+        waiting.resume = undefined;
+      }
+      return this.schedulePump();
+    }
+    if (this.options.onOutage === 'fail') this.giveUpAll(new FlowError(current.code, current.message, true));
+    else for (const waiting of this.jobs.values()) waiting.resume ??= waiting.pause();
+    this.changed();
+  }
+}
+
+function encodeJob(job: PublishJob, schema: EventSchema, userId: string | undefined): QueuedEvent[] {
+  return job.records.map((record, index) => ({
+    job,
+    index,
+    id: job.ids[index] ?? '',
+    schemaId: schema.id,
+    payload: encode(record, schema, userId),
+    notBefore: 0,
+    company: Infinity,
+    refusals: 0,
+    losses: 0,
+  }));
+}
+
+/** Throws FlowError, not retryable, where the record doesn't fit the schema or the event would be too large. */
+function encode(record: unknown, schema: EventSchema, userId: string | undefined): Buffer {
+  const values = schema.convert(record, { CreatedById: userId ?? '', CreatedDate: Date.now() });
+  const payload = schema.encode(values);
+  if (payload.length <= EVENT_BYTES) return payload;
+  throw new FlowError(
+    'EVENT_TOO_LARGE',
+    `The event has ${payload.length} bytes, and Salesforce takes ${EVENT_BYTES} at most; send less in it, or a reference to the data`,
+    false,
+  );
+}
+
+function split(request: readonly QueuedEvent[]): void {
+  for (const event of request) event.company = Math.ceil(request.length / 2);
+}
+
+/** Nothing is said about it yet. */
+function isOpen(event: QueuedEvent): boolean {
+  return event.job.results[event.index] === undefined;
+}
+
+function notPublished(event: QueuedEvent, { code, message }: Refused['error'], topic: string): FlowError {
+  const which = event.job.records.length > 1 ? `event ${event.index} of the message` : 'the event';
+  return new FlowError(code, `The org did not publish ${which} to ${topic} (${code}: ${message})`, true);
+}
+
+function failedRepeatedly(event: QueuedEvent, error: CallLost): FlowError {
+  return new FlowError(
+    'ORG_FAILED_REPEATEDLY',
+    `The org answers, but failed ${event.losses} times on this event: ${error.message}`,
+    true,
+  );
+}
+
+/** Only where nothing was published may the message be repeated: the others would be published twice. */
+function failureOf(
+  job: PublishJob,
+  { code, message, retryable, cause }: FlowError,
+  topic: string,
+): FlowError {
+  const published = job.results.filter((result) => result?.success).length;
+  const sentence =
+    published === 0
+      ? message
+      : `${message}. ${published} of ${job.records.length} events were published to ${topic}`;
+  return new FlowError(code, sentence, retryable && published === 0, { cause, details: job.results });
+}
+
+function closed(): FlowError {
+  return new FlowError(
+    'NODE_CLOSED',
+    'The node was closed before the org confirmed the event; it is to be delivered again',
+    true,
+  );
+}
+
+function asFlowError(error: unknown): FlowError {
+  if (error instanceof FlowError) return error;
+  if (error instanceof PubSubRefusal) return error.trouble.error;
+  return new FlowError('INTERNAL', `The event could not be published: ${messageOf(error)}`, false, {
+    cause: error,
+  });
+}

@@ -1,0 +1,105 @@
+import type { FlowError } from '../shared/errors';
+
+/** Events of a publish request at most, and bytes: Salesforce recommends 3 MB, and loses requests above 4 MB. */
+export const REQUEST_EVENTS = 200;
+export const REQUEST_BYTES = 3_000_000;
+/** What an event takes beside its payload: its id, the schema's id, and the frames of the fields. */
+const EVENT_OVERHEAD = 100;
+
+/** What became of one event. `replayId` is base64, as it is opaque. */
+export interface PublishResult {
+  replayId: string | null;
+  success: boolean;
+  error?: { code: string; message: string };
+}
+
+/** One message: its events share a fate. */
+export interface PublishJob {
+  readonly records: readonly unknown[];
+  readonly ids: readonly string[];
+  results: (PublishResult | undefined)[];
+  open: number;
+  /** Why events were given up. */
+  failure?: FlowError;
+}
+
+/** One event on its way. */
+export interface QueuedEvent {
+  readonly job: PublishJob;
+  readonly index: number;
+  readonly id: string;
+  schemaId: string;
+  payload: Buffer;
+  /** Not before this time (epoch ms). */
+  notBefore: number;
+  /** How many events may be in its request: fewer and fewer when requests with it fail as a whole. */
+  company: number;
+  refusals: number;
+  losses: number;
+}
+
+/** The events that wait to be published, in order. Decides what goes into the next request; sends nothing itself. */
+export class EventQueue {
+  private pending: QueuedEvent[] = [];
+
+  get size(): number {
+    return this.pending.length;
+  }
+
+  get all(): readonly QueuedEvent[] {
+    return this.pending;
+  }
+
+  add(events: readonly QueuedEvent[]): void {
+    for (const event of events) this.pending.push(event);
+  }
+
+  /** Back to the front: they came before everything that waits. */
+  putBack(events: readonly QueuedEvent[]): void {
+    this.pending = [...events, ...this.pending];
+  }
+
+  drain(): QueuedEvent[] {
+    return this.pending.splice(0);
+  }
+
+  keep(wanted: (event: QueuedEvent) => boolean): void {
+    this.pending = this.pending.filter(wanted);
+  }
+
+  /** The next request's events; undefined if none may go now or, where `onlyFull`, if more would still fit. */
+  take(now: number, onlyFull: boolean): QueuedEvent[] | undefined {
+    const taken: QueuedEvent[] = [];
+    const waiting: QueuedEvent[] = [];
+    let most = REQUEST_EVENTS;
+    let bytes = 0;
+    let full = false;
+    let next = 0;
+    for (; next < this.pending.length && !full; next++) {
+      const event = this.pending[next] as QueuedEvent;
+      if (event.notBefore > now) {
+        waiting.push(event);
+        continue;
+      }
+      const size = event.payload.length + EVENT_OVERHEAD;
+      if (taken.length > 0 && (bytes + size > REQUEST_BYTES || event.company <= taken.length)) {
+        full = true;
+        break;
+      }
+      most = Math.min(most, event.company);
+      bytes += size;
+      full = taken.push(event) >= most;
+    }
+    if (taken.length === 0 || (onlyFull && !full)) return undefined;
+    this.pending = waiting.concat(this.pending.slice(next));
+    return taken;
+  }
+
+  /** When the first of the events that wait for their time may go; undefined if none waits. */
+  nextReady(now: number): number | undefined {
+    let ready: number | undefined;
+    for (const { notBefore } of this.pending)
+      if (notBefore > now && notBefore < (ready ?? Infinity)) ready = notBefore;
+    return ready;
+  }
+}
