@@ -1,0 +1,269 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { connect, type JetStreamManager, type NatsConnection } from 'nats';
+import { ensureDurable, type DurableSettings } from '../../nodes/jetstream/durable';
+import { provisionStream, streamConfig, type StreamForm } from '../../nodes/jetstream/stream';
+import { startCluster, startNats, type Nats } from '../support/nats';
+
+for (const version of ['latest', '2.10'] as const) {
+  describe(`nats-server ${version}`, () => {
+    let nats: Nats;
+    let nc: NatsConnection;
+    let jsm: JetStreamManager;
+    before(async () => {
+      nats = await startNats({ version });
+      nc = await connect({ servers: nats.url });
+      jsm = await nc.jetstreamManager();
+    });
+    after(async () => {
+      await nc.close();
+      await nats.stop();
+    });
+
+    let serial = 0;
+    const name = (): string => `s${++serial}`;
+    const provision = (stream: string, form: StreamForm): Promise<string> =>
+      provisionStream(nc, undefined, streamConfig(stream, { subjects: [`${stream}.>`], ...form }));
+    const refused = (stream: string, form: StreamForm, pattern: RegExp): Promise<void> =>
+      assert.rejects(provision(stream, form), { message: pattern });
+
+    test('a stream is created with every setting of the form', async () => {
+      const stream = name();
+      const form: StreamForm = {
+        subjects: `${stream}.a.>, ${stream}.b`,
+        maxAge: '1h',
+        maxBytes: '2147483648',
+        maxMsgs: '1000000',
+        maxMsgsPerSubject: 1,
+        maxMsgSize: '1MiB',
+        retention: 'limits',
+        discard: 'old',
+        storage: 'file',
+        replicas: 1,
+        duplicateWindow: '2m',
+        denyDelete: true,
+        denyPurge: true,
+        allowRollup: false,
+        compression: 's2',
+      };
+      assert.equal(await provision(stream, form), 'created');
+      const { config } = await jsm.streams.info(stream);
+      assert.deepEqual(config.subjects, [`${stream}.a.>`, `${stream}.b`]);
+      assert.equal(config.max_age, 3_600e9);
+      assert.equal(config.max_bytes, 2_147_483_648);
+      assert.equal(config.max_msgs, 1_000_000);
+      assert.equal(config.max_msgs_per_subject, 1);
+      assert.equal(config.max_msg_size, 1_048_576);
+      assert.equal(config.duplicate_window, 120e9);
+      assert.equal(config.deny_delete, true);
+      assert.equal(config.deny_purge, true);
+      assert.equal((config as { compression?: string }).compression, 's2');
+      assert.equal(await provision(stream, form), 'unchanged');
+    });
+
+    test('only what differs is changed, and what others set stays', async () => {
+      const stream = name();
+      await jsm.streams.add({
+        name: stream,
+        subjects: [`${stream}.>`],
+        description: 'theirs',
+        max_msgs: 500,
+      });
+      assert.equal(await provision(stream, { maxAge: '30m' }), 'updated');
+      const { config } = await jsm.streams.info(stream);
+      assert.equal(config.max_age, 1_800e9);
+      assert.equal(config.max_msgs, 500);
+      assert.equal(config.description, 'theirs');
+      assert.equal(await provision(stream, { maxMsgs: -1 }), 'updated');
+      assert.equal((await jsm.streams.info(stream)).config.max_msgs, -1);
+    });
+
+    test('a maximum age below the default duplicate window takes the window with it', async () => {
+      const stream = name();
+      await provision(stream, {});
+      assert.equal(await provision(stream, { maxAge: '30s' }), 'updated');
+      assert.equal((await jsm.streams.info(stream)).config.duplicate_window, 30e9);
+    });
+
+    test('what a server can not change is named, with the way out', async () => {
+      const stream = name();
+      await provision(stream, { storage: 'file' });
+      await refused(
+        stream,
+        { storage: 'memory' },
+        /has storage file, which can't be changed to memory: set it to file here, or make a new stream/,
+      );
+      await refused(
+        stream,
+        { retention: 'workqueue' },
+        /has retention limits, which can't be changed to workqueue/,
+      );
+      const strict = name();
+      await provision(strict, { denyDelete: true });
+      assert.equal(
+        await provision(strict, { denyDelete: false }),
+        'unchanged',
+        'a box that is not ticked asks for nothing',
+      );
+    });
+
+    test('overlapping subjects, too many replicas and wrong values are explained', async () => {
+      const stream = name();
+      await provision(stream, {});
+      await refused(
+        name(),
+        { subjects: [`${stream}.x`] },
+        /another stream of the account already takes some of them/,
+      );
+      await refused(name(), { replicas: 3 }, /can't have 3 replicas.*set replicas to 1/);
+      assert.throws(() => streamConfig('a b', {}), /not a stream name/);
+      assert.throws(() => streamConfig('a', { maxAge: 'soon' }), /Maximum age: "soon" is not a duration/);
+      assert.throws(() => streamConfig('a', { maxBytes: '2 lots' }), /Maximum bytes: "2 lots" is not a size/);
+      assert.throws(() => streamConfig('a', { subjects: 'a..b' }), /has an empty token/);
+    });
+
+    test('a feature that the server does not have is refused before anything is sent', async () => {
+      const outcome = provision(name(), { allowAtomic: true });
+      if (version === '2.10') await assert.rejects(outcome, { code: 'SERVER_TOO_OLD' });
+      else assert.equal(await outcome, 'created');
+    });
+
+    const durable = (stream: string, more: Partial<DurableSettings> = {}): DurableSettings => ({
+      stream,
+      durable: 'd',
+      filters: [],
+      deliver: 'all',
+      ackWait: 30_000,
+      maxDeliver: 5,
+      maxAckPending: 100,
+      ...more,
+    });
+
+    test('a durable is made as asked, with one filter, several, or none', async () => {
+      for (const filters of [[], ['a'], ['a', 'b.>']]) {
+        const stream = name();
+        await provision(stream, {});
+        const named = filters.map((filter) => `${stream}.${filter}`);
+        const { warnings } = await ensureDurable(nc, undefined, durable(stream, { filters: named }));
+        assert.deepEqual(warnings, []);
+        const { config } = await jsm.consumers.info(stream, 'd');
+        assert.deepEqual(
+          config.filter_subjects ?? (config.filter_subject ? [config.filter_subject] : []),
+          named,
+        );
+        assert.equal(config.ack_wait, 30e9);
+        assert.equal(config.max_ack_pending, 100);
+        assert.equal(
+          config.max_deliver,
+          -1,
+          'kept by the node, so that a crash at the last delivery loses nothing',
+        );
+        assert.equal(config.metadata?.['jetforce.max_deliver'], '5');
+        assert.equal(config.ack_policy, 'explicit');
+      }
+    });
+
+    test('every deliver policy starts where it says', async () => {
+      const stream = name();
+      await provision(stream, {});
+      const js = nc.jetstream();
+      for (const subject of ['a', 'b', 'a']) await js.publish(`${stream}.${subject}`);
+      const pending = async (more: Partial<DurableSettings>): Promise<number> => {
+        const { info } = await ensureDurable(nc, undefined, durable(stream, { durable: name(), ...more }));
+        return info.num_pending;
+      };
+      assert.equal(await pending({ deliver: 'all' }), 3);
+      assert.equal(await pending({ deliver: 'new' }), 0);
+      assert.equal(await pending({ deliver: 'last' }), 1);
+      assert.equal(await pending({ deliver: 'last_per_subject', filters: [`${stream}.>`] }), 2);
+      assert.equal(await pending({ deliver: 'by_start_sequence', startSequence: 2 }), 2);
+      assert.equal(
+        await pending({ deliver: 'by_start_time', startTime: new Date(Date.now() - 60_000).toISOString() }),
+        3,
+      );
+    });
+
+    test('changed options of a durable are applied, its position stays', async () => {
+      const stream = name();
+      await provision(stream, {});
+      await ensureDurable(nc, undefined, durable(stream, { filters: [`${stream}.a`] }));
+      const changed = durable(stream, {
+        filters: [`${stream}.a`, `${stream}.b`],
+        ackWait: 60_000,
+        maxAckPending: 7,
+        maxDeliver: 9,
+      });
+      await ensureDurable(nc, undefined, changed);
+      const { config } = await jsm.consumers.info(stream, 'd');
+      assert.deepEqual(config.filter_subjects, [`${stream}.a`, `${stream}.b`]);
+      assert.equal(config.filter_subject, undefined);
+      assert.deepEqual([config.ack_wait, config.max_ack_pending], [60e9, 7]);
+      assert.equal(config.metadata?.['jetforce.max_deliver'], '9');
+      await ensureDurable(nc, undefined, durable(stream, { filters: [] }));
+      const bare = (await jsm.consumers.info(stream, 'd')).config;
+      assert.deepEqual(bare.filter_subjects ?? bare.filter_subject, undefined);
+    });
+
+    test("a backoff that somebody set on the server is taken away: it distorts the node's own", async () => {
+      const stream = name();
+      await provision(stream, {});
+      await jsm.consumers.add(stream, {
+        durable_name: 'd',
+        ack_policy: 'explicit' as never,
+        max_deliver: 5,
+        backoff: [1e9, 2e9],
+      });
+      await ensureDurable(nc, undefined, durable(stream));
+      const { config } = await jsm.consumers.info(stream, 'd');
+      assert.deepEqual([config.backoff, config.max_deliver], [undefined, -1]);
+    });
+
+    test('what a server can not change of a durable is named, with the way out', async () => {
+      const stream = name();
+      await provision(stream, {});
+      await ensureDurable(nc, undefined, durable(stream));
+      await assert.rejects(
+        ensureDurable(nc, undefined, durable(stream, { deliver: 'new' })),
+        /has deliver policy all, which can't be changed to new: .*choose another durable name/,
+      );
+      await jsm.consumers.add(stream, {
+        durable_name: 'push',
+        ack_policy: 'explicit' as never,
+        deliver_subject: 'x',
+      });
+      await assert.rejects(
+        ensureDurable(nc, undefined, durable(stream, { durable: 'push' })),
+        /is a push consumer/,
+      );
+      await jsm.consumers.add(stream, { durable_name: 'none', ack_policy: 'none' as never });
+      await assert.rejects(
+        ensureDurable(nc, undefined, durable(stream, { durable: 'none' })),
+        /has ack policy none/,
+      );
+      await assert.rejects(ensureDurable(nc, undefined, durable('missing')), /There is no stream "missing"/);
+    });
+
+    test('a filter that nothing can ever match is warned about', async () => {
+      const stream = name();
+      await provision(stream, {});
+      const { warnings } = await ensureDurable(
+        nc,
+        undefined,
+        durable(stream, { filters: ['elsewhere.x', `${stream}.ok`] }),
+      );
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0] ?? '', /nothing can ever arrive for "elsewhere.x"/);
+    });
+  });
+}
+
+test('three replicas in a cluster of three', async () => {
+  const cluster = await startCluster(3);
+  const nc = await connect({ servers: cluster.url.split(',') });
+  assert.equal(
+    await provisionStream(nc, undefined, streamConfig('crm', { subjects: ['crm.>'], replicas: 3 })),
+    'created',
+  );
+  await nc.close();
+  await cluster.stop();
+});
