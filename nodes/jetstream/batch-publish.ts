@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import { FlowError } from '../shared/errors';
+import { ApiCode } from './errors';
+import type { MsgHdrs } from './nats';
+import { explainPublish } from './publish-errors';
+import type { Published } from './publisher';
+import type { Answer, ManyRequest, RequestMany } from './request-many';
+import { serverAtLeast } from './stream';
+import { checkPublishSubject } from './subjects';
+
+export interface BatchMessage {
+  subject: string;
+  data: string;
+  msgId: string;
+  /** The last sequence of this subject, 0 for none: a stream where it is another one refuses the message. */
+  expected?: number;
+}
+
+/** What became of a message; the code is WRONG_LAST_SEQUENCE where `expected` was not so. */
+export type BatchOutcome = Published | FlowError;
+
+export const WRONG_LAST_SEQUENCE = 'WRONG_LAST_SEQUENCE';
+
+/** Messages in an atomic batch, by the server's limit; and batches under way. */
+const BATCH = 1_000;
+const BATCHES = 3;
+/** Messages without a PubAck, where each has its own. */
+const WINDOW = 1_000;
+
+interface PubAck {
+  stream: string;
+  seq: number;
+  duplicate?: boolean;
+  batch?: string;
+  error?: { err_code?: number; description?: string };
+}
+
+/**
+ * Publishes many messages to one stream: in atomic batches (ADR-50) where the server is 2.12 or newer and the
+ * stream allows them, else pipelined. Either way each message has its own outcome, and nothing but a PubAck
+ * makes it a good one.
+ */
+export class BatchPublisher {
+  /** The stream has said that it takes no batches. */
+  private refusesBatches = false;
+
+  constructor(private readonly requests: RequestMany) {}
+
+  /**
+   * The messages have different subjects; in which order they are stored is open. Waits for the connection if
+   * there is none. Throws INVALID_SUBJECT, and CLOSED when `signal` aborts.
+   */
+  async publish(messages: readonly BatchMessage[], signal: AbortSignal): Promise<BatchOutcome[]> {
+    for (const { subject } of messages) checkPublishSubject(subject);
+    const nc = await this.requests.connection.ready(signal);
+    const nats = await import('./nats.js');
+    const requests = messages.map((message) => ({
+      subject: message.subject,
+      data: message.data,
+      headers: messageHeaders(nats.headers(), message),
+    }));
+    const atomic = messages.length > 1 && serverAtLeast(nc, 2, 12) && !this.refusesBatches;
+    const outcomes = atomic ? await this.publishBatches(requests, signal) : [];
+    const rest = requests.flatMap((request, i) => (outcomes[i] ? [] : [{ request, i }]));
+    if (rest.length === 0) return outcomes as BatchOutcome[];
+    for (const { request } of rest) clearBatch(request.headers);
+    const answers = await this.requests.send(
+      rest.map(({ request }) => request),
+      WINDOW,
+      signal,
+    );
+    rest.forEach(({ request, i }, n) => (outcomes[i] = this.outcome(request, answers[n] as Answer)));
+    return outcomes as BatchOutcome[];
+  }
+
+  /** No outcome for those whose batch the stream refused, maybe for one of them: they are to be sent alone. */
+  private async publishBatches(
+    messages: readonly (ManyRequest & { headers: MsgHdrs })[],
+    signal: AbortSignal,
+  ): Promise<(BatchOutcome | undefined)[]> {
+    const requests = messages.map((message, i): ManyRequest => {
+      const last = i % BATCH === BATCH - 1 || i === messages.length - 1;
+      return { ...message, silent: !last };
+    });
+    let id = '';
+    messages.forEach(({ headers }, i) => {
+      if (i % BATCH === 0) id = randomUUID();
+      headers.set('Nats-Batch-Id', id);
+      headers.set('Nats-Batch-Sequence', String((i % BATCH) + 1));
+      if (!requests[i]?.silent) headers.set('Nats-Batch-Commit', '1');
+    });
+    const answers = await this.requests.send(requests, BATCHES, signal);
+    const outcomes: (BatchOutcome | undefined)[] = [];
+    requests.forEach(({ silent }, i) => {
+      if (silent) return;
+      const first = i - (i % BATCH);
+      const answer = answers[i] as Answer;
+      for (let at = first; at <= i; at++) outcomes[at] = this.batchOutcome(answer, i - at);
+    });
+    outcomes.length = messages.length;
+    return outcomes;
+  }
+
+  /** Of the message that is `before` places before the last one of its batch. */
+  private batchOutcome(answer: Answer, before: number): BatchOutcome | undefined {
+    if (answer instanceof FlowError) return answer.code === 'MESSAGE_TOO_LARGE' ? undefined : answer;
+    const ack = readAck(answer);
+    if (ack?.batch !== undefined) return { stream: ack.stream, seq: ack.seq - before, duplicate: false };
+    if (ack?.error?.err_code === ApiCode.atomicPublishDisabled) this.refusesBatches = true;
+    return undefined;
+  }
+
+  private outcome(request: ManyRequest, answer: Answer): BatchOutcome {
+    if (answer instanceof FlowError) return answer;
+    const { domain } = this.requests.connection.settings;
+    const size = request.data?.length ?? 0;
+    const ack = readAck(answer);
+    if (!ack)
+      return explainPublish({ code: String(answer.headers?.code ?? '') }, request.subject, size, domain);
+    const { stream, seq, duplicate = false, error } = ack;
+    if (!error) return { stream, seq, duplicate };
+    if (error.err_code === ApiCode.wrongLastSequence || error.err_code === ApiCode.wrongLastSequenceUnnamed)
+      return new FlowError(
+        WRONG_LAST_SEQUENCE,
+        `"${request.subject}" has a newer message: ${error.description}`,
+      );
+    return explainPublish({ api_error: error }, request.subject, size, domain);
+  }
+}
+
+function messageHeaders(headers: MsgHdrs, { msgId, expected }: BatchMessage): MsgHdrs {
+  headers.set('Nats-Msg-Id', msgId);
+  if (expected !== undefined) headers.set('Nats-Expected-Last-Subject-Sequence', String(expected));
+  return headers;
+}
+
+function clearBatch(headers: MsgHdrs): void {
+  for (const name of ['Nats-Batch-Id', 'Nats-Batch-Sequence', 'Nats-Batch-Commit']) headers.delete(name);
+}
+
+/** Undefined for an answer without a body, such as 503. */
+function readAck(answer: Exclude<Answer, FlowError>): PubAck | undefined {
+  return answer.data.length === 0 ? undefined : answer.json<PubAck>();
+}
