@@ -53,7 +53,10 @@ describe('/updated and /deleted', () => {
   });
 
   test('cut the seconds off, so that a window within one minute is refused', async () => {
-    assert.deepEqual(await window('updated', 0, 0), [
+    const within = (seconds: string): string =>
+      encodeURIComponent(new Date().toISOString().replace(/:\d\d\.\d+Z/, `:${seconds}Z`));
+    const reply = await raw('GET', `/sobjects/Contact/updated?start=${within('01')}&end=${within('59')}`);
+    assert.deepEqual(reply.json, [
       { message: 'startDate must be before endDate', errorCode: 'INVALID_REPLICATION_DATE' },
     ]);
   });
@@ -75,6 +78,22 @@ describe('/updated and /deleted', () => {
     ]);
     org.store.clockOffset = 0;
     raw = await rawClient(org);
+  });
+
+  test('a deletion moves SystemModstamp, so that queryAll finds it by time', async () => {
+    const [record] = org.write('Contact', { LastName: 'to be deleted' });
+    org.store.clockOffset = 5 * MINUTE;
+    org.remove('Contact', [String(record?.id)]);
+    const since = ago(MINUTE);
+    org.store.clockOffset = 0;
+    const { records } = await sf.query(
+      `SELECT Id FROM Contact WHERE IsDeleted = true AND SystemModstamp > ${since}`,
+      { scanAll: true },
+    );
+    assert.deepEqual(
+      records.map(({ Id }) => Id),
+      [record?.id],
+    );
   });
 
   test('an undeleted record is no longer among the deleted', async () => {

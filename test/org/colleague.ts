@@ -37,7 +37,10 @@ type Work = (tx: Transaction) => SaveResult;
 
 /** Does the work in one transaction; nothing is written, and an error thrown, unless all of it is right. */
 function act({ org, userId }: Colleague, works: readonly Work[], at?: number): SaveResult[] {
-  const tx = org.store.begin({ user: userId, origin: 'com/salesforce/ui' }, at);
+  const tx = org.store.begin(
+    { user: userId, origin: 'com/salesforce/api/soap/65.0;client=SfdcInternalAPI/' },
+    at,
+  );
   const results = works.map((work) => work(tx));
   const error = results.flatMap((result) => result.errors)[0];
   if (error) {

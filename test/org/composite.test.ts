@@ -135,6 +135,20 @@ describe('/composite', () => {
     );
   });
 
+  test('and is a transaction of its own; what was rolled back is in no commit', async () => {
+    const start = org.store.commits.length;
+    const compositeRequest = [
+      upsert('one', people(0, 2)),
+      upsert('two', [...people(10, 1), { ExternalId__c: 'X' }]),
+      upsert('three', people(20, 1)),
+    ];
+    await raw('POST', '/composite', { compositeRequest });
+    const commits = org.store.commits
+      .slice(start)
+      .map(({ changes }) => changes.map(({ after }) => after?.LastName));
+    assert.deepEqual(commits, [['P0', 'P1'], ['P20']]);
+  });
+
   test('a later subrequest takes ids of an earlier one by @{reference.id}', async () => {
     const compositeRequest = [
       { method: 'POST', url: `${BASE}/sobjects/Account`, referenceId: 'acc', body: { Name: 'Acme' } },

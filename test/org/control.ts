@@ -3,16 +3,12 @@ import { allRecords, removeRecords, undelete, write, writeLate, type Colleague }
 import { isRecord } from './dml';
 import { ApiError, methodNotAllowed, notFound } from './errors';
 import { type Fault } from './faults';
+import { PUBSUB_ROUTES } from './pubsub-control';
 import { type SObjectDeclaration, type SObjectType } from './schema';
 import { type Limit, type OrgState, type Reply, type Switches } from './state';
 
-export interface Control extends Colleague {
-  /** Reads the events of a Pub/Sub topic; the Pub/Sub side puts itself here. */
-  events: (topic: string) => unknown[];
-}
-
 interface Asked {
-  on: Control;
+  on: Colleague;
   org: OrgState;
   /** The parts of the path behind the route's name. */
   path: readonly string[];
@@ -20,9 +16,10 @@ interface Asked {
   body: unknown;
 }
 
-type Route = (asked: Asked) => unknown;
+export type Route = (asked: Asked) => unknown;
 
 const ROUTES: Record<string, Route> = {
+  ...PUBSUB_ROUTES,
   'GET records': ({ org, path, query }) =>
     allRecords(org, typeOf(org, path), query.get('deleted') === 'true'),
   'POST records': postRecords,
@@ -36,7 +33,6 @@ const ROUTES: Record<string, Route> = {
     return org.faults.list();
   },
   'DELETE faults': ({ org }) => org.faults.clear(),
-  'GET events': ({ on, query }) => on.events(query.get('topic') ?? ''),
   'POST expire-sessions': ({ org }) => ({ expired: org.sessions.expire() }),
   'GET limits': ({ org }) => org.limits,
   'POST limits': ({ org, body }) =>
@@ -58,7 +54,7 @@ const ROUTES: Record<string, Route> = {
 };
 
 export function control(
-  on: Control,
+  on: Colleague,
   method: string,
   path: readonly string[],
   query: URLSearchParams,

@@ -24,7 +24,7 @@ export interface FaultAction {
   reset?: 'before' | 'after' | 'body';
   /** Wait before the work; alone, nothing else goes wrong. */
   delayMs?: number;
-  /** For the Pub/Sub side: status code, `error-code` trailer and what else it understands. */
+  /** For the Pub/Sub side: a GrpcAction. Such faults, and those that name a topic, are for its calls alone. */
   grpc?: unknown;
   [more: string]: unknown;
 }
@@ -72,6 +72,7 @@ export class Faults {
     return this.#take(
       (fault) =>
         fault.action.rowError === undefined &&
+        isForGrpc(fault) === (occasion.method === 'GRPC') &&
         matchesCall(fault.match, occasion) &&
         (fault.match?.record === undefined ||
           (occasion.records?.() ?? []).some((record) => matchesRecord(fault.match?.record, record))),
@@ -84,6 +85,7 @@ export class Faults {
     const action = this.#take(
       (fault) =>
         fault.action.rowError !== undefined &&
+        isForGrpc(fault) === (occasion.method === 'GRPC') &&
         matchesCall(fault.match, occasion) &&
         matchesRecord(fault.match?.record, record),
     );
@@ -112,6 +114,10 @@ const MESSAGES: Record<string, string> = {
   FIELD_CUSTOM_VALIDATION_EXCEPTION: 'The record breaks a validation rule',
   CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY: 'Trigger: execution of BeforeInsert',
 };
+
+function isForGrpc({ match, action }: Fault): boolean {
+  return action.grpc !== undefined || match?.topic !== undefined || match?.method === 'GRPC';
+}
 
 function matchesCall(match: FaultMatch | undefined, occasion: Occasion): boolean {
   if (!match) return true;

@@ -1,7 +1,8 @@
 /** The org's HTTP side: from a request to its answer, with the time it takes and the faults it meets. */
 import { type IncomingMessage, type ServerResponse } from 'node:http';
 import { setTimeout as wait } from 'node:timers/promises';
-import { control, type Control } from './control';
+import { type Colleague } from './colleague';
+import { control } from './control';
 import { limitInfo, NEWEST_VERSION, OLDEST_VERSION, versions } from './describe';
 import { type Sent } from './dml';
 import { ApiError, notFound } from './errors';
@@ -25,7 +26,9 @@ interface Request {
 
 const MAX_URI = 16_384;
 
-export function handler(on: Control): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
+export function handler(
+  on: Colleague,
+): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
   return async (incoming, outgoing) => {
     try {
       const request = await read(incoming);
@@ -69,7 +72,7 @@ function decode(part: string): string {
   }
 }
 
-function controlReply(on: Control, request: Request): Reply {
+function controlReply(on: Colleague, request: Request): Reply {
   try {
     const body: unknown = request.text === '' ? undefined : JSON.parse(request.text);
     return control(on, request.method, request.path.slice(1), request.query, body);
@@ -244,7 +247,7 @@ async function carryOut(
   try {
     if (time > 0) await wait(time);
     const tx = org.store.begin(
-      { user: session.userId, origin: `com/salesforce/api/rest/${version}` },
+      { user: session.userId, origin: originOf(version, headers) },
       late > 0 ? began : undefined,
     );
     try {
@@ -271,6 +274,12 @@ async function carryOut(
     release();
     org.store.inFlight.delete(entry);
   }
+}
+
+/** CDC's changeOrigin; the client names itself in Sforce-Call-Options. */
+function originOf(version: string, headers: Readonly<Record<string, string>>): string {
+  const client = /\bclient=([^,;\s]+)/.exec(headers['sforce-call-options'] ?? '')?.[1];
+  return `com/salesforce/api/rest/${version}${client === undefined ? '' : `;client=${client}`}`;
 }
 
 function keysOf(

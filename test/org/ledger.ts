@@ -11,7 +11,7 @@ export interface LedgerEntry {
   records: number;
   /** Records of each part of a composite call. */
   parts?: number[];
-  /** Calls under way when this one came, itself included. */
+  /** Calls under way when this one came, itself included; of gRPC those of the same method. */
   concurrent: number;
   /** Epoch milliseconds of arrival and of the answer. */
   at: number;
@@ -29,10 +29,10 @@ export class Ledger {
       path,
       status: 0,
       records: 0,
-      concurrent: this.#open.size + 1,
+      concurrent: 1,
       at: Date.now(),
     };
-    this.#open.add(entry);
+    for (const other of this.#open) if (kind(other) === kind(entry)) entry.concurrent++;
     this.#open.add(entry);
     this.#entries.push(entry);
     const close = (status: number): void => {
@@ -43,11 +43,12 @@ export class Ledger {
     return { entry, close };
   }
 
-  /** Other calls that have been under way for at least so long. */
+  /** Other REST calls that have been under way for at least so long. */
   runningFor(ms: number, self: LedgerEntry): number {
     const before = Date.now() - ms;
     let count = 0;
-    for (const entry of this.#open) if (entry !== self && entry.at <= before) count++;
+    for (const entry of this.#open)
+      if (entry !== self && entry.method !== 'GRPC' && entry.at <= before) count++;
     return count;
   }
 
@@ -58,4 +59,8 @@ export class Ledger {
   clear(): void {
     this.#entries = [];
   }
+}
+
+function kind({ method, path }: LedgerEntry): string {
+  return method === 'GRPC' ? path : 'REST';
 }

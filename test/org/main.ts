@@ -6,8 +6,8 @@ import { startOrg, type OrgOptions } from './org';
 const HELP = `npm run org -- [--port N] [--pubsub-port N] [--tls] [--latency MS] [--record-latency MS] [--seed FILE]
 
   --port            HTTP port; a free one where it isn't given
-  --pubsub-port     Pub/Sub API port
-  --tls             serve HTTPS with a certificate of the org's own CA
+  --pubsub-port     Pub/Sub API port; a free one where it isn't given
+  --tls             serve HTTPS and the Pub/Sub API with a certificate of the org's own CA
   --latency         simulated milliseconds of a call
   --record-latency  simulated milliseconds of each record in it
   --seed            JSON file: {"Contact": [{"LastName": "…"}], …}
@@ -33,13 +33,13 @@ async function main(): Promise<void> {
       : (JSON.parse(readFileSync(values.seed, 'utf8')) as OrgOptions['seed']);
   const org = await startOrg({
     port: number('port', values.port),
+    pubsub: { port: number('pubsub-port', values['pubsub-port']) },
     latencyMs: number('latency', values.latency),
     recordLatencyMs: number('record-latency', values['record-latency']),
     tls: values.tls,
     seed,
   });
-  const { clientId, clientSecret, username, password, securityToken, ca } = org;
-  const pubsub = org.pubsub ?? null;
+  const { pubsub, clientId, clientSecret, username, password, securityToken, ca } = org;
   process.stdout.write(
     `${JSON.stringify({ login: org.url, pubsub, clientId, clientSecret, username, password: password + securityToken, ca })}\n`,
   );

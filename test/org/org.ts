@@ -11,8 +11,8 @@ import { type AddressInfo } from 'node:net';
 import { IngestJobs } from './bulk-ingest';
 import { QueryJobs } from './bulk-query';
 import { makeAuthority } from '../support/certificates';
-import { allRecords, removeRecords, undelete, write, writeLate } from './colleague';
-import { setLimits, type Control } from './control';
+import { allRecords, removeRecords, undelete, write, writeLate, type Colleague } from './colleague';
+import { setLimits } from './control';
 import { initialLimits } from './describe';
 import { type SaveResult } from './dml';
 import { Faults, type Fault } from './faults';
@@ -22,6 +22,8 @@ import { recordId } from './ids';
 import { Ledger, type LedgerEntry } from './ledger';
 import { Locks } from './locks';
 import { ConnectedApp } from './oauth';
+import { startPubSub } from './pubsub';
+import { EventBus, type ListedEvent } from './pubsub-bus';
 import { Cursors } from './query';
 import { Schema, type SObjectDeclaration, type SObjectType } from './schema';
 import { Sessions } from './sessions';
@@ -38,6 +40,11 @@ export interface OrgOptions {
   recordLatencyMs?: number;
   /** HTTPS with a certificate of the org's own authority; clients trust `org.ca`. */
   tls?: boolean;
+  /**
+   * The Pub/Sub side, on a free port unless one is given, behind TLS unless it says otherwise where the org speaks it.
+   * Changes are captured from the moment it starts: not the seed.
+   */
+  pubsub?: boolean | { port?: number; tls?: boolean };
   /** Objects and fields beside those a new org has. */
   schema?: SObjectDeclaration[];
   switches?: Partial<Switches>;
@@ -63,6 +70,10 @@ export interface Org extends Readonly<Omit<OrgState, 'faults' | 'limits'>> {
   writeLate(sobject: string, ms: number, ...records: Record<string, unknown>[]): Promise<SaveResult[]>;
   remove(sobject: string, ids: string[], options?: { hard?: boolean }): void;
   undelete(sobject: string, ids: string[]): void;
+  /** Events that were published and are kept, of a topic or all. */
+  events(topic?: string): ListedEvent[];
+  /** What tests do to the Pub/Sub side; throws where the org was started without. */
+  bus(): EventBus;
   /** Calls that reached the org so far. */
   requests(): LedgerEntry[];
   clearRequests(): void;
@@ -73,7 +84,7 @@ export interface Org extends Readonly<Omit<OrgState, 'faults' | 'limits'>> {
   refreshToken(): string;
   /** A new private key (PEM) whose public half the connected app checks JWTs with from now on. */
   privateKey(): string;
-  /** PEM of the authority that signed the org's certificate, with `tls`. */
+  /** PEM of the authority that signed the org's certificates, where it speaks TLS. */
   ca: string | undefined;
   /** Makes an object or changes its fields. */
   declare(declaration: SObjectDeclaration): SObjectType;
@@ -90,7 +101,9 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
   for (const [sobject, count] of Object.entries(options.generate ?? {})) {
     generators.set(sobject, generator(named(schema, sobject), count, users.colleague, store.now()));
   }
-  const certificates = options.tls ? await makeCertificates() : undefined;
+  const { tls = false } = options;
+  const pubsub = pubsubOptions(options);
+  const certificates = tls || pubsub?.tls ? await makeCertificates() : undefined;
   const state: OrgState = {
     orgId,
     userId: users.admin,
@@ -103,6 +116,7 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
     recordLatencyMs: options.recordLatencyMs ?? 0,
     url: '',
     pubsub: undefined,
+    eventBus: undefined,
     certificates,
     schema,
     store,
@@ -117,16 +131,34 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
     switches: { ...SWITCHES, ...options.switches },
     limits: initialLimits(),
   };
-  const on: Control = { org: state, userId: users.colleague, events: () => [] };
+  const on: Colleague = { org: state, userId: users.colleague };
   for (const [sobject, records] of Object.entries(options.seed ?? {}))
     write(on, named(schema, sobject), records);
-  const server = serverOf(on, certificates);
+  const server = serverOf(on, tls ? certificates : undefined);
   await listen(server, options.port ?? 0);
-  state.url = `${certificates ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  return { ...state, ...helpers(on), ca: certificates?.ca, close: () => close(server) };
+  state.url = `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const closing = [() => close(server)];
+  if (pubsub) {
+    state.eventBus = new EventBus(state);
+    const side = await startPubSub(state, state.eventBus, pubsub.port, pubsub.tls ? certificates : undefined);
+    state.pubsub = side.endpoint;
+    closing.push(() => side.close());
+  }
+  return {
+    ...state,
+    ...helpers(on),
+    ca: certificates?.ca,
+    close: async () => void (await Promise.all(closing.map((end) => end()))),
+  };
 }
 
-function serverOf(on: Control, certificates: Certificates | undefined): HttpServer {
+function pubsubOptions({ pubsub, tls = false }: OrgOptions): { port: number; tls: boolean } | undefined {
+  if (pubsub === undefined || pubsub === false) return undefined;
+  const asked = pubsub === true ? {} : pubsub;
+  return { port: asked.port ?? 0, tls: asked.tls ?? tls };
+}
+
+function serverOf(on: Colleague, certificates: Certificates | undefined): HttpServer {
   const handle = handler(on);
   const settings = { maxHeaderSize: 64 * 1024, keepAliveTimeout: 60_000 };
   const listener = (incoming: IncomingMessage, outgoing: ServerResponse): void =>
@@ -161,8 +193,13 @@ function named(schema: Schema, name: string): SObjectType {
   return type;
 }
 
-function helpers(on: Control): Omit<Org, keyof OrgState | 'close' | 'ca'> & Pick<Org, 'faults' | 'limits'> {
+function helpers(on: Colleague): Omit<Org, keyof OrgState | 'close' | 'ca'> & Pick<Org, 'faults' | 'limits'> {
   const { org } = on;
+  const bus = (): EventBus => {
+    if (!org.eventBus)
+      throw new Error('the org was started without its Pub/Sub side: startOrg({ pubsub: true })');
+    return org.eventBus;
+  };
   return {
     faults: org.faults,
     records: (sobject, { deleted = false } = {}) => allRecords(org, named(org.schema, sobject), deleted),
@@ -171,6 +208,8 @@ function helpers(on: Control): Omit<Org, keyof OrgState | 'close' | 'ca'> & Pick
     remove: (sobject, ids, { hard = false } = {}) =>
       void removeRecords(on, named(org.schema, sobject), ids, hard),
     undelete: (sobject, ids) => void undelete(on, named(org.schema, sobject), ids),
+    events: (topic) => bus().list(topic),
+    bus,
     requests: () => org.ledger.entries(),
     clearRequests: () => org.ledger.clear(),
     expireSessions: () => void org.sessions.expire(),

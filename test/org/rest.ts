@@ -7,6 +7,7 @@ import { resources } from './describe';
 import { ApiError, notFound } from './errors';
 import { query } from './query';
 import { onlyGet, sobjects } from './sobjects';
+import { tooling } from './pubsub-tooling';
 import { type Call, type OrgState, type Reply } from './state';
 import { tree } from './tree';
 
@@ -28,6 +29,8 @@ export function answer(org: OrgState, call: Call): Reply {
       throw notFound();
     case 'composite':
       return compositeFamily(org, call, second);
+    case 'tooling':
+      return tooling(org, call);
     default:
       throw notFound();
   }

@@ -5,13 +5,15 @@ import { type Faults } from './faults';
 import { type Ledger, type LedgerEntry } from './ledger';
 import { type Locks } from './locks';
 import { type ConnectedApp } from './oauth';
+import { type EventBus } from './pubsub-bus';
+import { PUBSUB_SWITCHES, type PubSubSwitches } from './pubsub-switches';
 import { type Cursors } from './query';
 import { type Schema } from './schema';
 import { type Session, type Sessions } from './sessions';
 import { type Store, type Transaction } from './store';
 
 /** Facts that nobody could confirm, and manners that orgs differ in. Test the nodes under both settings. */
-export interface Switches {
+export interface Switches extends PubSubSwitches {
   /** The password flow is allowed; orgs made since Summer '23 block it by default. */
   passwordFlow: boolean;
   /** Client credentials are refused at the host `localhost` (as at login.salesforce.com) and work at 127.0.0.1 (as at My Domain). */
@@ -51,6 +53,7 @@ export interface Switches {
 }
 
 export const SWITCHES: Switches = {
+  ...PUBSUB_SWITCHES,
   passwordFlow: true,
   myDomainOnly: false,
   clientCredentialsUser: true,
@@ -94,8 +97,10 @@ export interface OrgState {
   readonly recordLatencyMs: number;
   /** http(s)://127.0.0.1:port, known once the server listens. */
   url: string;
-  /** host:port of the Pub/Sub side, once there is one. */
+  /** Where the Pub/Sub side is: `http://127.0.0.1:port` in plain text, `127.0.0.1:port` behind TLS. */
   pubsub: string | undefined;
+  /** With the Pub/Sub side. */
+  eventBus: EventBus | undefined;
   /** Where the org speaks TLS. */
   readonly certificates: Certificates | undefined;
   readonly schema: Schema;

@@ -81,12 +81,6 @@ export class Table {
     for (const number of this.rows.keys()) if (number > count) yield number;
   }
 
-  get size(): number {
-    let size = this.rows.size + (this.generator?.count ?? 0);
-    for (const number of this.rows.keys()) if (number <= (this.generator?.count ?? 0)) size--;
-    return size - this.#purged.size;
-  }
-
   /** Records in order of (SystemModstamp, Id) from this SystemModstamp on. */
   *modifiedSince(stamp: string): Rows {
     const written = this.#writtenSince(stamp);

@@ -64,7 +64,7 @@ function checkNumber(field: Field, sent: unknown): Checked {
   if (!Number.isFinite(number) || (field.type === 'int' && !Number.isInteger(number)))
     return unreadable(field, sent);
   const integerDigits = field.type === 'int' ? 10 : field.precision - field.scale;
-  if (Math.abs(number) >= 10 ** integerDigits) {
+  if (Math.abs(number) >= (field.type === 'int' ? 2 ** 31 : 10 ** integerDigits)) {
     return {
       error: rowError(
         'NUMBER_OUTSIDE_VALID_RANGE',
