@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { natsServerPath, type NatsVersion } from '../../scripts/nats-server';
 import { startChild, waitForLine, type Child } from './child';
@@ -64,7 +64,10 @@ export async function startNats(options: NatsOptions = {}): Promise<Nats> {
     dir: folder.path,
     log,
     kill: (signal = 'SIGKILL') => child.end(signal),
-    suspend: () => child.signal('SIGSTOP'),
+    suspend() {
+      child.signal('SIGSTOP');
+      waitStopped(child.pid);
+    },
     resume: () => child.signal('SIGCONT'),
     async restart() {
       await child.end('SIGKILL');
@@ -84,6 +87,13 @@ export interface Cluster {
   /** The server with this name (n1, n2, n3), as JetStream names its leaders. */
   server(name: string): Nats;
   stop(): Promise<void>;
+}
+
+/** A signal takes a moment to arrive, in which the server would still answer. */
+function waitStopped(pid: number): void {
+  const status = `/proc/${pid}/stat`;
+  const deadline = Date.now() + 1_000;
+  while (existsSync(status) && !/\) T /.test(readFileSync(status, 'utf8')) && Date.now() < deadline);
 }
 
 /** A cluster whose JetStream has elected its leader. */
