@@ -137,8 +137,8 @@ export class Table {
     const before = this.rows.get(number);
     if (row) this.rows.set(number, row);
     else this.rows.delete(number);
-    const generated = number <= (this.generator?.count ?? 0);
-    if (generated && !row) this.#purged.add(number);
+    const wasPurged = this.#purged.has(number);
+    if (!row && number <= (this.generator?.count ?? 0)) this.#purged.add(number);
     this.#reindex(number, before, row);
     if (row) this.#note(String(row.SystemModstamp), number);
     return () => {
@@ -146,7 +146,7 @@ export class Table {
         this.rows.set(number, before);
         this.#note(String(before.SystemModstamp), number);
       } else this.rows.delete(number);
-      if (generated) this.#purged.delete(number);
+      if (!wasPurged) this.#purged.delete(number);
       this.#reindex(number, row, before);
     };
   }
