@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { chromium, type Browser } from 'playwright-core';
 import { cacheFolder } from '../../scripts/nats-server';
@@ -18,22 +18,48 @@ const FLAGS = [
   '--disable-sync',
 ];
 
+const bundledFits = process.platform === 'linux' && process.arch === 'x64';
+
+/** Where Chrome, Edge or Chromium is installed, if it is. */
+const installed = bundledFits ? undefined : candidates().find((path) => existsSync(path));
+
 /**
- * A headless Chromium: on Linux x64 the one that comes as a development dependency, elsewhere an installed Chrome,
- * Edge or Chromium. Undefined where there is none, so that tests can skip; in CI that is an error.
+ * Why the editor tests can't run here, for their `skip`; false where they can. In CI they run anyway, and fail:
+ * a browser that is missing there must not go unnoticed.
  */
-export async function startBrowser(): Promise<Browser | undefined> {
-  if (process.platform === 'linux' && process.arch === 'x64') return bundled();
-  for (const channel of ['chrome', 'msedge', 'chromium']) {
-    const browser = await chromium.launch({ channel, args: FLAGS }).catch(() => undefined);
-    if (browser) return browser;
-  }
-  if (process.env['CI']) throw new Error(NO_BROWSER);
-  return undefined;
+export const skip: string | false =
+  !bundledFits && installed === undefined && !process.env['CI']
+    ? 'no browser: install Google Chrome, Microsoft Edge or Chromium (on Linux x64 one comes with npm ci)'
+    : false;
+
+/** A headless Chromium: on Linux x64 the one that comes as a development dependency, elsewhere an installed one. */
+export async function startBrowser(): Promise<Browser> {
+  if (bundledFits) return bundled();
+  if (installed === undefined)
+    throw new Error('no browser: install Google Chrome, Microsoft Edge or Chromium');
+  return chromium.launch({ executablePath: installed, args: FLAGS });
 }
 
-export const NO_BROWSER =
-  'no browser for the editor tests: install Google Chrome, Microsoft Edge or Chromium (on Linux x64 one comes with npm ci)';
+function candidates(): string[] {
+  const programs = [
+    process.env['PROGRAMFILES'],
+    process.env['PROGRAMFILES(X86)'],
+    process.env['LOCALAPPDATA'],
+  ];
+  const onPath = (process.env['PATH'] ?? '').split(delimiter);
+  return [
+    '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+    '/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge',
+    '/Applications/Chromium.app/Contents/MacOS/Chromium',
+    ...programs.flatMap((folder) => [
+      join(folder ?? '', 'Google/Chrome/Application/chrome.exe'),
+      join(folder ?? '', 'Microsoft/Edge/Application/msedge.exe'),
+    ]),
+    ...['google-chrome', 'google-chrome-stable', 'chromium', 'chromium-browser', 'microsoft-edge'].flatMap(
+      (name) => onPath.map((folder) => join(folder, name)),
+    ),
+  ];
+}
 
 async function bundled(): Promise<Browser> {
   const folder = await unpacked();

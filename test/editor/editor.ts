@@ -1,8 +1,7 @@
-import { type TestContext } from 'node:test';
 import { type Browser, type Page } from 'playwright-core';
 import { startNodeRed, type NodeRed } from '../support/node-red';
 import { type NodeRedOptions } from '../support/user-dir';
-import { NO_BROWSER, startBrowser } from './browser';
+import { skip, startBrowser } from './browser';
 import { contract } from './contract';
 
 export interface EditorOptions {
@@ -44,10 +43,10 @@ export interface Bench {
   stop(): Promise<void>;
 }
 
-/** Undefined on a machine without a browser: see `need`. */
-export async function startBench(options: NodeRedOptions = {}): Promise<Bench | undefined> {
+export { skip };
+
+export async function startBench(options: NodeRedOptions = {}): Promise<Bench> {
   const browser = await startBrowser();
-  if (!browser) return undefined;
   const nodeRed = await startNodeRed(options);
   return {
     nodeRed,
@@ -57,12 +56,6 @@ export async function startBench(options: NodeRedOptions = {}): Promise<Bench | 
       await nodeRed.stop();
     },
   };
-}
-
-/** What a test needs of a bench; without a bench it is skipped and says why. */
-export function need<T>(bench: T | undefined, t: TestContext): T {
-  if (!bench) t.skip(NO_BROWSER);
-  return bench as T;
 }
 
 async function openEditor(

@@ -1,15 +1,16 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { contract, types } from './contract';
-import { need, startBench, type Bench, type Editor } from './editor';
+import { skip, startBench, type Bench, type Editor } from './editor';
 
-let bench: Bench | undefined;
-let opened: Editor | undefined;
+let bench: Bench;
+let editor: Editor;
 before(async () => {
+  if (skip) return;
   bench = await startBench();
-  opened = await bench?.editor();
+  editor = await bench.editor();
 });
-after(() => bench?.stop());
+after(() => (skip ? undefined : bench.stop()));
 
 const nodes = {
   server: { id: 'server', type: 'jetstream-server', ...contract['jetstream-server']?.properties },
@@ -32,8 +33,7 @@ const invalid = async (editor: Editor, id: string) =>
   );
 
 for (const type of types) {
-  test(`${type}: a new node has the contract's properties and values, and no other`, async (t) => {
-    const editor = need(opened, t);
+  test(`${type}: a new node has the contract's properties and values, and no other`, { skip }, async () => {
     await editor.clear();
     const defaults = await editor.run(
       `Object.fromEntries(Object.entries(RED.nodes.getType('${type}').defaults).map(([name, { value }]) => [name, value]))`,
@@ -44,8 +44,7 @@ for (const type of types) {
     assert.deepEqual(secrets, Object.fromEntries(expected));
   });
 
-  test(`${type}: opening the form and pressing Done changes nothing`, async (t) => {
-    const editor = need(opened, t);
+  test(`${type}: opening the form and pressing Done changes nothing`, { skip }, async () => {
     await editor.clear();
     const node = valid(type);
     await editor.add(nodes.server, nodes.org, node);
@@ -58,8 +57,7 @@ for (const type of types) {
   });
 }
 
-test('jetstream-in: what is typed is what is exported, numbers as numbers', async (t) => {
-  const editor = need(opened, t);
+test('jetstream-in: what is typed is what is exported, numbers as numbers', { skip }, async () => {
   await editor.clear();
   const { page } = editor;
   await editor.add(nodes.server, valid('jetstream-in'));
@@ -105,8 +103,7 @@ test('jetstream-in: what is typed is what is exported, numbers as numbers', asyn
   assert.deepEqual(await invalid(editor, 'x'), []);
 });
 
-test('jetstream-out: headers are a list of names and templates', async (t) => {
-  const editor = need(opened, t);
+test('jetstream-out: headers are a list of names and templates', { skip }, async () => {
   await editor.clear();
   const { page } = editor;
   await editor.add(nodes.server, valid('jetstream-out'));
@@ -127,8 +124,7 @@ test('jetstream-out: headers are a list of names and templates', async (t) => {
   );
 });
 
-test('sfdc-composite: a map of fields with typed values', async (t) => {
-  const editor = need(opened, t);
+test('sfdc-composite: a map of fields with typed values', { skip }, async () => {
   await editor.clear();
   const { page } = editor;
   const payload = {
@@ -165,8 +161,7 @@ test('sfdc-composite: a map of fields with typed values', async (t) => {
   assert.deepEqual((await editor.exported('x'))['payload'], { mode: 'event' });
 });
 
-test('a flow written by hand, with settings left out, opens with the defaults', async (t) => {
-  const editor = need(opened, t);
+test('a flow written by hand, with settings left out, opens with the defaults', { skip }, async () => {
   await editor.clear();
   await editor.add({ id: 'server', type: 'jetstream-server' }, { id: 'org', type: 'sfdc-org' });
   for (const type of types) {
@@ -192,8 +187,7 @@ test('a flow written by hand, with settings left out, opens with the defaults', 
   assert.deepEqual(editor.complaints, []);
 });
 
-test('validators say what is wrong, in a sentence that names the setting', async (t) => {
-  const editor = need(opened, t);
+test('validators say what is wrong, in a sentence that names the setting', { skip }, async () => {
   await editor.clear();
   const cases: [string, Record<string, unknown>, RegExp][] = [
     ['jetstream-in', { ackWait: '2 minutes' }, /^Ack wait: not a duration/],
@@ -254,8 +248,7 @@ test('validators say what is wrong, in a sentence that names the setting', async
   }
 });
 
-test('an environment variable is valid wherever a value is', async (t) => {
-  const editor = need(opened, t);
+test('an environment variable is valid wherever a value is', { skip }, async () => {
   await editor.clear();
   const v = '${ANY}';
   await editor.add(nodes.server, nodes.org, {
@@ -271,8 +264,7 @@ test('an environment variable is valid wherever a value is', async (t) => {
   assert.deepEqual(await invalid(editor, 'x'), []);
 });
 
-test('a wrong value is marked in the form, and its folded section opens', async (t) => {
-  const editor = need(opened, t);
+test('a wrong value is marked in the form, and its folded section opens', { skip }, async () => {
   await editor.clear();
   const { page } = editor;
   await editor.add(nodes.server, { ...valid('jetstream-in'), prefetch: 'many' });
@@ -284,8 +276,7 @@ test('a wrong value is marked in the form, and its folded section opens', async 
   await editor.cancel();
 });
 
-test('settings that contradict each other are named while they are typed', async (t) => {
-  const editor = need(opened, t);
+test('settings that contradict each other are named while they are typed', { skip }, async () => {
   await editor.clear();
   const { page } = editor;
   await editor.add(nodes.server, { ...valid('jetstream-in'), subject: 'crm.>' });
@@ -298,10 +289,9 @@ test('settings that contradict each other are named while they are typed', async
   assert.equal(await hints.count(), 0);
 });
 
-test('secrets are in no export and in no flow file, and come back as dots', async (t) => {
-  const editor = need(opened, t);
+test('secrets are in no export and in no flow file, and come back as dots', { skip }, async () => {
   await editor.clear();
-  const { nodeRed } = need(bench, t);
+  const { nodeRed } = bench;
   const { page } = editor;
   const secrets = { password: 'hush-password', creds: 'hush\ncreds' };
   await editor.add(

@@ -3,17 +3,17 @@ import { after, before, test } from 'node:test';
 import { startOrg, type Org } from '../org/org';
 import { startNats, type Nats } from '../support/nats';
 import { contract } from './contract';
-import { need, startBench, type Bench, type Editor } from './editor';
+import { skip, startBench, type Bench, type Editor } from './editor';
 
-let nats: Nats | undefined;
-let org: Org | undefined;
-let bench: Bench | undefined;
-let opened: Editor | undefined;
+let nats: Nats;
+let org: Org;
+let bench: Bench;
+let editor: Editor;
 
 before(async () => {
+  if (skip) return;
   bench = await startBench();
-  if (!bench) return;
-  [nats, org, opened] = await Promise.all([
+  [nats, org, editor] = await Promise.all([
     startNats({ config: 'authorization { user: ada, password: secret }' }),
     startOrg(),
     bench.editor(),
@@ -36,19 +36,20 @@ before(async () => {
     },
     { id: 'sink', type: 'debug', z: 'tab', active: false, wires: [] },
   ]);
-  await opened.reload();
+  await editor.reload();
 });
 after(async () => {
-  await bench?.stop();
-  await nats?.stop();
-  await org?.close();
+  if (skip) return;
+  await bench.stop();
+  await nats.stop();
+  await org.close();
 });
 
 const server = (change = {}) => ({
   id: 'server',
   type: 'jetstream-server',
   ...contract['jetstream-server']?.properties,
-  servers: nats?.url ?? '',
+  servers: nats.url,
   auth: 'userpass',
   user: 'ada',
   ...change,
@@ -58,7 +59,7 @@ const sfdcOrg = (change = {}) => ({
   id: 'org',
   type: 'sfdc-org',
   ...contract['sfdc-org']?.properties,
-  loginUrl: org?.url ?? '',
+  loginUrl: org.url,
   ...change,
 });
 
@@ -76,8 +77,8 @@ async function withOrg(editor: Editor, node: Record<string, unknown>): Promise<v
   await editor.clear();
   await editor.add(sfdcOrg());
   await editor.open('org');
-  await editor.page.fill('#node-config-input-clientId', org?.clientId ?? '');
-  await editor.page.fill('#node-config-input-clientSecret', org?.clientSecret ?? '');
+  await editor.page.fill('#node-config-input-clientId', org.clientId);
+  await editor.page.fill('#node-config-input-clientSecret', org.clientSecret);
   await editor.done();
   await editor.add({
     id: 'x',
@@ -99,8 +100,7 @@ async function offered({ page }: Editor, input: string): Promise<string[]> {
   );
 }
 
-test('jetstream-in: streams, subjects and durables of a server that is not deployed', async (t) => {
-  const editor = need(opened, t);
+test('jetstream-in: streams, subjects and durables of a server that is not deployed', { skip }, async () => {
   const { page } = editor;
   await withServer(editor, { type: 'jetstream-in' });
   assert.deepEqual(await offered(editor, 'stream'), ['crm']);
@@ -118,8 +118,7 @@ test('jetstream-in: streams, subjects and durables of a server that is not deplo
   assert.equal(await page.locator('.jetforce-form').count(), 1, 'Escape closes the list, not the form');
 });
 
-test('several subjects are completed one by one', async (t) => {
-  const editor = need(opened, t);
+test('several subjects are completed one by one', { skip }, async () => {
   const { page } = editor;
   await withServer(editor, { type: 'jetstream-in', stream: 'crm', subject: 'crm.contacts.a, ' });
   await page.locator('#node-input-subject').press('End');
@@ -131,8 +130,7 @@ test('several subjects are completed one by one', async (t) => {
   assert.equal(await page.inputValue('#node-input-subject'), 'crm.contacts.a, crm.leads.>');
 });
 
-test('free text counts where the look-up fails, and the reason stands in the form', async (t) => {
-  const editor = need(opened, t);
+test('free text counts where the look-up fails, and the reason stands in the form', { skip }, async () => {
   const { page } = editor;
   await editor.clear();
   await editor.add(server({ servers: 'nats://127.0.0.1:1' }), {
@@ -153,8 +151,7 @@ test('free text counts where the look-up fails, and the reason stands in the for
   assert.equal((await editor.exported('x'))['stream'], 'mine');
 });
 
-test('free text counts where nothing is found, and where the list knows another name', async (t) => {
-  const editor = need(opened, t);
+test('free text counts where nothing is found, and where the list knows another name', { skip }, async () => {
   const { page } = editor;
   await withServer(editor, { type: 'jetstream-in', durable: 'd' });
   await page.locator('#node-input-stream').pressSequentially('cr');
@@ -166,8 +163,7 @@ test('free text counts where nothing is found, and where the list knows another 
   assert.equal((await editor.exported('x'))['stream'], 'crx');
 });
 
-test('without a server the list says that one must be chosen first', async (t) => {
-  const editor = need(opened, t);
+test('without a server the list says that one must be chosen first', { skip }, async () => {
   await editor.clear();
   await editor.add({ id: 'x', type: 'jetstream-in', ...contract['jetstream-in']?.properties });
   await editor.open('x');
@@ -175,8 +171,7 @@ test('without a server the list says that one must be chosen first', async (t) =
   assert.match(await editor.page.locator('.jetforce-list').innerText(), /Choose a server first/);
 });
 
-test('sfdc-composite: sObjects, external id fields and fields of the org', async (t) => {
-  const editor = need(opened, t);
+test('sfdc-composite: sObjects, external id fields and fields of the org', { skip }, async () => {
   const { page } = editor;
   await withOrg(editor, {});
   assert.ok((await offered(editor, 'sobject')).includes('Contact'));
@@ -200,8 +195,7 @@ test('sfdc-composite: sObjects, external id fields and fields of the org', async
   });
 });
 
-test('Test connection tells what a server is, and in words what is wrong', async (t) => {
-  const editor = need(opened, t);
+test('Test connection tells what a server is, and in words what is wrong', { skip }, async () => {
   const { page } = editor;
   await editor.clear();
   await editor.add(server());
@@ -221,8 +215,7 @@ test('Test connection tells what a server is, and in words what is wrong', async
   assert.match(await tried(), /no-such-host\.invalid/);
 });
 
-test('Test connection tells which org it is, and which login it refuses', async (t) => {
-  const editor = need(opened, t);
+test('Test connection tells which org it is, and which login it refuses', { skip }, async () => {
   const { page } = editor;
   await editor.clear();
   await editor.add(sfdcOrg());
@@ -233,16 +226,15 @@ test('Test connection tells which org it is, and which login it refuses', async 
     await page.waitForFunction("!/Testing/.test(document.querySelector('.jetforce-result').textContent)");
     return result.innerText();
   };
-  await page.fill('#node-config-input-clientId', org?.clientId ?? '');
-  await page.fill('#node-config-input-clientSecret', org?.clientSecret ?? '');
+  await page.fill('#node-config-input-clientId', org.clientId);
+  await page.fill('#node-config-input-clientSecret', org.clientSecret);
   assert.match(await tried(), /Connected to/);
   await page.fill('#node-config-input-clientSecret', 'wrong');
   assert.match(await tried(), /client/i);
   assert.match((await result.getAttribute('class')) ?? '', /jetforce-error/);
 });
 
-test('a stored password is used without being shown', async (t) => {
-  const editor = need(opened, t);
+test('a stored password is used without being shown', { skip }, async () => {
   const { page } = editor;
   await editor.reload();
   await editor.open('server');
