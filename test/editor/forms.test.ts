@@ -10,7 +10,7 @@ before(async () => {
   bench = await startBench();
   editor = await bench.editor();
 });
-after(() => (skip ? undefined : bench.stop()));
+after(() => bench?.stop());
 
 const nodes = {
   server: { id: 'server', type: 'jetstream-server', ...contract['jetstream-server']?.properties },

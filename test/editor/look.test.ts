@@ -16,7 +16,7 @@ before(async () => {
   // Node-RED 4 has no dark theme, and its own light one is fainter.
   bench = await startBench({ version: 5 });
 });
-after(() => (skip ? undefined : bench.stop()));
+after(() => bench?.stop());
 
 /** What each form shows at most: every row that a choice brings up, every section unfolded. */
 const busy: Record<string, Record<string, unknown>[]> = {
@@ -120,7 +120,7 @@ for (const language of ['en-US', 'de-DE']) {
       before(async () => {
         if (!skip) editor = await bench.editor({ language, theme });
       });
-      after(() => (skip ? undefined : editor.page.context().close()));
+      after(() => editor?.page.context().close());
 
       test('the theme is on', { skip }, async () => {
         const dark = await editor.run("document.documentElement.classList.contains('nr-theme-dark')");

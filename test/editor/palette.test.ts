@@ -10,7 +10,7 @@ before(async () => {
   bench = await startBench();
   editor = await bench.editor();
 });
-after(() => (skip ? undefined : bench.stop()));
+after(() => bench?.stop());
 
 for (const type of flowTypes) {
   test(`${type} is in the palette with its icon, and the icon is there`, { skip }, async () => {

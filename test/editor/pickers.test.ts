@@ -39,10 +39,9 @@ before(async () => {
   await editor.reload();
 });
 after(async () => {
-  if (skip) return;
-  await bench.stop();
-  await nats.stop();
-  await org.close();
+  await bench?.stop();
+  await nats?.stop();
+  await org?.close();
 });
 
 const server = (change = {}) => ({
