@@ -1,11 +1,10 @@
 /** Who calls: the three metadata headers, checked against the org's sessions. */
-import { type Metadata } from '@grpc/grpc-js';
+import { status, type Metadata } from '@grpc/grpc-js';
 import { to18 } from './ids';
 import { badAuthentication, badHeaders, GrpcError, topicDenied, topicNotFound } from './pubsub-errors';
 import { type Topic, type Topics } from './pubsub-topics';
 import { type Session } from './sessions';
 import { type OrgState } from './state';
-import { status } from '@grpc/grpc-js';
 
 /** The session of the call, or a refusal. */
 export function authenticate(org: OrgState, metadata: Metadata): Session {
@@ -22,9 +21,9 @@ export function authenticate(org: OrgState, metadata: Metadata): Session {
   return session;
 }
 
-/** Streams end with their session. */
-export function stillIn(org: OrgState, session: Session): boolean {
-  return org.switches.streamsOutliveSessions || org.sessions.alive(session);
+/** Open streams end with their session, when something happens on them. */
+export function authenticateAgain(org: OrgState, metadata: Metadata): void {
+  if (!org.switches.streamsOutliveSessions) authenticate(org, metadata);
 }
 
 export function visibleTopic(org: OrgState, topics: Topics, name: string): Topic {

@@ -21,10 +21,17 @@ export function statusOf(thrown: unknown, rpcId: string = randomUUID()): Service
   const error =
     thrown instanceof GrpcError
       ? thrown
-      : new GrpcError(status.INTERNAL, 'service.unavailable', thrown instanceof Error ? (thrown.stack ?? '') : String(thrown));
+      : new GrpcError(
+          status.INTERNAL,
+          'service.unavailable',
+          thrown instanceof Error ? (thrown.stack ?? '') : String(thrown),
+        );
   const metadata = new Metadata();
   if (error.errorCode !== undefined) {
-    metadata.set('error-code', error.errorCode.startsWith(PREFIX) ? error.errorCode : PREFIX + error.errorCode);
+    metadata.set(
+      'error-code',
+      error.errorCode.startsWith(PREFIX) ? error.errorCode : PREFIX + error.errorCode,
+    );
     metadata.set('rpc-id', rpcId);
   }
   const details = error.errorCode === undefined ? error.message : `${error.message} rpcId: ${rpcId}`;

@@ -97,7 +97,7 @@ export interface OrgState {
   readonly recordLatencyMs: number;
   /** http(s)://127.0.0.1:port, known once the server listens. */
   url: string;
-  /** Where the Pub/Sub side is: `http://127.0.0.1:port` in plain text, `127.0.0.1:port` behind TLS. */
+  /** Where the Pub/Sub side is: `http://127.0.0.1:port` in plain text, `localhost:port` behind TLS. */
   pubsub: string | undefined;
   /** With the Pub/Sub side. */
   eventBus: EventBus | undefined;
