@@ -1,4 +1,4 @@
-/** The properties of each node as design and README promise them, with the values a new node has. */
+/** What exported flows depend on: the properties of each node, with the values a new one has. */
 export interface Contract {
   config?: true;
   properties: Record<string, unknown>;
