@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../test/support/cleanup';
+import { isPortFree, temporaryFolder } from '../test/support/cleanup';
 import { startNats, type Nats } from '../test/support/nats';
 import { startNodeRed, type FlowNode, type NodeRed } from '../test/support/node-red';
 import { startOrg, type Org } from '../test/org/org';
@@ -27,6 +27,9 @@ export interface StackOptions {
 }
 
 export async function startStack({ port, home, onLine }: StackOptions = {}): Promise<Stack> {
+  if (port !== undefined && !(await isPortFree(port))) {
+    throw new Error(`port ${port} is in use: choose another with -- --port ${port + 1}`);
+  }
   const login = { user: 'demo', pass: 'demo' };
   const folder = home ? { path: home, remove: () => undefined } : temporaryFolder('demo');
   const org = await startOrg();
