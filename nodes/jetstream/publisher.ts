@@ -1,7 +1,9 @@
 import { setMaxListeners } from 'node:events';
+import { FlowError } from '../shared/errors';
 import { closedError, type Connection } from './connection';
 import type { MsgHdrs, NatsConnection } from './nats';
 import { explainPublish } from './publish-errors';
+import { serverAtLeast } from './stream';
 import { checkPublishSubject } from './subjects';
 
 export interface Outgoing {
@@ -74,6 +76,7 @@ export class Publisher {
 async function send(nc: NatsConnection, domain: string | undefined, outgoing: Outgoing): Promise<Published> {
   const { subject, data, msgId } = outgoing;
   try {
+    checkTtl(nc, outgoing.headers);
     const headers = await messageHeaders(outgoing.headers);
     const ack = await nc.jetstream(domain ? { domain } : {}).publish(subject, data, {
       timeout: TIMEOUT,
@@ -84,6 +87,17 @@ async function send(nc: NatsConnection, domain: string | undefined, outgoing: Ou
   } catch (error) {
     throw explainPublish(error, subject, data.length, domain);
   }
+}
+
+/** An older server stores the message for ever without a word. */
+function checkTtl(nc: NatsConnection, headers: Outgoing['headers']): void {
+  if (serverAtLeast(nc, 2, 11) || !Object.keys(headers).some((name) => name.toLowerCase() === 'nats-ttl'))
+    return;
+  throw new FlowError(
+    'SERVER_TOO_OLD',
+    `The header Nats-TTL needs nats-server 2.11 or newer; this is ${nc.info?.version ?? 'older'}: remove it, or limit the stream's age`,
+    false,
+  );
 }
 
 async function messageHeaders(record: Outgoing['headers']): Promise<MsgHdrs | undefined> {
