@@ -155,7 +155,7 @@ function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'an array';
   if (Buffer.isBuffer(value)) return 'a buffer';
   if (typeof value === 'object') return value instanceof Date ? 'an invalid date' : 'an object';
-  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 50)) : String(value);
+  const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 50)) : `${value as number}`;
   return `the ${typeof value} ${shown}`;
 }
 

@@ -33,13 +33,13 @@ export type Trouble =
   /** This call as it stands. */
   | { kind: 'refused'; error: FlowError };
 
-/** What a failed call means. Source: error codes of the Pub/Sub API's guide, "Handle Errors". */
-export function troubleOf(error: RpcError, topic: string, endpoint: string): Trouble {
+/** What a failed call for `what` ("topic /event/X") means. Source: error codes of the Pub/Sub API's guide, "Handle Errors". */
+export function troubleOf(error: RpcError, what: string, endpoint: string): Trouble {
   const { status, reason, message } = error;
   const said = `(${[status, reason].filter((part) => part !== '').join(' ')}: ${message})`;
   if (status === 'UNAUTHENTICATED' || reason.startsWith('service.auth')) return { kind: 'session' };
   if (/replay_?id/i.test(reason)) {
-    const lost = `The org does not know the position to go on from in ${topic} ${said}`;
+    const lost = `The org does not know the position to go on from in ${what} ${said}`;
     return { kind: 'position', error: new FlowError('REPLAY_ID_LOST', lost, true, { cause: error }) };
   }
   if (status === 'RESOURCE_EXHAUSTED' || reason.endsWith('limit.exceeded')) {
@@ -50,18 +50,18 @@ export function troubleOf(error: RpcError, topic: string, endpoint: string): Tro
     };
   }
   if (status === 'NOT_FOUND' || reason === 'topic.not.found') {
-    const missing = `The org has no topic ${topic} that this user may use ${said}; check its name (for example /event/OrderStatus__e or /data/ContactChangeEvent)`;
+    const missing = `The org has no ${what} that this user may use ${said}; check its name (for example /event/OrderStatus__e or /data/ContactChangeEvent)`;
     return { kind: 'topic', error: new FlowError('TOPIC_NOT_FOUND', missing, true, { cause: error }) };
   }
   if (status === 'PERMISSION_DENIED' || reason === 'topic.meta.permission') {
-    const denied = `The org has no topic ${topic} for this user ${said}; check its name, and give the user the right to the event (read to subscribe, create to publish)`;
+    const denied = `The org has no ${what} for this user ${said}; check its name, and give the user the right to the event (read to subscribe, create to publish)`;
     return { kind: 'topic', error: new FlowError('TOPIC_DENIED', denied, true, { cause: error }) };
   }
   if (REFUSALS.has(status)) {
     const code = reason === '' ? status : reason.toUpperCase().replaceAll('.', '_');
     return {
       kind: 'refused',
-      error: new FlowError(code, `The org refuses the call for ${topic} ${said}`, false, { cause: error }),
+      error: new FlowError(code, `The org refuses a call for ${what} ${said}`, false, { cause: error }),
     };
   }
   const Outage = status === 'UNAVAILABLE' ? OrgOutage : CallLost;

@@ -1,4 +1,4 @@
-import { FlowError, messageOf } from '../shared/errors';
+import { FlowError, codeOf, messageOf } from '../shared/errors';
 import { OrgOutage } from './outage';
 import { PubSubRefusal, type PubSub } from './pubsub';
 import { CallLost } from './pubsub-errors';
@@ -30,8 +30,6 @@ const LOSSES_BEFORE_SPLIT = 2;
 const MOST_LOSSES = 10;
 /** Salesforce refuses larger ones, each by itself. */
 const EVENT_BYTES = 1_048_576;
-/** A field that is unknown may be a new one: the org is asked again, but not for each message. */
-const SCHEMA_AGE = 5_000;
 
 interface Refused {
   event: QueuedEvent;
@@ -96,6 +94,7 @@ export class Publisher {
       if (current && this.options.onOutage === 'fail')
         throw new FlowError(current.code, current.message, true);
       const job: PublishJob = {
+        arrivedAt: performance.now(),
         records,
         ids,
         results: new Array<undefined>(records.length),
@@ -157,11 +156,8 @@ export class Publisher {
       try {
         this.queue.add(encodeJob(job, this.current.schema, this.pubsub.session.userId));
       } catch (error) {
-        if (
-          error instanceof FlowError &&
-          error.code === 'UNKNOWN_FIELD' &&
-          this.current.askedAt < Date.now() - SCHEMA_AGE
-        )
+        // The field may be newer than what is known of the event.
+        if (codeOf(error) === 'UNKNOWN_FIELD' && this.current.askedAt < job.arrivedAt)
           return this.askSchema();
         this.fail(job, asFlowError(error));
       }
@@ -228,14 +224,18 @@ export class Publisher {
       const text = `The answer of the org has ${results.length} results for ${request.length} events`;
       throw new CallLost('unreachable', 'UNREADABLE_ANSWER', text, true);
     }
-    this.pubsub.worked();
     const refused: Refused[] = [];
     request.forEach((event, i) => {
       const { error, replay_id } = results[i] as PublishResponse['results'][number];
       if (error) refused.push({ event, error: { code: error.code, message: error.msg } });
       else this.finish(event, { replayId: replay_id.toString('base64'), success: true });
     });
-    if (refused.length > 0) await this.refused(refused);
+    if (refused.length < request.length) this.pubsub.worked();
+    const limit = refused.find(({ error }) => /LIMIT_EXCEEDED/.test(error.message));
+    if (limit) {
+      this.putBack(refused.map(({ event }) => event));
+      this.outage(limitSpent(limit.error.message));
+    } else if (refused.length > 0) await this.refused(refused);
   }
 
   /** Events the org didn't take, each by itself: repeated apart from the others, unless a new schema is what they need. */
@@ -397,6 +397,11 @@ function notPublished(event: QueuedEvent, { code, message }: Refused['error'], t
   return new FlowError(code, `The org did not publish ${which} to ${topic} (${code}: ${message})`, true);
 }
 
+function limitSpent(message: string): OrgOutage {
+  const sentence = `The org's limit for publishing events is spent (${message}); see Setup → Company Information`;
+  return new OrgOutage('limit', 'LIMIT_EXCEEDED', sentence, false);
+}
+
 function failedRepeatedly(event: QueuedEvent, error: CallLost): FlowError {
   return new FlowError(
     'ORG_FAILED_REPEATEDLY',
@@ -416,7 +421,10 @@ function failureOf(
     published === 0
       ? message
       : `${message}. ${published} of ${job.records.length} events were published to ${topic}`;
-  return new FlowError(code, sentence, retryable && published === 0, { cause, details: job.results });
+  return new FlowError(code, sentence, retryable && published === 0, {
+    cause,
+    details: job.results.some((result) => result) ? job.results : undefined,
+  });
 }
 
 function closed(): FlowError {

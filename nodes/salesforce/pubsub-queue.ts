@@ -15,6 +15,8 @@ export interface PublishResult {
 
 /** One message: its events share a fate. */
 export interface PublishJob {
+  /** By performance.now(). */
+  readonly arrivedAt: number;
   readonly records: readonly unknown[];
   readonly ids: readonly string[];
   results: (PublishResult | undefined)[];

@@ -13,7 +13,7 @@ export interface EventSchema extends Codec {
 
 export interface TopicSchema {
   schema: EventSchema;
-  /** Epoch milliseconds when the org was asked. */
+  /** When the org was asked, by performance.now(). */
   askedAt: number;
 }
 
@@ -54,7 +54,7 @@ export class EventSchemas {
   }
 
   private async ask(topic: string): Promise<TopicSchema> {
-    const askedAt = Date.now();
+    const askedAt = performance.now();
     const info = await this.source.getTopic(topic);
     if (!info.can_publish)
       throw new FlowError(

@@ -54,7 +54,7 @@ export class PubSub {
     this.stopListening = session.onChange(() => this.changed());
     this.schemas = new EventSchemas({
       getTopic: (topic) =>
-        this.call(topic, (channel, grant) => channel.getTopic(grant, topic, LOOKUP_TIMEOUT)),
+        this.call(`topic ${topic}`, (channel, grant) => channel.getTopic(grant, topic, LOOKUP_TIMEOUT)),
       getSchema: (id) =>
         this.call(`schema ${id}`, (channel, grant) => channel.getSchema(grant, id, LOOKUP_TIMEOUT)),
     });
@@ -95,26 +95,26 @@ export class PubSub {
     events: { id: string; schema_id: string; payload: Buffer }[],
   ): Promise<PublishResponse> {
     const request = { topic_name: topic, events };
-    return this.call(topic, (channel, grant) => channel.publish(grant, request, PUBLISH_TIMEOUT));
+    return this.call(`topic ${topic}`, (channel, grant) => channel.publish(grant, request, PUBLISH_TIMEOUT));
   }
 
   /**
    * A call with the session; where the org doesn't take it any more, once again with a new one. Throws OrgOutage or
    * PubSubRefusal.
    */
-  async call<T>(topic: string, rpc: (channel: PubSubChannel, grant: Grant) => Promise<T>): Promise<T> {
+  async call<T>(what: string, rpc: (channel: PubSubChannel, grant: Grant) => Promise<T>): Promise<T> {
     const channel = await this.open();
     const grant = await this.login(this.session.login());
     try {
       return await rpc(channel, grant);
     } catch (error) {
-      if (this.troubleOf(error, topic).kind !== 'session') throw this.explain(error, topic);
+      if (this.troubleOf(error, what).kind !== 'session') throw this.explain(error, what);
     }
     const renewed = await this.login(this.session.relogin(grant.accessToken));
     try {
       return await rpc(channel, renewed);
     } catch (error) {
-      throw this.explain(error, topic);
+      throw this.explain(error, what);
     }
   }
 
@@ -135,16 +135,16 @@ export class PubSub {
     }
   }
 
-  troubleOf(error: unknown, topic: string): Trouble {
+  troubleOf(error: unknown, what: string): Trouble {
     const rpc =
       error instanceof RpcError ? error : new RpcError('UNKNOWN', String(error), undefined, { cause: error });
-    return troubleOf(rpc, topic, this.endpoint);
+    return troubleOf(rpc, what, this.endpoint);
   }
 
   /** What a caller is to be told of a failed call. */
-  explain(error: unknown, topic: string): Error {
+  explain(error: unknown, what: string): Error {
     if (error instanceof FlowError) return error;
-    const trouble = this.troubleOf(error, topic);
+    const trouble = this.troubleOf(error, what);
     if (trouble.kind === 'session') return sessionRefused(error);
     if (trouble.kind === 'outage') return trouble.outage;
     return new PubSubRefusal(trouble);
@@ -171,7 +171,9 @@ export class PubSub {
     // Waits for the login as everybody does, instead of trying it on its own.
     if (this.session.accessToken === undefined && this.session.hold.current) return;
     try {
-      await this.call(this.probed, (channel, grant) => channel.getTopic(grant, this.probed, LOOKUP_TIMEOUT));
+      await this.call(`topic ${this.probed}`, (channel, grant) =>
+        channel.getTopic(grant, this.probed, LOOKUP_TIMEOUT),
+      );
     } catch (error) {
       // Refused is answered.
       if (error instanceof OrgOutage) throw error;

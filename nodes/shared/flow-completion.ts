@@ -28,12 +28,17 @@ import { adaptSilentNode, type SilentNode } from './silent-nodes';
  *
  * Which delivery a message belongs to is written on the message itself, as a symbol (it survives the clone at
  * a fan-out and never shows in JSON); a message without it is recognised by its `_msgid`, by the token in
- * `msg.jetstream`, or by the one delivery that the sending node holds.
+ * `msg.jetstream` or `msg.salesforce`, or by the one delivery that the sending node holds.
  */
 const TOKEN = Symbol('jetforce.delivery');
 const STATE = Symbol('jetforce.node');
 
-type Tracked = object & { [TOKEN]?: string; _msgid?: string; jetstream?: { token?: unknown } };
+type Tracked = object & {
+  [TOKEN]?: string;
+  _msgid?: string;
+  jetstream?: { token?: unknown };
+  salesforce?: { token?: unknown };
+};
 type WatchedNode = RuntimeNode & { [STATE]?: NodeState & { silent?: SilentNode } };
 
 class FlowTracker implements FlowHooks {
@@ -111,7 +116,7 @@ class FlowTracker implements FlowHooks {
   /** The unsettled delivery that `msg` belongs to. */
   find(msg: object): Delivery | undefined {
     const tracked = msg as Tracked;
-    const token = tracked[TOKEN] ?? tracked.jetstream?.token;
+    const token = tracked[TOKEN] ?? tracked.jetstream?.token ?? tracked.salesforce?.token;
     if (typeof token === 'string') return this.byToken.get(token);
     return tracked._msgid === undefined ? undefined : this.byMsgId.get(tracked._msgid);
   }

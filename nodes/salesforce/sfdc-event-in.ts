@@ -1,0 +1,165 @@
+import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
+import type { DeliveryOwner } from '../shared/delivery';
+import { FlowError, messageOf } from '../shared/errors';
+import { flowTracker } from '../shared/flow-completion';
+import { contextPositions, type PositionKeeper, type PositionStore } from '../shared/positions';
+import { StatusReporter } from '../shared/status';
+import { EventReader, type Replay } from './event-reader';
+import type { HeldEvent } from './event-settlement';
+import { invalid } from './limits';
+import { orgStatus } from './org-status';
+import type { ReceivedEvent } from './pubsub-subscription';
+import { pubsubOf } from './sfdc-org';
+
+interface EventInDef extends NodeDef {
+  org: string;
+  /** "/event/OrderStatus__e", "/data/ContactChangeEvent", "/data/ChangeEvents" or a channel of one's own. */
+  topic: string;
+  replay?: Replay;
+  ack?: 'flow' | 'manual' | 'delivery';
+  /** Where a stored position is kept: in the node's context, or in a KV bucket of `server`. */
+  checkpoint?: 'context' | 'kv';
+  server?: string;
+  bucket?: string;
+}
+
+/** How long a flow may take to finish what it holds when the node is stopped, in ms. */
+const GRACE = 3_000;
+const DEFAULT_BUCKET = 'salesforce-replay';
+
+export default function (RED: NodeAPI): void {
+  function SfdcEventIn(this: Node & { wires?: string[][] }, def: EventInDef): void {
+    RED.nodes.createNode(this, def);
+    const status = new StatusReporter(this);
+    const text = (key: string, values: Record<string, string | number> = {}) => RED._(key, values);
+    const replay = def.replay ?? 'stored';
+    const setUp = () => ({
+      ...pubsubOf(RED, def.org),
+      topic: topicOf(def),
+      store: replay === 'stored' ? storeOf(this, def) : undefined,
+    });
+    let ready: ReturnType<typeof setUp>;
+    try {
+      ready = setUp();
+    } catch (error) {
+      this.error(messageOf(error));
+      status.show({ fill: 'red', shape: 'ring', text: text('status.misconfigured') });
+      return;
+    }
+    // Events would be taken for finished without anybody having seen them.
+    if (!this.wires?.some((wires) => wires.length > 0))
+      return status.show({ fill: 'yellow', shape: 'ring', text: text('status.unwired') });
+
+    const { org, pubsub, topic, store } = ready;
+    const reader = new EventReader(pubsub, topic, store, {
+      deliver: (held) => deliver(this, def, topic, held),
+      changed: () => show(),
+      positionLost: (error, gap) => this.error(error, { topic, payload: gap }),
+      log: (level, line) =>
+        void (level === 'info' ? this.log(line) : level === 'warn' ? this.warn(line) : this.error(line)),
+    });
+    const { show, stop } = orgStatus(status, pubsub, text, () => statusOf(reader, text));
+    const unhook = (def.ack ?? 'flow') === 'flow' ? flowTracker.use(RED) : undefined;
+    org.register(this);
+    show();
+    reader.start(replay);
+
+    this.on('close', (_removed: boolean, done: () => void) => {
+      void reader.stop(GRACE).finally(() => {
+        unhook?.();
+        stop();
+        org.deregister(this);
+        done();
+      });
+    });
+  }
+
+  RED.nodes.registerType('sfdc-event-in', SfdcEventIn);
+
+  function deliver(node: Node, def: EventInDef, topic: string, held: HeldEvent): void {
+    const token = RED.util.generateId();
+    const { replayId, id, schemaId, payload } = held.event as ReceivedEvent;
+    const msg = {
+      _msgid: token,
+      topic,
+      payload,
+      salesforce: { topic, replayId, id, schemaId, deliveries: held.deliveries, token },
+    };
+    if (def.ack === 'delivery') {
+      node.send(msg);
+      return held.finished(undefined);
+    }
+    const owner: DeliveryOwner = {
+      finished: (failure) => held.finished(failure),
+      command: (command) => held.command(command),
+    };
+    const delivery = flowTracker.begin(token, msg, owner, def.ack !== 'manual', () => node.send(msg));
+    if (delivery.followed && delivery.count === 0) {
+      flowTracker.end(delivery);
+      const error = new FlowError('NOT_WIRED', 'No enabled node is wired to this sfdc-event-in node');
+      return held.finished({ error });
+    }
+    held.progress = {
+      processingTime: () => delivery.processingTime(),
+      unfinishedNodes: () => delivery.unfinishedNodes(),
+      abandon: () => flowTracker.end(delivery),
+    };
+  }
+
+  function storeOf(node: Node, def: EventInDef): PositionStore {
+    if (def.checkpoint !== 'kv') {
+      if (contextIsVolatile())
+        node.warn(
+          `The position of ${def.topic} is kept in memory, so after a restart of Node-RED reading begins with the earliest event that the org has. Set contextStorage in settings.js to keep it, or keep it in a KV bucket`,
+        );
+      return contextPositions(node, 'replay');
+    }
+    const server = RED.nodes.getNode(def.server ?? '') as (Node & Partial<PositionKeeper>) | null;
+    if (server?.positions) return server.positions(def.bucket?.trim() || DEFAULT_BUCKET, node.id);
+    throw new FlowError(
+      'NO_SERVER',
+      'The position is to be kept in a KV bucket: choose a jetstream-server for it',
+      false,
+    );
+  }
+
+  /** As far as settings.js tells: the default store, by name or as the only one, is the one in memory. */
+  function contextIsVolatile(): boolean {
+    const { contextStorage } = RED.settings as { contextStorage?: Record<string, unknown> };
+    const [only] = Object.values(contextStorage ?? {});
+    const chosen = contextStorage?.default ?? only;
+    const store = typeof chosen === 'string' ? (contextStorage?.[chosen] ?? chosen) : chosen;
+    const module =
+      typeof store === 'object' && store !== null ? (store as { module?: unknown }).module : store;
+    return module === undefined || module === 'memory';
+  }
+}
+
+function statusOf(
+  reader: EventReader,
+  text: (key: string, values?: Record<string, string | number>) => string,
+): NodeStatus | undefined {
+  const { state, inFlow } = reader;
+  if (state.phase === 'failing')
+    return { fill: 'red', shape: 'ring', text: text(WORDS[state.error.code] ?? 'status.failed') };
+  if (state.phase === 'connecting') return { fill: 'yellow', shape: 'ring', text: text('status.connecting') };
+  return inFlow > 0
+    ? { fill: 'green', shape: 'dot', text: text('status.inFlow', { count: inFlow }) }
+    : undefined;
+}
+
+/** The short word for an error; the log has the sentence. */
+const WORDS: Record<string, string> = {
+  TOPIC_NOT_FOUND: 'status.noTopic',
+  TOPIC_DENIED: 'status.noTopic',
+  POSITION_UNREADABLE: 'status.noPosition',
+};
+
+function topicOf(def: EventInDef): string {
+  const topic = (def.topic ?? '').trim();
+  if (/^\/(event|data)\/\w+$/.test(topic)) return topic;
+  throw invalid(
+    'INVALID_TOPIC',
+    `"${topic}" is not a topic to read; set one in the node, for example /event/OrderStatus__e or /data/ContactChangeEvent`,
+  );
+}
