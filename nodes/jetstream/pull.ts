@@ -31,6 +31,8 @@ const HEARTBEAT = 1_000;
 const GRACE = 2_000;
 const RETRY = 500;
 const GATHER = 20;
+/** A connection that has lasted so long is sound. */
+const SETTLED = 10_000;
 
 /**
  * Asks a durable for messages, never for more than there is room for, and notices by the server's heartbeats
@@ -49,10 +51,14 @@ export class Pull {
   /** The server has answered since the last (re)start. */
   private served = false;
   private largestBatch = Number.MAX_SAFE_INTEGER;
+  /** The most that may be under way: less for a while after a connection that did not last. */
+  private burst: number;
+  private connectedAt = Date.now();
   private notBefore = 0;
   private stopped = false;
 
   constructor(private readonly options: PullOptions) {
+    this.burst = options.capacity;
     this.subscription = options.nc.subscribe(`${options.inbox}.*`, {
       callback: (error, msg) => {
         // Whatever is thrown here would end the client's reader.
@@ -75,7 +81,7 @@ export class Pull {
     this.soon = undefined;
     const { nc, domain, stream, durable, inbox, capacity, held } = this.options;
     if (this.stopped || nc.isClosed() || Date.now() < this.notBefore) return;
-    const batch = Math.min(capacity - held() - this.asked, this.largestBatch);
+    const batch = Math.min(capacity - held() - this.asked, this.largestBatch, this.burst - this.asked);
     if (batch < 1) return;
     const id = String(++this.serial);
     this.requests.set(id, { remaining: batch, deadline: Date.now() + EXPIRES + GRACE });
@@ -86,8 +92,14 @@ export class Pull {
     });
   }
 
-  /** After a reconnect: what was asked for may be lost. */
+  /**
+   * After a reconnect: what was asked for may be lost. A connection that breaks again and again may be cut off
+   * by the server because it sends more than is read (large messages, a slow line): ask for less at a time.
+   */
   reset(): void {
+    const now = Date.now();
+    if (now - this.connectedAt < SETTLED) this.burst = Math.max(1, Math.floor(this.burst / 4));
+    this.connectedAt = now;
     this.requests.clear();
     this.asked = 0;
     this.served = false;
@@ -162,6 +174,10 @@ export class Pull {
   private look(): void {
     const now = Date.now();
     for (const [id, request] of this.requests) if (now > request.deadline) this.drop(id);
+    if (this.burst < this.options.capacity && now - this.connectedAt > SETTLED) {
+      this.burst = Math.min(this.options.capacity, this.burst * 2);
+      this.connectedAt = now;
+    }
     if (this.asked > 0 && now - this.lastHeard > 3 * HEARTBEAT) {
       this.lastHeard = now;
       this.requests.clear();

@@ -217,7 +217,7 @@ describe('recovery', () => {
     for (let n = 1; n <= 20; n++) await js.publish('crm.contacts.x', JSON.stringify({ n }));
     await until(() => seen().length === 20);
     process.kill(cluster.server('n1').pid, 'SIGUSR2');
-    await waitStatus(red, 'disconnected');
+    await red.waitForLog(/connection to .* is lost/);
     for (let n = 21; n <= 40; n++)
       await until(() => js.publish('crm.contacts.x', JSON.stringify({ n }), { msgID: `m${n}` }), {
         timeout: 20_000,
