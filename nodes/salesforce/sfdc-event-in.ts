@@ -1,4 +1,4 @@
-import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
+import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import type { DeliveryOwner } from '../shared/delivery';
 import { FlowError, messageOf } from '../shared/errors';
 import { flowTracker } from '../shared/flow-completion';
