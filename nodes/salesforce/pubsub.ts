@@ -118,6 +118,15 @@ export class PubSub {
     }
   }
 
+  /** Resolves where the API answers, if only by refusing the topic. Throws OrgOutage, or FlowError (the endpoint). */
+  async test(topic: string, timeout = LOOKUP_TIMEOUT): Promise<void> {
+    try {
+      await this.call(`topic ${topic}`, (channel, grant) => channel.getTopic(grant, topic, timeout));
+    } catch (error) {
+      if (!(error instanceof PubSubRefusal)) throw error;
+    }
+  }
+
   /** The connection, for streams. Throws FlowError where the endpoint makes no sense. */
   open(): Promise<PubSubChannel> {
     if (this.closed) return Promise.reject(new FlowError('CLOSED', 'The org was closed'));
@@ -170,14 +179,7 @@ export class PubSub {
   private async probe(): Promise<void> {
     // Waits for the login as everybody does, instead of trying it on its own.
     if (this.session.accessToken === undefined && this.session.hold.current) return;
-    try {
-      await this.call(`topic ${this.probed}`, (channel, grant) =>
-        channel.getTopic(grant, this.probed, LOOKUP_TIMEOUT),
-      );
-    } catch (error) {
-      // Refused is answered.
-      if (error instanceof OrgOutage) throw error;
-    }
+    await this.test(this.probed);
   }
 
   private changed(): void {

@@ -6,6 +6,7 @@ import type { OrgConfig, OrgSecrets } from './credentials';
 import type { OrgHold } from './hold';
 import { listExternalIdFields, listFields, listObjects, testConnection } from './lookups';
 import { PubSub } from './pubsub';
+import { listEventFields, listTopics, testPubSub } from './pubsub-lookups';
 import { refreshTokenStore } from './refresh-tokens';
 import { OrgSession } from './session';
 
@@ -34,7 +35,7 @@ export default function (RED: NodeAPI): void {
         secrets: this.credentials ?? {},
         refreshTokens: refreshTokenStore(this.context()),
       });
-      this.pubsub = new PubSub(this.session, def.pubsubEndpoint?.trim() || DEFAULT_PUBSUB_ENDPOINT);
+      this.pubsub = new PubSub(this.session, endpointOf(def));
     } catch (error) {
       this.error(messageOf(error));
     }
@@ -78,7 +79,7 @@ export default function (RED: NodeAPI): void {
 
   const lookup = (
     action: string,
-    ask: (session: OrgSession, params: Record<string, string>) => Promise<unknown>,
+    ask: (session: OrgSession, params: Record<string, string>, endpoint: string) => Promise<unknown>,
   ) =>
     lookupRoute(RED, 'sfdc-org', action, async ({ config, credentials, params }) => {
       const session = new OrgSession({
@@ -87,15 +88,24 @@ export default function (RED: NodeAPI): void {
         refreshTokens: refreshTokenStore(),
       });
       try {
-        return await ask(session, params);
+        return await ask(session, params, endpointOf(config as unknown as OrgConfig));
       } finally {
         session.close();
       }
     });
-  lookup('test', testConnection);
+  lookup('test', async (session, _params, endpoint) => {
+    const { message } = await testConnection(session);
+    return { message: `${message} ${await testPubSub(session, endpoint)}` };
+  });
   lookup('sobjects', listObjects);
   lookup('external-id-fields', (session, { sobject = '' }) => listExternalIdFields(session, sobject));
   lookup('fields', (session, { sobject = '' }) => listFields(session, sobject));
+  lookup('topics', (session, { use }) => listTopics(session, use));
+  lookup('event-fields', (session, { topic = '' }, endpoint) => listEventFields(session, endpoint, topic));
+}
+
+function endpointOf({ pubsubEndpoint }: OrgConfig): string {
+  return pubsubEndpoint?.trim() || DEFAULT_PUBSUB_ENDPOINT;
 }
 
 /** The session of the org a node is set to use. Throws NO_ORG. */
