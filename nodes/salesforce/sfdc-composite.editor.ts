@@ -83,7 +83,7 @@ RED.nodes.registerType<Properties>('sfdc-composite', {
     picker(form.input('sobject'), { choices: lookUp('sobjects') });
     picker(form.input('externalIdField'), { choices: lookUp('external-id-fields') });
     picker(form.input('fields'), { choices: lookUp('fields'), several: true });
-    payloadRows(form, setting(this, 'payload'), lookUp('fields'));
+    payloadRows(form, setting(this, 'payload'), lookUp('fields'), 'LastName');
     showBatch(this, form, setting(this, 'batch'));
     showHints(form, () => hints(form).map((key) => this._(`hint.${key}`)));
   },

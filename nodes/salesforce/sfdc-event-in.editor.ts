@@ -1,13 +1,19 @@
-import { openForm, showHints, type Form } from '../shared/editor/form';
+import { openForm, showHints } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { nodeText, text } from '../shared/editor/text';
-import { configWhen, currentValue, natsName, requiredWhen, topic, validator } from '../shared/editor/validators';
+import {
+  configWhen,
+  currentValue,
+  natsName,
+  requiredWhen,
+  topic,
+  validator,
+} from '../shared/editor/validators';
 
 const label = (property: string) => nodeText('sfdc-event-in', `label.${property}`);
 const inBucket = (node: EditorNode) =>
-  currentValue(node, 'replay') !== 'latest' &&
-  currentValue(node, 'replay') !== 'earliest' &&
+  !['latest', 'earliest'].includes(String(currentValue(node, 'replay'))) &&
   currentValue(node, 'checkpoint') === 'kv';
 
 interface Properties {
@@ -58,15 +64,6 @@ RED.nodes.registerType<Properties>('sfdc-event-in', {
         return lookup<Choice[]>(org, 'topics');
       },
     });
-    showHints(form, () => hints(form).map((key) => this._(`hint.${key}`)));
+    showHints(form, () => (form.text('ack') === 'delivery' ? [this._('hint.atDelivery')] : []));
   },
 });
-
-/** What is allowed, but loses or repeats events. */
-function hints(form: Form): string[] {
-  const found: string[] = [];
-  if (form.text('replay') === 'latest') found.push('latestMisses');
-  if (form.text('replay') === 'earliest') found.push('earliestRepeats');
-  if (form.text('ack') === 'delivery') found.push('atDelivery');
-  return found;
-}

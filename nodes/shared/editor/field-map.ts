@@ -20,9 +20,14 @@ const TYPES: (FieldType | TypedInputType)[] = [
 
 /**
  * Fills the form's choice between the event and a map (`payloadMode`, a select) and the map's rows in its
- * `.jetforce-fields`. Read them back with `readPayload`. `names` looks up what fields there are.
+ * `.jetforce-fields`. Read them back with `readPayload`. `names` looks up what fields there are; `example` is one.
  */
-export function payloadRows(form: Form, payload: PayloadConfig, names: () => Promise<Choice[]>): void {
+export function payloadRows(
+  form: Form,
+  payload: PayloadConfig,
+  names: () => Promise<Choice[]>,
+  example: string,
+): void {
   form.input('payloadMode').val(payload.mode).trigger('change');
   const list = $('<ol>').appendTo(form.root.find('.jetforce-fields'));
   list.editableList<Partial<PayloadField>>({
@@ -36,7 +41,7 @@ export function payloadRows(form: Form, payload: PayloadConfig, names: () => Pro
     addButton: text('addField'),
     addItem: (row, index, { name = '', type = 'msg', value = type === 'msg' ? 'payload.' : '' }) => {
       const field = $('<input type="text" class="jetforce-field-name">')
-        .attr({ id: `jetforce-field-${index}-${Date.now()}`, placeholder: 'LastName' })
+        .attr({ id: `jetforce-field-${index}-${Date.now()}`, placeholder: example })
         .val(name);
       const typed = $('<input type="text" class="jetforce-field-value">').val(value);
       row.addClass('jetforce-field').append(field, typed);

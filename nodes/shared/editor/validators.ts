@@ -29,6 +29,17 @@ export function requiredWhen(when: (node: EditorNode) => boolean, check: Check =
   };
 }
 
+/** As `requiredWhen`, for a property that refers to a config node. */
+export function configWhen(when: (node: EditorNode) => boolean) {
+  return function (this: EditorNode, id: unknown, opt?: { label?: string }): Verdict {
+    if (!when(this)) return true;
+    const config = RED.nodes.node(asText(id));
+    if (config && config['valid'] !== false) return true;
+    const sentence = config ? text('configWrong') : text('required');
+    return opt?.label ? `${opt.label}: ${sentence}` : sentence;
+  };
+}
+
 /** The value of a property: what its form shows while it is open, else what is saved. */
 export function currentValue(node: EditorNode, property: string): unknown {
   const open = RED.editor.getEditStack().some((edited) => edited.id === node.id);
@@ -90,6 +101,12 @@ export const apiNames: Check = (value) =>
   listOf(value).every((name) => /^\w+(\.\w+)*$/.test(name)) || text('apiName');
 
 export const apiVersion: Check = (value) => /^\d{2,3}\.0$/.test(value) || text('apiVersion');
+
+/** The topic of an event that can be published. */
+export const eventTopic: Check = (value) => /^\/event\/\w+(?<!__chn)$/.test(value) || text('eventTopic');
+
+/** Any topic that can be read: a platform event, change events, a channel of one's own. */
+export const topic: Check = (value) => /^\/(event|data)\/\w+$/.test(value) || text('topic');
 
 function isSubject(value: string): boolean {
   return value.split('.').every((token) => token !== '' && !/[\s*>]/.test(token));
