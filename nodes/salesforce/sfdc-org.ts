@@ -101,7 +101,7 @@ export default function (RED: NodeAPI): void {
   lookup('external-id-fields', (session, { sobject = '' }) => listExternalIdFields(session, sobject));
   lookup('fields', (session, { sobject = '' }) => listFields(session, sobject));
   lookup('topics', (session, { use }) => listTopics(session, use));
-  lookup('event-fields', (session, { topic = '' }, endpoint) => listEventFields(session, endpoint, topic));
+  lookup('topic-fields', (session, { topic = '' }, endpoint) => listEventFields(session, endpoint, topic));
 }
 
 function endpointOf({ pubsubEndpoint }: OrgConfig): string {
