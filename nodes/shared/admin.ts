@@ -1,12 +1,18 @@
 import type { NodeAPI } from 'node-red';
 import { codeOf, messageOf } from './errors';
 
-/** What a form sends: the values as they stand in the form, saved or not. */
-export interface LookupRequest {
-  /** Id of the config node, whose stored secrets stand in for those the form shows as dots. */
+/** The values of a config node as they stand in the editor, saved or not. */
+export interface ConfigValues {
+  /** Its stored secrets stand in for those the form shows as dots. */
   id: string;
   config: Record<string, unknown>;
   credentials: Record<string, string>;
+}
+
+/** What a form sends. */
+export interface LookupRequest extends ConfigValues {
+  /** The config nodes it refers to, by the name of the property, as they stand in the editor. */
+  references: Record<string, ConfigValues>;
   /** What is looked for, e.g. {stream: "crm"}. */
   params: Record<string, string>;
 }
@@ -40,17 +46,27 @@ export function lookupRoute(
 const STORED = '__PWRD__';
 
 function readRequest(RED: NodeAPI, body: unknown): LookupRequest {
-  const { id, config, credentials, params } = (body ?? {}) as Partial<LookupRequest>;
+  const { references, params, ...values } = (body ?? {}) as Partial<LookupRequest>;
+  return {
+    ...readValues(RED, values),
+    references: mapValues(references ?? {}, (reference) => readValues(RED, reference)),
+    params: params ?? {},
+  };
+}
+
+function readValues(
+  RED: NodeAPI,
+  { id = '', config = {}, credentials = {} }: Partial<ConfigValues>,
+): ConfigValues {
   const stored = (id ? RED.nodes.getCredentials(id) : undefined) as Record<string, string> | undefined;
   const secrets: Record<string, string> = { ...stored };
-  for (const [name, value] of Object.entries(credentials ?? {})) {
+  for (const [name, value] of Object.entries(credentials)) {
     if (value !== STORED) secrets[name] = value;
   }
   return {
-    id: id ?? '',
-    config: mapValues(config ?? {}, fromEnvironment),
+    id,
+    config: mapValues(config, fromEnvironment),
     credentials: mapValues(secrets, fromEnvironment),
-    params: params ?? {},
   };
 }
 

@@ -12,6 +12,8 @@ export interface ConfigSource {
   id: string;
   config: Record<string, unknown>;
   credentials: Record<string, unknown>;
+  /** The config nodes that it refers to, by the name of the property. */
+  references: Record<string, ConfigSource>;
 }
 
 const SECONDS = 30;
@@ -56,22 +58,27 @@ function explain(status: number, why: string): string {
 export function configNode(type: string, id: string): ConfigSource | undefined {
   const node = RED.nodes.node(id);
   if (node?.type !== type) return undefined;
-  return {
-    type,
-    id,
-    config: pick(Object.keys(node._def.defaults), (name) => node[name]),
-    credentials: pick(Object.keys(node._def.credentials ?? {}), (name) => node.credentials?.[name]),
-  };
+  return configSource(node, (name) => node[name] ?? node.credentials?.[name]);
 }
 
 /** The config node whose form is open, with what the form shows now. */
 export function openConfig(node: EditorNode, form: Form): ConfigSource {
-  const shown = (name: string) => (form.input(name).length > 0 ? form.value(name) : node[name]);
+  return configSource(node, (name) => (form.input(name).length > 0 ? form.value(name) : node[name]));
+}
+
+function configSource(node: EditorNode, value: (name: string) => unknown): ConfigSource {
+  const { defaults, credentials = {} } = node._def;
+  const references: Record<string, ConfigSource> = {};
+  for (const [name, { type }] of Object.entries(defaults)) {
+    const reference = type === undefined ? undefined : configNode(type, String(value(name)));
+    if (reference) references[name] = reference;
+  }
   return {
     type: node.type,
     id: node.id,
-    config: pick(Object.keys(node._def.defaults), shown),
-    credentials: pick(Object.keys(node._def.credentials ?? {}), shown),
+    config: pick(Object.keys(defaults), value),
+    credentials: pick(Object.keys(credentials), value),
+    references,
   };
 }
 
