@@ -88,7 +88,7 @@ export class EventBus {
     for (const field of type.fields.values())
       if (field.name.endsWith('__c')) value[field.name] = avroValue(field, row[field.name]);
     const event: NewEvent = {
-      id: randomUUID(),
+      id: typeof row.EventUuid === 'string' ? row.EventUuid : randomUUID(),
       schemaId: schema.id,
       payload: schema.codec.toBuffer(value),
     };

@@ -24,6 +24,8 @@ type Call<Request> = ServerDuplexStream<Request | Oversized, FetchResponse>;
 export class Delivery<Request extends object> {
   /** Number of the last position that was delivered, or told in a keepalive. */
   position = 0;
+  /** Its replay id, once there is one. */
+  #latest: Buffer = Buffer.alloc(0);
   readonly #rpcId = randomUUID();
   readonly #onPublished = (): void => this.#guard(() => this.#deliver());
   #topic: Topic | undefined;
@@ -74,10 +76,11 @@ export class Delivery<Request extends object> {
     );
   }
 
-  /** Delivers this topic's events from behind a position on. */
-  start(topic: Topic, position: number): void {
+  /** Delivers this topic's events from behind a position on; from now on where none is given. */
+  start(topic: Topic, position: number | undefined): void {
     this.#topic = topic;
-    this.position = position;
+    if (position === undefined) this.#moveToTip();
+    else this.position = position;
     this.desk.bus.log.on('published', this.#onPublished);
   }
 
@@ -101,7 +104,6 @@ export class Delivery<Request extends object> {
       delivered = true;
       this.#spend(entries.length);
       this.#outstanding -= entries.length;
-      this.position = entries.at(-1)?.position ?? this.position;
       this.#write(entries);
     }
     if (delivered) (trouble ?? this.#trouble(topic.name)).after();
@@ -122,39 +124,40 @@ export class Delivery<Request extends object> {
   }
 
   #write(entries: readonly LogEntry[], more: Partial<ManagedFetchResponse> = {}): void {
-    const events = entries.flatMap(({ event }) => event ?? []);
-    this.#addRecords(events.length);
+    const last = entries.at(-1);
+    if (last) [this.position, this.#latest] = [last.position, last.replayId];
+    this.#addRecords(entries.length);
     this.call.write({
-      events,
-      latestReplayId: events.at(-1)?.replayId ?? this.#keepAlivePosition(),
+      events: entries.flatMap(({ event }) => event ?? []),
+      latestReplayId: this.#latest,
       rpcId: this.#rpcId,
       pendingNumRequested: this.#outstanding,
       ...more,
     });
   }
 
-  /** Nothing that is wanted lies between here and the tip: who goes on from there misses nothing. */
-  #keepAlivePosition(): Buffer {
+  #moveToTip(): void {
     const tip = this.desk.bus.log.tip();
-    this.position = tip.position;
-    return tip.replayId;
+    [this.position, this.#latest] = [tip.position, tip.replayId];
+  }
+
+  #keepAlive(): void {
+    authenticateAgain(this.desk.org, this.call.metadata);
+    const pending = this.desk.bus.log.after(this.position, this.#topic?.has ?? (() => false), 1, 0);
+    // Who goes on from the tip must miss nothing.
+    if (pending.length === 0) this.#moveToTip();
+    this.#write([]);
+    this.#wait();
   }
 
   /** A subscriber that waits for events hears of it; one that asks for none is let go. */
   #wait(): void {
     clearTimeout(this.#timer);
     const { keepAliveMs, fetchIdleMs } = this.desk.org.switches;
-    if (this.#outstanding === 0) this.#timer = setTimeout(() => this.#end(), fetchIdleMs);
-    else
-      this.#timer = setTimeout(
-        () =>
-          this.#guard(() => {
-            authenticateAgain(this.desk.org, this.call.metadata);
-            this.#write([]);
-            this.#wait();
-          }),
-        keepAliveMs,
-      );
+    this.#timer =
+      this.#outstanding === 0
+        ? setTimeout(() => this.#end(), fetchIdleMs)
+        : setTimeout(() => this.#guard(() => this.#keepAlive()), keepAliveMs);
   }
 
   #guard(work: () => void): void {

@@ -95,11 +95,6 @@ export class EventLog extends EventEmitter<{ published: [] }> {
     return (this.#entries[this.#first]?.position ?? this.#position + 1) - 1;
   }
 
-  /** The position that the bus has come to. */
-  end(): number {
-    return this.#position;
-  }
-
   /** The position of a replay id that was given out and is kept; undefined where it is neither. */
   find(replayId: Buffer): number | undefined {
     if (replayId.length !== 8 && replayId.length !== this.switches.replayIdBytes) return undefined;

@@ -94,9 +94,9 @@ export class ManagedSubscriptions {
   }
 }
 
-/** Where the subscription goes on: behind what was committed, or as it is set up. */
-export function startOf(managed: Managed, log: EventLog): number {
-  const at = (preset: Preset): number => (preset === 'EARLIEST' ? log.beginning() : log.end());
+/** Where the subscription goes on: behind what was committed, or as it is set up; undefined: from now on. */
+export function startOf(managed: Managed, log: EventLog): number | undefined {
+  const at = (preset: Preset): number | undefined => (preset === 'EARLIEST' ? log.beginning() : undefined);
   if (!managed.committed) return at(managed.defaultReplay);
   return log.find(managed.committed.replayId) ?? at(managed.errorRecoveryReplay);
 }

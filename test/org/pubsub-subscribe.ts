@@ -31,9 +31,10 @@ export function subscribe(desk: Desk) {
   };
 }
 
-function startOf({ replayPreset, replayId }: FetchRequest, log: EventLog): number {
+/** Undefined: from now on. */
+function startOf({ replayPreset, replayId }: FetchRequest, log: EventLog): number | undefined {
   if (replayPreset === ReplayPreset.EARLIEST) return log.beginning();
-  if (replayPreset !== ReplayPreset.CUSTOM) return log.end();
+  if (replayPreset !== ReplayPreset.CUSTOM) return undefined;
   if (replayId.length === 0)
     throw invalid(
       'subscription.fetch.replayid.validation.failed',
