@@ -42,7 +42,7 @@ function act({ org, userId }: Colleague, works: readonly Work[], at?: number): S
     at,
   );
   const results = works.map((work) => work(tx));
-  const error = results.flatMap((result) => result.errors)[0];
+  const error = results.flatMap((result) => (result.success ? [] : result.errors))[0];
   if (error) {
     tx.rollback();
     throw new ApiError(400, error.statusCode, error.message, error.fields);

@@ -142,23 +142,15 @@ export function events(stream: OpenStream<FetchResponse>): FetchResponse['events
   return stream.received.flatMap((response) => response.events);
 }
 
-type NpmClient = InstanceType<
-  (typeof import('salesforce-pubsub-api-client', { with: { 'resolution-mode': 'import' } }))['default']
->;
-
 export interface Callback {
   type: string;
   data: unknown;
 }
 
-export interface NpmPubSub {
-  client: NpmClient;
-  /** A callback for subscribe and publishBatch that notes what it is called with. */
-  listener(): { calls: Callback[]; callback: (info: unknown, type: string, data?: unknown) => void };
-}
+export type NpmPubSub = Awaited<ReturnType<typeof npmPubSub>>;
 
 /** salesforce-pubsub-api-client, logged in; it speaks TLS alone. The org is closed with the test. */
-export async function npmPubSub(t: TestContext, org: Org): Promise<NpmPubSub> {
+export async function npmPubSub(t: TestContext, org: Org) {
   const { default: Client } = await import('salesforce-pubsub-api-client');
   const quiet = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
   const client = new Client(
@@ -183,10 +175,12 @@ export async function npmPubSub(t: TestContext, org: Org): Promise<NpmPubSub> {
   });
   return {
     client,
+    /** A callback for subscribe and publishBatch, and what it was called with. */
     listener: () => {
       const calls: Callback[] = [];
       all.push(calls);
-      return { calls, callback: (_, type, data) => void calls.push({ type, data }) };
+      const callback = (_: unknown, type: string, data?: unknown): void => void calls.push({ type, data });
+      return { calls, callback };
     },
   };
 }

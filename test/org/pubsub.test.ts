@@ -28,7 +28,7 @@ async function maker(pubsub: RawPubSub, topicName = TOPIC) {
   return (id: string, fields: Record<string, unknown> = {}) => ({
     id,
     schemaId,
-    payload: type.toBuffer({ ...nothing, CreatedDate: 1, CreatedById: org.userId, ...fields }) as Buffer,
+    payload: type.toBuffer({ ...nothing, CreatedDate: 1, CreatedById: org.userId, ...fields }),
   });
 }
 
