@@ -58,7 +58,7 @@ function convert(field: EventField, value: unknown, path: string): unknown {
       return truth(value, path);
     case 'int':
     case 'long':
-      return /:Date(Time)?(:|$)/.test(field.doc) ? epoch(value, path) : whole(value, path);
+      return /:Date(Time|Only)?(:|$)/.test(field.doc) ? epoch(value, path) : whole(value, path);
     case 'float':
     case 'double':
       return number(value, path);
@@ -100,7 +100,8 @@ function number(value: unknown, path: string): number {
 }
 
 function whole(value: unknown, path: string): number {
-  if (value instanceof Date) return epoch(value, path);
+  if (value instanceof Date || (typeof value === 'string' && ISO.test(value.trim())))
+    return epoch(value, path);
   const result = number(value, path);
   if (Number.isSafeInteger(result)) return result;
   throw wrong(path, 'a whole number', value);

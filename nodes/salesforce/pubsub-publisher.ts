@@ -28,6 +28,8 @@ const RETRY = { first: 500, times: 3 };
 /** A request that was lost twice is taken apart to find who spoils it; nobody is sent more often than this. */
 const LOSSES_BEFORE_SPLIT = 2;
 const MOST_LOSSES = 10;
+/** A definition this old (ms) is asked for again: the org may take events by an earlier one, and drop fields. */
+const SCHEMA_AGE = 60_000;
 /** Salesforce refuses larger ones, each by itself. */
 const EVENT_BYTES = 1_048_576;
 
@@ -152,6 +154,7 @@ export class Publisher {
   private admit(): void {
     while (this.incoming.length > 0) {
       if (!this.current) return this.askSchema();
+      if (this.current.askedAt < performance.now() - SCHEMA_AGE) this.askSchema();
       const job = this.incoming[0] as PublishJob;
       try {
         this.queue.add(encodeJob(job, this.current.schema, this.pubsub.session.userId));
@@ -374,7 +377,12 @@ function encodeJob(job: PublishJob, schema: EventSchema, userId: string | undefi
 /** Throws FlowError, not retryable, where the record doesn't fit the schema or the event would be too large. */
 function encode(record: unknown, schema: EventSchema, userId: string | undefined): Buffer {
   const values = schema.convert(record, { CreatedById: userId ?? '', CreatedDate: Date.now() });
-  const payload = schema.encode(values);
+  let payload: Buffer;
+  try {
+    payload = schema.encode(values);
+  } catch (error) {
+    throw new FlowError('FIELD_VALUE', `The event does not fit its definition: ${messageOf(error)}`, false);
+  }
   if (payload.length <= EVENT_BYTES) return payload;
   throw new FlowError(
     'EVENT_TOO_LARGE',
