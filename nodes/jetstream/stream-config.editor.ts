@@ -1,4 +1,4 @@
-import { listOf, mark, numberOf, row, type Form } from '../shared/editor/form';
+import { listOf, mark, numberOf, row, setting, type Form } from '../shared/editor/form';
 import { text } from '../shared/editor/text';
 import { duration, filters, size, validator, whole, type Verdict } from '../shared/editor/validators';
 
@@ -110,7 +110,18 @@ export function checkStreamConfig(
   config: Partial<StreamConfig> | undefined,
   _opt?: object,
 ): Verdict {
-  if (this['provision'] !== true) return true;
+  const verdict = checkStreamSettings.call(this, config);
+  if (verdict !== true || setting(this, 'provision') !== true) return verdict;
+  return (config?.subjects ?? []).length > 0 || `${text('stream_subjects')}: ${text('required')}`;
+}
+
+/** The same where the node itself knows the subjects. */
+export function checkStreamSettings(
+  this: EditorNode,
+  config: Partial<StreamConfig> | undefined,
+  _opt?: object,
+): Verdict {
+  if (setting(this, 'provision') !== true) return true;
   for (const field of FIELDS) {
     if (!('check' in field)) continue;
     const value = config?.[field.name];
@@ -119,5 +130,5 @@ export function checkStreamConfig(
     });
     if (verdict !== true) return verdict;
   }
-  return (config?.subjects ?? []).length > 0 || `${text('stream_subjects')}: ${text('required')}`;
+  return true;
 }

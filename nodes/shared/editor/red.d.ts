@@ -15,6 +15,8 @@ declare const RED: {
     ): void;
     /** Any node or config node by id, as it stands in the editor: also what isn't deployed yet. */
     node(id: string): EditorNode | null | undefined;
+    /** Every config node, until the callback gives false. */
+    eachConfig(callback: (node: EditorNode) => boolean): void;
   };
   editor: { getEditStack(): { id: string }[] };
 };

@@ -19,6 +19,7 @@ const STYLE = `
 .jetforce-form .form-row > input.jetforce-short { flex: 0 0 130px; }
 .jetforce-form .form-row > input[type=checkbox] { flex: none; width: auto; margin: 2px 8px 0 170px; }
 .jetforce-form .form-row > input[type=checkbox] + label { flex: 1 1 0; width: auto; padding-top: 0; }
+.jetforce-form .jetforce-beside { flex: none; margin-left: 8px; }
 .jetforce-form .jetforce-unit { padding: 7px 0 0 8px; color: var(--red-ui-secondary-text-color); }
 .jetforce-form .jetforce-tip { flex: 0 0 100%; margin-top: 4px; padding-left: 170px; box-sizing: border-box; font-size: 12px; line-height: 17px; color: var(--red-ui-secondary-text-color); }
 .jetforce-form .jetforce-tip code { font-size: 12px; }

@@ -108,6 +108,15 @@ export const eventTopic: Check = (value) => /^\/event\/\w+(?<!__chn)$/.test(valu
 /** Any topic that can be read: a platform event, change events, a channel of one's own. */
 export const topic: Check = (value) => /^\/(event|data)\/\w+$/.test(value) || text('topic');
 
+export const jsonObject: Check = (value) => {
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)) || text('jsonObject');
+  } catch {
+    return text('jsonObject');
+  }
+};
+
 function isSubject(value: string): boolean {
   return value.split('.').every((token) => token !== '' && !/[\s*>]/.test(token));
 }
