@@ -76,6 +76,14 @@ export class PubSubChannel {
     );
   }
 
+  /** What a stream's `error` means. */
+  failure(error: unknown): RpcError {
+    const { code, details, metadata } = error as Partial<ServiceError>;
+    const number = code ?? status.UNKNOWN;
+    const reason = metadata?.get('error-code')[0]?.toString();
+    return new RpcError(status[number] ?? String(number), details ?? String(error), reason, { cause: error });
+  }
+
   /** Calls under way fail. */
   close(): void {
     this.client.close();
@@ -93,19 +101,11 @@ export class PubSubChannel {
         { deadline: Date.now() + timeout },
         (error, response) => {
           if (response) resolve(response);
-          else reject(rpcError(error));
+          else reject(this.failure(error));
         },
       );
     });
   }
-}
-
-/** What a call or a stream failed with. */
-export function rpcError(error: unknown): RpcError {
-  const { code, details, metadata } = error as Partial<ServiceError>;
-  const number = code ?? status.UNKNOWN;
-  const reason = metadata?.get('error-code')[0]?.toString();
-  return new RpcError(status[number] ?? String(number), details ?? String(error), reason, { cause: error });
 }
 
 function definition(method: Method): MethodDefinition<object, object> {

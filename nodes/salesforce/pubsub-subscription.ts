@@ -153,7 +153,7 @@ export class Subscription {
           this.arriving += response.events.length;
           tail = tail.then(() => this.take(stream, response)).catch(reject);
         });
-        stream.on('error', (error: unknown) => void tail.then(() => reject(error as Error)));
+        stream.on('error', (error: unknown) => void tail.then(() => reject(channel.failure(error))));
         // `end` comes before the status is known.
         stream.on('status', () => void tail.then(resolve));
         listen();
