@@ -128,8 +128,9 @@ export class Writer {
 
   private pump(): void {
     clearTimeout(this.timer);
+    // One time for the whole of it: what isn't ready for `take` must be found by `nextReady`.
+    const now = Date.now();
     while (!this.closing && !this.org.hold.current && this.calls.size < this.options.maxRequests) {
-      const now = Date.now();
       if (this.batcher.waiting === 0) break;
       if (this.org.budget.spent(this.org.underWay)) return this.org.hold.begin(this.org.budgetOutage());
       const call = this.batcher.take(now, this.calls.size > 0 || now < this.lingerUntil);
@@ -138,9 +139,8 @@ export class Writer {
     }
     this.changed();
     if (this.closing || this.calls.size > 0 || this.batcher.waiting === 0 || this.org.hold.current) return;
-    const now = Date.now();
     const ready = now < this.lingerUntil ? this.lingerUntil : this.batcher.nextReady(now);
-    if (ready !== undefined) this.timer = setTimeout(() => this.pump(), ready - now);
+    if (ready !== undefined) this.timer = setTimeout(() => this.pump(), Math.ceil(ready - now));
   }
 
   private async run(call: Call): Promise<void> {

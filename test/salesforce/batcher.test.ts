@@ -5,7 +5,7 @@ import { Batcher, type Call } from '../../nodes/salesforce/batcher';
 import type { Operation, Unit } from '../../nodes/salesforce/operations';
 import { plan } from '../../nodes/salesforce/plan';
 
-const BIG = { records: 1_000, coalesce: false };
+const BIG = { records: 1_000, maxRequests: 4, coalesce: false };
 
 interface Wish {
   operation?: Operation;
@@ -129,6 +129,22 @@ describe('a call beside another', () => {
   });
 });
 
+test('a burst goes in equal rounds where that costs few calls more', () => {
+  const callsOf = (count: number) => {
+    const batcher = batcherWith({}, { keys: range(count) });
+    const calls: (number | undefined)[] = [batcher.take(0, false)?.records];
+    while (batcher.waiting > 0) calls.push(batcher.take(0, calls.at(-1) !== undefined)?.records);
+    return calls.filter((records) => records !== undefined);
+  };
+  assert.deepEqual(callsOf(10_000), [...new Array<number>(4).fill(834), ...new Array<number>(8).fill(833)]);
+  assert.deepEqual(callsOf(8_000), new Array<number>(8).fill(1_000));
+  assert.deepEqual(
+    callsOf(4_500),
+    [1_000, 1_000, 1_000, 1_000, 500],
+    'eight calls instead of five are too many',
+  );
+});
+
 describe('records with one key', () => {
   test('are never in one request and keep their order', () => {
     const batcher = batcherWith({}, { keys: [1, 'a', 1, ' A '] }, { keys: [2] });
@@ -209,7 +225,7 @@ describe('records with one key', () => {
 });
 
 test('calls longer than 10 s make the next ones smaller, quick ones let them grow again', () => {
-  const batcher = batcherWith({}, { keys: range(5_000) });
+  const batcher = batcherWith({ maxRequests: 1 }, { keys: range(5_000) });
   const next = (ms: number) => {
     const call = batcher.take(0, false) as Call;
     batcher.finished(call, ms);
@@ -250,7 +266,7 @@ test('whatever comes, calls stay within limits, every unit is sent once, and key
       fc.array(fc.boolean()),
       fc.integer({ min: 1, max: 1_000 }),
       (wishes, overlap, records) => {
-        const batcher = new Batcher({ records, coalesce: false });
+        const batcher = new Batcher({ ...BIG, records });
         const all: Unit[] = [];
         for (const one of wishes) {
           if (one.values.Note && one.allOrNone && one.keys.length > 200) one.values = {};

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import { FlowError } from '../../nodes/shared/errors';
+import type { FlowError } from '../../nodes/shared/errors';
 import { until } from '../support/until';
 import { TOPIC, order, orders, startPubSubRig, type PubSubRig } from './pubsub-rig';
 
@@ -295,12 +295,9 @@ test('an event that spoils its requests is found, and fails alone', async (t) =>
   const rig = await rigFor(t);
   await rig.publish(order('first'));
   // Without CreatedById the org refuses the whole call.
-  const spoilt = rig.pubsub.schemas.ofTopic(TOPIC).then(({ schema }) => {
-    const { encode } = schema;
-    schema.encode = (values) =>
-      values.Order_ID__c === 'O-3' ? Buffer.from([0, 0]) : encode.call(schema, values);
-  });
-  await spoilt;
+  const { schema } = await rig.pubsub.schemas.ofTopic(TOPIC);
+  const encode = schema.encode.bind(schema);
+  schema.encode = (values) => (values.Order_ID__c === 'O-3' ? Buffer.from([0, 0]) : encode(values));
   const all = await Promise.allSettled(orders(8).map((event) => rig.publish(event)));
   const bad = all.map(({ status }, i) => (status === 'rejected' ? i : -1)).filter((i) => i >= 0);
   assert.deepEqual(bad, [3]);

@@ -1,0 +1,212 @@
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { Connection } from 'jsforce';
+import { connect } from 'nats';
+import { startChild } from '../test/support/child';
+import { startNats } from '../test/support/nats';
+import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../test/support/node-red';
+import { until } from '../test/support/until';
+import type { LedgerEntry } from '../test/org/ledger';
+import { median, round, type Row } from './row';
+
+/** About what a real org does: 200 rows in half a second. */
+const LATENCY = 100;
+const RECORD_LATENCY = 2;
+/** Every unit of the work is one message with one record and an external id of its own. */
+const UPSERTS = 10_000;
+const REFERENCE_ARRAYS = 10;
+const ROUNDS = 2;
+
+export async function rows(): Promise<Row[]> {
+  const org = await startOrgProcess();
+  try {
+    return [...(await throughput(org)), await idleLatency(org)];
+  } finally {
+    await org.stop();
+  }
+}
+
+async function throughput(org: OrgProcess): Promise<Row[]> {
+  const red = await embedNodeRed({ flows: flow(org, burst) });
+  const jsforce = await loggedIn(org);
+  const [ours, theirs, calls]: number[][] = [[], [], []];
+  try {
+    for (let turn = 0; turn < ROUNDS; turn++) {
+      await org.clearRequests();
+      ours?.push(UPSERTS / (await seconds(() => upsertByFlow(red, turn))));
+      calls?.push((await org.requests()).filter(({ path }) => path.includes('/composite')).length);
+      theirs?.push((REFERENCE_ARRAYS * 200) / (await seconds(() => upsertByJsforce(jsforce, turn))));
+    }
+  } finally {
+    await red.stop();
+  }
+  const [value, reference] = [median(ours ?? []), median(theirs ?? [])];
+  return [
+    {
+      name: `API calls for ${UPSERTS} single-record upserts`,
+      value: Math.max(...(calls ?? [])),
+      unit: 'calls',
+    },
+    {
+      name: `upserts of single records ÷ jsforce upsert of arrays of 200 (org: ${LATENCY} ms a call, ${RECORD_LATENCY} ms a record)`,
+      value: round(value, 0),
+      unit: 'records/s',
+      reference: round(reference, 0),
+      ratio: round(value / reference),
+    },
+  ];
+}
+
+const burst: FlowNode = {
+  id: 'source',
+  type: 'function',
+  func: `for (let i = 0; i < msg.count; i++) node.send({ payload: { LastName: 'Bench', ExternalId__c: msg.topic + i } });`,
+};
+
+async function upsertByFlow(red: EmbeddedNodeRed, turn: number): Promise<void> {
+  const before = red.received('end').length;
+  red.send('source', { count: UPSERTS, topic: `flow-${turn}-` });
+  await until(() => red.received('end').length === before + UPSERTS, {
+    timeout: 120_000,
+    what: 'all upserts',
+  });
+}
+
+async function upsertByJsforce(connection: Connection, turn: number): Promise<void> {
+  for (let array = 0; array < REFERENCE_ARRAYS; array++) {
+    const records = Array.from({ length: 200 }, (_, i) => ({
+      LastName: 'Bench',
+      ExternalId__c: `jsforce-${turn}-${array}-${i}`,
+    }));
+    await connection.sobject('Contact').upsert(records, 'ExternalId__c');
+  }
+}
+
+/** From an event published to JetStream until its record is in the org, on idle nodes, less what the org itself takes. */
+async function idleLatency(org: OrgProcess): Promise<Row> {
+  const nats = await startNats();
+  const client = await connect({ servers: nats.url });
+  await (await client.jetstreamManager()).streams.add({ name: 'bench', subjects: ['bench.>'] });
+  const source = {
+    id: 'source',
+    type: 'jetstream-in',
+    server: 'server',
+    stream: 'bench',
+    subject: 'bench.>',
+    durable: 'bench',
+    ack: 'flow',
+    deliver: 'all',
+  };
+  const server: FlowNode = { id: 'server', type: 'jetstream-server', servers: nats.url, auth: 'none' };
+  const red = await embedNodeRed({ flows: [server, ...flow(org, source)] });
+  const js = client.jetstream();
+  const added: number[] = [];
+  try {
+    for (let i = 0; i < 40; i++) {
+      const before = red.received('end').length;
+      const arrived = new Promise<number>((resolve) => {
+        red.RED.hooks.add('onReceive.benchArrival', ({ destination }: { destination: { id: string } }) => {
+          if (destination.id === 'end') resolve(performance.now());
+        });
+      });
+      await org.clearRequests();
+      const sent = performance.now();
+      await js.publish('bench.contact', JSON.stringify({ LastName: 'Idle', ExternalId__c: `idle-${i}` }));
+      const took = (await arrived) - sent;
+      red.RED.hooks.remove('onReceive.benchArrival');
+      await until(() => red.received('end').length > before, { what: 'the result' });
+      const call = (await org.requests()).find(({ path }) => path.includes('/composite'));
+      if (call?.endedAt !== undefined && i >= 10) added.push(took - (call.endedAt - call.at));
+    }
+  } finally {
+    await red.stop();
+    await client.close();
+    await nats.stop();
+  }
+  return {
+    name: 'idle latency from event to record, less that of the org',
+    value: round(median(added), 1),
+    unit: 'ms',
+  };
+}
+
+function flow(org: OrgProcess, source: FlowNode): FlowNode[] {
+  const place = { z: 'tab', x: 1, y: 1 };
+  return [
+    { id: 'tab', type: 'tab', label: 'Bench' },
+    {
+      id: 'org',
+      type: 'sfdc-org',
+      auth: 'client-credentials',
+      loginUrl: org.login,
+      apiVersion: '65.0',
+      credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
+    },
+    { ...source, ...place, wires: [['write']] },
+    {
+      id: 'write',
+      type: 'sfdc-composite',
+      ...place,
+      org: 'org',
+      operation: 'upsert',
+      sobject: 'Contact',
+      externalIdField: 'ExternalId__c',
+      wires: [['end'], []],
+    },
+    { id: 'end', type: 'debug', ...place, active: false, wires: [] },
+  ];
+}
+
+interface OrgProcess {
+  login: string;
+  clientId: string;
+  clientSecret: string;
+  requests(): Promise<LedgerEntry[]>;
+  clearRequests(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** The simulated org in a process of its own, so that its work is not ours. */
+async function startOrgProcess(): Promise<OrgProcess> {
+  const root = join(__dirname, '..');
+  const args = [
+    '--import',
+    'tsx',
+    join(root, 'test/org/main.ts'),
+    '--latency',
+    `${LATENCY}`,
+    '--record-latency',
+    `${RECORD_LATENCY}`,
+  ];
+  const child = startChild(process.execPath, args, { cwd: root });
+  const line = await until(() => child.log.find((text) => text.startsWith('{')), {
+    timeout: 30_000,
+    what: 'the org',
+  });
+  const { login, clientId, clientSecret } = JSON.parse(line) as {
+    login: string;
+    clientId: string;
+    clientSecret: string;
+  };
+  return {
+    login,
+    clientId,
+    clientSecret,
+    requests: async () => (await (await fetch(`${login}/_org/requests`)).json()) as LedgerEntry[],
+    clearRequests: async () => void (await fetch(`${login}/_org/requests`, { method: 'DELETE' })),
+    stop: () => child.end('SIGTERM'),
+  };
+}
+
+async function loggedIn(org: OrgProcess): Promise<Connection> {
+  const { login: loginUrl, clientId, clientSecret } = org;
+  const connection = new Connection({ version: '65.0', oauth2: { loginUrl, clientId, clientSecret } });
+  await connection.authorize({ grant_type: 'client_credentials' });
+  return connection;
+}
+
+async function seconds(work: () => Promise<void>): Promise<number> {
+  const begun = performance.now();
+  await work();
+  return (performance.now() - begun) / 1_000;
+}
