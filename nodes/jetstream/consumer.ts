@@ -24,11 +24,12 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
 }
 
 export type ConsumerState =
-  { phase: 'connecting' } | { phase: 'ready'; inFlow: number } | { phase: 'failing'; error: FlowError };
+  { phase: 'connecting' } | { phase: 'ready' } | { phase: 'failing'; error: FlowError };
 
 export interface ConsumerHost {
   /** Puts the unit into the flow; `payloads` in the order of its messages. */
   deliver(unit: Unit, payloads: unknown[]): void;
+  /** Called for every message too: it must be cheap. */
   state(state: ConsumerState): void;
   log(level: 'info' | 'warn' | 'error', text: string): void;
 }
@@ -38,6 +39,7 @@ interface Decoded {
   payload: unknown;
 }
 
+const READY: ConsumerState = { phase: 'ready' };
 const LONGEST_RETRY = 10_000;
 /** Node-RED waits 15 s for a node to close; so long may the work of a stopped flow go on. */
 const LINGER = 15_000;
@@ -61,7 +63,8 @@ export class Consumer {
   private gathering: Decoded[] = [];
   private gatherTimer: NodeJS.Timeout | undefined;
   private backlog: Decoded[] = [];
-  private inFlow = 0;
+  /** Messages in the flow at this moment. */
+  inFlow = 0;
   private inbox = '';
   private idle: (() => void) | undefined;
 
@@ -204,9 +207,7 @@ export class Consumer {
   }
 
   private report(): void {
-    this.host.state(
-      this.failing ? { phase: 'failing', error: this.failing } : { phase: 'ready', inFlow: this.inFlow },
-    );
+    this.host.state(this.failing ? { phase: 'failing', error: this.failing } : READY);
   }
 
   private arrived(msg: Msg): void {
@@ -246,6 +247,8 @@ export class Consumer {
     }
   }
 
+  private readonly leftFlow = (unit: Unit): void => void (this.inFlow -= unit.messages.length);
+
   private deliverGathered(): void {
     clearTimeout(this.gatherTimer);
     this.gatherTimer = undefined;
@@ -257,7 +260,7 @@ export class Consumer {
     const unit = new Unit(
       batch.map(({ held }) => held),
       this.settlement,
-      () => (this.inFlow -= batch.length),
+      this.leftFlow,
     );
     try {
       this.host.deliver(

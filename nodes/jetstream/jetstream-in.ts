@@ -1,30 +1,31 @@
+import { randomBytes } from 'node:crypto';
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
 import { flowTracker } from '../shared/flow-completion';
-import type { Delivery, DeliveryOwner } from '../shared/delivery';
 import { FlowError, codeOf, messageOf } from '../shared/errors';
 import { StatusReporter } from '../shared/status';
 import { Consumer, type ConsumerState } from './consumer';
 import { consumerSettings, type AckMode, type ConsumerForm } from './consumer-settings';
 import type { ServerNode } from './jetstream-server';
 import { jetStreamProperties, type JetStreamProperties } from './message';
-import type { Unit } from './settlement';
+import type { Held, Unit } from './settlement';
 
 type InDef = NodeDef & ConsumerForm & { server: string; ack: AckMode };
 
 /** How long closing waits for the flow to finish what it holds, in ms. */
-const GRACE = 4_000;
+const GRACE = 3_500;
 
 export default function (RED: NodeAPI): void {
   function JetstreamIn(this: Node & { wires?: string[][] }, def: InDef): void {
     RED.nodes.createNode(this, def);
     def.ack ??= 'flow'; // a flow written by hand may leave it out, as every other setting
     const status = new StatusReporter(this);
-    const show = (
-      fill: NodeStatus['fill'],
-      shape: NodeStatus['shape'],
-      key: string,
-      values: object = {},
-    ): void => status.show({ fill, shape, text: RED._(`status.${key}`, { ...values }) });
+    type Look = [fill: NodeStatus['fill'], shape: NodeStatus['shape'], key: string, values?: object];
+    const look = (...[fill, shape, key, values]: Look): NodeStatus => ({
+      fill,
+      shape,
+      text: RED._(`status.${key}`, { ...values }),
+    });
+    const show = (...args: Look): void => status.show(() => look(...args));
 
     const refuse = (error: unknown): void => {
       this.error(messageOf(error));
@@ -39,10 +40,19 @@ export default function (RED: NodeAPI): void {
     if (!this.wires?.some((wires) => wires.length > 0)) return show('yellow', 'ring', 'unwired');
 
     let consumer: Consumer;
+    const ready = (): NodeStatus =>
+      consumer.inFlow === 0
+        ? look('green', 'dot', 'ready')
+        : look('green', 'dot', 'inFlow', { count: consumer.inFlow });
+    const showState = (state: ConsumerState): void => {
+      if (state.phase === 'ready') status.show(ready);
+      else if (state.phase === 'connecting') show('yellow', 'ring', 'connecting');
+      else show('red', 'ring', statusKey(state.error));
+    };
     try {
       consumer = new Consumer(server.connection, consumerSettings(def), {
         deliver: (unit, payloads) => deliver(this, def, unit, payloads),
-        state: (state) => showState(state),
+        state: showState,
         log: (level, text) =>
           void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
       });
@@ -51,13 +61,6 @@ export default function (RED: NodeAPI): void {
       return refuse(error);
     }
     const unhook = def.ack === 'flow' ? flowTracker.use(RED) : undefined;
-
-    const showState = (state: ConsumerState): void => {
-      if (state.phase === 'connecting') return show('yellow', 'ring', 'connecting');
-      if (state.phase === 'failing') return show('red', 'ring', statusKey(state.error));
-      if (state.inFlow === 0) return show('green', 'dot', 'ready');
-      return show('green', 'dot', 'inFlow', { count: state.inFlow });
-    };
 
     this.on('close', (_removed: boolean, done: () => void) => {
       const fail = (error: unknown): void => this.error(messageOf(error));
@@ -73,56 +76,41 @@ export default function (RED: NodeAPI): void {
   }
 
   RED.nodes.registerType('jetstream-in', JetstreamIn);
+}
 
-  function deliver(node: Node, def: InDef, unit: Unit, payloads: unknown[]): void {
-    const token = RED.util.generateId();
-    const msg = flowMessage(unit, payloads, token, def.batchSize > 1);
-    if (def.ack === 'delivery') {
-      node.send(msg);
-      unit.succeeded();
-      return;
-    }
-    const owner: DeliveryOwner = {
-      finished: (failure) => (failure ? unit.failed(failure) : unit.succeeded()),
-      command: (command) => unit.command(command),
-    };
-    const delivery = flowTracker.begin(token, msg, owner, def.ack === 'flow', () => node.send(msg));
-    if (delivery.followed && delivery.count === 0) {
-      flowTracker.end(delivery);
-      unit.failed({
-        error: new FlowError('NOT_WIRED', 'No enabled node is wired to this jetstream-in node'),
-      });
-      return;
-    }
-    unit.progress = progressOf(delivery);
+function deliver(node: Node, def: InDef, unit: Unit, payloads: unknown[]): void {
+  const token = nextToken();
+  const msg = flowMessage(unit, payloads, token, def.batchSize > 1);
+  if (def.ack === 'delivery') {
+    node.send(msg);
+    unit.succeeded();
+    return;
   }
-
-  function flowMessage(
-    unit: Unit,
-    payloads: unknown[],
-    token: string,
-    batched: boolean,
-  ): NodeMessage & { _msgid: string } {
-    const properties = unit.messages.map((held) =>
-      jetStreamProperties(held.msg, { ...held.info, deliveries: held.deliveries }),
-    );
-    const [first] = properties;
-    const jetstream = batched ? batchProperties(properties) : first;
-    return {
-      _msgid: token,
-      topic: first?.subject,
-      payload: batched ? payloads : payloads[0],
-      jetstream: { ...jetstream, token },
-    };
+  const delivery = flowTracker.begin(token, msg, unit, def.ack === 'flow', () => node.send(msg));
+  unit.progress = delivery;
+  if (delivery.followed && delivery.count === 0) {
+    delivery.abandon();
+    unit.failed({ error: new FlowError('NOT_WIRED', 'No enabled node is wired to this jetstream-in node') });
   }
 }
 
-function progressOf(delivery: Delivery): Unit['progress'] {
-  return {
-    processingTime: () => delivery.processingTime(),
-    unfinishedNodes: () => delivery.unfinishedNodes(),
-    abandon: () => flowTracker.end(delivery),
-  };
+/** Of this process; random, so that messages of two processes never share an id. */
+const TOKENS = randomBytes(6).toString('hex');
+let serial = 0;
+
+function nextToken(): string {
+  return `${TOKENS}-${(++serial).toString(36)}`;
+}
+
+type InMessage = NodeMessage & { _msgid: string };
+
+function flowMessage(unit: Unit, payloads: unknown[], token: string, batched: boolean): InMessage {
+  if (batched) {
+    const each = unit.messages.map((held) => jetStreamProperties(held, token));
+    return { _msgid: token, topic: each[0]?.subject, payload: payloads, jetstream: batchProperties(each) };
+  }
+  const jetstream = jetStreamProperties(unit.messages[0] as Held, token);
+  return { _msgid: token, topic: jetstream.subject, payload: payloads[0], jetstream };
 }
 
 /** The properties that differ from message to message become arrays, in the order of the payload. */
@@ -137,6 +125,7 @@ function batchProperties(properties: JetStreamProperties[]): object {
     pending: properties.at(-1)?.pending,
     timestamp: properties.map(({ timestamp }) => timestamp),
     headers: properties.map(({ headers }) => headers),
+    token: first?.token,
   };
 }
 

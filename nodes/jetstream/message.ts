@@ -72,6 +72,9 @@ function guess(buffer: Buffer): unknown {
 }
 
 function text(buffer: Buffer): string {
+  const string = buffer.toString('utf8');
+  // The quick way puts U+FFFD in the place of what is not UTF-8, which may also stand there by right.
+  if (!string.includes('\ufffd')) return string.charCodeAt(0) === 0xfeff ? string.slice(1) : string;
   try {
     return strict.decode(buffer);
   } catch {
@@ -81,6 +84,18 @@ function text(buffer: Buffer): string {
       false,
     );
   }
+}
+
+let latestMs = '';
+let latestIso = '';
+
+/** Many messages of a busy stream share their millisecond. */
+function isoTime(ms: string): string {
+  if (ms !== latestMs) {
+    latestMs = ms;
+    latestIso = new Date(Number(ms)).toISOString();
+  }
+  return latestIso;
 }
 
 /** Header values: one as a string, several as an array. */
@@ -103,17 +118,23 @@ export interface JetStreamProperties {
   /** ISO time at which the stream took the message. */
   timestamp: string;
   headers: Record<string, string | string[]>;
+  /** What jetstream-ack knows the delivery by. */
+  token: string;
 }
 
-export function jetStreamProperties(msg: Msg, info: DeliveryInfo): JetStreamProperties {
+export function jetStreamProperties(
+  { msg, info, deliveries }: { msg: Msg; info: DeliveryInfo; deliveries: number },
+  token: string,
+): JetStreamProperties {
   return {
     stream: info.stream,
     consumer: info.consumer,
     subject: msg.subject,
     sequence: info.sequence,
-    deliveries: info.deliveries,
+    deliveries,
     pending: info.pending,
-    timestamp: new Date(Number(info.timestamp.slice(0, -6))).toISOString(),
+    timestamp: isoTime(info.timestamp.slice(0, -6)),
     headers: headerRecord(msg.headers),
+    token,
   };
 }

@@ -1,8 +1,9 @@
-import type { Command, Failure } from '../shared/delivery';
+import type { Command, DeliveryOwner, Failure } from '../shared/delivery';
 import { formatDuration } from '../shared/duration';
 import { FlowError, codeOf, isRetryable, messageOf } from '../shared/errors';
 import type { Acks } from './acks';
 import { deliveryInfo, type DeliveryInfo } from './message';
+import { RecentMap } from '../shared/recent';
 import type { Msg } from './nats';
 
 /** What happens to a message that fails. Milliseconds; `maxDeliver` -1 is no limit. */
@@ -32,26 +33,34 @@ export interface UnitProgress {
 
 /** A message between its arrival and its settlement. */
 export interface Held {
+  /** Of the consumer that delivered it, as it was then. */
+  readonly memory: Memory;
   readonly msg: Msg;
   readonly info: DeliveryInfo;
   /** The latest ack subject: a message that is delivered again while it is held is the same message. */
   reply: string;
   deliveries: number;
   extendedAt: number;
-  unit?: Unit;
+  unit: Unit | undefined;
 }
 
 /** Messages that go through the flow, and are settled, together. */
-export class Unit {
+export class Unit implements DeliveryOwner {
   settled = false;
   progress: UnitProgress | undefined;
 
   constructor(
     readonly messages: Held[],
     private readonly settlement: Settlement,
-    private readonly onSettled: () => void = () => undefined,
+    private readonly onSettled: (unit: Unit) => void,
   ) {
     for (const held of messages) held.unit = this;
+  }
+
+  /** What the flow tracker calls when every path has ended. */
+  finished(failure: Failure | undefined): void {
+    if (failure) this.failed(failure);
+    else this.succeeded();
   }
 
   succeeded(): void {
@@ -81,7 +90,7 @@ export class Unit {
   private settle(): boolean {
     if (this.settled) return false;
     this.settled = true;
-    this.onSettled();
+    this.onSettled(this);
     return true;
   }
 }
@@ -92,10 +101,11 @@ const INNOCENT: Record<string, number | undefined> = { NODE_CLOSED: 0, CLOSED: 0
 /** How many settled messages are remembered, in case the server delivers them again. */
 const REMEMBERED = 20_000;
 
-interface Memory {
-  settled: Map<string, 'ack' | 'term'>;
+class Memory {
+  /** By stream sequence. */
+  readonly settled = new RecentMap<number, 'ack' | 'term'>(REMEMBERED);
   /** Deliveries that were not the message's fault. */
-  excused: Map<string, number>;
+  readonly excused = new RecentMap<number, number>(REMEMBERED);
 }
 
 /** By consumer and the time it was made, for the whole process: a redeploy must not forget them. */
@@ -103,14 +113,14 @@ const memories = new Map<string, Memory>();
 
 function memoryOf(consumer: string): Memory {
   let memory = memories.get(consumer);
-  if (!memory) memories.set(consumer, (memory = { settled: new Map(), excused: new Map() }));
+  if (!memory) memories.set(consumer, (memory = new Memory()));
   return memory;
 }
 
 /** Settles every message of one consumer exactly once, and keeps those that take long from being delivered again. */
 export class Settlement {
-  private readonly held = new Map<string, Held>();
-  private memory: Memory = { settled: new Map(), excused: new Map() };
+  private readonly held = new Map<number, Held>();
+  private memory = new Memory();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -132,22 +142,31 @@ export class Settlement {
   arrived(msg: Msg): Held | undefined {
     const reply = msg.reply ?? '';
     const info = deliveryInfo(reply);
-    const key = keyOf(info);
-    const known = this.held.get(key);
-    if (known) {
+    const { sequence } = info;
+    const known = this.held.get(sequence);
+    if (known?.info.timestamp === info.timestamp) {
       known.reply = reply;
       known.deliveries = info.deliveries;
       known.extendedAt = Date.now();
       return undefined;
     }
-    const settled = this.memory.settled.get(key);
+    const settled = this.memory.settled.get(sequence);
     if (settled) {
       // Its acknowledgement was lost; its work was not.
       this.host.acks[settled](reply);
       return undefined;
     }
-    const held: Held = { msg, info, reply, deliveries: info.deliveries, extendedAt: Date.now() };
-    this.held.set(key, held);
+    const { deliveries } = info;
+    const held: Held = {
+      memory: this.memory,
+      msg,
+      info,
+      reply,
+      deliveries,
+      extendedAt: Date.now(),
+      unit: undefined,
+    };
+    this.held.set(sequence, held);
     return held;
   }
 
@@ -157,14 +176,14 @@ export class Settlement {
   }
 
   ack(held: Held): void {
-    this.remember(held, 'ack');
-    this.host.acks.ack(held.reply);
+    held.memory.settled.set(held.info.sequence, 'ack');
+    if (this.isCurrent(held)) this.host.acks.ack(held.reply);
     this.release(held);
   }
 
   extend(held: Held): void {
     held.extendedAt = Date.now();
-    this.host.acks.progress(held.reply);
+    if (this.isCurrent(held)) this.host.acks.progress(held.reply);
   }
 
   fail(held: Held, failure: Failure): void {
@@ -192,9 +211,8 @@ export class Settlement {
 
   /** The message goes back as it came, and the delivery doesn't count. */
   giveBack(held: Held, delay = 0): void {
-    const key = keyOf(held.info);
-    this.memory.excused.set(key, (this.memory.excused.get(key) ?? 0) + 1);
-    trim(this.memory.excused);
+    const { excused } = held.memory;
+    excused.set(held.info.sequence, (excused.get(held.info.sequence) ?? 0) + 1);
     this.nak(held, delay);
   }
 
@@ -210,9 +228,9 @@ export class Settlement {
   private giveUp(held: Held, failure: Failure): void {
     this.host.deadLetter(held, failure).then(
       () => {
-        if (!this.held.has(keyOf(held.info))) return;
-        this.remember(held, 'term');
-        this.host.acks.term(held.reply);
+        if (this.held.get(held.info.sequence) !== held) return;
+        held.memory.settled.set(held.info.sequence, 'term');
+        if (this.isCurrent(held)) this.host.acks.term(held.reply);
         this.release(held);
       },
       () => undefined, // Stopped on the way: stop() has given the message back.
@@ -220,22 +238,22 @@ export class Settlement {
   }
 
   private nak(held: Held, delay: number): void {
-    this.host.acks.nak(held.reply, delay);
+    if (this.isCurrent(held)) this.host.acks.nak(held.reply, delay);
     this.release(held);
   }
 
   private release(held: Held): void {
-    this.held.delete(keyOf(held.info));
+    if (this.held.get(held.info.sequence) === held) this.held.delete(held.info.sequence);
     this.host.released();
   }
 
-  private remember(held: Held, how: 'ack' | 'term'): void {
-    this.memory.settled.set(keyOf(held.info), how);
-    trim(this.memory.settled);
+  /** Not so after the consumer was made anew: there the sequence means another message. */
+  private isCurrent(held: Held): boolean {
+    return held.memory === this.memory;
   }
 
   private counted(held: Held): number {
-    return held.deliveries - (this.memory.excused.get(keyOf(held.info)) ?? 0);
+    return held.deliveries - (held.memory.excused.get(held.info.sequence) ?? 0);
   }
 
   private isLastDelivery(held: Held): boolean {
@@ -272,17 +290,4 @@ export class Settlement {
 
 export function describe(held: Held): string {
   return `Message ${held.info.sequence} of the stream "${held.info.stream}" (${held.msg.subject}, delivery ${held.deliveries})`;
-}
-
-/** A stream that was made anew counts from 1 again: the time tells its messages apart. */
-function keyOf(info: DeliveryInfo): string {
-  return `${info.sequence}.${info.timestamp}`;
-}
-
-function trim(map: Map<string, unknown>): void {
-  if (map.size <= REMEMBERED) return;
-  for (const key of map.keys()) {
-    map.delete(key);
-    return;
-  }
 }

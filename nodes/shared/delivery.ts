@@ -21,8 +21,8 @@ export interface DeliveryOwner {
 /** What the tracker knows of one running node. */
 export interface NodeState {
   node: RuntimeNode;
-  /** Deliveries with a message inside the node. */
-  holding: Set<Delivery>;
+  /** Messages of deliveries inside the node. */
+  holding: number;
   /** `closing` while its close handlers run, `closed` after: it finishes nothing any more. */
   phase: 'running' | 'closing' | 'closed';
   /** Says that a message handed to the node has left it, for nodes that never say so themselves. */
@@ -59,6 +59,7 @@ export class Delivery {
     readonly owner: DeliveryOwner,
     /** Whether its way through the flow is followed; else it is only known for commands and pauses. */
     readonly followed: boolean,
+    private readonly forget: (delivery: Delivery) => void,
   ) {}
 
   /** A message is on its way to the node. */
@@ -72,21 +73,35 @@ export class Delivery {
     const branch = this.branch(state);
     if (branch.announced > 0) branch.announced--;
     else this.count++;
-    if (branch.open++ === 0) state.holding.add(this);
+    branch.open++;
+    state.holding++;
   }
 
   /** The node has finished a message; false if it held none. */
   complete(state: NodeState): boolean {
-    const branch = this.branches.find((candidate) => candidate.state === state);
-    if (!branch || branch.open === 0) return false;
-    if (--branch.open === 0) state.holding.delete(this);
+    const branch = this.heldIn(state);
+    if (!branch) return false;
+    branch.open--;
+    state.holding--;
     this.count--;
     return true;
   }
 
+  isIn(state: NodeState): boolean {
+    return this.heldIn(state) !== undefined;
+  }
+
   /** The node is gone, and with it whatever it held. */
-  abandon(state: NodeState): void {
+  leave(state: NodeState): void {
     while (this.complete(state));
+  }
+
+  /** Nodes that still hold a message of it hold nothing of a delivery any more. */
+  release(): void {
+    for (const branch of this.branches) {
+      branch.state.holding -= branch.open;
+      branch.open = 0;
+    }
   }
 
   /** The first failure is the one that is told. */
@@ -99,6 +114,11 @@ export class Delivery {
     return this.branches
       .filter((branch) => branch.announced + branch.open > 0)
       .map((branch) => describeNode(branch.state.node));
+  }
+
+  /** It is settled without the flow having finished: nothing that still happens to it counts. */
+  abandon(): void {
+    this.forget(this);
   }
 
   /** Milliseconds in the flow, without the time it was paused. */
@@ -115,6 +135,11 @@ export class Delivery {
       over = true;
       if (--this.pauses === 0) this.pausedFor += Date.now() - this.pausedAt;
     };
+  }
+
+  private heldIn(state: NodeState): Branch | undefined {
+    for (const branch of this.branches) if (branch.state === state && branch.open > 0) return branch;
+    return undefined;
   }
 
   private branch(state: NodeState): Branch {

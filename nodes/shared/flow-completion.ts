@@ -43,14 +43,17 @@ type WatchedNode = RuntimeNode & { [STATE]?: NodeState & { silent?: SilentNode }
 
 class FlowTracker implements FlowHooks {
   private readonly byToken = new Map<string, Delivery>();
+  /** Deliveries whose `_msgid` is not their token. */
   private readonly byMsgId = new Map<string, Delivery>();
   private users = 0;
   private RED: NodeAPI | undefined;
   private drained: Delivery[] = [];
+  private readonly forget = (delivery: Delivery): void => this.end(delivery);
   /** What one node has sent since the event loop last turned to other code. */
   private sending: { node: RuntimeNode; deliveries: Set<Delivery> } | undefined;
   /** The message a node is being called with at this moment. */
-  private receiving: { node: RuntimeNode; delivery: Delivery } | undefined;
+  private receivingNode: RuntimeNode | undefined;
+  private receivingDelivery: Delivery | undefined;
   /** The message whose `done(error)` is under way; the runtime calls node.error(error, msg) next. */
   private completing: object | undefined;
 
@@ -79,11 +82,11 @@ class FlowTracker implements FlowHooks {
     follow: boolean,
     send: () => void,
   ): Delivery {
-    const delivery = new Delivery(token, msg._msgid, owner, follow);
+    const delivery = new Delivery(token, msg._msgid, owner, follow, this.forget);
     this.byToken.set(token, delivery);
     if (follow) {
       msg[TOKEN] = token;
-      this.byMsgId.set(msg._msgid, delivery);
+      if (msg._msgid !== token) this.byMsgId.set(msg._msgid, delivery);
     }
     delivery.count++;
     try {
@@ -98,9 +101,11 @@ class FlowTracker implements FlowHooks {
   /** The delivery is settled, by whoever owns it: forget it. */
   end(delivery: Delivery): void {
     delivery.settled = true;
+    delivery.release();
     this.byToken.delete(delivery.token);
-    this.byMsgId.delete(delivery.msgid);
-    for (const merged of delivery.merged ?? []) {
+    if (delivery.msgid !== delivery.token) this.byMsgId.delete(delivery.msgid);
+    if (!delivery.merged) return;
+    for (const merged of delivery.merged) {
       merged.count--;
       if (delivery.failure) merged.failure ??= delivery.failure;
       this.check(merged);
@@ -118,7 +123,8 @@ class FlowTracker implements FlowHooks {
     const tracked = msg as Tracked;
     const token = tracked[TOKEN] ?? tracked.jetstream?.token ?? tracked.salesforce?.token;
     if (typeof token === 'string') return this.byToken.get(token);
-    return tracked._msgid === undefined ? undefined : this.byMsgId.get(tracked._msgid);
+    const id = tracked._msgid;
+    return id === undefined ? undefined : (this.byToken.get(id) ?? this.byMsgId.get(id));
   }
 
   preDeliver(event: SendEvent): void {
@@ -147,12 +153,13 @@ class FlowTracker implements FlowHooks {
       this.complete(state, delivery);
     }
     this.warnOfSilence(state);
-    this.receiving = { node, delivery };
+    this.receivingNode = node;
+    this.receivingDelivery = delivery;
   }
 
   postReceive(event: ReceiveEvent): void {
     (event.destination.node as WatchedNode)[STATE]?.silent?.received(event.msg);
-    this.receiving = undefined;
+    this.receivingNode = this.receivingDelivery = undefined;
   }
 
   onComplete(event: CompleteEvent): void {
@@ -190,17 +197,26 @@ class FlowTracker implements FlowHooks {
       return undefined;
     }
     // A message made anew: it belongs to what the node is working on, as far as that is clear.
-    const delivery =
-      this.receiving?.node === source
-        ? this.receiving.delivery
-        : state.holding.size === 1
-          ? [...state.holding][0]
-          : undefined;
+    const delivery = this.receivingNode === source ? this.receivingDelivery : this.onlyOneIn(state);
     if (delivery) msg[TOKEN] = delivery.token;
     return delivery;
   }
 
+  private onlyOneIn(state: NodeState): Delivery | undefined {
+    if (state.holding === 0) return undefined;
+    let found: Delivery | undefined;
+    for (const delivery of this.byToken.values()) {
+      if (!delivery.isIn(state)) continue;
+      if (found) return undefined;
+      found = delivery;
+    }
+    return found;
+  }
+
   private noteSending(node: RuntimeNode, delivery: Delivery): void {
+    // Only a node that holds something besides the message it is being called with can put messages together.
+    const state = (node as WatchedNode)[STATE];
+    if (!state || state.holding <= (this.receivingNode === node ? 1 : 0)) return;
     if (this.sending?.node === node) {
       this.sending.deliveries.add(delivery);
       return;
@@ -216,7 +232,7 @@ class FlowTracker implements FlowHooks {
   private mergeInto(node: RuntimeNode, delivery: Delivery): void {
     if (
       this.sending?.node !== node ||
-      this.receiving?.delivery === delivery ||
+      this.receivingDelivery === delivery ||
       this.sending.deliveries.has(delivery)
     )
       return;
@@ -249,7 +265,7 @@ class FlowTracker implements FlowHooks {
   private watch(node: RuntimeNode): NodeState & { silent?: SilentNode } {
     const state: NodeState & { silent?: SilentNode } = {
       node,
-      holding: new Set(),
+      holding: 0,
       phase: 'running',
       warned: false,
     };
@@ -299,9 +315,10 @@ class FlowTracker implements FlowHooks {
       state.phase = 'running';
       await closing;
       state.phase = 'closed';
-      for (const delivery of [...state.holding]) {
+      for (const delivery of this.byToken.values()) {
+        if (!delivery.isIn(state)) continue;
         delivery.fail(nodeClosed(node), node);
-        delivery.abandon(state);
+        delivery.leave(state);
         this.check(delivery);
       }
     };

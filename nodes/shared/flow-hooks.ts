@@ -51,7 +51,7 @@ interface HookRegistry {
 /** Node-RED calls each hook with its event, synchronously, for every message of every flow. */
 export function addFlowHooks(RED: NodeAPI, hooks: FlowHooks): void {
   const registry = RED.hooks as unknown as HookRegistry;
-  for (const name of NAMES) registry.add(`${name}.${LABEL}`, (event: never) => hooks[name](event));
+  for (const name of NAMES) registry.add(`${name}.${LABEL}`, hooks[name].bind<(event: never) => void>(hooks));
 }
 
 export function removeFlowHooks(RED: NodeAPI): void {

@@ -5,14 +5,15 @@ const INTERVAL = 250;
 /** Sets a node's status at most four times a second, always ending with the latest; equal ones are not repeated. */
 export class StatusReporter {
   private shown = '';
-  private latest: NodeStatus | undefined;
+  private latest: (() => NodeStatus) | undefined;
   private timer: NodeJS.Timeout | undefined;
   private lastAt = 0;
 
   constructor(private readonly node: Pick<Node, 'status'>) {}
 
-  show(status: NodeStatus): void {
-    this.latest = status;
+  /** A function is only asked when its turn has come: a status that changes with every message costs nothing. */
+  show(status: NodeStatus | (() => NodeStatus)): void {
+    this.latest = typeof status === 'function' ? status : () => status;
     if (this.timer) return;
     const wait = this.lastAt + INTERVAL - Date.now();
     if (wait <= 0) this.flush();
@@ -29,10 +30,11 @@ export class StatusReporter {
   private flush(): void {
     this.timer = undefined;
     if (!this.latest) return;
-    const text = JSON.stringify(this.latest);
+    const status = this.latest();
+    this.lastAt = Date.now();
+    const text = JSON.stringify(status);
     if (text === this.shown) return;
     this.shown = text;
-    this.lastAt = Date.now();
-    this.node.status(this.latest);
+    this.node.status(status);
   }
 }
