@@ -44,6 +44,13 @@ describe('fetch accounting', () => {
     fill(org, 10, 20);
     await until(() => events(stream).length === 12);
     assert.equal(stream.received.at(-1)?.pendingNumRequested, 0);
+
+    const waiting = pubsub.stream('Subscribe', { topicName: TOPIC, numRequested: 3 }, { numRequested: 4 });
+    await until(() => subscribers(org) === 2);
+    await pubsub.call('GetTopic', { topicName: TOPIC });
+    fill(org, 20, 30);
+    await until(() => events(waiting).length === 7);
+    assert.equal(waiting.received.at(-1)?.pendingNumRequested, 0);
   });
 
   test('a hundred outstanding is the most: who asks for more gets a hundred', async (t) => {
@@ -51,7 +58,7 @@ describe('fetch accounting', () => {
     const first = { topicName: TOPIC, numRequested: 90 };
     const stream = pubsub.stream('Subscribe', first, { numRequested: 90 }, { numRequested: 500 });
     await until(() => subscribers(org) === 1);
-    // A keepalive-free way to know that all requests were taken: nothing is in flight behind a call of its own.
+    // The requests before it on the connection have been taken, too.
     await pubsub.call('GetTopic', { topicName: TOPIC });
     fill(org, 0, 150);
     const last = await until(() => events(stream).length >= 100 && stream.received.at(-1));
@@ -135,6 +142,19 @@ describe('keepalives', () => {
     });
     await until(() => events(resumed).length === 1);
     assert.deepEqual(events(resumed)[0]?.replayId, replayIds(org)[1]);
+  });
+
+  test('never pass an event by', async (t) => {
+    const { org, pubsub } = await start(t, { switches: { keepAliveMs: 1 } });
+    const stream = pubsub.stream('Subscribe', { topicName: TOPIC, numRequested: 100 });
+    await until(() => stream.received.length > 0);
+    for (let i = 0; i < 90; i++) {
+      fill(org, i, i + 1);
+      // Long enough for a keepalive to be due before the event has been announced.
+      for (const until = Date.now() + 2; Date.now() < until;);
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    await until(() => events(stream).length === 90);
   });
 
   test('who has nothing outstanding gets none', async (t) => {
