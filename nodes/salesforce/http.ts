@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import { codeOf, messageOf } from '../shared/errors';
 import { OrgOutage } from './outage';
+import { proxyFor, TunnelAgent } from './proxy';
 
 export interface HttpRequest {
   method: string;
@@ -29,8 +30,7 @@ const IDLE_MS = 15_000;
  * answer; everything else throws OrgOutage(unreachable) which knows whether the request may have got through.
  */
 export class HttpClient {
-  private readonly options = { keepAlive: true, timeout: IDLE_MS, scheduling: 'lifo' as const };
-  private readonly agents = { http: new http.Agent(this.options), https: new https.Agent(this.options) };
+  private readonly agents = new Map<string, http.Agent>();
 
   send(request: HttpRequest): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
@@ -39,11 +39,11 @@ export class HttpClient {
         clearTimeout(timer);
         reject(explainFailure(error, request.url, sent));
       };
-      const { protocol } = new URL(request.url);
-      const secure = protocol === 'https:';
+      const url = new URL(request.url);
+      const secure = url.protocol === 'https:';
       const body = request.body === undefined ? undefined : Buffer.from(request.body, 'utf8');
-      const outgoing = (secure ? https : http).request(request.url, {
-        agent: secure ? this.agents.https : this.agents.http,
+      const outgoing = (secure ? https : http).request(url, {
+        agent: this.agentFor(url),
         method: request.method,
         headers: {
           accept: 'application/json',
@@ -80,8 +80,20 @@ export class HttpClient {
 
   /** Ends every connection; requests under way fail. */
   close(): void {
-    this.agents.http.destroy();
-    this.agents.https.destroy();
+    for (const agent of this.agents.values()) agent.destroy();
+  }
+
+  private agentFor(url: URL): http.Agent {
+    const options = { keepAlive: true, timeout: IDLE_MS, scheduling: 'lifo' as const };
+    const proxy = url.protocol === 'https:' ? proxyFor(url.hostname) : undefined;
+    const name = proxy?.href ?? url.protocol;
+    let agent = this.agents.get(name);
+    if (!agent) {
+      if (proxy) agent = new TunnelAgent(proxy, options);
+      else agent = url.protocol === 'https:' ? new https.Agent(options) : new http.Agent(options);
+      this.agents.set(name, agent);
+    }
+    return agent;
   }
 }
 

@@ -128,7 +128,8 @@ function tellOutages(node: Node, api: OrgSession | PubSub, hold: OrgHold, name: 
   let told: { code: string; since: number } | undefined;
   return api.onChange(() => {
     const { current } = hold;
-    if (current && current.code !== told?.code) node.error(current.message);
+    // Not node.error: a Catch node would take it, and it would be missing in the log.
+    if (current && current.code !== told?.code) node.warn(current.message);
     if (!current && told) node.log(`${name} is back after ${formatDuration(Date.now() - told.since)}`);
     told = current;
   });

@@ -1,7 +1,8 @@
 import { afterEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { until } from '../support/until';
-import { contact, contacts, startRig, type Rig } from './rig';
+import { Writer } from '../../nodes/salesforce/writer';
+import { contact, contacts, startRig, WRITER, type Rig } from './rig';
 
 let rig: Rig;
 afterEach(() => rig.close());
@@ -275,6 +276,24 @@ describe('the other operations', () => {
       assert.equal(rig.org.requests().length, 0);
     });
   }
+
+  test('a save that a duplicate rule warns about needs the setting, alone and within a call of several', async () => {
+    await begin();
+    rig.org.switches.duplicateRules = true;
+    const person = { LastName: 'Ada', Email: 'ada@x.example' };
+    assert.deepEqual(codes(await rig.write({ operation: 'create', payload: person })), ['ok']);
+    assert.deepEqual(codes(await rig.write({ operation: 'create', payload: person })), [
+      'DUPLICATES_DETECTED',
+    ]);
+    const allowing = new Writer(rig.session, { ...WRITER, allowDuplicateSave: true });
+    const request = { operation: 'create', sobject: 'Contact', allOrNone: false, payload: person } as const;
+    const none = () => () => undefined;
+    assert.deepEqual(codes(await allowing.write(request, none)), ['ok']);
+    const several = [request, { ...request, sobject: 'Account', payload: { Name: 'Acme' } }, request];
+    const results = await Promise.all(several.map((one) => allowing.write(one, none)));
+    assert.deepEqual(codes(results.flat()), ['ok', 'ok', 'ok']);
+    await allowing.close(0);
+  });
 
   test('a row without its id fails alone, unsent', async () => {
     await begin();
