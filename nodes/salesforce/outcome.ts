@@ -97,7 +97,7 @@ function resultOf(unit: Unit, wire: unknown, answer: unknown): RowResult {
     return { id: textOf(wire), success: false, errors: [error], record: null };
   }
   const row = isRecord(answer) ? answer : {};
-  const errors = (Array.isArray(row.errors) ? row.errors : []) as RowError[];
+  const errors = (Array.isArray(row.errors) ? row.errors.filter(isRecord) : []) as unknown as RowError[];
   const id =
     textOf(row.id) ??
     textOf(unit.lane.operation === 'delete' ? wire : isRecord(wire) ? (wire.Id ?? wire.id) : null);

@@ -4,6 +4,7 @@ import { messageOf } from '../shared/errors';
 import { pauseProcessing } from '../shared/flow-completion';
 import { compilePayload, type PayloadConfig } from '../shared/payload';
 import { StatusReporter } from '../shared/status';
+import { inTurn } from './in-turn';
 import { rowsFailed } from './job';
 import { CALL_RECORDS, invalid } from './limits';
 import { OPERATIONS, type Operation, type RowResult, type WriteRequest } from './operations';
@@ -66,19 +67,12 @@ export default function (RED: NodeAPI): void {
     org.register(this);
     show();
 
-    let turn: Promise<unknown> = Promise.resolve();
-    /** Payloads that need time are evaluated side by side, but written in the order their messages came. */
-    const inTurn = async (payload: Promise<unknown>) => {
-      const before = turn;
-      turn = Promise.allSettled([before, payload]);
-      await before;
-      return payload;
-    };
+    const ordered = inTurn();
     const write = async (msg: NodeMessage & Overrides): Promise<RowResult[]> => {
       const operation = operationOf(msg, def);
       const byId = operation === 'get' || operation === 'delete';
       const given = byId && msg.ids !== undefined ? msg.ids : payloadOf(msg);
-      const payload = given instanceof Promise ? await inTurn(given) : given;
+      const payload: unknown = given instanceof Promise ? await ordered(given) : given;
       return writer.write(requestOf(msg, def, operation, payload), () => pauseProcessing(msg));
     };
 
@@ -88,9 +82,11 @@ export default function (RED: NodeAPI): void {
         const sfdc = { operation, sobject, apiUsage: session.budget.usage };
         const failed = results.filter((result) => !result.success);
         if (failed.length > 0 && !isWired(this, 1)) return done(rowsFailed(operation, sobject, results));
-        const all =
-          failed.length < results.length || failed.length === 0 ? { ...msg, payload: results, sfdc } : null;
-        send([all, failed.length > 0 ? { ...msg, payload: failed, sfdc } : null]);
+        const nothingWritten = failed.length > 0 && failed.length === results.length;
+        send([
+          nothingWritten ? null : { ...msg, payload: results, sfdc },
+          failed.length > 0 ? { ...msg, payload: failed, sfdc } : null,
+        ]);
         done();
       }, done);
     });

@@ -14,6 +14,7 @@ const orgNode = (more: object = {}): FlowNode => ({
   auth: 'client-credentials',
   loginUrl: org.url,
   apiVersion: '65.0',
+  pubsubEndpoint: org.pubsub,
   credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
   ...more,
 });
@@ -277,7 +278,7 @@ describe('lookups', () => {
     const { data } = await ask('test');
     assert.match(
       data.message,
-      /^Connected to http:\/\/127.*as admin@org.example\. The org has \d+ of 1000000 API calls left today\.$/,
+      /^Connected to http:\/\/127.*as admin@org.example\. The org has \d+ of 1000000 API calls left today\./,
     );
   });
 
