@@ -24,10 +24,11 @@ type Call<Request> = ServerDuplexStream<Request | Oversized, FetchResponse>;
 export class Delivery<Request extends object> {
   /** Number of the last position that was delivered, or told in a keepalive. */
   position = 0;
-  /** Its replay id, once there is one. */
   #latest: Buffer = Buffer.alloc(0);
+  /** What a request has met that strikes after the next delivery. */
+  #held: Trouble | undefined;
   readonly #rpcId = randomUUID();
-  readonly #onPublished = (): void => this.#guard(() => this.#deliver());
+  readonly #onPublished = (): void => this.#enqueue(() => this.#deliver());
   #topic: Topic | undefined;
   #outstanding = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -49,38 +50,45 @@ export class Delivery<Request extends object> {
     const { entry, close } = desk.org.ledger.open('GRPC', call.getPath());
     this.#closeEntry = close;
     this.#addRecords = (count) => void (entry.records += count);
-    call.on('data', (request: Request | Oversized) => {
-      this.#tail = this.#tail.then(() => this.#take(request)).catch((thrown: unknown) => this.#end(thrown));
-    });
+    call.on('data', (request: Request | Oversized) => this.#enqueue(() => this.#take(request)));
     call.on('end', () => void this.#tail.then(() => this.#end()));
     call.on('cancelled', () => this.#stop(status.CANCELLED));
     call.on('error', () => this.#stop(status.CANCELLED));
     this.#guard(() => void authenticate(desk.org, call.metadata));
   }
 
+  /** Requests and deliveries are one after the other. */
+  #enqueue(work: () => Promise<void>): void {
+    this.#tail = this.#tail
+      .then(() => (this.#over ? undefined : work()))
+      .catch((thrown: unknown) => this.#end(thrown));
+  }
+
   async #take(request: Request | Oversized): Promise<void> {
-    if (this.#over) return;
     if (isOversized(request)) throw oversized();
     authenticateAgain(this.desk.org, this.call.metadata);
     const named = 'topicName' in request && typeof request.topicName === 'string' ? request.topicName : '';
-    const trouble = this.#trouble(named === '' ? this.#topic?.name : named);
-    await trouble.before();
-    if (this.#isOver()) return;
+    const trouble = await this.#trouble(named === '' ? this.#topic?.name : named);
+    if (this.#over) return;
     this.onRequest(request);
-    this.#deliver(trouble);
+    this.#held ??= trouble;
+    await this.#deliver();
   }
 
-  #trouble(topic: string | undefined): Trouble {
-    return troubleFor(this.desk.org, { method: 'GRPC', path: this.call.getPath(), topic }, () =>
-      this.desk.drop(this.call),
-    );
+  /** The trouble of a request or a delivery, after what it does beforehand. */
+  async #trouble(topic: string | undefined): Promise<Trouble | undefined> {
+    const { org, drop } = this.desk;
+    const occasion = { method: 'GRPC', path: this.call.getPath(), topic };
+    const trouble = troubleFor(org, occasion, () => drop(this.call));
+    await trouble?.before();
+    return trouble;
   }
 
   /** Delivers this topic's events from behind a position on; from now on where none is given. */
   start(topic: Topic, position: number | undefined): void {
     this.#topic = topic;
     if (position === undefined) this.#moveToTip();
-    else this.position = position;
+    else [this.position, this.#latest] = [position, this.desk.bus.log.replayIdOf(position)];
     this.desk.bus.log.on('published', this.#onPublished);
   }
 
@@ -93,21 +101,32 @@ export class Delivery<Request extends object> {
     this.#write([], response);
   }
 
-  #deliver(trouble?: Trouble): void {
-    const topic = this.#topic;
-    if (!topic) return;
-    let delivered = false;
+  async #deliver(): Promise<void> {
+    if (this.#outstanding > 0 && this.#waiting(1).length > 0) {
+      const trouble = this.#held ?? (await this.#trouble(this.#topic?.name));
+      this.#held = undefined;
+      if (this.#over) return;
+      authenticateAgain(this.desk.org, this.call.metadata);
+      this.#send();
+      trouble?.after();
+    }
+    if (this.#topic) this.#wait();
+  }
+
+  #send(): void {
     while (this.#outstanding > 0) {
-      const entries = this.desk.bus.log.after(this.position, topic.has, this.#outstanding, RESPONSE_BYTES);
-      if (entries.length === 0) break;
-      if (!delivered) authenticateAgain(this.desk.org, this.call.metadata);
-      delivered = true;
+      const entries = this.#waiting(this.#outstanding);
+      if (entries.length === 0) return;
       this.#spend(entries.length);
       this.#outstanding -= entries.length;
       this.#write(entries);
     }
-    if (delivered) (trouble ?? this.#trouble(topic.name)).after();
-    this.#wait();
+  }
+
+  /** Events that are wanted and not delivered. */
+  #waiting(count: number): LogEntry[] {
+    const topic = this.#topic;
+    return topic ? this.desk.bus.log.after(this.position, topic.has, count, RESPONSE_BYTES) : [];
   }
 
   /** Every event that a subscriber gets counts. */
@@ -143,9 +162,8 @@ export class Delivery<Request extends object> {
 
   #keepAlive(): void {
     authenticateAgain(this.desk.org, this.call.metadata);
-    const pending = this.desk.bus.log.after(this.position, this.#topic?.has ?? (() => false), 1, 0);
     // Who goes on from the tip must miss nothing.
-    if (pending.length === 0) this.#moveToTip();
+    if (this.#waiting(1).length === 0) this.#moveToTip();
     this.#write([]);
     this.#wait();
   }
@@ -167,10 +185,6 @@ export class Delivery<Request extends object> {
     } catch (thrown) {
       this.#end(thrown);
     }
-  }
-
-  #isOver(): boolean {
-    return this.#over;
   }
 
   #stop(code: number): void {

@@ -119,6 +119,25 @@ test('a subscription is refused, or cut after its events were sent', async (t) =
   await until(() => events(whole).length === 3);
 });
 
+test('an open subscription meets it at its next delivery: before the events, or after them', async (t) => {
+  const { org, pubsub, request } = await start(t);
+  const match = { path: 'Subscribe', topic: TOPIC };
+  for (const [when, count] of [
+    ['before', 0],
+    ['after', 3],
+  ] as const) {
+    const stream = pubsub.stream('Subscribe', { topicName: TOPIC, numRequested: 10 });
+    await until(() => org.bus().log.listenerCount('published') === 1);
+    await pubsub.call('GetTopic', { topicName: TOPIC });
+    org.faults.add({ match, action: { grpc: { code: 14, when } }, times: 1 });
+    // A request for more finds nothing to deliver yet.
+    if (when === 'after') stream.write({ numRequested: 1 });
+    await pubsub.call('Publish', request);
+    assert.equal((await stream.status).code, 14);
+    assert.equal(events(stream).length, count);
+  }
+});
+
 test('by control all connections are cut, and clients come back', async (t) => {
   const { org, pubsub } = await start(t);
   const stream = pubsub.stream('Subscribe', ALL);

@@ -14,7 +14,7 @@ export interface GrpcAction {
   message?: string;
   /** Before the work (default), or after it: published, or delivered, but not answered. */
   when?: 'before' | 'after';
-  /** Cut the connection instead of answering. */
+  /** Cut the connection instead of answering; of what was sent just before, some may not arrive. */
   drop?: boolean;
   /** Wait before the work. */
   delayMs?: number;
@@ -26,15 +26,13 @@ export interface Trouble {
   after(): void;
 }
 
-const CALM: Trouble = { before: () => Promise.resolve(), after: () => undefined };
-
 /**
  * The trouble of this request, if a fault is meant for it. `drop` cuts the client's connection; thrown errors end the
  * call.
  */
-export function troubleFor(org: OrgState, occasion: Occasion, drop: () => void): Trouble {
+export function troubleFor(org: OrgState, occasion: Occasion, drop: () => void): Trouble | undefined {
   const action = org.faults.forCall(occasion);
-  if (!action) return CALM;
+  if (!action) return undefined;
   const grpc: GrpcAction = isRecord(action.grpc) ? action.grpc : {};
   const when = grpc.when ?? (action.reset === undefined || action.reset === 'before' ? 'before' : 'after');
   const strike = (): void => {

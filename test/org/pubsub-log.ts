@@ -43,7 +43,7 @@ export class EventLog extends EventEmitter<{ published: [] }> {
     const at = this.now();
     const entries = events.map(({ id, schemaId, payload, headers = [] }): LogEntry => {
       const position = this.#next();
-      const replayId = this.#replayId(position);
+      const replayId = this.replayIdOf(position);
       return {
         position,
         replayId,
@@ -69,7 +69,8 @@ export class EventLog extends EventEmitter<{ published: [] }> {
     return this.#position;
   }
 
-  #replayId(position: number): Buffer {
+  /** A position as clients see it. */
+  replayIdOf(position: number): Buffer {
     const bytes = Buffer.alloc(this.switches.replayIdBytes);
     bytes.writeBigUInt64BE(BigInt(position));
     return bytes;
@@ -80,7 +81,7 @@ export class EventLog extends EventEmitter<{ published: [] }> {
     const position = this.#next();
     const entry = {
       position,
-      replayId: this.#replayId(position),
+      replayId: this.replayIdOf(position),
       at: this.now(),
       topic: undefined,
       event: undefined,

@@ -83,7 +83,7 @@ async function publishAll(desk: Desk, request: PublishRequest, on: Circumstances
     },
     on.drop,
   );
-  await trouble.before();
+  await trouble?.before();
   await on.latency;
   checkEvents(desk, request, schema);
   const results: PublishResult[] = request.events.map((event) => {
@@ -102,7 +102,7 @@ async function publishAll(desk: Desk, request: PublishRequest, on: Circumstances
   let next = 0;
   for (const result of results)
     if (!result.error) result.replayId = entries[next++]?.replayId ?? result.replayId;
-  trouble.after();
+  trouble?.after();
   return { results, schemaId: schema.id, rpcId: on.rpcId };
 }
 

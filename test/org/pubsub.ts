@@ -138,10 +138,10 @@ function lookup<Request extends object, Response>(
       if (isOversized(request)) throw oversized();
       const topic = 'topicName' in request ? String(request.topicName) : undefined;
       const trouble = troubleFor(org, { method: 'GRPC', path: call.getPath(), topic }, () => desk.drop(call));
-      await trouble.before();
+      await trouble?.before();
       await simulatedTime(org);
       const response = answer(desk, request, rpcId);
-      trouble.after();
+      trouble?.after();
       return response;
     };
     work().then(
