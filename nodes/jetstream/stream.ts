@@ -25,6 +25,8 @@ export interface StreamForm {
   compression?: boolean | 'none' | 's2';
   /** Atomic batch publishing, servers from 2.12; for api-sync-out. */
   allowAtomic?: boolean;
+  /** Reading single messages from any replica; for api-sync-out. */
+  allowDirect?: boolean;
 }
 
 /** The server's own stream configuration: durations in nanoseconds, sizes in bytes, -1 for no limit. */
@@ -46,6 +48,7 @@ export interface StreamConfig {
   allow_rollup_hdrs?: boolean;
   compression?: string;
   allow_atomic?: boolean;
+  allow_direct?: boolean;
 }
 
 export interface StreamInfo {
@@ -107,6 +110,7 @@ export function streamConfig(name: string, form: StreamForm): StreamConfig {
     given(form.compression, (kind) => (kind === true || kind === 's2' ? 's2' : 'none')),
   );
   set('allow_atomic', form.allowAtomic || undefined);
+  set('allow_direct', form.allowDirect || undefined);
   return config;
 }
 

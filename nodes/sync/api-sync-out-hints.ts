@@ -26,7 +26,7 @@ export function syncOutHints(settings: SyncOutSettings): string[] {
       hints.push('outside');
     if (retention !== 'limits') hints.push('consumed');
     if (isDuration(maxAge)) hints.push('aged');
-    if (Number(maxMsgsPerSubject) !== 1) hints.push('versions');
+    if (maxMsgsPerSubject !== '' && Number(maxMsgsPerSubject) !== 1) hints.push('versions');
     if (discard === 'new') hints.push('full');
   }
   if (start === 'now') hints.push('fromNow');

@@ -8,18 +8,10 @@ import { formOf, openForm, setting, showHints, type Form } from '../shared/edito
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { nodeText, text } from '../shared/editor/text';
-import {
-  currentValue,
-  duration,
-  natsName,
-  requiredWhen,
-  subject,
-  validator,
-} from '../shared/editor/validators';
+import { duration, natsName, subject, validator } from '../shared/editor/validators';
 import { syncOutHints } from './api-sync-out-hints';
 
 const label = (property: string) => nodeText('api-sync-out', `label.${property}`);
-const inBucket = (node: EditorNode) => (currentValue(node, 'checkpoint') ?? 'kv') === 'kv';
 
 interface Properties {
   name: string;
@@ -81,8 +73,8 @@ RED.nodes.registerType<Properties>('api-sync-out', {
     start: { value: 'beginning' },
     events: { value: false },
     checkpoint: { value: 'kv' },
-    bucket: { value: 'api-sync', label: label('bucket'), validate: requiredWhen(inBucket, natsName) },
-    lease: { value: '15s', label: label('lease'), validate: requiredWhen(inBucket, duration) },
+    bucket: { value: 'api-sync', label: label('bucket'), validate: validator(natsName) },
+    lease: { value: '15s', label: label('lease'), validate: validator(duration) },
   },
   inputs: 1,
   outputs: 1,
@@ -95,7 +87,9 @@ RED.nodes.registerType<Properties>('api-sync-out', {
   inputLabels: 'control',
   outputLabels: 'progress',
   oneditprepare() {
-    streamConfigRows($('#jetforce-stream-config'), setting(this, 'streamConfig'));
+    // What a flow leaves out of them is as advised, not as the server would have it.
+    const advised = this._def.defaults['streamConfig']?.value as StreamConfig;
+    streamConfigRows($('#jetforce-stream-config'), { ...advised, ...setting(this, 'streamConfig') });
     const form = openForm(this);
     picker(form.input('stream'), {
       choices: () => {

@@ -104,6 +104,8 @@ function send(outgoing: ServerResponse, reply: Reply): void {
 }
 
 async function serve(org: OrgState, request: Request, outgoing: ServerResponse): Promise<void> {
+  // The org's clock, which tests may set: clients that poll go by it.
+  outgoing.setHeader('Date', new Date(org.store.now()).toUTCString());
   const { entry, close } = org.ledger.open(request.method, request.url);
   // Whatever ends the exchange closes its entry, also a client that hangs up.
   outgoing.once('close', () => close(outgoing.headersSent ? outgoing.statusCode : 0));

@@ -1,0 +1,302 @@
+import { pause } from '../jetstream/connection';
+import { codeOf, FlowError, isRetryable, messageOf } from '../shared/errors';
+import { Rate, type Phase, type Progress } from './progress';
+import type { Changes, Collection, Page, Position, Provider } from './provider';
+import type { SourceRecord } from './record';
+import type { RecordWriter } from './record-writer';
+import type { Store } from './store';
+import type { Turns } from './turns';
+
+/** Where a collection stands, as it is kept. */
+interface Checkpoint {
+  phase: 'backfill' | 'sweep' | 'live';
+  /** From where changes are to be had: taken before the backfill began. */
+  position: Position;
+  /** The next page of the backfill. */
+  cursor?: Position;
+  done: number;
+  total?: number;
+  /** How many times it was told to be read anew. */
+  resync: number;
+  /** It has been complete once: what is new since then is an event. */
+  complete: boolean;
+  /** What the backfill doesn't show has to be looked for in the stream, because it may have been deleted. */
+  sweep: boolean;
+}
+
+export interface RunOptions {
+  syncId: string;
+  collection: string;
+  provider: Provider;
+  writer: RecordWriter;
+  store: Store;
+  /** Of the checkpoint in the store. */
+  key: string;
+  turns: Turns;
+  start: 'beginning' | 'now';
+  events: boolean;
+  /** Throws when another process may be the runner by now. */
+  fence: () => void;
+  /** The ids of the records that the stream holds and that aren't deleted, in pages; undefined if it can't be read. */
+  held: ((signal: AbortSignal) => AsyncIterable<string[]>) | undefined;
+  /** Milliseconds between two comparisons of the whole stream with the API; 0 for none. */
+  reconcile: number;
+  progress: (progress: Progress) => void;
+  log: (text: string) => void;
+  error: (text: string) => void;
+}
+
+const RETRY = { first: 1_000, longest: 60_000, permanent: 10 * 60_000 };
+
+/** Another process has written the checkpoint: it is the runner now. */
+export const LEASE_LOST = 'LEASE_LOST';
+
+/**
+ * One collection of a sync, from its first page to being followed for ever. It is where its checkpoint says, and
+ * the checkpoint moves on only after what it covers is in the stream.
+ */
+export class CollectionRun {
+  private checkpoint: Checkpoint | undefined;
+  private revision = 0;
+  private phase: Phase = 'waiting';
+  private problem: { code: string; message: string } | undefined;
+  private readonly rate = new Rate();
+  private published = 0;
+  private refused = 0;
+  private asOf: number | undefined;
+  private wakeUp = new AbortController();
+  private reconciledAt = Date.now();
+
+  constructor(
+    private readonly options: RunOptions,
+    /** How many times this collection is to have been read anew. */
+    private resync: number,
+  ) {}
+
+  /** Until `signal` aborts. Throws LEASE_LOST, and nothing else. */
+  async run(signal: AbortSignal): Promise<void> {
+    for (let failures = 0; !signal.aborted;) {
+      let collection: Collection | undefined;
+      try {
+        this.checkpoint ??= await this.load(signal);
+        collection = await this.options.provider.open(this.options.collection, signal);
+        await this.follow(collection, signal, () => (failures = 0));
+      } catch (error) {
+        if (signal.aborted) return;
+        if (codeOf(error) === LEASE_LOST) throw error;
+        const retry = Math.min(RETRY.longest, RETRY.first * 2 ** failures++);
+        await this.failed(error, isRetryable(error) ? retry : RETRY.permanent, signal);
+      } finally {
+        await collection?.close().catch(() => undefined);
+      }
+    }
+  }
+
+  /** Reads everything anew if it hasn't been told so already. */
+  askResync(times: number): void {
+    this.resync = times;
+    if (this.checkpoint && this.checkpoint.resync < times) this.wake();
+  }
+
+  /** A failure isn't waited out any longer. */
+  wake(): void {
+    this.wakeUp.abort();
+  }
+
+  get progress(): Progress {
+    const { syncId, collection } = this.options;
+    return {
+      sync_id: syncId,
+      collection,
+      phase: this.phase,
+      done: this.checkpoint?.done ?? 0,
+      total: this.checkpoint?.total ?? null,
+      rate: this.rate.perSecond,
+      lag: this.phase === 'live' && this.asOf !== undefined ? Math.max(0, Date.now() - this.asOf) : null,
+      published: this.published,
+      refused: this.refused,
+      ...(this.problem && { error: this.problem }),
+    };
+  }
+
+  private async load(signal: AbortSignal): Promise<Checkpoint | undefined> {
+    const entry = await this.options.store.get(this.options.key, signal);
+    this.revision = entry?.revision ?? 0;
+    return entry && (JSON.parse(entry.value) as Checkpoint);
+  }
+
+  private async save(checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
+    const { store, key, fence } = this.options;
+    fence();
+    const revision = await store.put(key, JSON.stringify(checkpoint), this.revision, signal);
+    if (revision === undefined)
+      throw new FlowError(LEASE_LOST, `Another instance has taken over ${this.options.collection}`);
+    this.revision = revision;
+    this.checkpoint = checkpoint;
+  }
+
+  private async follow(collection: Collection, signal: AbortSignal, worked: () => void): Promise<void> {
+    while (!signal.aborted) {
+      const checkpoint = this.checkpoint;
+      if (!checkpoint || checkpoint.resync < this.resync) await this.begin(collection, checkpoint, signal);
+      else if (checkpoint.phase === 'backfill') await this.backfill(collection, checkpoint, signal);
+      else if (checkpoint.phase === 'sweep') await this.sweep(collection, checkpoint, signal);
+      else await this.live(collection, checkpoint, signal);
+      worked();
+    }
+  }
+
+  private async begin(
+    collection: Collection,
+    before: Checkpoint | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const position = await collection.now(signal);
+    const backfill = before !== undefined || this.options.start === 'beginning';
+    if (before) this.options.log(`${this.options.collection} is read anew`);
+    await this.save(this.afresh(position, backfill, before, before !== undefined), signal);
+  }
+
+  private afresh(
+    position: Position,
+    backfill: boolean,
+    before: Checkpoint | undefined,
+    sweep: boolean,
+  ): Checkpoint {
+    this.options.writer.forget();
+    const complete = before?.complete ?? false;
+    const phase = backfill ? 'backfill' : 'live';
+    return { phase, position, done: 0, resync: this.resync, complete: complete || !backfill, sweep };
+  }
+
+  /** Page by page, the next one read while this one is being published, unless others wait for their turn. */
+  private async backfill(collection: Collection, from: Checkpoint, signal: AbortSignal): Promise<void> {
+    this.enter('backfill');
+    const { turns } = this.options;
+    let checkpoint: Checkpoint = from;
+    if (checkpoint.total === undefined) checkpoint = { ...checkpoint, total: await collection.count(signal) };
+    let ahead: Promise<Page> | undefined;
+    try {
+      while (checkpoint.phase === 'backfill' && checkpoint.resync === this.resync && !signal.aborted) {
+        const wait = await turns.take(async () => {
+          const { records, next, wait = 0 } = await (ahead ?? collection.page(checkpoint.cursor, signal));
+          ahead = next && wait === 0 && !turns.contended ? collection.page(next, signal) : undefined;
+          ahead?.catch(() => undefined);
+          await this.write(collection, records, checkpoint.complete, signal);
+          const done = checkpoint.done + records.length;
+          checkpoint = { ...checkpoint, cursor: next, done };
+          if (!next) checkpoint = this.afterBackfill(checkpoint);
+          await this.save(checkpoint, signal);
+          return wait;
+        });
+        this.report();
+        if (wait > 0) await pause(wait, signal);
+      }
+    } finally {
+      await ahead?.catch(() => undefined);
+    }
+  }
+
+  private afterBackfill(checkpoint: Checkpoint): Checkpoint {
+    const { held, collection, log } = this.options;
+    if (!checkpoint.sweep || held) return { ...checkpoint, phase: checkpoint.sweep ? 'sweep' : 'live' };
+    log(
+      `${collection} was read anew, but records deleted in the meantime can't be found: the NATS user may not read the stream`,
+    );
+    return { ...checkpoint, phase: 'live', complete: true };
+  }
+
+  /** Every record that the stream shows as living is read again; what is gone is published as deleted. */
+  private async sweep(collection: Collection, checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
+    try {
+      for await (const ids of this.options.held?.(signal) ?? []) {
+        await this.options.turns.take(async () => {
+          const records = await collection.read(ids, signal);
+          await this.write(collection, records, true, signal);
+        });
+        this.report();
+      }
+    } catch (error) {
+      if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
+      this.options.error(`Deleted records of ${this.options.collection} can't be found: ${messageOf(error)}`);
+    }
+    if (signal.aborted) return;
+    this.reconciledAt = Date.now();
+    await this.save({ ...checkpoint, phase: 'live', sweep: false, complete: true }, signal);
+  }
+
+  private async live(collection: Collection, from: Checkpoint, signal: AbortSignal): Promise<void> {
+    this.enter('live');
+    const { turns, reconcile, held, log } = this.options;
+    let checkpoint: Checkpoint = from.complete
+      ? from
+      : { ...from, complete: true, done: 0, total: undefined };
+    this.wakeUp = new AbortController();
+    const awake = AbortSignal.any([signal, this.wakeUp.signal]);
+    while (checkpoint.phase === 'live' && checkpoint.resync === this.resync && !signal.aborted) {
+      await collection.ready(checkpoint.position, awake);
+      if (awake.aborted) return;
+      await turns.take(async () => {
+        const changes = await collection.changes(checkpoint.position, signal);
+        const { published } = await this.write(collection, changes.records, true, signal);
+        this.asOf = changes.asOf;
+        checkpoint = { ...checkpoint, position: changes.position, done: checkpoint.done + published };
+        if (changes.gap) checkpoint = this.afterGap(changes, checkpoint);
+        else if (reconcile > 0 && held && Date.now() - this.reconciledAt > reconcile)
+          checkpoint = { ...checkpoint, phase: 'sweep' };
+        await this.save(checkpoint, signal);
+        if (published > 0) this.report();
+      });
+    }
+    if (checkpoint.phase === 'sweep') log(`${this.options.collection} is compared with the stream`);
+  }
+
+  private afterGap({ gap, position }: Changes, checkpoint: Checkpoint): Checkpoint {
+    this.options.error(`Changes of ${this.options.collection} are lost: ${gap}; everything is read again`);
+    return this.afresh(position, true, checkpoint, true);
+  }
+
+  private async write(
+    collection: Collection,
+    records: readonly SourceRecord[],
+    complete: boolean,
+    signal: AbortSignal,
+  ): Promise<{ published: number }> {
+    const { writer, fence, events, error } = this.options;
+    const written = await writer.write(records, {
+      signal,
+      fence,
+      events: events && complete,
+      read: (ids) => collection.read(ids, signal),
+      refused: (record, reason) =>
+        error(`${this.options.collection} ${record.id} is not in the stream: ${reason.message}`),
+    });
+    this.rate.add(records.length);
+    this.published += written.published;
+    this.refused += written.refused;
+    return written;
+  }
+
+  private async failed(error: unknown, wait: number, signal: AbortSignal): Promise<void> {
+    const problem = { code: codeOf(error), message: messageOf(error) };
+    const { collection } = this.options;
+    if (this.problem?.message !== problem.message) this.options.error(`${collection}: ${problem.message}`);
+    this.problem = problem;
+    this.phase = isRetryable(error) ? 'waiting' : 'failed';
+    this.report();
+    this.wakeUp = new AbortController();
+    await pause(wait, AbortSignal.any([signal, this.wakeUp.signal]));
+  }
+
+  private enter(phase: Phase): void {
+    if (this.phase === phase && !this.problem) return;
+    if (this.problem) this.options.log(`${this.options.collection} goes on`);
+    this.problem = undefined;
+    this.phase = phase;
+    this.report();
+  }
+
+  private report(): void {
+    this.options.progress(this.progress);
+  }
+}

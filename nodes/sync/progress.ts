@@ -1,0 +1,42 @@
+export type Phase = 'waiting' | 'backfill' | 'live' | 'stopped' | 'failed';
+
+/** How a collection is getting on, as the node says it. */
+export interface Progress {
+  sync_id: string;
+  collection: string;
+  phase: Phase;
+  /** Records read: of the backfill, then of the changes since it ended. */
+  done: number;
+  /** How many the backfill has to read, as far as that is known. */
+  total: number | null;
+  /** Records read a second, over the last ten seconds. */
+  rate: number;
+  /** Milliseconds by which the stream is behind the API, as far as that is known. */
+  lag: number | null;
+  /** Messages published since this instance took the collection over. */
+  published: number;
+  /** Records that no stream would take; each has its own error in the log. */
+  refused: number;
+  /** Why it is waiting, or has failed. */
+  error?: { code: string; message: string };
+}
+
+const WINDOW = 10_000;
+
+/** A rate over the last ten seconds. */
+export class Rate {
+  private readonly counts: { at: number; count: number }[] = [];
+
+  add(count: number): void {
+    this.counts.push({ at: Date.now(), count });
+  }
+
+  get perSecond(): number {
+    const now = Date.now();
+    while (this.counts[0] && this.counts[0].at < now - WINDOW) this.counts.shift();
+    const first = this.counts[0];
+    if (!first) return 0;
+    const sum = this.counts.reduce((total, { count }) => total + count, 0);
+    return Math.round((sum * 1_000) / Math.max(1_000, now - first.at));
+  }
+}

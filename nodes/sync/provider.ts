@@ -1,0 +1,55 @@
+import type { SourceRecord } from './record';
+
+/** Where something stands: made and understood by the provider alone, kept as JSON. */
+export type Position = object;
+
+export interface Page {
+  records: SourceRecord[];
+  /** Where the next page begins; undefined after the last. */
+  next: Position | undefined;
+  /** Milliseconds before it makes sense to ask for the next page. */
+  wait?: number;
+}
+
+export interface Changes {
+  /** Records as they are now, in the order in which they were read. */
+  records: SourceRecord[];
+  /** From where changes() goes on once these are safe. */
+  position: Position;
+  /** There is more to be had at once. */
+  more: boolean;
+  /** Epoch ms: every change committed before is in what was given so far, late ones left out. */
+  asOf: number;
+  /** Changes were lost, and why, in a sentence: everything has to be read again. */
+  gap?: string;
+}
+
+/**
+ * One collection of an API. Every call may wait while the API is out of reach or its limit is spent, and throws
+ * FlowError: with `retryable: false` the collection can't be read until somebody changes something.
+ */
+export interface Collection {
+  /** How many records there are; undefined where that can't be told cheaply. */
+  count(signal: AbortSignal): Promise<number | undefined>;
+  /** The position from which changes() gives everything that happens from now on. */
+  now(signal: AbortSignal): Promise<Position>;
+  /** A page of everything there is, the first without a position. */
+  page(from: Position | undefined, signal: AbortSignal): Promise<Page>;
+  /** Waits until it makes sense to ask for changes: the next poll is due, or an event has come. */
+  ready(from: Position, signal: AbortSignal): Promise<void>;
+  /** What has changed since. */
+  changes(from: Position, signal: AbortSignal): Promise<Changes>;
+  /** The records with these ids as they are now, deleted ones included: one for each id. */
+  read(ids: readonly string[], signal: AbortSignal): Promise<SourceRecord[]>;
+  /** Lets go of what the collection holds, a subscription say. */
+  close(): Promise<void>;
+}
+
+/** An API whose records can be had. */
+export interface Provider {
+  /** As in the subjects: "salesforce". */
+  readonly name: string;
+  /** Finds a collection by its name in the flow, e.g. "salesforce:contact". Throws FlowError. */
+  open(collection: string, signal: AbortSignal): Promise<Collection>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,129 @@
+import type { SourceRecord } from '../../record';
+import type { OrgReader } from './reader';
+import type { SObject } from './sobject';
+
+export const PAGE = 2_000;
+const READ = 2_000;
+/** The org takes URLs of 16,384 bytes. */
+const LONGEST_URL = 14_000;
+
+interface QueryAnswer {
+  records: Record<string, unknown>[];
+  done: boolean;
+  nextRecordsUrl?: string;
+}
+
+/** `rows` is how many the query found, in case some were not there any more when they were read. */
+export interface Rows {
+  records: SourceRecord[];
+  rows: { id: string; stamp: string }[];
+}
+
+/**
+ * Up to 2,000 records by a condition. Where an object has too many fields for the URL of a query, their ids are
+ * looked up first and the records read by those.
+ */
+export async function select(
+  reader: OrgReader,
+  sobject: SObject,
+  condition: string,
+  { all, signal }: { all: boolean; signal: AbortSignal },
+): Promise<Rows> {
+  const path = queryPath(sobject, sobject.fields, condition, all);
+  if (path.length <= LONGEST_URL) {
+    const rows = await pages(reader, path, signal);
+    return { records: rows.map((row) => sobject.record(row)), rows: rows.map((row) => keyOf(sobject, row)) };
+  }
+  const rows = await pages(reader, queryPath(sobject, keyFields(sobject), condition, all), signal);
+  const ids = rows.map((row) => String(row.Id));
+  return {
+    records: await readByIds(reader, sobject, ids, signal),
+    rows: rows.map((row) => keyOf(sobject, row)),
+  };
+}
+
+/**
+ * The records as they are now, one for each id: in batches of 2,000 to an API call. What is not found that way is
+ * looked for among the deleted, and of what isn't there either nothing is left.
+ */
+export async function readByIds(
+  reader: OrgReader,
+  sobject: SObject,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<SourceRecord[]> {
+  const found = new Map<string, SourceRecord>();
+  const path = `/composite/sobjects/${sobject.name}`;
+  for (let from = 0; from < ids.length; from += READ) {
+    const body = { ids: ids.slice(from, from + READ), fields: sobject.fields };
+    const { body: rows } = await reader.ask('POST', path, signal, { body });
+    for (const row of rows as (Record<string, unknown> | null)[]) {
+      if (row) found.set(String(row.Id), sobject.record(row));
+    }
+  }
+  const missing = ids.filter((id) => !found.has(id));
+  for (const record of await readDeleted(reader, sobject, missing, signal)) found.set(record.id, record);
+  const now = reader.now();
+  return ids.map((id) => found.get(id) ?? sobject.gone(id, now));
+}
+
+async function readDeleted(
+  reader: OrgReader,
+  sobject: SObject,
+  ids: readonly string[],
+  signal: AbortSignal,
+): Promise<SourceRecord[]> {
+  if (!sobject.hasDeleted) return [];
+  const whole = queryPath(sobject, sobject.fields, '', true).length < LONGEST_URL / 2;
+  const fields = whole ? sobject.fields : keyFields(sobject);
+  const space = LONGEST_URL - queryPath(sobject, fields, 'WHERE Id IN ()', true).length;
+  // An id with its quotes and comma, escaped.
+  const most = Math.floor(space / 27);
+  const found: SourceRecord[] = [];
+  for (let from = 0; from < ids.length; from += most) {
+    const list = ids.slice(from, from + most).map((id) => `'${id.replace(/[^A-Za-z0-9]/g, '')}'`);
+    const rows = await pages(
+      reader,
+      queryPath(sobject, fields, `WHERE Id IN (${list.join(',')})`, true),
+      signal,
+    );
+    found.push(...rows.map((row) => sobject.record(row)));
+  }
+  return found;
+}
+
+/** All rows of a query, which may come in several pages however few they are. */
+async function pages(
+  reader: OrgReader,
+  path: string,
+  signal: AbortSignal,
+): Promise<Record<string, unknown>[]> {
+  let answer = await reader.get<QueryAnswer>(path, signal);
+  const rows = answer.records;
+  while (!answer.done && answer.nextRecordsUrl) {
+    answer = await reader.get<QueryAnswer>(answer.nextRecordsUrl, signal);
+    rows.push(...answer.records);
+  }
+  return rows;
+}
+
+export async function count(reader: OrgReader, sobject: SObject, signal: AbortSignal): Promise<number> {
+  const path = `/query?q=${encodeURIComponent(`SELECT COUNT() FROM ${sobject.name}`)}`;
+  return (await reader.get<{ totalSize: number }>(path, signal)).totalSize;
+}
+
+export function soql(sobject: SObject, fields: readonly string[], condition: string): string {
+  return `SELECT ${fields.join(',')} FROM ${sobject.name} ${condition}`.trimEnd();
+}
+
+function queryPath(sobject: SObject, fields: readonly string[], condition: string, all: boolean): string {
+  return `/${all ? 'queryAll' : 'query'}?q=${encodeURIComponent(soql(sobject, fields, condition))}`;
+}
+
+function keyFields(sobject: SObject): string[] {
+  return ['Id', sobject.stamp, ...(sobject.hasDeleted ? ['IsDeleted'] : [])];
+}
+
+function keyOf(sobject: SObject, row: Record<string, unknown>): { id: string; stamp: string } {
+  return { id: String(row.Id), stamp: String(row[sobject.stamp]) };
+}

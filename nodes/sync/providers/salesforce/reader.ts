@@ -1,0 +1,107 @@
+import { OrgOutage } from '../../../salesforce/outage';
+import {
+  outageOf,
+  restError,
+  type OrgAnswer,
+  type OrgRequest,
+  type OrgSession,
+} from '../../../salesforce/session';
+import { FlowError } from '../../../shared/errors';
+
+/** An org that answers others but fails so often on one request is not away; the request is at fault. */
+const LOSSES = 4;
+
+/**
+ * Reads from an org. A request waits while the org is out of reach, or its limit or our budget of API calls is
+ * spent, and is repeated when the org is back: reading twice harms nobody.
+ */
+export class OrgReader {
+  /** Milliseconds by which the org's clock is ahead of ours, by the Date of its last answer. */
+  private ahead = 0;
+
+  constructor(readonly session: OrgSession) {}
+
+  /** Epoch ms by the org's clock, whose seconds all its times are made of. */
+  now(): number {
+    return Date.now() + this.ahead;
+  }
+
+  async get<T>(path: string, signal: AbortSignal, request: OrgRequest = {}): Promise<T> {
+    return (await this.ask('GET', path, signal, request)).body as T;
+  }
+
+  /**
+   * A 2xx answer. Throws FlowError with the org's own code, `retryable: false` where asking again can't help;
+   * CLOSED when `signal` aborts.
+   */
+  async ask(method: string, path: string, signal: AbortSignal, request: OrgRequest = {}): Promise<OrgAnswer> {
+    const { session } = this;
+    for (let losses = 0; ;) {
+      await this.usable(signal);
+      let outage: OrgOutage | undefined;
+      try {
+        const answer = await abortable(session.request(method, path, request), signal);
+        outage = outageOf(answer, false);
+        if (!outage) {
+          session.hold.worked();
+          this.observeClock(answer);
+          return successful(answer, method, path);
+        }
+      } catch (error) {
+        if (!(error instanceof OrgOutage)) throw error;
+        outage = error;
+      }
+      if (outage.reason === 'unreachable' && ++losses === LOSSES)
+        throw new FlowError(
+          outage.code,
+          `${method} ${path.slice(0, 200)} failed ${LOSSES} times: ${outage.message}`,
+        );
+      session.hold.begin(outage);
+    }
+  }
+
+  /** Until the org can be used and a call is left in the budget. */
+  private async usable(signal: AbortSignal): Promise<void> {
+    const { hold, budget } = this.session;
+    for (;;) {
+      if (signal.aborted) throw closed();
+      if (!hold.current && !budget.spent(this.session.underWay)) return;
+      if (!hold.current) hold.begin(this.session.budgetOutage());
+      if (!hold.current) throw closed();
+      let stop: () => void = () => undefined;
+      const changed = new Promise<void>((resolve) => (stop = this.session.onChange(resolve)));
+      await abortable(changed, signal).finally(stop);
+    }
+  }
+
+  /** Behind rather than ahead by as long as the answer took. */
+  private observeClock({ headers }: OrgAnswer): void {
+    const at = Date.parse(String(headers.date));
+    if (!Number.isNaN(at)) this.ahead = at - Date.now();
+  }
+}
+
+function successful(answer: OrgAnswer, method: string, path: string): OrgAnswer {
+  if (answer.status >= 200 && answer.status < 300) return answer;
+  const { errorCode, message } = restError(answer);
+  const again = answer.status >= 500 || answer.status === 429 || errorCode === 'QUERY_TIMEOUT';
+  throw new FlowError(
+    errorCode,
+    `The org refused ${method} ${path.slice(0, 200)} (${answer.status} ${errorCode}): ${message.trim()}`,
+    again,
+  );
+}
+
+/** The session's requests can't be called back; whoever is stopped just doesn't wait for them. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const aborted = (): void => reject(closed());
+    if (signal.aborted) aborted();
+    signal.addEventListener('abort', aborted, { once: true });
+    promise.finally(() => signal.removeEventListener('abort', aborted)).then(resolve, reject);
+  });
+}
+
+function closed(): FlowError {
+  return new FlowError('CLOSED', 'The sync was stopped while it waited for the org');
+}

@@ -1,0 +1,92 @@
+import { FlowError } from '../../../shared/errors';
+import { isoTime, type SourceRecord } from '../../record';
+import type { OrgReader } from './reader';
+
+interface DescribedField {
+  name: string;
+  type: string;
+}
+
+interface Described {
+  name: string;
+  label: string;
+  queryable: boolean;
+  replicateable: boolean;
+  fields: DescribedField[];
+}
+
+/** Made of other fields, which are read themselves, or files; Bulk refuses to read them. */
+const UNREADABLE = new Set(['address', 'location', 'base64', 'complexvalue']);
+const NUMBERS = new Set(['int', 'long', 'double', 'currency', 'percent']);
+
+/** An sObject as describe tells it: which fields are read, and how a row becomes a record. */
+export class SObject {
+  readonly name: string;
+  /** In the order of describe, so that a record looks the same however it was read. */
+  readonly fields: readonly string[];
+  /** The time that moves with each change. */
+  readonly stamp: string;
+  /** Whether the org tells what was deleted. */
+  readonly replicateable: boolean;
+  private readonly types: ReadonlyMap<string, string>;
+  private readonly created: string | undefined;
+
+  constructor(described: Described) {
+    const fields = described.fields.filter(({ type }) => !UNREADABLE.has(type));
+    this.name = described.name;
+    this.fields = fields.map(({ name }) => name);
+    this.types = new Map(fields.map(({ name, type }) => [name, type]));
+    this.replicateable = described.replicateable;
+    const stamp = ['SystemModstamp', 'LastModifiedDate', 'CreatedDate'].find((name) => this.types.has(name));
+    if (!described.queryable || !stamp) {
+      throw new FlowError(
+        'NOT_SYNCABLE',
+        `The object ${described.name} can't be queried or has no time of change: take it off the collections`,
+        false,
+      );
+    }
+    this.stamp = stamp;
+    this.created = this.types.has('CreatedDate') ? 'CreatedDate' : undefined;
+  }
+
+  get hasDeleted(): boolean {
+    return this.types.has('IsDeleted');
+  }
+
+  /** Of a row of REST's JSON. */
+  record(row: Record<string, unknown>): SourceRecord {
+    const data: Record<string, unknown> = {};
+    for (const field of this.fields) data[field] = row[field] ?? null;
+    return {
+      id: String(row.Id),
+      data,
+      updatedAt: isoTime(row[this.stamp]),
+      ...(this.created && { createdAt: isoTime(row[this.created]) }),
+      ...(row.IsDeleted === true && { deleted: true }),
+    };
+  }
+
+  /** Of a line of Bulk's CSV, with values as REST has them. */
+  csvRecord(header: readonly string[], line: readonly string[]): SourceRecord {
+    const row: Record<string, unknown> = {};
+    header.forEach((name, i) => (row[name] = this.typed(name, line[i] ?? '')));
+    return this.record(row);
+  }
+
+  /** Nothing is left of the record; `at` is when that was noticed. */
+  gone(id: string, at: number): SourceRecord {
+    return { id, data: {}, updatedAt: isoTime(Math.floor(at / 1_000) * 1_000), deleted: true, gone: true };
+  }
+
+  private typed(name: string, text: string): unknown {
+    if (text === '') return null;
+    const type = this.types.get(name) ?? '';
+    if (type === 'boolean') return text === 'true';
+    if (NUMBERS.has(type)) return Number(text);
+    return type === 'datetime' ? text.replace(/Z$/, '+0000') : text;
+  }
+}
+
+export async function describe(reader: OrgReader, name: string, signal: AbortSignal): Promise<SObject> {
+  return new SObject(await reader.get<Described>(`/sobjects/${encodeURIComponent(name)}/describe`, signal));
+}

@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import { escapeToken, type SubjectOf } from './tokens';
+
+/** A record as an API shows it now. */
+export interface SourceRecord {
+  id: string;
+  /** Its fields; of a deleted one, what is still known. */
+  data: Record<string, unknown>;
+  /** ISO 8601 in UTC, where the API tells. */
+  createdAt?: string;
+  updatedAt?: string;
+  deleted?: boolean;
+  /** Deleted, and the API has nothing left of it: `updatedAt` is when that was noticed. */
+  gone?: boolean;
+}
+
+/** The message of a record, as the guide has it, with `provider` and `deleted`. */
+export function recordBody(of: SubjectOf, record: SourceRecord): string {
+  return JSON.stringify({
+    collection_id: of.collection,
+    sync_id: of.syncId,
+    provider: of.provider,
+    data: { ...record.data, upstream_id: record.id },
+    upstream_created_at: record.createdAt ?? null,
+    upstream_updated_at: record.updatedAt ?? null,
+    deleted: record.deleted ?? false,
+  });
+}
+
+/** Tells two contents of a record apart. */
+export function fingerprint(body: string): string {
+  return createHash('sha256').update(body).digest('base64url').slice(0, 16);
+}
+
+/**
+ * From sync, collection, id and version. An API's times are too coarse to be a version: within a second a record
+ * can change to and fro, so the content belongs to it, and the sequence of the message that it follows.
+ */
+export function messageId(
+  of: SubjectOf,
+  record: SourceRecord,
+  print: string,
+  after: number | undefined,
+): string {
+  const version = `${record.updatedAt ?? ''}:${print}${after === undefined ? '' : `:${after}`}`;
+  return `${escapeToken(of.syncId)}:${escapeToken(of.collection)}:${escapeToken(record.id)}:${version}`;
+}
+
+/** What can be told of a record's message in a stream, whoever put it there. */
+export function readBody(body: string): { updatedAt: number | undefined; deleted: boolean } {
+  try {
+    const { upstream_updated_at, deleted } = JSON.parse(body) as Record<string, unknown>;
+    return { updatedAt: timeOf(upstream_updated_at), deleted: deleted === true };
+  } catch {
+    return { updatedAt: undefined, deleted: false };
+  }
+}
+
+/** Epoch ms of an ISO 8601 time, undefined for what is none. */
+export function timeOf(time: unknown): number | undefined {
+  const ms = typeof time === 'string' ? Date.parse(time) : NaN;
+  return Number.isNaN(ms) ? undefined : ms;
+}
+
+/** "2023-04-01T12:00:00Z", with milliseconds where there are any; undefined for what is no time. */
+export function isoTime(time: unknown): string | undefined {
+  const text = typeof time === 'string' ? time.replace(/([+-]\d\d)(\d\d)$/, '$1:$2') : time;
+  const ms = typeof text === 'number' ? text : timeOf(text);
+  return ms === undefined ? undefined : new Date(ms).toISOString().replace('.000Z', 'Z');
+}

@@ -1,0 +1,115 @@
+import { BatchPublisher } from '../jetstream/batch-publish';
+import type { Connection } from '../jetstream/connection';
+import { ApiCode, JetStreamError } from '../jetstream/errors';
+import { LastMessages } from '../jetstream/last-messages';
+import type { NatsConnection } from '../jetstream/nats';
+import { RequestMany } from '../jetstream/request-many';
+import { scan } from '../jetstream/scan';
+import { provisionStream, serverAtLeast, streamConfig, type StreamForm } from '../jetstream/stream';
+import { covers } from '../jetstream/subjects';
+import { codeOf, FlowError, messageOf } from '../shared/errors';
+import { readBody } from './record';
+import type { RecordStream } from './record-writer';
+
+export interface TargetSettings {
+  stream: string;
+  prefix: string;
+  /** Create or update the stream; `form` holds what differs from the guide's advice. */
+  provision: boolean;
+  form: StreamForm;
+  events: boolean;
+  warn: (text: string) => void;
+}
+
+/** As the guide advises: the latest version of each record, for ever. */
+const ADVISED: StreamForm = { maxMsgsPerSubject: 1, discard: 'old' };
+const EVENTS_KEPT = '7d';
+
+/** The stream that records go to, with what it takes to write there and to see what is there. */
+export class Target {
+  private readonly requests: RequestMany;
+  private readonly publisher: BatchPublisher;
+  private readonly last: LastMessages;
+  private warned = '';
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly settings: TargetSettings,
+  ) {
+    this.requests = new RequestMany(connection);
+    this.publisher = new BatchPublisher(this.requests);
+    this.last = new LastMessages(this.requests, settings.stream);
+  }
+
+  /** Makes the streams where that is asked for, and finds out what this user may do. Throws FlowError. */
+  async open(signal: AbortSignal): Promise<RecordStream> {
+    const nc = await this.connection.ready(signal);
+    if (this.settings.provision) await this.provision(nc);
+    return {
+      publish: (messages, stop) => this.publisher.publish(messages, stop),
+      last: (await this.readable(signal)) ? (subjects, stop) => this.last.read(subjects, stop) : undefined,
+    };
+  }
+
+  /** The tokens of the records below a subject that aren't deleted, with what their messages say of them. */
+  async *held(subject: string, signal: AbortSignal): AsyncGenerator<string[], void, undefined> {
+    for await (const page of scan(this.connection, this.settings.stream, `${subject}*`, signal)) {
+      const bodies = page.map((msg) => msg.string()).filter((body) => !readBody(body).deleted);
+      yield bodies.map(idOf).filter((id) => id !== undefined);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.requests.close();
+  }
+
+  private async provision(nc: NatsConnection): Promise<void> {
+    const { stream, prefix, form, events } = this.settings;
+    const { domain } = this.connection.settings;
+    const given = Object.entries(form).filter(([, value]) => value !== undefined && value !== '');
+    const features: StreamForm = { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) };
+    const wanted = streamConfig(stream, {
+      ...ADVISED,
+      subjects: [`${prefix}.>`],
+      ...features,
+      ...Object.fromEntries(given),
+    });
+    await provisionStream(nc, domain, wanted);
+    const subject = `${prefix}-events.>`;
+    if (!events || wanted.subjects?.some((each) => covers(each, subject))) return;
+    const forEvents: StreamForm = { subjects: [subject], maxAge: EVENTS_KEPT, ...features };
+    try {
+      await provisionStream(nc, domain, streamConfig(`${stream}-EVENTS`, forEvents));
+    } catch (error) {
+      // Another stream takes the events already.
+      if (!(error instanceof JetStreamError) || error.apiCode !== ApiCode.subjectsOverlap) throw error;
+    }
+  }
+
+  /** A user who may do nothing but publish can't compare; that works, but is worth knowing. */
+  private async readable(signal: AbortSignal): Promise<boolean> {
+    const { stream, prefix, warn } = this.settings;
+    try {
+      await this.last.read([`${prefix}.default`], signal);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === 'NO_STREAM')
+        throw new FlowError(
+          'NO_STREAM',
+          `There is no stream "${stream}": create it, or let this node provision it`,
+        );
+      if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
+      if (this.warned !== messageOf(error))
+        warn(
+          `${messageOf(error)}. Records are published without a look at what the stream holds: fine as long as this is the only instance`,
+        );
+      this.warned = messageOf(error);
+      return false;
+    }
+  }
+}
+
+function idOf(body: string): string | undefined {
+  const { data } = JSON.parse(body) as { data?: { upstream_id?: unknown } };
+  return typeof data?.upstream_id === 'string' ? data.upstream_id : undefined;
+}

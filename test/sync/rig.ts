@@ -1,0 +1,228 @@
+import type { TestContext } from 'node:test';
+import { connect, type JetStreamManager, type NatsConnection } from 'nats';
+import { Connection } from '../../nodes/jetstream/connection';
+import { Bucket } from '../../nodes/jetstream/kv';
+import type { Progress } from '../../nodes/sync/progress';
+import type { Provider } from '../../nodes/sync/provider';
+import { SalesforceProvider, type SalesforceSettings } from '../../nodes/sync/providers/salesforce';
+import { ContextStore } from '../../nodes/sync/store';
+import { Sync, type SyncOptions } from '../../nodes/sync/sync';
+import { Target, type TargetSettings } from '../../nodes/sync/target';
+import { startOrg, type Org, type OrgOptions } from '../org/org';
+import { sessionWith } from '../salesforce/rig';
+import { startNats, type Nats, type NatsOptions } from '../support/nats';
+import { until } from '../support/until';
+
+export const SYNC_ID = 'e39875af-cd83-4406-8d46-3b30e0b5b624';
+
+/** A message of a record, as a reader of the stream finds it. */
+export interface Message {
+  collection_id: string;
+  sync_id: string;
+  provider: string;
+  data: Record<string, unknown>;
+  upstream_created_at: string | null;
+  upstream_updated_at: string | null;
+  deleted: boolean;
+}
+
+export interface Instance {
+  sync: Sync;
+  progress: Progress[];
+  lines: { level: 'log' | 'warn' | 'error'; text: string }[];
+  phase(collection?: string): string | undefined;
+  live(collection?: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface InstanceOptions {
+  sync?: Partial<SyncOptions>;
+  target?: Partial<TargetSettings>;
+  salesforce?: Partial<SalesforceSettings>;
+  provider?: Provider;
+  /** Settings of the connection. */
+  connection?: object;
+  checkpoint?: 'kv' | 'context';
+}
+
+export interface Rig {
+  org: Org;
+  nats: Nats;
+  nc: NatsConnection;
+  jsm: JetStreamManager;
+  /** Another process, as far as the others can tell. */
+  instance(options?: InstanceOptions): Instance;
+  /** The last message of each record of a collection, by id. */
+  table(collection?: string, stream?: string): Promise<Map<string, Message>>;
+  /** Waits until the stream says of each record what the org says. */
+  equal(sobject?: string, timeout?: number): Promise<void>;
+  calls(): number;
+}
+
+export async function startRig(
+  t: TestContext,
+  options: { org?: OrgOptions; nats?: NatsOptions } = {},
+): Promise<Rig> {
+  const org = await startOrg(options.org);
+  const nats = await startNats(options.nats);
+  const nc = await connect({
+    servers: nats.url,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 100,
+    ...(options.nats?.config?.includes('admin') ? { user: 'admin', pass: 'admin' } : {}),
+  });
+  const jsm = await nc.jetstreamManager();
+  const instances: Instance[] = [];
+  t.after(async () => {
+    await Promise.all(instances.map((instance) => instance.stop()));
+    await nc.close();
+    await Promise.all([nats.stop(), org.close()]);
+  });
+
+  const table: Rig['table'] = async (collection = 'salesforce:contact', stream = 'SEQUIN-RECORDS') => {
+    const found = new Map<string, Message>();
+    const consumer = await nc.jetstream().consumers.get(stream, {
+      filterSubjects: [`sequin-records.default.*.*.${collection}.*`],
+    });
+    const { num_pending } = await consumer.info();
+    if (num_pending === 0) return found;
+    for await (const msg of await consumer.fetch({ max_messages: num_pending, expires: 5_000 })) {
+      const message = msg.json<Message>();
+      found.set(String(message.data.upstream_id), message);
+      if (msg.info.pending === 0) break;
+    }
+    return found;
+  };
+
+  return {
+    org,
+    nats,
+    nc,
+    jsm,
+    table,
+    instance: (more = {}) => {
+      const instance = startInstance(org, nats, more);
+      instances.push(instance);
+      return instance;
+    },
+    equal: async (sobject = 'Contact', timeout = 20_000) => {
+      await until(
+        async () => differences(org, await table(`salesforce:${sobject.toLowerCase()}`), sobject) === '',
+        {
+          timeout,
+          interval: 100,
+          what: 'the stream to say what the org says',
+        },
+      ).catch(async (error: Error) => {
+        const found = differences(org, await table(`salesforce:${sobject.toLowerCase()}`), sobject);
+        throw new Error(`${error.message}\n${found}`);
+      });
+    },
+    calls: () => org.requests().filter(({ path }) => path.includes('/services/data/')).length,
+  };
+}
+
+function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance {
+  const session = sessionWith(org);
+  const connection = new Connection({ servers: nats.url, auth: 'none', ...options.connection });
+  const release = connection.use({});
+  const progress: Progress[] = [];
+  const lines: Instance['lines'] = [];
+  const say = (level: 'log' | 'warn' | 'error') => (text: string) => void lines.push({ level, text });
+  const target = new Target(connection, {
+    stream: 'SEQUIN-RECORDS',
+    prefix: 'sequin-records',
+    provision: true,
+    form: {},
+    events: false,
+    warn: say('warn'),
+    ...options.target,
+  });
+  const provider =
+    options.provider ??
+    new SalesforceProvider(session, {
+      pollInterval: 100,
+      lookback: 60_000,
+      log: say('log'),
+      ...options.salesforce,
+    });
+  const store =
+    options.checkpoint === 'context' ? new ContextStore(memory()) : new Bucket(connection, 'api-sync');
+  const sync = new Sync({
+    syncId: SYNC_ID,
+    provider,
+    collections: ['salesforce:contact'],
+    prefix: 'sequin-records',
+    start: 'beginning',
+    events: options.target?.events ?? false,
+    store,
+    lease: options.checkpoint === 'context' ? undefined : 10_000,
+    reconcile: 0,
+    stream: (signal) => target.open(signal),
+    held: (subject, signal) => target.held(subject, signal),
+    progress: (entry) => void progress.push(entry),
+    log: say('log'),
+    error: say('error'),
+    ...options.sync,
+  });
+  sync.start();
+  const phase = (collection = 'salesforce:contact'): string | undefined =>
+    sync.status.find((entry) => entry.collection === collection)?.phase;
+  let stopped: Promise<void> | undefined;
+  return {
+    sync,
+    progress,
+    lines,
+    phase,
+    live: async (collection) => {
+      await until(() => phase(collection) === 'live', { timeout: 30_000, what: 'the collection to be live' });
+    },
+    stop: () =>
+      (stopped ??= (async () => {
+        await sync.stop();
+        await target.close();
+        await release();
+        session.close();
+      })()),
+  };
+}
+
+function memory(): ConstructorParameters<typeof ContextStore>[0] {
+  const values = new Map<string, unknown>();
+  return {
+    get: (key, callback) => callback(null, values.get(key)),
+    set: (key, value, callback) => {
+      values.set(key, value);
+      callback();
+    },
+  };
+}
+
+/** What the stream says wrongly of an object's records; empty where it is right. */
+export function differences(org: Org, table: Map<string, Message>, sobject: string): string {
+  const problems: string[] = [];
+  const live = new Map(org.records(sobject).map((row) => [String(row.Id), row]));
+  for (const [id, row] of live) {
+    const message = table.get(id);
+    if (!message) problems.push(`${id} is missing`);
+    else if (message.deleted) problems.push(`${id} is said to be deleted`);
+    else
+      for (const [field, value] of Object.entries(row))
+        if (message.data[field] !== value)
+          problems.push(`${id}.${field} is ${String(message.data[field])} instead of ${String(value)}`);
+  }
+  for (const [id, message] of table)
+    if (!live.has(id) && !message.deleted) problems.push(`${id} is gone, but not said to be deleted`);
+  return problems.slice(0, 20).join('\n');
+}
+
+export const contacts = (count: number, from = 0): Record<string, unknown>[] =>
+  Array.from({ length: count }, (_, i) => ({
+    LastName: `Person ${from + i}`,
+    ExternalId__c: `K${from + i}`,
+    Email: `p${from + i}@example.com`,
+    Score__c: i / 4,
+    DoNotCall: i % 2 === 0,
+    Birthdate: '1990-02-03',
+    LastSeen__c: '2026-01-31T12:00:00.000+0000',
+  }));
