@@ -1,5 +1,7 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type LookupRequest } from '../shared/admin';
+import type { PositionKeeper } from '../shared/positions';
+import { bucketPositions } from './bucket-positions';
 import { Connection } from './connection';
 import { listConsumers, listStreams, listSubjects, testConnection } from './lookups';
 import type { TlsOptions } from './nats';
@@ -8,8 +10,8 @@ import type { ServerSettings } from './server-settings';
 type Secrets = Pick<ServerSettings, 'password' | 'token' | 'nkeySeed' | 'jwt' | 'creds'>;
 type ServerDef = NodeDef & Omit<ServerSettings, 'tls' | keyof Secrets> & { tls?: string };
 
-/** What the other nodes of the room use. */
-export interface ServerNode extends Node<Secrets> {
+/** What the other nodes of the room use; `positions` is for those of other rooms. */
+export interface ServerNode extends Node<Secrets>, PositionKeeper {
   connection: Connection;
 }
 
@@ -21,6 +23,7 @@ export default function (RED: NodeAPI): void {
   function JetstreamServer(this: ServerNode, def: ServerDef): void {
     RED.nodes.createNode(this, def);
     this.connection = new Connection(settingsOf(def, this.credentials));
+    this.positions = (bucket, key) => bucketPositions(this.connection, bucket, key);
   }
 
   RED.nodes.registerType<ServerNode, ServerDef, object, Secrets>('jetstream-server', JetstreamServer, {

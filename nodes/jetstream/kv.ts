@@ -52,6 +52,11 @@ export class Bucket {
     }
   }
 
+  /** Writes whatever the key has now: the last writer wins. */
+  async overwrite(key: string, value: string, signal: AbortSignal): Promise<void> {
+    await this.run(signal, (kv) => kv.put(key, value));
+  }
+
   private async run<T>(signal: AbortSignal, work: (kv: KV) => Promise<T>): Promise<T> {
     const nc = await this.connection.ready(signal);
     try {

@@ -112,7 +112,7 @@ export default function (RED: NodeAPI): void {
         node.warn(
           `The position of ${def.topic} is kept in memory, so after a restart of Node-RED reading begins with the earliest event that the org has. Set contextStorage in settings.js to keep it, or keep it in a KV bucket`,
         );
-      return contextPositions(node, 'replay');
+      return contextPositions(node, 'replay', contextIsConfigured());
     }
     const server = RED.nodes.getNode(def.server ?? '') as (Node & Partial<PositionKeeper>) | null;
     if (server?.positions) return server.positions(def.bucket?.trim() || DEFAULT_BUCKET, node.id);
@@ -121,6 +121,10 @@ export default function (RED: NodeAPI): void {
       'The position is to be kept in a KV bucket: choose a jetstream-server for it',
       false,
     );
+  }
+
+  function contextIsConfigured(): boolean {
+    return (RED.settings as { contextStorage?: unknown }).contextStorage !== undefined;
   }
 
   /** As far as settings.js tells: the default store, by name or as the only one, is the one in memory. */

@@ -15,18 +15,28 @@ export interface PositionKeeper {
   positions(bucket: string, key: string): PositionStore;
 }
 
-/** Positions in the node's context, in the store that is the default. */
-export function contextPositions(node: Node, key: string): PositionStore {
+/** Of nodes whose context does not outlive them. */
+const remembered = new Map<string, string>();
+
+/**
+ * Positions in the node's context, in the store that is the default. Where settings.js configures no context storage
+ * (`configured` false) Node-RED deletes a node's context with each deploy of it; then the process remembers.
+ */
+export function contextPositions(node: Node, key: string, configured: boolean): PositionStore {
   const context = node.context();
+  const name = `${node.id} ${key}`;
   return {
     load: () =>
       new Promise((resolve, reject) => {
-        context.get(key, (error: unknown, value?: unknown) =>
-          error ? reject(error) : resolve(typeof value === 'string' ? value : undefined),
-        );
+        context.get(key, (error: unknown, value?: unknown) => {
+          if (error) reject(error);
+          else if (typeof value === 'string') resolve(value);
+          else resolve(configured ? undefined : remembered.get(name));
+        });
       }),
     save: (position) =>
       new Promise((resolve, reject) => {
+        if (!configured) remembered.set(name, position);
         context.set(key, position, (error?: unknown) => (error ? reject(error) : resolve()));
       }),
     close: () => Promise.resolve(),

@@ -1,0 +1,288 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { connect } from 'nats';
+import { startOrg, type Org } from '../org/org';
+import { startNats } from '../support/nats';
+import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
+import { until } from '../support/until';
+import { code, example, orgNode, receiveNode, sink, tab } from './event-flows';
+import { TOPIC, orders } from './pubsub-rig';
+
+let org: Org;
+let red: EmbeddedNodeRed;
+before(async () => {
+  org = await startOrg({ pubsub: true });
+  red = await embedNodeRed({ flows: tab(orgNode(org)) });
+});
+afterEach(async () => {
+  await red.deploy(tab(orgNode(org)));
+  org.faults.clear();
+  org.bus().log.forget();
+});
+after(async () => {
+  await red.stop();
+  await org.close();
+});
+
+const publish = (count: number, from = 0) => org.bus().publish(TOPIC, ...orders(count, from));
+
+interface Message {
+  payload: Record<string, unknown>;
+  topic: string;
+  salesforce: Record<string, unknown>;
+}
+
+/** Deploys the node with what follows it; gives what has arrived at a node of the flow since. */
+async function use(node: FlowNode, ...next: FlowNode[]): Promise<(id?: string) => Message[]> {
+  const bases = new Map(['next', ...next.map(({ id }) => id)].map((id) => [id, red.received(id).length]));
+  await red.deploy(tab(orgNode(org), node, ...next));
+  return (id = 'next') => red.received(id).slice(bases.get(id)) as unknown as Message[];
+}
+
+const ids = (messages: Message[]) => messages.map(({ payload }) => payload.Order_ID__c);
+
+describe('messages', () => {
+  test('an event arrives with its fields, its topic and where it came from, all of it plain data', async () => {
+    publish(1);
+    const received = await use(receiveNode(), sink('next'));
+    await until(() => received().length === 1);
+    const [message] = received() as [Message];
+    const [event] = org.events(TOPIC);
+    assert.equal(message.payload.Order_ID__c, 'O-0');
+    assert.equal(message.topic, TOPIC);
+    const { token, ...salesforce } = message.salesforce;
+    assert.equal(typeof token, 'string');
+    assert.deepEqual(salesforce, {
+      topic: TOPIC,
+      replayId: event?.replayId,
+      id: event?.id,
+      schemaId: event?.schemaId,
+      deliveries: 1,
+    });
+    assert.deepEqual(JSON.parse(JSON.stringify(message.payload)), message.payload);
+    assert.equal(Object.getPrototypeOf(message.payload), Object.prototype);
+  });
+
+  test('events come in order, and the status says how many are in the flow', async () => {
+    publish(250);
+    const received = await use(
+      receiveNode({ wires: [['hold']] }),
+      code('hold', 'setTimeout(() => { node.send(msg); node.done(); }, 100);', [['next']]),
+      sink('next'),
+    );
+    await until(() => /^\d+ in the flow$/.test(red.statusOf('receive')?.text ?? ''));
+    await until(() => received().length === 250);
+    assert.deepEqual(
+      ids(received()),
+      Array.from({ length: 250 }, (_, i) => `O-${i}`),
+    );
+    await until(() => red.statusOf('receive')?.text === 'ready');
+  });
+});
+
+describe('acknowledgement', () => {
+  test('flow: an event whose path is not finished comes again after a deploy, finished ones don’t', async () => {
+    publish(3);
+    const node = receiveNode({ replay: 'stored', wires: [['check']] });
+    // Without node.done O-1 is never finished.
+    const holds = `if (msg.payload.Order_ID__c !== 'O-1') { node.send(msg); node.done(); }`;
+    const first = await use(node, code('check', holds, [['next']]), sink('next'));
+    await until(() => first().length === 2);
+    const second = await use(node, code('check', 'return msg;', [['next']]), sink('next'));
+    await until(() => second().length === 2);
+    assert.deepEqual(ids(second()), ['O-1', 'O-2'], 'from the first that was not finished');
+  });
+
+  test('flow: an error on any path brings the event again', async () => {
+    publish(1);
+    const fail = `const count = (context.get('count') ?? 0) + 1; context.set('count', count);
+      if (count === 1) { node.error('first time', msg); node.done(new Error('first time')); } else { node.send(msg); node.done(); }`;
+    const from = red.log.length;
+    const received = await use(
+      receiveNode({ wires: [['ok', 'failing']] }),
+      sink('ok'),
+      code('failing', fail, [['next']]),
+      sink('next'),
+    );
+    await red.waitForLog(/\(delivery 1\) failed in function.* and comes again in 10s: (Error: )?first time/, {
+      from,
+    });
+    await until(() => received().length === 1, { timeout: 15_000 });
+    assert.equal(received()[0]?.salesforce.deliveries, 2);
+    assert.equal(received('ok').length, 2);
+  });
+
+  test('flow: an error that can’t be mended by repeating passes the event over, and the log names it', async () => {
+    publish(2);
+    const from = red.log.length;
+    const func = `if (msg.payload.Order_ID__c === 'O-0') throw Object.assign(new Error('bad data'), { retryable: false }); return msg;`;
+    const received = await use(
+      receiveNode({ wires: [['check']] }),
+      code('check', func, [['next']]),
+      sink('next'),
+    );
+    await until(() => received().length === 1);
+    const [bad] = org.events(TOPIC);
+    const entry = await red.waitForLog(/is passed over: bad data/, { from });
+    assert.ok(entry.text.includes(bad?.replayId ?? '?'));
+    assert.equal(entry.level, 'error');
+  });
+
+  test('manual: it is for jetstream-ack to say, also behind a node that overwrites what it can', async () => {
+    publish(2);
+    const node = receiveNode({ replay: 'stored', ack: 'manual', wires: [['change']] });
+    const change = code('change', 'msg.payload = { done: msg.payload.Order_ID__c }; return { ...msg };', [
+      ['ack', 'next'],
+    ]);
+    const ack: FlowNode = {
+      id: 'ack',
+      type: 'jetstream-ack',
+      z: 'tab',
+      action: 'ack',
+      delay: '',
+      wires: [[]],
+    };
+    const first = await use(node, change, ack, sink('next'));
+    await until(() => first().length === 2);
+    publish(1, 2);
+    await until(() => first().length === 3);
+    const again = await use(node, code('change', 'return msg;', [['next']]), sink('next'));
+    publish(1, 3);
+    await until(() => again().length > 0);
+    assert.deepEqual(ids(again()), ['O-3']);
+    const held = await use(node, code('change', 'return msg;', [['next']]), sink('next'));
+    await until(() => held().length === 1);
+    assert.deepEqual(ids(held()), ['O-3'], 'nobody has acknowledged it');
+  });
+
+  test('delivery: it is done with when it is handed over', async () => {
+    publish(2);
+    const node = receiveNode({ replay: 'stored', ack: 'delivery', wires: [['never']] });
+    const never = code('never', 'node.send(msg);', [['next']], { initialize: '' });
+    const first = await use(node, never, sink('next'));
+    await until(() => first().length === 2);
+    const second = await use(node, never, sink('next'));
+    publish(1, 2);
+    await until(() => second().length === 1);
+    assert.deepEqual(ids(second()), ['O-2']);
+  });
+
+  test('a node without a wire reads nothing: nobody would see it', async () => {
+    publish(1);
+    await use(receiveNode({ replay: 'stored', wires: [[]] }));
+    await until(() => red.statusOf('receive')?.text === 'not wired');
+    const received = await use(receiveNode({ replay: 'stored' }), sink('next'));
+    await until(() => received().length === 1);
+  });
+});
+
+describe('position', () => {
+  test('in memory it is lost with the process, and the node says so', async () => {
+    const from = red.log.length;
+    await use(receiveNode({ replay: 'stored' }), sink('next'));
+    const { level } = await red.waitForLog(/is kept in memory.*contextStorage/, { from });
+    assert.equal(level, 'warn');
+  });
+
+  test('a lost one reaches a Catch node with the gap in time, and what the org still has comes', async () => {
+    const node = receiveNode({ replay: 'stored' });
+    const catching: FlowNode = {
+      id: 'catch',
+      type: 'catch',
+      z: 'tab',
+      scope: ['receive'],
+      wires: [['caught']],
+    };
+    publish(2);
+    const before = await use(node, sink('next'), catching, sink('caught'));
+    await until(() => before().length === 2);
+    await red.deploy(tab(orgNode(org)));
+    org.bus().log.forget();
+    publish(1, 2);
+    const after = await use(node, sink('next'), catching, sink('caught'));
+    await until(() => after().length === 1 && after('caught').length === 1);
+    const [{ payload, error }] = after('caught') as [Message & { error: { message: string } }];
+    assert.match(error.message, /does not know the position.*a gap of at most \d+/);
+    assert.equal(Date.parse(String(payload.to)) - Date.parse(String(payload.from)), payload.ms);
+    assert.deepEqual(ids(after()), ['O-2']);
+  });
+
+  test('in a bucket of NATS it outlives whatever happens to Node-RED', async (t) => {
+    const nats = await startNats();
+    t.after(() => nats.stop());
+    const server: FlowNode = { id: 'server', type: 'jetstream-server', servers: nats.url, auth: 'none' };
+    const node = receiveNode({ replay: 'stored', checkpoint: 'kv', server: 'server', bucket: 'positions' });
+    publish(2);
+    const before = await use(node, server, sink('next'));
+    await until(() => before().length === 2);
+    await red.deploy(tab(orgNode(org)));
+    publish(1, 2);
+    const after = await use(node, server, sink('next'));
+    await until(() => after().length === 1);
+    assert.deepEqual(ids(after()), ['O-2']);
+    const nc = await connect({ servers: nats.url });
+    t.after(() => nc.close());
+    const kv = await nc.jetstream().views.kv('positions');
+    const position = (): Promise<{ replayId?: string }> =>
+      kv.get('receive').then((entry) => entry?.json() ?? {});
+    await until(async () => (await position()).replayId === org.events(TOPIC)[2]?.replayId);
+  });
+
+  test('while the bucket can’t be read nothing is: it does not begin somewhere else', async (t) => {
+    const nats = await startNats();
+    t.after(() => nats.stop());
+    await nats.kill();
+    const server: FlowNode = { id: 'server', type: 'jetstream-server', servers: nats.url, auth: 'none' };
+    publish(1);
+    const received = await use(
+      receiveNode({ replay: 'stored', checkpoint: 'kv', server: 'server', id: 'late' }),
+      server,
+      sink('next'),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(received().length, 0);
+    await nats.restart();
+    await until(() => received().length === 1, { timeout: 20_000 });
+  });
+});
+
+describe('settings', () => {
+  for (const [what, more, text] of [
+    ['no org', { org: '' }, /No sfdc-org is chosen/],
+    ['no topic', { topic: ' ' }, /is not a topic to read/],
+    ['a bucket without a server', { replay: 'stored', checkpoint: 'kv' }, /choose a jetstream-server/],
+  ] as const) {
+    test(`${what} is said`, async () => {
+      const from = red.log.length;
+      await use(receiveNode(more), sink('next'));
+      assert.equal((await red.waitForLog(text, { from })).level, 'error');
+      await until(() => red.statusOf('receive')?.text === 'misconfigured');
+    });
+  }
+
+  test('a topic that is not there is in the status', async () => {
+    await use(receiveNode({ topic: '/event/Nowhere__e' }), sink('next'));
+    await until(() => red.statusOf('receive')?.text === 'no such topic');
+  });
+});
+
+test('the example: every change of a contact is in JetStream once, under its type', async (t) => {
+  const nats = await startNats();
+  t.after(() => nats.stop());
+  const nc = await connect({ servers: nats.url });
+  t.after(() => nc.close());
+  const jsm = await nc.jetstreamManager();
+  await jsm.streams.add({ name: 'crm', subjects: ['crm.>'] });
+  await red.deploy(example('Contact changes to JetStream', org, nats.url));
+  org.write('Contact', { LastName: 'Doe', ExternalId__c: 'example' });
+  const id = String(org.records('Contact').find((row) => row.ExternalId__c === 'example')?.Id);
+  org.write('Contact', { Id: id, Phone: '1' });
+  org.remove('Contact', [id]);
+  await until(async () => (await jsm.streams.info('crm')).state.messages === 3);
+  const subjects = (await jsm.streams.info('crm', { subjects_filter: 'crm.>' })).state.subjects;
+  assert.deepEqual(subjects, {
+    'crm.contacts.changes.CREATE': 1,
+    'crm.contacts.changes.UPDATE': 1,
+    'crm.contacts.changes.DELETE': 1,
+  });
+});
