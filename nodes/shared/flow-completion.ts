@@ -171,11 +171,11 @@ class FlowTracker implements FlowHooks {
     if (event.error) {
       this.completing = event.msg;
       delivery.fail(event.error, node);
-    } else if (state.phase === 'closing') {
+    } else {
       // Nodes that hold messages back (delay, join, batch) say `done` for them when they are stopped.
-      delivery.fail(nodeClosed(node), node);
+      if (state.phase === 'closing') delivery.fail(nodeClosed(node), node);
+      this.mergeInto(node, delivery);
     }
-    this.mergeInto(node, delivery);
     this.complete(state, delivery);
   }
 
