@@ -74,7 +74,7 @@ export interface Unit {
   /** Times it was refused for a reason that passes, and times its answer was lost. */
   refusals: number;
   losses: number;
-  /** Not to be sent before this time (epoch milliseconds). */
+  /** Not to be sent before this time (of performance.now, which no clock change moves). */
   notBefore: number;
   /** Only units of one group share a call: how the one that spoils a call is found. */
   group: number | undefined;

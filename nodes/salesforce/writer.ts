@@ -90,7 +90,7 @@ export class Writer {
       const waiting: Waiting = { resolve, reject, pause };
       this.jobs.set(job, waiting);
       if (current) waiting.resume = pause();
-      if (this.batcher.waiting === 0) this.lingerUntil = Date.now() + this.options.linger;
+      if (this.batcher.waiting === 0) this.lingerUntil = performance.now() + this.options.linger;
       this.batcher.add(units);
       this.settle([job]);
       this.schedulePump();
@@ -129,7 +129,7 @@ export class Writer {
   private pump(): void {
     clearTimeout(this.timer);
     // One time for the whole of it: what isn't ready for `take` must be found by `nextReady`.
-    const now = Date.now();
+    const now = performance.now();
     while (!this.closing && !this.org.hold.current && this.calls.size < this.options.maxRequests) {
       if (this.batcher.waiting === 0) break;
       if (this.org.budget.spent(this.org.underWay)) return this.org.hold.begin(this.org.budgetOutage());
@@ -144,7 +144,7 @@ export class Writer {
   }
 
   private async run(call: Call): Promise<void> {
-    const begun = Date.now();
+    const begun = performance.now();
     const jobs = unitsOf(call).map((unit) => unit.job);
     try {
       const { method, path, body, headers } = requestOf(call, this.org.dataPath, this.options);
@@ -156,7 +156,7 @@ export class Writer {
       this.callFailed(call, error);
     }
     this.calls.delete(call);
-    this.batcher.finished(call, Date.now() - begun);
+    this.batcher.finished(call, performance.now() - begun);
     this.settle(jobs);
     if (!this.closing) this.schedulePump();
   }
@@ -213,7 +213,7 @@ export class Writer {
       Math.min(this.retry.longest, this.retry.first * 2 ** (first?.refusals ?? 0)) * (0.5 + Math.random());
     for (const unit of units) {
       unit.refusals++;
-      unit.notBefore = Date.now() + pause;
+      unit.notBefore = performance.now() + pause;
     }
     this.batcher.putBack(units);
   }
