@@ -1,0 +1,39 @@
+import type { Fault } from '../fault';
+
+const RELOADS = ['full', 'nodes', 'flows'] as const;
+
+export const faults: Fault[] = [
+  {
+    name: 'node-red-killed',
+    what: 'Node-RED killed -9 twenty times',
+    // A message may be under way at each of the kills.
+    stage: { consumer: { maxDeliver: 25 } },
+    async strike({ red, flowing }) {
+      for (let kill = 1; kill <= 20; kill++) {
+        await flowing(20);
+        await red.kill();
+        await red.restart();
+      }
+    },
+  },
+  {
+    name: 'instance-killed',
+    what: 'two Node-REDs on one durable, one killed -9',
+    async strike({ another, flowing }) {
+      const second = await another();
+      await flowing(100);
+      await second.kill();
+    },
+  },
+  {
+    name: 'redeploy',
+    what: 'fifty deploys: full, modified nodes, modified flows in turn',
+    async strike({ red, flow, flowing }) {
+      for (let round = 1; round <= 50; round++) {
+        const changed = round % 2 === 0 ? { in: `round ${round}` } : { write: `round ${round}` };
+        await red.deploy(flow(changed), RELOADS[round % RELOADS.length]);
+        await flowing(5);
+      }
+    },
+  },
+];

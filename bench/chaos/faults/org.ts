@@ -1,0 +1,121 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import type { FaultAction } from '../../../test/org/faults';
+import { until } from '../../../test/support/until';
+import type { Fault } from '../fault';
+import type { Stage, StageOptions } from '../stage';
+
+/** Every call of the API, those that look whether the org is back among them. */
+const ALL = { path: '/services/data/' };
+const WRITES = { path: '/composite' };
+
+/** The order of two changes of one contact is kept whatever the org does. */
+const stage: StageOptions = { changes: 'at once' };
+
+/** So many writes meet it, and all of them have before it is over. */
+async function inWrites({ org, flowing }: Stage, action: FaultAction, times: number): Promise<void> {
+  for (let n = 1; n <= times; n++) {
+    org.faults.add({ match: WRITES, action, times: 1 });
+    await until(async () => (await pendingFaults(org.url)) === 0, {
+      timeout: 60_000,
+      what: 'a write to meet the fault',
+    });
+    await flowing(5);
+  }
+}
+
+async function pendingFaults(url: string): Promise<number> {
+  const answer = await fetch(`${url}/_org/faults`);
+  return ((await answer.json()) as unknown[]).length;
+}
+
+/** The org gives this answer to everything, for so long from the first call that gets it. */
+async function toEverything({ org }: Stage, action: FaultAction, ms: number): Promise<void> {
+  org.clearRequests();
+  org.faults.add({ match: ALL, action });
+  await until(() => org.requests().some(({ status }) => status === action.status), {
+    timeout: 60_000,
+    what: `a call to be answered ${action.status}`,
+  });
+  await wait(ms);
+  org.faults.clear();
+}
+
+export const faults: Fault[] = [
+  {
+    name: 'org-sessions-expired',
+    what: 'the org ends all sessions, five times',
+    stage,
+    async strike({ org, flowing }) {
+      for (let n = 1; n <= 5; n++) {
+        org.expireSessions();
+        await flowing(30);
+      }
+    },
+  },
+  {
+    name: 'org-401',
+    what: 'the org refuses new sessions too, for 2 s',
+    stage,
+    strike: (on) => toEverything(on, { status: 401 }, 2_000),
+  },
+  {
+    name: 'org-403-limit',
+    what: 'the org answers 403 REQUEST_LIMIT_EXCEEDED for 3 s',
+    stage,
+    strike: (on) => toEverything(on, { status: 403, errorCode: 'REQUEST_LIMIT_EXCEEDED' }, 3_000),
+  },
+  {
+    name: 'org-503',
+    what: 'the org answers 503 for 3 s',
+    stage,
+    strike: (on) => toEverything(on, { status: 503 }, 3_000),
+  },
+  {
+    name: 'org-500',
+    what: 'the org answers 500 to writes, carried out or not',
+    stage,
+    async strike(on) {
+      await inWrites(on, { status: 500 }, 2);
+      await inWrites(on, { status: 500, after: true }, 2);
+    },
+  },
+  {
+    name: 'org-reset-before',
+    what: 'connections reset before the write',
+    stage,
+    strike: (on) => inWrites(on, { reset: 'before' }, 4),
+  },
+  {
+    name: 'org-reset-after',
+    what: 'connections reset after the write',
+    stage,
+    strike: (on) => inWrites(on, { reset: 'after' }, 4),
+  },
+  {
+    name: 'org-reset-body',
+    what: 'connections reset in the middle of the answer',
+    stage,
+    strike: (on) => inWrites(on, { reset: 'body' }, 4),
+  },
+  {
+    name: 'create-answer-lost',
+    what: 'answers to creates lost: given up as AMBIGUOUS_WRITE, never doubled',
+    stage: { operation: 'create', mayGiveUp: 'AMBIGUOUS_WRITE' },
+    async strike(on) {
+      for (const reset of ['after', 'before', 'body'] as const) await inWrites(on, { reset }, 1);
+      await inWrites(on, { status: 500, after: true }, 1);
+    },
+  },
+  {
+    name: 'org-row-locks',
+    what: 'rows locked, again and again for 3 s',
+    stage,
+    async strike({ org }) {
+      for (let n = 1; n <= 30; n++) {
+        org.faults.add({ match: WRITES, action: { rowError: 'UNABLE_TO_LOCK_ROW' }, times: 3 });
+        await wait(100);
+      }
+      org.faults.clear();
+    },
+  },
+];

@@ -1,0 +1,195 @@
+import { connect, type ConsumerInfo, type JetStreamManager, type NatsConnection } from 'nats';
+import { inNode, serverNode, TAB } from '../../test/jetstream/room';
+import { startOrg, type Org } from '../../test/org/org';
+import { startCluster, startNats, type Cluster, type Nats } from '../../test/support/nats';
+import { startNodeRed, type FlowNode, type NodeRed } from '../../test/support/node-red';
+import { until } from '../../test/support/until';
+import { Load, type Contact, type LoadOptions } from './load';
+import { verify, writtenBy, type DeadLetter, type Verdict } from './verify';
+
+export const STREAM = 'crm';
+export const DURABLE = 'flow';
+const SUBJECT = 'crm.contacts.changed';
+const DEAD = 'crm.dead';
+
+export interface StageOptions {
+  /** What the flow does in the org; a create has no external id to be repeated by. */
+  operation?: 'upsert' | 'create';
+  changes?: LoadOptions['changes'];
+  filler?: number;
+  /** nats-servers: one, or a cluster of three with three replicas of everything. */
+  servers?: 1 | 3;
+  natsConfig?: string;
+  /** Other settings of the jetstream-in. */
+  consumer?: object;
+  /** Other settings of Node-RED. */
+  settings?: Record<string, unknown>;
+  /** Code with which good events may be given up. */
+  mayGiveUp?: string;
+}
+
+/** nats-server, Node-RED with a flow from JetStream into a simulated org, and events that keep coming. */
+export interface Stage {
+  org: Org;
+  nats: Nats;
+  /** With three servers. */
+  cluster?: Cluster;
+  jsm: JetStreamManager;
+  red: NodeRed;
+  load: Load;
+  /** The flow; another `name` of a node is a change of it. */
+  flow: (names?: { in?: string; write?: string }) => FlowNode[];
+  /** One more Node-RED with the same flow. */
+  another: () => Promise<NodeRed>;
+  consumer: () => Promise<ConsumerInfo>;
+  /** Resolves when so many contacts more were written. */
+  flowing: (count: number) => Promise<void>;
+  /** Resolves when every event is settled. */
+  drained: () => Promise<void>;
+  verdict: () => Promise<Verdict>;
+  stop: () => Promise<void>;
+}
+
+export async function openStage(options: StageOptions = {}): Promise<Stage> {
+  const { operation = 'upsert', mayGiveUp } = options;
+  const closing: (() => Promise<unknown>)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const close of closing.reverse()) await close();
+  };
+  try {
+    const org = await startOrg({ latencyMs: 50, recordLatencyMs: 0.5 });
+    closing.push(() => org.close());
+    const written = new Set<string>();
+    org.store.on('commit', ({ changes }) => {
+      for (const { after } of changes) if (after?.LastName != null) written.add(writtenBy(after));
+    });
+
+    const config = options.natsConfig;
+    const cluster = options.servers === 3 ? await startCluster(3, { config }) : undefined;
+    const nats = cluster ? cluster.server('n1') : await startNats({ config });
+    closing.push(() => (cluster ?? nats).stop());
+    const nc = await connect({
+      servers: (cluster?.url ?? nats.url).split(','),
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 100,
+    });
+    closing.push(() => nc.close());
+    const jsm = await nc.jetstreamManager();
+
+    // Of a cluster Node-RED is told one address, and learns the others.
+    const flow = flowOf(org, nats.url, options);
+    const another = async (): Promise<NodeRed> => {
+      const red = await startNodeRed({ flows: flow(), settings: options.settings });
+      closing.push(() => red.stop());
+      return red;
+    };
+    const consumer = (): Promise<ConsumerInfo> => jsm.consumers.info(STREAM, DURABLE);
+    const red = await another();
+    await until(consumer, { timeout: 60_000, what: 'the flow to make its durable' });
+    const load = new Load(nc.jetstream(), {
+      subject: SUBJECT,
+      changes: operation === 'create' ? 'never' : (options.changes ?? 'settled'),
+      externalIds: operation === 'upsert',
+      filler: options.filler ?? 0,
+      ackFloor: async () => (await consumer()).ack_floor.stream_seq,
+    });
+
+    return {
+      org,
+      nats,
+      cluster,
+      jsm,
+      red,
+      load,
+      flow,
+      another,
+      consumer,
+      flowing: async (count) => {
+        const enough = written.size + count;
+        await until(() => written.size >= enough, {
+          timeout: 120_000,
+          what: `${count} more contacts in the org`,
+        });
+      },
+      drained: async () => {
+        const settled = async (): Promise<boolean> => {
+          const { num_pending, num_ack_pending } = await consumer();
+          return num_pending + num_ack_pending === 0;
+        };
+        await until(settled, { timeout: 120_000, interval: 100, what: 'every event to be settled' });
+      },
+      verdict: async () =>
+        verify({
+          events: load.events,
+          records: org.records('Contact'),
+          written,
+          deadLetters: await readDeadLetters(nc),
+          mayGiveUp,
+        }),
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Settings with which what fails comes back soon. Three deliveries have to do: no fault here is an event's own. */
+function flowOf(
+  org: Org,
+  server: string,
+  { operation = 'upsert', servers: replicas = 1, consumer }: StageOptions,
+): Stage['flow'] {
+  return (names = {}) => [
+    TAB,
+    serverNode(server),
+    inNode({
+      name: names.in,
+      streamConfig: { subjects: ['crm.>'], replicas },
+      subject: SUBJECT,
+      durable: DURABLE,
+      deadLetter: DEAD,
+      ackWait: '2s',
+      backoff: '200ms, 500ms',
+      maxDeliver: 3,
+      maxAckPending: 200,
+      prefetch: 100,
+      processingLimit: '10m',
+      wires: [['write']],
+      ...consumer,
+    }),
+    {
+      id: 'write',
+      type: 'sfdc-composite',
+      z: 'tab',
+      name: names.write,
+      org: 'org',
+      operation,
+      sobject: 'Contact',
+      externalIdField: operation === 'upsert' ? 'ExternalId__c' : '',
+      allOrNone: true,
+      wires: [['end'], []],
+    },
+    { id: 'end', type: 'change', z: 'tab', rules: [], wires: [[]] },
+    {
+      id: 'org',
+      type: 'sfdc-org',
+      auth: 'client-credentials',
+      loginUrl: org.url,
+      credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
+    },
+  ];
+}
+
+async function readDeadLetters(nc: NatsConnection): Promise<DeadLetter[]> {
+  const found: DeadLetter[] = [];
+  const consumer = await nc.jetstream().consumers.get(STREAM, { filterSubjects: [DEAD] });
+  const { num_pending } = await consumer.info();
+  if (num_pending === 0) return found;
+  for await (const msg of await consumer.fetch({ max_messages: num_pending, expires: 10_000 })) {
+    const contacts = [msg.json<Contact | Contact[]>()].flat();
+    found.push({ contacts, code: msg.headers?.get('Jetforce-Code') ?? '' });
+    if (msg.info.pending === 0) break;
+  }
+  return found;
+}
