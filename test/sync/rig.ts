@@ -30,9 +30,9 @@ export interface Instance {
   sync: Sync;
   progress: Progress[];
   lines: { level: 'log' | 'warn' | 'error'; text: string }[];
-  phase(collection?: string): string | undefined;
-  live(collection?: string): Promise<void>;
-  stop(): Promise<void>;
+  phase: (collection?: string) => string | undefined;
+  live: (collection?: string) => Promise<void>;
+  stop: () => Promise<void>;
 }
 
 export interface InstanceOptions {
@@ -51,12 +51,12 @@ export interface Rig {
   nc: NatsConnection;
   jsm: JetStreamManager;
   /** Another process, as far as the others can tell. */
-  instance(options?: InstanceOptions): Instance;
+  instance: (options?: InstanceOptions) => Instance;
   /** The last message of each record of a collection, by id. */
-  table(collection?: string, stream?: string): Promise<Map<string, Message>>;
+  table: (collection?: string, stream?: string) => Promise<Map<string, Message>>;
   /** Waits until the stream says of each record what the org says. */
-  equal(sobject?: string, timeout?: number): Promise<void>;
-  calls(): number;
+  equal: (sobject?: string, timeout?: number) => Promise<void>;
+  calls: () => number;
 }
 
 export async function startRig(
