@@ -2,14 +2,7 @@ import { openForm, showHints } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { nodeText, text } from '../shared/editor/text';
-import {
-  configWhen,
-  currentValue,
-  natsName,
-  requiredWhen,
-  topic,
-  validator,
-} from '../shared/editor/validators';
+import { bucketName, configWhen, currentValue, topic, validator } from '../shared/editor/validators';
 
 const label = (property: string) => nodeText('sfdc-event-in', `label.${property}`);
 const inBucket = (node: EditorNode) =>
@@ -43,7 +36,7 @@ RED.nodes.registerType<Properties>('sfdc-event-in', {
     bucket: {
       value: 'salesforce-replay',
       label: label('bucket'),
-      validate: requiredWhen(inBucket, natsName),
+      validate: validator(bucketName),
     },
   },
   inputs: 0,

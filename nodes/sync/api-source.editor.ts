@@ -17,6 +17,16 @@ import { collectionList, faultOf, readCollections } from './collections.editor';
 import { READY, type ProviderName } from './provider-names';
 
 const label = (property: string) => nodeText('api-source', `label.${property}`);
+/** Where the APIs are; those of one's own account as an example. */
+const ADDRESSES: Record<string, string> = {
+  hubspot: 'https://api.hubapi.com',
+  stripe: 'https://api.stripe.com',
+  zendesk: 'https://example.zendesk.com',
+  jira: 'https://example.atlassian.net',
+  github: 'https://api.github.com',
+  custom: 'https://api.example.com/v1',
+};
+
 const providerOf = (node: EditorNode) => (currentValue(node, 'provider') ?? 'salesforce') as ProviderName;
 const providerIs =
   (...providers: ProviderName[]) =>
@@ -85,7 +95,10 @@ RED.nodes.registerType<Properties>('api-source', {
     form.input('definition').typedInput({ types: ['json'], default: 'json' });
     syncId(form);
     testConnection(this, form);
-    form.watch(() => $('#jetforce-polling').prop('hidden', !polls(form)));
+    form.watch(() => {
+      $('#jetforce-polling').prop('hidden', !polls(form));
+      form.input('baseUrl').attr('placeholder', ADDRESSES[form.text('provider')] ?? '');
+    });
     showHints(form, () => hints(this, form).map((key) => this._(`hint.${key}`)));
   },
   oneditsave() {

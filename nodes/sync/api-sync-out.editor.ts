@@ -8,7 +8,7 @@ import { formOf, openForm, setting, showHints, type Form } from '../shared/edito
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { nodeText, text } from '../shared/editor/text';
-import { duration, natsName, subject, validator } from '../shared/editor/validators';
+import { bucketName, duration, natsName, subject, validator } from '../shared/editor/validators';
 import { syncOutHints } from './api-sync-out-hints';
 
 const label = (property: string) => nodeText('api-sync-out', `label.${property}`);
@@ -73,7 +73,7 @@ RED.nodes.registerType<Properties>('api-sync-out', {
     start: { value: 'beginning' },
     events: { value: false },
     checkpoint: { value: 'kv' },
-    bucket: { value: 'api-sync', label: label('bucket'), validate: validator(natsName) },
+    bucket: { value: 'api-sync', label: label('bucket'), validate: validator(bucketName) },
     lease: { value: '15s', label: label('lease'), validate: validator(duration) },
   },
   inputs: 1,

@@ -76,6 +76,8 @@ export const filters: Check = (value) => listOf(value).every(isFilter) || text('
 /** The name of a stream, a durable or a domain. */
 export const natsName: Check = (value) => !/[\s.*>/\\]/.test(value) || text('natsName');
 
+export const bucketName: Check = (value) => /^[-\w]+$/.test(value) || text('bucketName');
+
 export const template: Check = (value) =>
   !/\{\{|\}\}/.test(value.replace(/\{\{\s*[^{}]*[^{}\s]\s*\}\}/g, '')) || text('template');
 
