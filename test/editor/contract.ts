@@ -7,6 +7,25 @@ export interface Contract {
   outputs?: number;
 }
 
+/** Of a stream whose settings nobody has touched. */
+export const streamConfig = {
+  subjects: [],
+  maxAge: '',
+  maxBytes: '',
+  maxMsgs: '',
+  maxMsgsPerSubject: '',
+  maxMsgSize: '',
+  retention: 'limits',
+  discard: 'old',
+  storage: 'file',
+  replicas: 1,
+  duplicateWindow: '',
+  denyDelete: false,
+  denyPurge: false,
+  allowRollup: false,
+  compression: 'none',
+};
+
 export const contract: Record<string, Contract> = {
   'jetstream-server': {
     config: true,
@@ -31,23 +50,7 @@ export const contract: Record<string, Contract> = {
       server: '',
       stream: '',
       provision: false,
-      streamConfig: {
-        subjects: [],
-        maxAge: '',
-        maxBytes: '',
-        maxMsgs: '',
-        maxMsgsPerSubject: '',
-        maxMsgSize: '',
-        retention: 'limits',
-        discard: 'old',
-        storage: 'file',
-        replicas: 1,
-        duplicateWindow: '',
-        denyDelete: false,
-        denyPurge: false,
-        allowRollup: false,
-        compression: 'none',
-      },
+      streamConfig,
       subject: '',
       durable: '',
       deliver: 'all',
@@ -106,6 +109,32 @@ export const contract: Record<string, Contract> = {
       autoAssign: true,
       batch: { records: 1000, maxRequests: 4, linger: '0ms', coalesce: false },
       onOutage: 'hold',
+    },
+  },
+  'sfdc-platform-event': {
+    inputs: 1,
+    outputs: 1,
+    properties: {
+      name: '',
+      org: '',
+      topic: '',
+      payload: { mode: 'event' },
+      maxRequests: 1,
+      onOutage: 'hold',
+    },
+  },
+  'sfdc-event-in': {
+    inputs: 0,
+    outputs: 1,
+    properties: {
+      name: '',
+      org: '',
+      topic: '',
+      replay: 'stored',
+      ack: 'flow',
+      checkpoint: 'context',
+      server: '',
+      bucket: 'salesforce-replay',
     },
   },
 };

@@ -25,6 +25,8 @@ export interface Editor {
   unfold(heading: string): Promise<void>;
   /** Opens the form of a node, or of a config node. */
   open(id: string): Promise<void>;
+  /** Waits until a form that was just asked for is open. */
+  opened(): Promise<void>;
   /** Closes the form by Done (Update, Add). */
   done(): Promise<void>;
   cancel(): Promise<void>;
@@ -111,6 +113,9 @@ async function openEditor(
         if (node._def.category === 'config') RED.editor.editConfig('', node.type, node.id);
         else RED.editor.edit(node);
       })()`);
+      await editor.opened();
+    },
+    async opened() {
       // The editor moves the focus into a form when it has slid in.
       await page.waitForFunction(
         "[...document.querySelectorAll('.jetforce-form')].at(-1)?.closest('.red-ui-tray').contains(document.activeElement)",
@@ -132,9 +137,11 @@ async function openEditor(
   };
 
   async function close(button: string): Promise<void> {
-    const trays = await page.locator('.red-ui-tray').count();
+    const tray = await page.locator('.red-ui-tray').last().elementHandle();
     await page.locator(button).last().click();
-    await page.waitForFunction(`document.querySelectorAll('.red-ui-tray').length < ${trays}`);
+    // A form behind this one comes back in its place.
+    await tray?.waitForElementState('hidden');
+    await page.waitForFunction((element) => !element?.isConnected, tray);
   }
   return editor;
 }

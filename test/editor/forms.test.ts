@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { contract, types } from './contract';
 import { skip, startBench, type Bench, type Editor } from './editor';
+import { invalid, nodes, valid } from './valid';
 
 let bench: Bench;
 let editor: Editor;
@@ -11,26 +12,6 @@ before(async () => {
   editor = await bench.editor();
 });
 after(() => bench?.stop());
-
-const nodes = {
-  server: { id: 'server', type: 'jetstream-server', ...contract['jetstream-server']?.properties },
-  org: { id: 'org', type: 'sfdc-org', ...contract['sfdc-org']?.properties },
-};
-
-/** A node of that type with everything it needs to be valid. */
-function valid(type: string): Record<string, unknown> {
-  const needed: Record<string, Record<string, unknown>> = {
-    'jetstream-in': { server: 'server', stream: 'crm', durable: 'd' },
-    'jetstream-out': { server: 'server', subject: 'crm.a' },
-    'sfdc-composite': { org: 'org', sobject: 'Contact', externalIdField: 'Key__c' },
-  };
-  return { id: 'x', type, ...contract[type]?.properties, ...needed[type] };
-}
-
-const invalid = async (editor: Editor, id: string) =>
-  editor.run<string[]>(
-    `RED.editor.validateNode(RED.nodes.node('${id}')), RED.nodes.node('${id}').validationErrors`,
-  );
 
 for (const type of types) {
   test(`${type}: a new node has the contract's properties and values, and no other`, { skip }, async () => {
@@ -124,48 +105,11 @@ test('jetstream-out: headers are a list of names and templates', { skip }, async
   );
 });
 
-test('sfdc-composite: a map of fields with typed values', { skip }, async () => {
-  await editor.clear();
-  const { page } = editor;
-  const payload = {
-    mode: 'map',
-    fields: ['str', 'num', 'bool', 'json', 'msg', 'flow', 'global', 'env', 'jsonata', 'template'].map(
-      (type) => ({
-        name: `F_${type}__c`,
-        type,
-        value: { num: '5', bool: 'true', json: '{"a":1}', template: '{{payload.x}}' }[type] ?? 'x',
-      }),
-    ),
-  };
-  await editor.add(nodes.org, { ...valid('sfdc-composite'), payload });
-  await editor.open('x');
-  await editor.done();
-  assert.deepEqual((await editor.exported('x'))['payload'], payload, 'unchanged by opening the form');
-  await editor.open('x');
-  await page.getByText('add a field').click();
-  await page.locator('.jetforce-field-name').last().fill('Email');
-  await page.locator('.jetforce-field').last().locator('.red-ui-typedInput-input').fill('payload.email');
-  await editor.unfold('Batching');
-  await page.fill('#node-input-batch-records', '200');
-  await page.check('#node-input-batch-coalesce');
-  await editor.done();
-  const exported = await editor.exported('x');
-  assert.deepEqual(exported['payload'], {
-    mode: 'map',
-    fields: [...payload.fields, { name: 'Email', type: 'msg', value: 'payload.email' }],
-  });
-  assert.deepEqual(exported['batch'], { records: 200, maxRequests: 4, linger: '0ms', coalesce: true });
-  await editor.open('x');
-  await page.selectOption('#node-input-payloadMode', 'event');
-  await editor.done();
-  assert.deepEqual((await editor.exported('x'))['payload'], { mode: 'event' });
-});
-
 test('a flow written by hand, with settings left out, opens with the defaults', { skip }, async () => {
   await editor.clear();
   await editor.add({ id: 'server', type: 'jetstream-server' }, { id: 'org', type: 'sfdc-org' });
   for (const type of types) {
-    const references = { server: 'server', org: 'org' };
+    const references = { server: 'server', org: 'org', source: '' };
     const given = Object.fromEntries(
       Object.entries(valid(type)).filter(([name, value]) => value !== contract[type]?.properties[name]),
     );
@@ -185,108 +129,6 @@ test('a flow written by hand, with settings left out, opens with the defaults', 
     );
   }
   assert.deepEqual(editor.complaints, []);
-});
-
-test('validators say what is wrong, in a sentence that names the setting', { skip }, async () => {
-  await editor.clear();
-  const cases: [string, Record<string, unknown>, RegExp][] = [
-    ['jetstream-in', { ackWait: '2 minutes' }, /^Ack wait: not a duration/],
-    ['jetstream-in', { stream: 'a.b' }, /^Stream: not a valid name/],
-    ['jetstream-in', { stream: '' }, /Stream/],
-    ['jetstream-in', { server: '' }, /Server/],
-    ['jetstream-in', { durable: 'a b' }, /^Durable: not a valid name/],
-    ['jetstream-in', { subject: 'crm..x' }, /^Subjects: not a subject filter/],
-    ['jetstream-in', { deadLetter: 'dead.>' }, /^Dead letter: not a subject/],
-    ['jetstream-in', { backoff: '10s; 30s' }, /^Retry after: not a list of durations/],
-    ['jetstream-in', { maxDeliver: 'often' }, /^Deliveries: not a whole number/],
-    ['jetstream-in', { batchSize: 0 }, /^Batch size: not a whole number/],
-    ['jetstream-in', { deliver: 'by_start_sequence' }, /^Sequence: fill this in/],
-    ['jetstream-in', { deliver: 'by_start_time', startTime: 'yesterday' }, /^Time: not a time/],
-    ['jetstream-in', { provision: true, streamConfig: { subjects: [] } }, /^Subjects: fill this in/],
-    [
-      'jetstream-in',
-      { provision: true, streamConfig: { subjects: ['a'], maxBytes: '2 giga' } },
-      /^Max size: not a size/,
-    ],
-    ['jetstream-out', { subject: 'crm.*' }, /^Subject: not a subject/],
-    ['jetstream-out', { subject: 'crm.{{payload.x' }, /^Subject: a template is not complete/],
-    ['jetstream-out', { headers: [{ name: 'a b', value: '' }] }, /not a header name/],
-    ['jetstream-ack', { delay: 'soon' }, /^Delay: not a duration/],
-    ['sfdc-composite', { org: '' }, /Org/],
-    ['sfdc-composite', { sobject: 'My Object' }, /^sObject: not an API name/],
-    ['sfdc-composite', { fields: 'Id; Name' }, /^Fields: not an API name/],
-    [
-      'sfdc-composite',
-      { batch: { records: 2000, maxRequests: 4, linger: '0ms', coalesce: false } },
-      /^Records a call: not a whole number from 1 to 1000/,
-    ],
-    ['sfdc-composite', { payload: { mode: 'map', fields: [] } }, /^Add at least one field/],
-    [
-      'sfdc-composite',
-      { payload: { mode: 'map', fields: [{ name: '', type: 'str', value: '' }] } },
-      /^Each field needs a name/,
-    ],
-    [
-      'sfdc-composite',
-      { payload: { mode: 'map', fields: [{ name: 'A', type: 'num', value: 'x' }] } },
-      /value is not what its type says/,
-    ],
-    ['jetstream-server', { servers: 'nats://a:4222 nats://' }, /^Servers: not a list of servers/],
-    ['jetstream-server', { auth: 'userpass' }, /^User: fill this in/],
-    ['sfdc-org', { auth: 'jwt' }, /^Username: fill this in/],
-    ['sfdc-org', { loginUrl: 'example.com' }, /^Login URL: not an address/],
-    ['sfdc-org', { apiBudget: 120 }, /^API budget: not a whole number from 1 to 100/],
-    ['sfdc-org', { auth: 'file' }, /^Credentials file: fill this in/],
-  ];
-  await editor.add(nodes.server, nodes.org);
-  for (const [i, [type, change, sentence]] of cases.entries()) {
-    const id = `case${i}`;
-    await editor.add({ ...valid(type), id, ...change });
-    const errors = await invalid(editor, id);
-    assert.equal(errors.length, 1, `${type} ${JSON.stringify(change)}: ${errors.join(' · ')}`);
-    assert.match(errors[0] ?? '', sentence);
-  }
-});
-
-test('an environment variable is valid wherever a value is', { skip }, async () => {
-  await editor.clear();
-  const v = '${ANY}';
-  await editor.add(nodes.server, nodes.org, {
-    ...valid('jetstream-in'),
-    stream: v,
-    subject: v,
-    durable: v,
-    ackWait: v,
-    maxDeliver: v,
-    backoff: v,
-    deadLetter: v,
-  });
-  assert.deepEqual(await invalid(editor, 'x'), []);
-});
-
-test('a wrong value is marked in the form, and its folded section opens', { skip }, async () => {
-  await editor.clear();
-  const { page } = editor;
-  await editor.add(nodes.server, { ...valid('jetstream-in'), prefetch: 'many' });
-  await editor.open('x');
-  await page.locator('#node-input-prefetch.input-error').waitFor();
-  await page.fill('#node-input-prefetch', '10');
-  await page.press('#node-input-prefetch', 'Tab');
-  await page.locator('#node-input-prefetch:not(.input-error)').waitFor();
-  await editor.cancel();
-});
-
-test('settings that contradict each other are named while they are typed', { skip }, async () => {
-  await editor.clear();
-  const { page } = editor;
-  await editor.add(nodes.server, { ...valid('jetstream-in'), subject: 'crm.>' });
-  await editor.open('x');
-  const hints = page.locator('.jetforce-hint');
-  assert.equal(await hints.count(), 0);
-  await page.fill('#node-input-deadLetter', 'crm.dead');
-  assert.match(await hints.innerText(), /Dead letters to crm.dead would be consumed by this node again/);
-  await page.fill('#node-input-deadLetter', 'dead.crm');
-  assert.equal(await hints.count(), 0);
 });
 
 test('secrets are in no export and in no flow file, and come back as dots', { skip }, async () => {

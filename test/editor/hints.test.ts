@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { syncOutHints, type SyncOutSettings } from '../../nodes/sync/api-sync-out-hints';
 import { jetstreamInHints, type JetstreamInSettings } from '../../nodes/jetstream/jetstream-in-hints';
 
 const standard: JetstreamInSettings = {
@@ -75,4 +76,31 @@ test('a stream that contradicts its consumer', () => {
 
 test('a value that cannot be read is left to its validator', () => {
   assert.deepEqual(keys({ ackWait: 'soon', backoff: 'x', processingLimit: '' }), []);
+});
+
+const sync: SyncOutSettings = {
+  provision: true,
+  streamConfig: { subjects: [], retention: 'limits', discard: 'old', maxAge: '', maxMsgsPerSubject: 1 },
+  subjectPrefix: 'sequin-records',
+  start: 'beginning',
+  checkpoint: 'kv',
+};
+const syncKeys = (change: Partial<SyncOutSettings['streamConfig']>, more: Partial<SyncOutSettings> = {}) =>
+  syncOutHints({ ...sync, ...more, streamConfig: { ...sync.streamConfig, ...change } });
+
+test('api-sync-out: a stream as the guide advises raises no hint', () => {
+  assert.deepEqual(syncKeys({}), []);
+  assert.deepEqual(syncKeys({ subjects: ['sequin-records.>', 'other.>'] }), []);
+  assert.deepEqual(syncKeys({ subjects: ['>'] }), []);
+  assert.deepEqual(syncKeys({ maxMsgsPerSubject: '' }), [], 'which means one');
+});
+
+test('api-sync-out: a stream that readers would not get the complete data set from', () => {
+  assert.deepEqual(syncKeys({ subjects: ['crm.>'] }), ['outside']);
+  assert.deepEqual(syncKeys({ retention: 'workqueue' }), ['consumed']);
+  assert.deepEqual(syncKeys({ maxAge: '1h' }), ['aged']);
+  assert.deepEqual(syncKeys({ maxMsgsPerSubject: -1 }), ['versions']);
+  assert.deepEqual(syncKeys({ discard: 'new' }), ['full']);
+  assert.deepEqual(syncKeys({ subjects: ['crm.>'], maxAge: '1h' }, { provision: false }), []);
+  assert.deepEqual(syncKeys({}, { start: 'now', checkpoint: 'context' }), ['fromNow', 'oneInstance']);
 });

@@ -65,6 +65,44 @@ const busy: Record<string, Record<string, unknown>[]> = {
       },
     },
   ],
+  'sfdc-platform-event': [
+    {},
+    {
+      topic: '/event/OrderStatus__e',
+      maxRequests: 4,
+      onOutage: 'fail',
+      payload: {
+        mode: 'map',
+        fields: [
+          { name: 'Order_ID__c', type: 'template', value: '{{event.data.order_id}}' },
+          { name: 'Status__c', type: 'msg', value: 'payload.status' },
+        ],
+      },
+    },
+  ],
+  'sfdc-event-in': [
+    {},
+    { topic: '/data/ContactChangeEvent', checkpoint: 'kv', ack: 'delivery' },
+    { replay: 'latest' },
+    { replay: 'earliest', ack: 'manual' },
+  ],
+  'api-source': [
+    { collections: ['salesforce:contact', 'salesforce:opportunity'] },
+    { mode: 'poll', collections: ['salesforce:contact'] },
+    { provider: 'stripe', collections: ['stripe:charge'] },
+    { provider: 'custom', definition: '{}' },
+    { provider: 'flow' },
+  ],
+  'api-sync-out': [
+    {},
+    {
+      events: true,
+      start: 'now',
+      checkpoint: 'context',
+      streamConfig: { subjects: ['crm.>'], retention: 'workqueue', discard: 'new', maxAge: '1d' },
+    },
+    { events: true, provision: false },
+  ],
 };
 
 /** Keys of the catalogs look like "label.name"; in a form they mean that a text is missing. */

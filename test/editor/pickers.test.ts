@@ -15,7 +15,7 @@ before(async () => {
   bench = await startBench();
   [nats, org, editor] = await Promise.all([
     startNats({ config: 'authorization { user: ada, password: secret }' }),
-    startOrg(),
+    startOrg({ pubsub: true }),
     bench.editor(),
   ]);
   // A jetstream-in node makes the stream and the durable that the forms are to find.
@@ -59,6 +59,7 @@ const sfdcOrg = (change = {}) => ({
   type: 'sfdc-org',
   ...contract['sfdc-org']?.properties,
   loginUrl: org.url,
+  pubsubEndpoint: org.pubsub,
   ...change,
 });
 
@@ -79,13 +80,7 @@ async function withOrg(editor: Editor, node: Record<string, unknown>): Promise<v
   await editor.page.fill('#node-config-input-clientId', org.clientId);
   await editor.page.fill('#node-config-input-clientSecret', org.clientSecret);
   await editor.done();
-  await editor.add({
-    id: 'x',
-    ...contract['sfdc-composite']?.properties,
-    type: 'sfdc-composite',
-    org: 'org',
-    ...node,
-  });
+  await editor.add({ id: 'x', ...contract[String(node['type'])]?.properties, org: 'org', ...node });
   await editor.open('x');
 }
 
@@ -172,7 +167,7 @@ test('without a server the list says that one must be chosen first', { skip }, a
 
 test('sfdc-composite: sObjects, external id fields and fields of the org', { skip }, async () => {
   const { page } = editor;
-  await withOrg(editor, {});
+  await withOrg(editor, { type: 'sfdc-composite' });
   assert.ok((await offered(editor, 'sobject')).includes('Contact'));
   await page.keyboard.press('Escape');
   await page.fill('#node-input-sobject', 'Contact');
@@ -192,6 +187,37 @@ test('sfdc-composite: sObjects, external id fields and fields of the org', { ski
     mode: 'map',
     fields: [{ name: 'LastName', type: 'msg', value: 'payload.name' }],
   });
+});
+
+test('sfdc-platform-event: events that can be published, and their fields', { skip }, async () => {
+  const { page } = editor;
+  await withOrg(editor, { type: 'sfdc-platform-event' });
+  const topics = await offered(editor, 'topic');
+  assert.ok(topics.includes('/event/OrderStatus__e'), topics.join());
+  assert.ok(
+    topics.every((topic) => topic.startsWith('/event/')),
+    topics.join(),
+  );
+  await page.selectOption('#node-input-payloadMode', 'map');
+  await page.getByText('add a field').click();
+  await page.locator('.jetforce-field-name + .jetforce-picker-toggle').click();
+  assert.match(await page.locator('.jetforce-list').innerText(), /Fill in “Topic” first/);
+  await page.fill('#node-input-topic', '/event/OrderStatus__e');
+  await page.keyboard.press('Escape');
+  await page.locator('.jetforce-field-name').pressSequentially('status');
+  await page.locator('.jetforce-list [data-value="Status__c"]').click();
+  assert.equal(await page.inputValue('.jetforce-field-name'), 'Status__c');
+});
+
+test('sfdc-event-in: platform events, changes of objects, and all changes', { skip }, async () => {
+  const { page } = editor;
+  await withOrg(editor, { type: 'sfdc-event-in' });
+  const topics = await offered(editor, 'topic');
+  for (const topic of ['/event/OrderStatus__e', '/data/ContactChangeEvent', '/data/ChangeEvents'])
+    assert.ok(topics.includes(topic), `${topic} of ${topics.join()}`);
+  await page.locator('.jetforce-list [data-value="/data/ContactChangeEvent"]').click();
+  await editor.done();
+  assert.equal((await editor.exported('x'))['topic'], '/data/ContactChangeEvent');
 });
 
 test('Test connection tells what a server is, and in words what is wrong', { skip }, async () => {

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { skip, startBench, type Bench, type Editor } from './editor';
+import { invalid, nodes, valid } from './valid';
+
+let bench: Bench;
+let editor: Editor;
+before(async () => {
+  if (skip) return;
+  bench = await startBench();
+  editor = await bench.editor();
+});
+after(() => bench?.stop());
+
+test('validators say what is wrong, in a sentence that names the setting', { skip }, async () => {
+  await editor.clear();
+  const cases: [string, Record<string, unknown>, RegExp][] = [
+    ['jetstream-in', { ackWait: '2 minutes' }, /^Ack wait: not a duration/],
+    ['jetstream-in', { stream: 'a.b' }, /^Stream: not a valid name/],
+    ['jetstream-in', { stream: '' }, /Stream/],
+    ['jetstream-in', { server: '' }, /Server/],
+    ['jetstream-in', { durable: 'a b' }, /^Durable: not a valid name/],
+    ['jetstream-in', { subject: 'crm..x' }, /^Subjects: not a subject filter/],
+    ['jetstream-in', { deadLetter: 'dead.>' }, /^Dead letter: not a subject/],
+    ['jetstream-in', { backoff: '10s; 30s' }, /^Retry after: not a list of durations/],
+    ['jetstream-in', { maxDeliver: 'often' }, /^Deliveries: not a whole number/],
+    ['jetstream-in', { batchSize: 0 }, /^Batch size: not a whole number/],
+    ['jetstream-in', { deliver: 'by_start_sequence' }, /^Sequence: fill this in/],
+    ['jetstream-in', { deliver: 'by_start_time', startTime: 'yesterday' }, /^Time: not a time/],
+    ['jetstream-in', { provision: true, streamConfig: { subjects: [] } }, /^Subjects: fill this in/],
+    [
+      'jetstream-in',
+      { provision: true, streamConfig: { subjects: ['a'], maxBytes: '2 giga' } },
+      /^Max size: not a size/,
+    ],
+    ['jetstream-out', { subject: 'crm.*' }, /^Subject: not a subject/],
+    ['jetstream-out', { subject: 'crm.{{payload.x' }, /^Subject: a template is not complete/],
+    ['jetstream-out', { headers: [{ name: 'a b', value: '' }] }, /not a header name/],
+    ['jetstream-ack', { delay: 'soon' }, /^Delay: not a duration/],
+    ['sfdc-composite', { org: '' }, /Org/],
+    ['sfdc-composite', { sobject: 'My Object' }, /^sObject: not an API name/],
+    ['sfdc-composite', { fields: 'Id; Name' }, /^Fields: not an API name/],
+    [
+      'sfdc-composite',
+      { batch: { records: 2000, maxRequests: 4, linger: '0ms', coalesce: false } },
+      /^Records a call: not a whole number from 1 to 1000/,
+    ],
+    ['sfdc-composite', { payload: { mode: 'map', fields: [] } }, /^Add at least one field/],
+    [
+      'sfdc-composite',
+      { payload: { mode: 'map', fields: [{ name: '', type: 'str', value: '' }] } },
+      /^Each field needs a name/,
+    ],
+    [
+      'sfdc-composite',
+      { payload: { mode: 'map', fields: [{ name: 'A', type: 'num', value: 'x' }] } },
+      /value is not what its type says/,
+    ],
+    ['sfdc-platform-event', { topic: 'OrderStatus__e' }, /^Topic: not a platform event/],
+    ['sfdc-platform-event', { topic: '/event/Orders__chn' }, /^Topic: not a platform event/],
+    ['sfdc-platform-event', { maxRequests: 0 }, /^Requests at once: not a whole number from 1 to 25/],
+    ['sfdc-platform-event', { payload: { mode: 'map', fields: [] } }, /^Add at least one field/],
+    ['sfdc-event-in', { topic: 'ContactChangeEvent' }, /^Topic: not a topic/],
+    ['sfdc-event-in', { org: '' }, /Org/],
+    ['sfdc-event-in', { checkpoint: 'kv' }, /^Server: fill this in/],
+    ['sfdc-event-in', { checkpoint: 'kv', server: 'server', bucket: 'a.b' }, /^Bucket: not a bucket's name/],
+    ['jetstream-server', { servers: 'nats://a:4222 nats://' }, /^Servers: not a list of servers/],
+    ['jetstream-server', { auth: 'userpass' }, /^User: fill this in/],
+    ['sfdc-org', { auth: 'jwt' }, /^Username: fill this in/],
+    ['sfdc-org', { loginUrl: 'example.com' }, /^Login URL: not an address/],
+    ['sfdc-org', { apiBudget: 120 }, /^API budget: not a whole number from 1 to 100/],
+    ['sfdc-org', { auth: 'file' }, /^Credentials file: fill this in/],
+  ];
+  await editor.add(nodes.server, nodes.org);
+  for (const [i, [type, change, sentence]] of cases.entries()) {
+    const id = `case${i}`;
+    await editor.add({ ...valid(type), id, ...change });
+    const errors = await invalid(editor, id);
+    assert.equal(errors.length, 1, `${type} ${JSON.stringify(change)}: ${errors.join(' · ')}`);
+    assert.match(errors[0] ?? '', sentence);
+  }
+});
+
+test('an environment variable is valid wherever a value is', { skip }, async () => {
+  await editor.clear();
+  const v = '${ANY}';
+  await editor.add(nodes.server, nodes.org, {
+    ...valid('jetstream-in'),
+    stream: v,
+    subject: v,
+    durable: v,
+    ackWait: v,
+    maxDeliver: v,
+    backoff: v,
+    deadLetter: v,
+  });
+  assert.deepEqual(await invalid(editor, 'x'), []);
+});
+
+test('a wrong value is marked in the form, and its folded section opens', { skip }, async () => {
+  await editor.clear();
+  const { page } = editor;
+  await editor.add(nodes.server, { ...valid('jetstream-in'), prefetch: 'many' });
+  await editor.open('x');
+  await page.locator('#node-input-prefetch.input-error').waitFor();
+  await page.fill('#node-input-prefetch', '10');
+  await page.press('#node-input-prefetch', 'Tab');
+  await page.locator('#node-input-prefetch:not(.input-error)').waitFor();
+  await editor.cancel();
+});
+
+test('settings that contradict each other are named while they are typed', { skip }, async () => {
+  await editor.clear();
+  const { page } = editor;
+  await editor.add(nodes.server, { ...valid('jetstream-in'), subject: 'crm.>' });
+  await editor.open('x');
+  const hints = page.locator('.jetforce-hint');
+  assert.equal(await hints.count(), 0);
+  await page.fill('#node-input-deadLetter', 'crm.dead');
+  assert.match(await hints.innerText(), /Dead letters to crm.dead would be consumed by this node again/);
+  await page.fill('#node-input-deadLetter', 'dead.crm');
+  assert.equal(await hints.count(), 0);
+});
