@@ -1,3 +1,4 @@
+import { parseDuration } from '../shared/duration';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, lookup, openConfig } from '../shared/editor/lookup';
 import { testConnection } from '../shared/editor/test-connection';
@@ -42,6 +43,7 @@ interface Properties {
   mode: string;
   pollInterval: string;
   lookback: string;
+  reconcile: string;
   baseUrl: string;
   user: string;
   definition: string;
@@ -62,7 +64,8 @@ RED.nodes.registerType<Properties>('api-source', {
       label: label('pollInterval'),
       validate: validator(duration),
     },
-    lookback: { value: '10m', required: true, label: label('lookback'), validate: validator(duration) },
+    lookback: { value: '10m', required: true, label: label('lookback'), validate: validator(upToADay) },
+    reconcile: { value: '', label: label('reconcile'), validate: validator(duration) },
     baseUrl: {
       value: '',
       label: label('baseUrl'),
@@ -89,12 +92,14 @@ RED.nodes.registerType<Properties>('api-source', {
   },
   oneditprepare() {
     const form = openForm(this);
-    collectionList(form, setting(this, 'collections'), () =>
-      lookup<Choice[]>(openConfig(this, form), 'collections'),
-    );
+    const source = () => {
+      const shown = openConfig(this, form);
+      return { ...shown, config: { ...shown.config, collections: readCollections(form) } };
+    };
+    collectionList(form, setting(this, 'collections'), () => lookup<Choice[]>(source(), 'collections'));
     form.input('definition').typedInput({ types: ['json'], default: 'json' });
     syncId(form);
-    testConnection(this, form);
+    testConnection(this, form, source);
     form.watch(() => {
       $('#jetforce-polling').prop('hidden', !polls(form));
       form.input('baseUrl').attr('placeholder', ADDRESSES[form.text('provider')] ?? '');
@@ -112,6 +117,13 @@ function syncId(form: Form): void {
   const renew = () => input.val(newUuid()).trigger('change');
   if (form.text('syncId') === '') renew();
   $('#jetforce-new-sync-id').attr('title', text('newId')).on('click', renew);
+}
+
+/** What is looked back at is read each time. */
+function upToADay(value: string): Verdict {
+  const verdict = duration(value);
+  if (verdict !== true) return verdict;
+  return parseDuration(value) <= parseDuration('1d') || nodeText('api-source', 'wrong.overADay');
 }
 
 /** Whether changes are asked for again and again, rather than told by the API. */

@@ -3,7 +3,7 @@ import { lookup, openConfig } from './lookup';
 import { text } from './text';
 
 /** Fills the form's `.jetforce-test`: a button that tries the connection with what the form shows now. */
-export function testConnection(node: EditorNode, form: Form): void {
+export function testConnection(node: EditorNode, form: Form, source = () => openConfig(node, form)): void {
   const test = button(text('test'), 'plug');
   const result = $('<div class="jetforce-result" role="status">');
   form.root.find('.jetforce-test').empty().append(test, result);
@@ -18,7 +18,7 @@ export function testConnection(node: EditorNode, form: Form): void {
     test.prop('disabled', true);
     show(text('testing'), 'circle-o-notch fa-spin');
     try {
-      const { message } = await lookup<{ message: string }>(openConfig(node, form), 'test');
+      const { message } = await lookup<{ message: string }>(source(), 'test');
       show(message, 'check', 'jetforce-ok');
     } catch (error) {
       show(error instanceof Error ? error.message : String(error), 'exclamation-circle', 'jetforce-error');
