@@ -4,11 +4,19 @@ import {
   streamConfigRows,
   type StreamConfig,
 } from '../jetstream/stream-config.editor';
+import { parseDuration } from '../shared/duration';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { nodeText, text } from '../shared/editor/text';
-import { bucketName, duration, natsName, subject, validator } from '../shared/editor/validators';
+import {
+  bucketName,
+  duration,
+  natsName,
+  subject,
+  validator,
+  type Verdict,
+} from '../shared/editor/validators';
 import { syncOutHints } from './api-sync-out-hints';
 
 const label = (property: string) => nodeText('api-sync-out', `label.${property}`);
@@ -74,7 +82,7 @@ RED.nodes.registerType<Properties>('api-sync-out', {
     events: { value: false },
     checkpoint: { value: 'kv' },
     bucket: { value: 'api-sync', label: label('bucket'), validate: validator(bucketName) },
-    lease: { value: '15s', label: label('lease'), validate: validator(duration) },
+    lease: { value: '15s', label: label('lease'), validate: validator(notTooShort) },
   },
   inputs: 1,
   outputs: 1,
@@ -117,6 +125,13 @@ function settingsOf(form: Form) {
     start: form.text('start'),
     checkpoint: form.text('checkpoint'),
   };
+}
+
+/** It is renewed three times in its length, and an answer of the server can take a second. */
+function notTooShort(value: string): Verdict {
+  const verdict = duration(value);
+  if (verdict !== true) return verdict;
+  return parseDuration(value) >= parseDuration('2s') || nodeText('api-sync-out', 'wrong.lease');
 }
 
 /** The subjects that records get, with what the chosen source says of them filled in. */
