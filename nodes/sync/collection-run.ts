@@ -84,6 +84,8 @@ export class CollectionRun {
       } catch (error) {
         if (signal.aborted) return;
         if (codeOf(error) === LEASE_LOST) throw error;
+        // Whether the last save got through is not known.
+        this.checkpoint = undefined;
         const retry = Math.min(RETRY.longest, RETRY.first * 2 ** failures++);
         await this.failed(error, isRetryable(error) ? retry : RETRY.permanent, signal);
       } finally {
@@ -104,18 +106,20 @@ export class CollectionRun {
   }
 
   get progress(): Progress {
-    const { syncId, collection } = this.options;
+    const { syncId, collection, provider } = this.options;
+    const { held } = provider;
+    const problem = this.problem ?? (held && { code: held.code, message: held.message });
     return {
       sync_id: syncId,
       collection,
-      phase: this.phase,
+      phase: held && this.phase !== 'failed' ? 'waiting' : this.phase,
       done: this.checkpoint?.done ?? 0,
       total: this.checkpoint?.total ?? null,
       rate: this.rate.perSecond,
       lag: this.phase === 'live' && this.asOf !== undefined ? Math.max(0, Date.now() - this.asOf) : null,
       published: this.published,
       refused: this.refused,
-      ...(this.problem && { error: this.problem }),
+      ...(problem && { error: problem }),
     };
   }
 

@@ -40,3 +40,36 @@ export class Rate {
     return Math.round((sum * 1_000) / Math.max(1_000, now - first.at));
   }
 }
+
+const EVERY = 1_000;
+
+/** Tells progress at once where the phase or the error is another one, else once a second, ending with the latest. */
+export class ProgressTeller {
+  private told = '';
+  private lastAt = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private latest: Progress | undefined;
+
+  constructor(private readonly tell: (progress: Progress) => void) {}
+
+  show(progress: Progress): void {
+    this.latest = progress;
+    const { phase, error } = progress;
+    if (`${phase} ${error?.message}` !== this.told) return this.flush();
+    this.timer ??= setTimeout(() => this.flush(), Math.max(0, this.lastAt + EVERY - Date.now()));
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+
+  private flush(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (!this.latest) return;
+    const { phase, error } = this.latest;
+    this.told = `${phase} ${error?.message}`;
+    this.lastAt = Date.now();
+    this.tell(this.latest);
+  }
+}

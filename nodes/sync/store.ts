@@ -1,3 +1,5 @@
+import type { PositionStore } from '../shared/positions';
+
 /** Where a sync keeps what it must not forget. */
 export interface Store {
   get(key: string, signal: AbortSignal): Promise<{ value: string; revision: number } | undefined>;
@@ -5,19 +7,11 @@ export interface Store {
   put(key: string, value: string, revision: number, signal: AbortSignal): Promise<number | undefined>;
 }
 
-/** The part of a Node-RED context that is used; it may be kept in memory or in files, as settings.js says. */
-export interface Context {
-  get(key: string, callback: (error: Error | null, value: unknown) => void): void;
-  set(key: string, value: unknown, callback: (error?: Error | null) => void): void;
-}
-
-const CHECKPOINT = 'checkpoint';
-
-/** In a node's own context under one key, where nobody else writes. */
-export class ContextStore implements Store {
+/** Everything in one text, where nobody else writes: a node's own context. */
+export class OwnStore implements Store {
   private values: Promise<Record<string, string>> | undefined;
 
-  constructor(private readonly context: Context) {}
+  constructor(private readonly positions: PositionStore) {}
 
   async get(key: string): Promise<{ value: string; revision: number } | undefined> {
     const value = (await this.load())[key];
@@ -27,18 +21,14 @@ export class ContextStore implements Store {
   async put(key: string, value: string): Promise<number | undefined> {
     const values = await this.load();
     values[key] = value;
-    await new Promise<void>((resolve, reject) =>
-      this.context.set(CHECKPOINT, { ...values }, (error) => (error ? reject(error) : resolve())),
-    );
+    await this.positions.save(JSON.stringify(values));
     return 1;
   }
 
   private load(): Promise<Record<string, string>> {
-    this.values ??= new Promise((resolve, reject) =>
-      this.context.get(CHECKPOINT, (error, found) =>
-        error ? reject(error) : resolve({ ...(found as Record<string, string> | undefined) }),
-      ),
-    );
+    this.values ??= this.positions
+      .load()
+      .then((text) => (text === undefined ? {} : (JSON.parse(text) as Record<string, string>)));
     return this.values;
   }
 }

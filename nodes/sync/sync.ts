@@ -51,6 +51,7 @@ export class Sync {
   private readonly latest = new Map<string, Progress>();
   private wanted: Wanted = { stopped: [], resync: {} };
   private ended: Promise<void> | undefined;
+  private stopListening: () => void = () => undefined;
   private problem = '';
 
   constructor(private readonly options: SyncOptions) {
@@ -59,13 +60,21 @@ export class Sync {
     this.control = new Control(options.store, key('control'));
   }
 
+  get collections(): readonly string[] {
+    return this.options.collections;
+  }
+
   start(): void {
     for (const collection of this.options.collections) this.tell(collection, 'waiting');
+    this.stopListening = this.options.provider.onChange(() => {
+      for (const { run } of this.running.values()) this.report(run.progress);
+    });
     this.ended ??= this.work(this.stopping.signal);
   }
 
   /** Resolves when nothing is under way any more and the lease is free. */
   async stop(): Promise<void> {
+    this.stopListening();
     this.stopping.abort();
     await this.ended;
     await this.options.provider.close();
@@ -73,15 +82,7 @@ export class Sync {
 
   /** For this and every other instance, and across restarts. Empty `collections` means all. */
   async command(command: ControlCommand, collections: readonly string[] = []): Promise<void> {
-    const all = this.options.collections;
-    const named = collections.length === 0 ? all : collections;
-    const unknown = named.find((collection) => !all.includes(collection));
-    if (unknown !== undefined)
-      throw new FlowError(
-        'NO_SUCH_COLLECTION',
-        `The sync has no collection "${unknown}", but ${all.join(', ')}`,
-        false,
-      );
+    const named = collections.length === 0 ? this.collections : collections;
     const wanted = await this.control.change(command, named, this.stopping.signal);
     if (this.running.size > 0 || this.lease?.held) this.apply(wanted);
     for (const collection of named) this.running.get(collection)?.run.wake();

@@ -66,7 +66,9 @@ export class Target {
   private async provision(nc: NatsConnection): Promise<void> {
     const { stream, prefix, form, events } = this.settings;
     const { domain } = this.connection.settings;
-    const given = Object.entries(form).filter(([, value]) => value !== undefined && value !== '');
+    const given = Object.entries(form).filter(
+      ([, value]) => value !== undefined && value !== '' && (!Array.isArray(value) || value.length > 0),
+    );
     const features: StreamForm = { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) };
     const wanted = streamConfig(stream, {
       ...ADVISED,

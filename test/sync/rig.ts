@@ -2,10 +2,11 @@ import type { TestContext } from 'node:test';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { Connection } from '../../nodes/jetstream/connection';
 import { Bucket } from '../../nodes/jetstream/kv';
+import type { PositionStore } from '../../nodes/shared/positions';
 import type { Progress } from '../../nodes/sync/progress';
 import type { Provider } from '../../nodes/sync/provider';
 import { SalesforceProvider, type SalesforceSettings } from '../../nodes/sync/providers/salesforce';
-import { ContextStore } from '../../nodes/sync/store';
+import { OwnStore } from '../../nodes/sync/store';
 import { Sync, type SyncOptions } from '../../nodes/sync/sync';
 import { Target, type TargetSettings } from '../../nodes/sync/target';
 import { startOrg, type Org, type OrgOptions } from '../org/org';
@@ -147,7 +148,7 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
       ...options.salesforce,
     });
   const store =
-    options.checkpoint === 'context' ? new ContextStore(memory()) : new Bucket(connection, 'api-sync');
+    options.checkpoint === 'context' ? new OwnStore(memory()) : new Bucket(connection, 'api-sync');
   const sync = new Sync({
     syncId: SYNC_ID,
     provider,
@@ -187,14 +188,15 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
   };
 }
 
-function memory(): ConstructorParameters<typeof ContextStore>[0] {
-  const values = new Map<string, unknown>();
+function memory(): PositionStore {
+  let text: string | undefined;
   return {
-    get: (key, callback) => callback(null, values.get(key)),
-    set: (key, value, callback) => {
-      values.set(key, value);
-      callback();
+    load: () => Promise.resolve(text),
+    save: (position) => {
+      text = position;
+      return Promise.resolve();
     },
+    close: () => Promise.resolve(),
   };
 }
 

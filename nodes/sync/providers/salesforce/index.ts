@@ -25,10 +25,19 @@ export class SalesforceProvider implements Provider {
   private names: Promise<string[]> | undefined;
 
   constructor(
-    session: OrgSession,
+    private readonly session: OrgSession,
     private readonly settings: SalesforceSettings,
+    private readonly closed: () => void = () => undefined,
   ) {
     this.reader = new OrgReader(session);
+  }
+
+  get held(): Provider['held'] {
+    return this.session.hold.current;
+  }
+
+  onChange(listener: () => void): () => void {
+    return this.session.onChange(listener);
   }
 
   async open(collection: string, signal: AbortSignal): Promise<Collection> {
@@ -38,6 +47,7 @@ export class SalesforceProvider implements Provider {
   }
 
   close(): Promise<void> {
+    this.closed();
     return Promise.resolve();
   }
 

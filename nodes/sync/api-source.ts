@@ -1,0 +1,110 @@
+import type { Node, NodeAPI, NodeDef } from 'node-red';
+import { lookupRoute } from '../shared/admin';
+import { FlowError, messageOf } from '../shared/errors';
+import type { OrgConfig } from '../salesforce/credentials';
+import { listObjects, testConnection } from '../salesforce/lookups';
+import { OrgSession } from '../salesforce/session';
+import { sessionOf } from '../salesforce/sfdc-org';
+import type { Provider } from './provider';
+import { SalesforceProvider } from './providers/salesforce';
+import type { Source } from './sync-out';
+import { within } from './within';
+import { sourceSettings, type SourceForm, type SourceSettings } from './source-settings';
+
+type SourceDef = NodeDef & SourceForm;
+/** For the providers to come. */
+type SourceSecrets = Partial<Record<'token' | 'secret', string>>;
+
+/** What api-sync-out uses. */
+export interface SourceNode extends Node<SourceSecrets> {
+  /** Undefined where they make no sense; the error has been logged. */
+  settings: SourceSettings | undefined;
+  /** The same object each time it is asked for the same user; undefined where the settings make no sense. */
+  sourceFor(user: Node): Source | undefined;
+}
+
+/** Node-RED gives up on a node that isn't closed after 15 s. */
+const CLOSE_MS = 12_000;
+
+export default function (RED: NodeAPI): void {
+  function ApiSource(this: SourceNode, def: SourceDef): void {
+    RED.nodes.createNode(this, def);
+    const stops = new Set<() => Promise<void>>();
+    const sources = new WeakMap<Node, Source>();
+    try {
+      this.settings = sourceSettings(def, this.id);
+    } catch (error) {
+      this.error(messageOf(error));
+    }
+
+    this.sourceFor = (user) => {
+      const { settings } = this;
+      if (!settings) return undefined;
+      const source = sources.get(user) ?? {
+        settings,
+        openProvider: (log: (text: string) => void) => openSalesforce(user, settings, log),
+        use: (stop: () => Promise<void>) => {
+          stops.add(stop);
+          return () => void stops.delete(stop);
+        },
+      };
+      sources.set(user, source);
+      return source;
+    };
+
+    this.on('close', (_removed: boolean, done: () => void) => {
+      void within(CLOSE_MS, Promise.all([...stops].map((stop) => stop()))).finally(done);
+    });
+  }
+
+  function openSalesforce(user: Node, settings: SourceSettings, log: (text: string) => void): Provider {
+    const { org, session } = sessionOf(RED, settings.org);
+    org.register(user);
+    return new SalesforceProvider(session, { ...settings, log }, () => org.deregister(user));
+  }
+
+  RED.nodes.registerType<SourceNode, SourceDef, object, SourceSecrets>('api-source', ApiSource, {
+    credentials: { token: { type: 'password' }, secret: { type: 'password' } },
+  });
+
+  lookupRoute(RED, 'api-source', 'collections', ({ config, references }) => {
+    if (config.provider !== 'salesforce') return Promise.resolve([]);
+    return withSession(references.org, async (session) =>
+      (await listObjects(session)).map(({ value, label }) => ({
+        value: `salesforce:${value.toLowerCase()}`,
+        label,
+      })),
+    );
+  });
+  lookupRoute(RED, 'api-source', 'test', ({ id, config, references }) => {
+    const { collections } = sourceSettings(config, id);
+    return withSession(references.org, async (session) => {
+      const { message } = await testConnection(session);
+      const known = new Set(
+        (await listObjects(session)).map(({ value }) => `salesforce:${value.toLowerCase()}`),
+      );
+      const missing = collections.filter((collection) => !known.has(collection));
+      if (missing.length > 0)
+        throw new FlowError(
+          'NO_SUCH_OBJECT',
+          `${message} But the user can't see ${missing.join(', ')}: check the names and the user's permissions`,
+          false,
+        );
+      return { message: `${message} All ${collections.length} collections are there.` };
+    });
+  });
+}
+
+/** A session of the org as its form stands, for one question. */
+async function withSession<T>(
+  org: { config: Record<string, unknown>; credentials: Record<string, string> } | undefined,
+  ask: (session: OrgSession) => Promise<T>,
+): Promise<T> {
+  if (!org) throw new FlowError('NO_ORG', 'No sfdc-org is chosen: choose one', false);
+  const session = new OrgSession({ config: org.config as unknown as OrgConfig, secrets: org.credentials });
+  try {
+    return await ask(session);
+  } finally {
+    session.close();
+  }
+}

@@ -1,0 +1,128 @@
+import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
+import type { ServerNode } from '../jetstream/jetstream-server';
+import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
+import { FlowError, messageOf } from '../shared/errors';
+import { pauseProcessing } from '../shared/flow-completion';
+import { contextPositions } from '../shared/positions';
+import { StatusReporter } from '../shared/status';
+import type { SourceNode } from './api-source';
+import type { ControlCommand } from './control';
+import { SyncOut, type Source } from './sync-out';
+import { syncOutSettings, type SyncOutForm } from './sync-out-settings';
+import { syncStatus } from './sync-status';
+import { within } from './within';
+
+interface SyncOutDef extends NodeDef, SyncOutForm {
+  server: string;
+  /** Empty: every api-source of the flows. */
+  source?: string;
+}
+
+type SyncOutMessage = NodeMessage & { sync_id?: unknown };
+
+/** Node-RED gives up on a node that isn't closed after 15 s. */
+const CLOSE_MS = 12_000;
+const COMMANDS = new Set<unknown>(['start', 'stop', 'resync'] satisfies ControlCommand[]);
+
+export default function (RED: NodeAPI): void {
+  function ApiSyncOut(this: Node, def: SyncOutDef): void {
+    RED.nodes.createNode(this, def);
+    const status = new StatusReporter(this);
+    const server = RED.nodes.getNode(def.server) as ServerNode | null;
+    let out: SyncOut;
+    const show = (): void =>
+      status.show(() =>
+        syncStatus(out.progress, server?.connection.state ?? { phase: 'idle' }, (key, values) =>
+          RED._(key, { ...values }),
+        ),
+      );
+    const setUp = (): SyncOut => {
+      if (!server?.connection)
+        throw new FlowError(
+          'NO_SERVER',
+          'No jetstream-server is chosen: open this node and choose one',
+          false,
+        );
+      if (def.source && !sourceNode(def.source)?.settings)
+        throw new FlowError(
+          'NO_SOURCE',
+          'The api-source chosen is not there, or its settings are wrong',
+          false,
+        );
+      const settings = syncOutSettings(def);
+      if (settings.bucket === undefined && contextIsVolatile(RED))
+        this.warn(
+          'The position is kept in memory, so after a restart of Node-RED everything is read and compared again. Set contextStorage in settings.js to keep it, or keep it in a KV bucket',
+        );
+      return new SyncOut(
+        server.connection,
+        settings,
+        {
+          progress: (payload) => this.send({ topic: payload.collection, payload }),
+          changed: () => show(),
+          log: (level, text) =>
+            void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
+        },
+        () => contextPositions(this, 'sync', contextIsConfigured(RED)),
+      );
+    };
+    try {
+      out = setUp();
+    } catch (error) {
+      this.on('input', (_msg, _send, done) => done(error as Error));
+      this.error(messageOf(error));
+      status.show({ fill: 'red', shape: 'ring', text: RED._('status.misconfigured') });
+      return;
+    }
+
+    // Sources are found when all flows have started, and again after each deploy: nothing else refers to them.
+    const find = (): void => out.setSources(findSources(this, def.source));
+    RED.events.on('flows:started', find);
+    if (def.source) find();
+    show();
+
+    this.on('input', (msg: SyncOutMessage, _send, done) => {
+      handle(out, msg, server).then(() => done(), done);
+    });
+
+    this.on('close', (_removed: boolean, done: () => void) => {
+      RED.events.removeListener('flows:started', find);
+      void within(CLOSE_MS, out.stop()).finally(() => {
+        status.stop();
+        done();
+      });
+    });
+  }
+
+  RED.nodes.registerType('api-sync-out', ApiSyncOut);
+
+  function sourceNode(id: string): SourceNode | undefined {
+    const node = RED.nodes.getNode(id) as SourceNode | null;
+    return node?.type === 'api-source' ? node : undefined;
+  }
+
+  function findSources(user: Node, chosen: string | undefined): Source[] {
+    const ids: string[] = chosen ? [chosen] : [];
+    if (!chosen) RED.nodes.eachNode(({ id, type }) => void (type === 'api-source' && ids.push(id)));
+    return ids.flatMap((id) => sourceNode(id)?.sourceFor(user) ?? []);
+  }
+}
+
+async function handle(out: SyncOut, msg: SyncOutMessage, server: ServerNode | null): Promise<void> {
+  const { topic, payload, sync_id } = msg;
+  if (topic === 'status') return out.tellAll();
+  // Waiting for a server that is away is not the flow's hanging.
+  const resume = server?.connection.open ? undefined : pauseProcessing(msg);
+  try {
+    if (COMMANDS.has(topic)) await out.command(topic as ControlCommand, collectionsOf(payload));
+    else await out.write(payload, typeof sync_id === 'string' ? sync_id : undefined);
+  } finally {
+    resume?.();
+  }
+}
+
+/** An inject node sends a payload whether it is meant or not: what names no collection means all. */
+function collectionsOf(payload: unknown): string[] {
+  const list = Array.isArray(payload) ? (payload as unknown[]) : [payload];
+  return list.filter((name): name is string => typeof name === 'string' && name.trim() !== '');
+}
