@@ -137,6 +137,42 @@ export const contract: Record<string, Contract> = {
       bucket: 'salesforce-replay',
     },
   },
+  'api-source': {
+    config: true,
+    properties: {
+      name: '',
+      provider: 'salesforce',
+      syncId: '',
+      collections: [],
+      org: '',
+      mode: 'cdc',
+      pollInterval: '1m',
+      lookback: '10m',
+      reconcile: '',
+      baseUrl: '',
+      user: '',
+      definition: '',
+    },
+    secrets: ['token', 'secret'],
+  },
+  'api-sync-out': {
+    inputs: 1,
+    outputs: 1,
+    properties: {
+      name: '',
+      server: '',
+      source: '',
+      subjectPrefix: 'sequin-records',
+      stream: 'SEQUIN-RECORDS',
+      provision: true,
+      streamConfig: { ...streamConfig, maxMsgsPerSubject: 1 },
+      start: 'beginning',
+      events: false,
+      checkpoint: 'kv',
+      bucket: 'api-sync',
+      lease: '15s',
+    },
+  },
 };
 
 export const types = Object.keys(contract);

@@ -2,7 +2,7 @@ import { type Browser, type Page } from 'playwright-core';
 import { startNodeRed, type NodeRed } from '../support/node-red';
 import { type NodeRedOptions } from '../support/user-dir';
 import { skip, startBrowser } from './browser';
-import { contract } from './contract';
+import { contract, types } from './contract';
 
 export interface EditorOptions {
   /** Language of the browser. */
@@ -77,7 +77,7 @@ async function openEditor(
   });
   const loaded = async () => {
     await page.waitForFunction(
-      "window.RED && RED.nodes && RED.nodes.getType('sfdc-composite') && RED.workspaces.active()",
+      `window.RED && RED.nodes && ${JSON.stringify(types)}.every(RED.nodes.getType) && RED.workspaces.active()`,
     );
     await page.locator('#red-ui-loading-progress').waitFor({ state: 'hidden' });
   };

@@ -220,6 +220,40 @@ test('sfdc-event-in: platform events, changes of objects, and all changes', { sk
   assert.equal((await editor.exported('x'))['topic'], '/data/ContactChangeEvent');
 });
 
+test('api-source: the objects of an org that is not deployed, as collections', { skip }, async () => {
+  const { page } = editor;
+  await withOrg(editor, { type: 'api-source', syncId: 's' });
+  await page.getByText('add a collection').click();
+  await page.locator('.jetforce-collection').pressSequentially('conta');
+  await page.locator('.jetforce-list [data-value="salesforce:contact"]').click();
+  assert.equal(await page.inputValue('.jetforce-collection'), 'salesforce:contact');
+  await editor.done();
+  assert.deepEqual((await editor.exported('x'))['collections'], ['salesforce:contact']);
+});
+
+test('api-source: Test connection names a collection that the org doesn’t have', { skip }, async () => {
+  const { page } = editor;
+  await withOrg(editor, { type: 'api-source', syncId: 's', collections: ['salesforce:contact'] });
+  const result = page.locator('.jetforce-result');
+  await page.locator('.jetforce-test button').click();
+  await page.locator('.jetforce-result.jetforce-ok').waitFor();
+  assert.match(await result.innerText(), /Connected to/);
+  await page.getByText('add a collection').click();
+  await page.locator('.jetforce-collection').last().fill('salesforce:unicorn');
+  await page.keyboard.press('Escape'); // the list
+  await page.locator('.jetforce-test button').click();
+  await page.locator('.jetforce-result.jetforce-error').waitFor();
+  assert.match(await result.innerText(), /salesforce:unicorn/);
+  await editor.cancel();
+});
+
+test('api-sync-out: streams of the server', { skip }, async () => {
+  await withServer(editor, { type: 'api-sync-out' });
+  assert.deepEqual(await offered(editor, 'stream'), ['crm']);
+  await editor.page.keyboard.press('Escape');
+  await editor.cancel();
+});
+
 test('Test connection tells what a server is, and in words what is wrong', { skip }, async () => {
   const { page } = editor;
   await editor.clear();

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { streamConfig } from './contract';
 import { skip, startBench, type Bench, type Editor } from './editor';
 import { invalid, nodes, valid } from './valid';
 
@@ -64,6 +65,25 @@ test('validators say what is wrong, in a sentence that names the setting', { ski
     ['sfdc-event-in', { org: '' }, /Org/],
     ['sfdc-event-in', { checkpoint: 'kv' }, /^Server: fill this in/],
     ['sfdc-event-in', { checkpoint: 'kv', server: 'server', bucket: 'a.b' }, /^Bucket: not a bucket's name/],
+    ['api-source', { syncId: '' }, /Sync id/],
+    ['api-source', { org: '' }, /^Org: fill this in/],
+    ['api-source', { collections: [] }, /^Add at least one collection/],
+    ['api-source', { collections: ['stripe:charge'] }, /^not a collection of this API/],
+    ['api-source', { collections: ['salesforce:a', 'salesforce:a'] }, /^A collection is there twice/],
+    ['api-source', { lookback: 'long' }, /^Look back: not a duration/],
+    ['api-source', { lookback: '2d' }, /^Look back: at most 1d/],
+    ['api-source', { reconcile: 'weekly' }, /^Compare every: not a duration/],
+    ['api-source', { provider: 'stripe', collections: ['stripe:charge'] }, /can't read this API yet/],
+    ['api-sync-out', { subjectPrefix: 'crm.>' }, /^Subject prefix: not a subject/],
+    ['api-sync-out', { stream: 'a.b' }, /^Stream: not a valid name/],
+    ['api-sync-out', { bucket: 'a.b' }, /^Bucket: not a bucket's name/],
+    ['api-sync-out', { lease: 'short' }, /^Lease: not a duration/],
+    ['api-sync-out', { lease: '1s' }, /^Lease: at least 2s/],
+    [
+      'api-sync-out',
+      { streamConfig: { ...streamConfig, maxMsgsPerSubject: 'one' } },
+      /^Max per subject: not a whole number/,
+    ],
     ['jetstream-server', { servers: 'nats://a:4222 nats://' }, /^Servers: not a list of servers/],
     ['jetstream-server', { auth: 'userpass' }, /^User: fill this in/],
     ['sfdc-org', { auth: 'jwt' }, /^Username: fill this in/],
