@@ -122,6 +122,8 @@ export class Pull {
       this.alive();
       this.countOff();
       this.options.onMessage(msg);
+      // However little may be under way at a time: how much is in the flow is another matter.
+      if (this.asked === 0 && this.burst < this.options.capacity) this.request();
     } else {
       this.status(msg);
     }

@@ -132,6 +132,26 @@ describe('recovery', () => {
     await close();
   });
 
+  test('a server that restarts again and again: afterwards as many messages as before are in the flow at once', async () => {
+    await open();
+    const working = flow(room.nats.url).map((node) =>
+      node.id === 'f'
+        ? { ...node, func: 'await new Promise((r) => setTimeout(r, 200)); return null;' }
+        : node,
+    );
+    await red.deploy(working);
+    for (let n = 1; n <= 4; n++) {
+      await room.nats.restart();
+      await until(() => publish(n, n).then(() => true));
+      await until(() => seen().length === n, { timeout: 20_000 });
+    }
+    await publish(5, 400);
+    // A few at a time they would take more than half a minute.
+    await until(() => seen().length === 400, { timeout: 20_000, what: '400 messages' });
+    await drained(room.jsm);
+    await close();
+  });
+
   test('a server that hangs for 10 s and then drops the connection', async () => {
     await open();
     await publish(1, 10);
