@@ -42,7 +42,7 @@ const FLOOR_EVERY = 250;
 export class Load {
   readonly events: Event[] = [];
   /** Milliseconds between two events. */
-  gap = 10;
+  gap = 5;
   private readonly latest = new Map<string | undefined, Event>();
   private floor = 0;
   private people = 0;

@@ -1,4 +1,4 @@
-import { connect, type ConsumerInfo, type JetStreamManager, type NatsConnection } from 'nats';
+import { connect, type ConsumerInfo, type JetStreamManager } from 'nats';
 import { inNode, serverNode, TAB } from '../../test/jetstream/room';
 import { startOrg, type Org } from '../../test/org/org';
 import { startCluster, startNats, type Cluster, type Nats } from '../../test/support/nats';
@@ -123,7 +123,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
           events: load.events,
           records: org.records('Contact'),
           written,
-          deadLetters: await readDeadLetters(nc),
+          deadLetters: await readDeadLetters(jsm),
           mayGiveUp,
         }),
       stop,
@@ -181,15 +181,15 @@ function flowOf(
   ];
 }
 
-async function readDeadLetters(nc: NatsConnection): Promise<DeadLetter[]> {
+async function readDeadLetters(jsm: JetStreamManager): Promise<DeadLetter[]> {
+  const { state } = await jsm.streams.info(STREAM, { subjects_filter: DEAD });
   const found: DeadLetter[] = [];
-  const consumer = await nc.jetstream().consumers.get(STREAM, { filterSubjects: [DEAD] });
-  const { num_pending } = await consumer.info();
-  if (num_pending === 0) return found;
-  for await (const msg of await consumer.fetch({ max_messages: num_pending, expires: 10_000 })) {
-    const contacts = [msg.json<Contact | Contact[]>()].flat();
-    found.push({ contacts, code: msg.headers?.get('Jetforce-Code') ?? '' });
-    if (msg.info.pending === 0) break;
+  for (let seq = 0; found.length < (state.subjects?.[DEAD] ?? 0);) {
+    const next = { next_by_subj: DEAD, seq }; // the server takes more than the client's types say
+    const message = await jsm.streams.getMessage(STREAM, next);
+    const contacts = [message.json<Contact | Contact[]>()].flat();
+    found.push({ contacts, code: message.header.get('Jetforce-Code') });
+    seq = message.seq + 1;
   }
   return found;
 }

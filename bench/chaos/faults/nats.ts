@@ -70,11 +70,12 @@ export const faults: Fault[] = [
     async strike({ nats, red, load }) {
       const cutOff = (): boolean => nats.log.some((line) => /Slow Consumer/i.test(line));
       process.kill(red.pid, 'SIGSTOP');
+      const { gap } = load;
       try {
         load.gap = 0;
         await until(cutOff, { timeout: 60_000, what: 'the server to cut Node-RED off' });
       } finally {
-        load.gap = 10;
+        load.gap = gap;
         process.kill(red.pid, 'SIGCONT');
       }
     },

@@ -19,7 +19,7 @@ async function inWrites({ org, flowing }: Stage, action: FaultAction, times: num
       timeout: 60_000,
       what: 'a write to meet the fault',
     });
-    await flowing(5);
+    await flowing(30);
   }
 }
 
