@@ -22,26 +22,28 @@ export type ConversionError = FlowError & { code: 'INVALID_PAYLOAD' | 'UNKNOWN_F
  * without changing what it says.
  */
 export function compileConversion(event: string, fields: readonly EventField[]): Conversion {
-  const known = new Map<string, EventField>();
+  const known = new Map<string, { name: string; convert: Convert }>();
   const empty: Record<string, unknown> = {};
   for (const field of fields) {
-    known.set(field.name.toLowerCase(), field).set(field.name, field);
+    const entry = { name: field.name, convert: converterOf(field) };
+    known.set(field.name.toLowerCase(), entry).set(field.name, entry);
     empty[field.name] = null;
   }
-  const required = fields.filter((field) => !field.nullable);
+  const required = fields.filter((field) => !field.nullable).map(({ name }) => name);
 
   return (record, origin) => {
     if (typeof record !== 'object' || record === null || Array.isArray(record))
       throw refuse('INVALID_PAYLOAD', `An event is an object of field values, and this is ${kindOf(record)}`);
     const values = { ...empty };
-    for (const [name, value] of Object.entries(record)) {
+    for (const name of Object.keys(record)) {
       const field = known.get(name) ?? known.get(name.toLowerCase());
-      if (field) values[field.name] = convert(field, value ?? null, field.name);
+      const value = (record as Record<string, unknown>)[name] ?? null;
+      if (field) values[field.name] = value === null ? null : field.convert(value, field.name);
       else if (name !== 'attributes') throw unknownField(event, name, fields);
     }
     if ('CreatedById' in empty) values.CreatedById = origin.CreatedById;
     if ('CreatedDate' in empty) values.CreatedDate ??= origin.CreatedDate;
-    for (const { name } of required) {
+    for (const name of required) {
       if (values[name] === null)
         throw refuse('FIELD_VALUE', `${event} needs the field ${name}, and the record has no value for it`);
     }
@@ -49,26 +51,27 @@ export function compileConversion(event: string, fields: readonly EventField[]):
   };
 }
 
-function convert(field: EventField, value: unknown, path: string): unknown {
-  if (value === null) return null;
+/** `path` names the field in an error; the value isn't null. */
+type Convert = (value: unknown, path: string) => unknown;
+
+function converterOf(field: EventField): Convert {
   switch (field.type) {
     case 'string':
-      return text(value, path);
+      return text;
     case 'boolean':
-      return truth(value, path);
+      return truth;
     case 'int':
     case 'long':
-      return /:Date(Time|Only)?(:|$)/.test(field.doc) ? epoch(value, path) : whole(value, path);
+      return /:Date(Time|Only)?(:|$)/.test(field.doc) ? epoch : whole;
     case 'float':
     case 'double':
-      return number(value, path);
+      return number;
     case 'record':
-      return parts(field, value, path);
+      return parts(field.fields ?? []);
     case 'array':
-      if (!Array.isArray(value)) throw wrong(path, 'a list', value);
-      return value.map((item: unknown, i) => convert(field.items ?? field, item ?? null, `${path}[${i}]`));
+      return list(field.items ? converterOf(field.items) : (value) => value);
     default:
-      return value;
+      return (value) => value;
   }
 }
 
@@ -127,13 +130,22 @@ function parse(value: string): number {
   return Date.parse(utc.replace(' ', 'T').replace(/([+-]\d\d)(\d\d)$/, '$1:$2'));
 }
 
-function parts(field: EventField, value: unknown, path: string): unknown {
-  if (typeof value !== 'object' || Array.isArray(value) || !field.fields)
-    throw wrong(path, 'an object', value);
-  const given = value as Record<string, unknown>;
-  return Object.fromEntries(
-    field.fields.map((part) => [part.name, convert(part, given[part.name] ?? null, `${path}.${part.name}`)]),
-  );
+function parts(fields: readonly EventField[]): Convert {
+  const known = fields.map((field) => ({ name: field.name, convert: converterOf(field) }));
+  return (value, path) => {
+    if (typeof value !== 'object' || Array.isArray(value)) throw wrong(path, 'an object', value);
+    const given = value as Record<string, unknown>;
+    const part = (name: string, convert: Convert) =>
+      given[name] === undefined || given[name] === null ? null : convert(given[name], `${path}.${name}`);
+    return Object.fromEntries(known.map(({ name, convert }) => [name, part(name, convert)]));
+  };
+}
+
+function list(convert: Convert): Convert {
+  return (value, path) => {
+    if (!Array.isArray(value)) throw wrong(path, 'a list', value);
+    return value.map((item: unknown, i) => convert(item, `${path}[${i}]`));
+  };
 }
 
 function unknownField(event: string, name: string, fields: readonly EventField[]): FlowError {

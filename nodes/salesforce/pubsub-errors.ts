@@ -85,8 +85,12 @@ function unreachable(message: string, said: string, endpoint: string): string {
     return `The host of ${endpoint} is unknown; check the Pub/Sub endpoint of the org and this machine's DNS`;
   if (/ECONNREFUSED/.test(message))
     return `${endpoint} refuses connections; check the Pub/Sub endpoint of the org, and any firewall or proxy`;
-  if (/certificate|self.signed|CERT_/i.test(message))
-    return `The TLS certificate of ${endpoint} is refused (${message}); check the endpoint, or add the certificate authority of your proxy with NODE_EXTRA_CA_CERTS`;
+  if (/certificate|self.signed|CERT_/i.test(message)) {
+    // gRPC trusts this file alone where it is set.
+    const roots = process.env.GRPC_DEFAULT_SSL_ROOTS_FILE_PATH;
+    const where = roots ? `to ${roots} (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH)` : 'with NODE_EXTRA_CA_CERTS';
+    return `The TLS certificate of ${endpoint} is refused (${message}); check the endpoint, or add the certificate authority of your proxy ${where}`;
+  }
   if (/wrong version number|EPROTO/i.test(message))
     return `${endpoint} does not speak TLS on this port; check the Pub/Sub endpoint of the org`;
   return `The Pub/Sub API at ${endpoint} is not available ${said}; see https://status.salesforce.com`;

@@ -144,8 +144,8 @@ export class Publisher {
         if (!request) break;
         this.requests.set(request, this.send(request));
       }
-      const ready = this.requests.size === 0 ? this.queue.nextReady(now) : undefined;
-      if (ready !== undefined) this.timer = setTimeout(() => this.pump(), ready - now);
+      const ready = this.requests.size === 0 ? this.queue.nextReady() : undefined;
+      if (ready !== undefined) this.timer = setTimeout(() => this.pump(), Math.max(0, ready - now));
     }
     this.changed();
   }

@@ -43,13 +43,17 @@ export interface QueuedEvent {
 /** The events that wait to be published, in order. Decides what goes into the next request; sends nothing itself. */
 export class EventQueue {
   private pending: QueuedEvent[] = [];
+  /** Where the first of them is: taking from the front must not cost the more the more wait. */
+  private head = 0;
+  /** Those that have to wait for their time. */
+  private delayed: QueuedEvent[] = [];
 
   get size(): number {
-    return this.pending.length;
+    return this.pending.length - this.head + this.delayed.length;
   }
 
   get all(): readonly QueuedEvent[] {
-    return this.pending;
+    return [...this.delayed, ...this.pending.slice(this.head)];
   }
 
   add(events: readonly QueuedEvent[]): void {
@@ -58,31 +62,30 @@ export class EventQueue {
 
   /** Back to the front: they came before everything that waits. */
   putBack(events: readonly QueuedEvent[]): void {
-    this.pending = [...events, ...this.pending];
+    const now = Date.now();
+    this.delayed.push(...events.filter((event) => event.notBefore > now));
+    this.putFirst(events.filter((event) => event.notBefore <= now));
   }
 
   drain(): QueuedEvent[] {
-    return this.pending.splice(0);
+    const all = [...this.all];
+    this.replace([], []);
+    return all;
   }
 
   keep(wanted: (event: QueuedEvent) => boolean): void {
-    this.pending = this.pending.filter(wanted);
+    this.replace(this.pending.slice(this.head).filter(wanted), this.delayed.filter(wanted));
   }
 
   /** The next request's events; undefined if none may go now or, where `onlyFull`, if more would still fit. */
   take(now: number, onlyFull: boolean): QueuedEvent[] | undefined {
+    this.wake(now);
     const taken: QueuedEvent[] = [];
-    const waiting: QueuedEvent[] = [];
     let most = REQUEST_EVENTS;
     let bytes = 0;
     let full = false;
-    let next = 0;
-    for (; next < this.pending.length && !full; next++) {
+    for (let next = this.head; next < this.pending.length && !full; next++) {
       const event = this.pending[next] as QueuedEvent;
-      if (event.notBefore > now) {
-        waiting.push(event);
-        continue;
-      }
       const size = event.payload.length + EVENT_OVERHEAD;
       if (taken.length > 0 && (bytes + size > REQUEST_BYTES || event.company <= taken.length)) {
         full = true;
@@ -93,15 +96,32 @@ export class EventQueue {
       full = taken.push(event) >= most;
     }
     if (taken.length === 0 || (onlyFull && !full)) return undefined;
-    this.pending = waiting.concat(this.pending.slice(next));
+    this.head += taken.length;
+    if (this.head > this.pending.length / 2) this.replace(this.pending.slice(this.head), this.delayed);
     return taken;
   }
 
   /** When the first of the events that wait for their time may go; undefined if none waits. */
-  nextReady(now: number): number | undefined {
-    let ready: number | undefined;
-    for (const { notBefore } of this.pending)
-      if (notBefore > now && notBefore < (ready ?? Infinity)) ready = notBefore;
-    return ready;
+  nextReady(): number | undefined {
+    return this.delayed.length === 0
+      ? undefined
+      : Math.min(...this.delayed.map(({ notBefore }) => notBefore));
+  }
+
+  private wake(now: number): void {
+    if (this.delayed.length === 0) return;
+    const ready = this.delayed.filter((event) => event.notBefore <= now);
+    this.delayed = this.delayed.filter((event) => event.notBefore > now);
+    this.putFirst(ready);
+  }
+
+  private putFirst(events: readonly QueuedEvent[]): void {
+    if (events.length > 0) this.replace([...events, ...this.pending.slice(this.head)], this.delayed);
+  }
+
+  private replace(pending: QueuedEvent[], delayed: QueuedEvent[]): void {
+    this.pending = pending;
+    this.head = 0;
+    this.delayed = delayed;
   }
 }
