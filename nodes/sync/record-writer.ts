@@ -72,7 +72,7 @@ export class RecordWriter {
   async write(records: readonly SourceRecord[], options: WriteOptions): Promise<Written> {
     const written: Written = { published: 0, unchanged: 0, refused: 0 };
     for (let from = 0; from < records.length; from += CHUNK) {
-      let rest = this.entries(records.slice(from, from + CHUNK));
+      let rest = this.entries(records.slice(from, from + CHUNK), options.read !== undefined);
       written.unchanged += Math.min(CHUNK, records.length - from) - rest.length;
       for (let attempt = 0; rest.length > 0; attempt++) {
         if (attempt === TRIES) throw contested(rest.length, this.subject);
@@ -88,12 +88,14 @@ export class RecordWriter {
     this.expectNew = false;
   }
 
-  /** The last of each record. */
-  private entries(records: readonly SourceRecord[]): Entry[] {
+  /** The last of each record; where they are in no order, the newest. */
+  private entries(records: readonly SourceRecord[], inOrder: boolean): Entry[] {
     const entries = new Map<string, Entry>();
     for (const record of records) {
-      const body = recordBody(this.of, record);
       const updatedAt = timeOf(record.updatedAt);
+      const other = entries.get(record.id)?.updatedAt;
+      if (!inOrder && other !== undefined && updatedAt !== undefined && updatedAt < other) continue;
+      const body = recordBody(this.of, record);
       entries.set(record.id, { record, body, fingerprint: fingerprint(body), updatedAt, repeats: 0 });
     }
     return [...entries.values()];
@@ -151,7 +153,7 @@ export class RecordWriter {
   /** What is read after the stream's message was seen is not older than that. */
   private async readAgain(entries: Entry[], ids: string[], { read }: WriteOptions): Promise<Entry[]> {
     if (ids.length === 0 || !read) return entries;
-    const again = new Map(this.entries(await read(ids)).map((entry) => [entry.record.id, entry]));
+    const again = new Map(this.entries(await read(ids), true).map((entry) => [entry.record.id, entry]));
     return entries.map((entry) => again.get(entry.record.id) ?? entry);
   }
 

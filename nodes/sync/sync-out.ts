@@ -46,6 +46,8 @@ export class SyncOut {
   private readonly tellers = new Map<string, ProgressTeller>();
   private readonly flowProgress = new Map<string, Progress>();
   private changing: Promise<void> = Promise.resolve();
+  /** Resolves when every sync that was stopped so far has ended. */
+  private ending: Promise<void> = Promise.resolve();
   private opened: Promise<RecordStream> | undefined;
 
   constructor(
@@ -122,7 +124,8 @@ export class SyncOut {
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.changing;
-    await Promise.all([...this.running.keys()].map((source) => this.stopSource(source)));
+    for (const source of [...this.running.keys()]) void this.stopSource(source);
+    await this.ending;
     for (const teller of this.tellers.values()) teller.stop();
     await this.target.close();
     await this.release();
@@ -202,12 +205,14 @@ export class SyncOut {
     this.host.changed();
   }
 
-  private async stopSource(source: Source): Promise<void> {
+  private stopSource(source: Source): Promise<void> {
     const running = this.running.get(source);
     this.running.delete(source);
     running?.leave();
     running?.records?.stop();
-    await running?.sync?.stop();
+    const ending = Promise.all([this.ending, running?.sync?.stop()]).then(() => undefined);
+    this.ending = ending;
+    return ending;
   }
 
   private tell(progress: Progress): void {

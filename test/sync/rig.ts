@@ -80,20 +80,7 @@ export async function startRig(
     await Promise.all([nats.stop(), org.close()]);
   });
 
-  const table: Rig['table'] = async (collection = 'salesforce:contact', stream = 'SEQUIN-RECORDS') => {
-    const found = new Map<string, Message>();
-    const consumer = await nc.jetstream().consumers.get(stream, {
-      filterSubjects: [`sequin-records.default.*.*.${collection}.*`],
-    });
-    const { num_pending } = await consumer.info();
-    if (num_pending === 0) return found;
-    for await (const msg of await consumer.fetch({ max_messages: num_pending, expires: 5_000 })) {
-      const message = msg.json<Message>();
-      found.set(String(message.data.upstream_id), message);
-      if (msg.info.pending === 0) break;
-    }
-    return found;
-  };
+  const table: Rig['table'] = (collection, stream) => readTable(nc, collection, stream);
 
   return {
     org,
@@ -121,6 +108,26 @@ export async function startRig(
     },
     calls: () => org.requests().filter(({ path }) => path.includes('/services/data/')).length,
   };
+}
+
+/** What a reader of the stream from its beginning would have. */
+export async function readTable(
+  nc: NatsConnection,
+  collection = 'salesforce:contact',
+  stream = 'SEQUIN-RECORDS',
+): Promise<Map<string, Message>> {
+  const found = new Map<string, Message>();
+  const consumer = await nc.jetstream().consumers.get(stream, {
+    filterSubjects: [`sequin-records.default.*.*.${collection}.*`],
+  });
+  const { num_pending } = await consumer.info();
+  if (num_pending === 0) return found;
+  for await (const msg of await consumer.fetch({ max_messages: num_pending, expires: 5_000 })) {
+    const message = msg.json<Message>();
+    found.set(String(message.data.upstream_id), message);
+    if (msg.info.pending === 0) break;
+  }
+  return found;
 }
 
 function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance {
