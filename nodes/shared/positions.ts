@@ -28,7 +28,7 @@ export function contextPositions(node: Node, key: string, configured: boolean): 
   return {
     load: () =>
       new Promise((resolve, reject) => {
-        context.get(key, (error: unknown, value?: unknown) => {
+        context.get(key, (error: Error | null | undefined, value?: unknown) => {
           if (error) reject(error);
           else if (typeof value === 'string') resolve(value);
           else resolve(configured ? undefined : remembered.get(name));
@@ -37,7 +37,7 @@ export function contextPositions(node: Node, key: string, configured: boolean): 
     save: (position) =>
       new Promise((resolve, reject) => {
         if (!configured) remembered.set(name, position);
-        context.set(key, position, (error?: unknown) => (error ? reject(error) : resolve()));
+        context.set(key, position, (error?: Error | null) => (error ? reject(error) : resolve()));
       }),
     close: () => Promise.resolve(),
   };

@@ -13,7 +13,7 @@ import {
   type KeyPair as NKeyPair,
 } from '@nats-io/jwt';
 import { connect } from 'nats';
-import { Connection, type ConnectionState } from '../../nodes/jetstream/connection';
+import { Connection } from '../../nodes/jetstream/connection';
 import { testConnection } from '../../nodes/jetstream/lookups';
 import type { ServerSettings } from '../../nodes/jetstream/server-settings';
 import { makeAuthority, type Authority } from '../support/certificates';
@@ -28,10 +28,8 @@ async function outcome(settings: Partial<ServerSettings> & { servers: string }):
   const connection = new Connection({ auth: 'none', ...settings });
   const done = connection.use({});
   try {
-    const state = await until(
-      () =>
-        (['connected', 'disconnected'].includes(connection.state.phase) ? connection.state : undefined) as
-          ConnectionState | undefined,
+    const state = await until(() =>
+      ['connected', 'disconnected'].includes(connection.state.phase) ? connection.state : undefined,
     );
     return state.phase === 'disconnected' ? state.reason.code : state.phase;
   } finally {
