@@ -16,7 +16,7 @@ export interface OrgAnswer {
 export interface OrgRequest {
   body?: unknown;
   headers?: Record<string, string>;
-  /** Milliseconds for each attempt; 120 s unless told. */
+  /** Milliseconds for each attempt; that of the session unless told. */
   timeout?: number;
 }
 
@@ -28,6 +28,8 @@ export interface SessionOptions {
     load: (configured: string) => string | undefined;
     store: (configured: string, current: string) => void;
   };
+  /** Milliseconds to wait for an answer; 120 s unless told. */
+  timeout?: number;
   /** Other pauses between probes, for tests. */
   pauses?: ProbePauses;
 }
@@ -157,7 +159,7 @@ export class OrgSession {
           ...request.headers,
         },
         body: request.body === undefined ? undefined : JSON.stringify(request.body),
-        timeout: request.timeout ?? REQUEST_TIMEOUT,
+        timeout: request.timeout ?? this.options.timeout ?? REQUEST_TIMEOUT,
       })
       .finally(() => this.underWay--);
     this.budget.observe(headers['sforce-limit-info']);

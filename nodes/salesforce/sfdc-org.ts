@@ -34,6 +34,7 @@ export default function (RED: NodeAPI): void {
         config: def,
         secrets: this.credentials ?? {},
         refreshTokens: refreshTokenStore(this.context()),
+        timeout: requestTimeout(RED),
       });
       this.pubsub = new PubSub(this.session, endpointOf(def));
     } catch (error) {
@@ -102,6 +103,12 @@ export default function (RED: NodeAPI): void {
   lookup('fields', (session, { sobject = '' }) => listFields(session, sobject));
   lookup('topics', (session, { use }) => listTopics(session, use));
   lookup('topic-fields', (session, { topic = '' }, endpoint) => listEventFields(session, endpoint, topic));
+}
+
+/** What settings.js says for all nodes that make HTTP requests, in milliseconds. */
+function requestTimeout(RED: NodeAPI): number | undefined {
+  const { httpRequestTimeout } = RED.settings as { httpRequestTimeout?: number | string };
+  return Number(httpRequestTimeout) || undefined;
 }
 
 function endpointOf({ pubsubEndpoint }: OrgConfig): string {

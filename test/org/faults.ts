@@ -16,13 +16,13 @@ export interface FaultAction {
   status?: number;
   errorCode?: string;
   message?: string;
-  /** With `status`: the work is done first, so that the answer is a lie. */
+  /** The work is done first: a `status` is a lie then, and what `delayMs` holds back is the answer. */
   after?: boolean;
   /** Refuse the row: a status code such as UNABLE_TO_LOCK_ROW, or the whole error. */
   rowError?: string | { statusCode: string; message?: string; fields?: string[] };
   /** Cut the connection before the work, after it, or (`body`) after it and half of the answer. */
   reset?: 'before' | 'after' | 'body';
-  /** Wait before the work; alone, nothing else goes wrong. */
+  /** Wait before the work (or after it); alone, nothing else goes wrong. */
   delayMs?: number;
   /** For the Pub/Sub side: a GrpcAction. Such faults, and those that name a topic, are for its calls alone. */
   grpc?: unknown;

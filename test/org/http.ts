@@ -114,10 +114,12 @@ async function serve(org: OrgState, request: Request, outgoing: ServerResponse):
     path: request.url,
     records: () => recordsOf(request.query, readable(request)),
   });
-  if (fault?.delayMs !== undefined) await wait(fault.delayMs);
+  const delay = async (): Promise<unknown> => fault?.delayMs !== undefined && wait(fault.delayMs);
+  if (!fault?.after) await delay();
   if (fault?.reset === 'before') return cut(outgoing);
   const broken = fault?.status === undefined ? undefined : faultReply(org, fault, fault.status);
-  const reply = broken && fault?.after !== true ? broken : await work(org, request, entry);
+  const reply = broken && !fault?.after ? broken : await work(org, request, entry);
+  if (fault?.after) await delay();
   if (fault?.reset === 'after') return cut(outgoing);
   if (fault?.reset === 'body') return cutBody(outgoing, reply);
   send(outgoing, broken ?? reply);

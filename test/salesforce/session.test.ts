@@ -216,6 +216,13 @@ describe('one session', () => {
     assert.equal(logins(), 3);
   });
 
+  test('a request waits for its answer as long as the session is told, and no longer', async () => {
+    const session = open({}, {}, { timeout: 200 });
+    org.faults.add({ match: { path: '/limits' }, action: { delayMs: 5_000 }, times: 1 });
+    await assert.rejects(session.get('/limits'), { reason: 'unreachable', sent: true });
+    await session.get('/limits');
+  });
+
   test('a hold lasts until a probe gets through', async () => {
     const session = open({});
     org.faults.add({ match: { path: '/limits' }, action: { status: 503 }, times: 3 });

@@ -7,6 +7,7 @@ import type { Stage, StageOptions } from '../stage';
 /** Every call of the API, those that look whether the org is back among them. */
 const ALL = { path: '/services/data/' };
 const WRITES = { path: '/composite' };
+const TIMED_OUT = /no answer within 1 s/;
 
 /** The order of two changes of one contact is kept whatever the org does. */
 const stage: StageOptions = { changes: 'at once' };
@@ -96,6 +97,26 @@ export const faults: Fault[] = [
     what: 'connections reset in the middle of the answer',
     stage,
     strike: (on) => inWrites(on, { reset: 'body' }, 4),
+  },
+  {
+    name: 'org-answers-late',
+    what: 'answers that come after the time-out',
+    stage: { ...stage, settings: { httpRequestTimeout: 1_000 } },
+    async strike(on) {
+      await inWrites(on, { delayMs: 3_000, after: true }, 4);
+      await on.red.waitForLog(TIMED_OUT);
+    },
+  },
+  {
+    name: 'org-works-late',
+    what: 'writes that the org begins after the time-out, when they have been repeated',
+    // A state that is written when a later one stands there already would replace it: nobody outside can prevent that.
+    stage: { changes: 'never', settings: { httpRequestTimeout: 1_000 } },
+    async strike(on) {
+      await inWrites(on, { delayMs: 3_000 }, 4);
+      await wait(3_000);
+      await on.red.waitForLog(TIMED_OUT);
+    },
   },
   {
     name: 'create-answer-lost',
