@@ -34,7 +34,7 @@ const OPTIONS = {
   'grpc.max_reconnect_backoff_ms': 10_000,
 };
 
-type Method = 'GetTopic' | 'GetSchema' | 'Publish' | 'Subscribe';
+type Method = 'GetTopic' | 'GetSchema' | 'PublishStream' | 'Subscribe';
 type Service = Record<Method, MethodDefinition<object, object>>;
 
 let service: Service | undefined;
@@ -62,18 +62,12 @@ export class PubSubChannel {
     return this.unary('GetSchema', auth, { schema_id: schemaId }, timeout) as Promise<SchemaInfo>;
   }
 
-  publish(auth: PubSubAuth, request: PublishRequest, timeout: number): Promise<PublishResponse> {
-    return this.unary('Publish', auth, request, timeout) as Promise<PublishResponse>;
+  publishStream(auth: PubSubAuth): ClientDuplexStream<PublishRequest, PublishResponse> {
+    return this.duplex('PublishStream', auth);
   }
 
   subscribe(auth: PubSubAuth): ClientDuplexStream<FetchRequest, FetchResponse> {
-    const { path, requestSerialize, responseDeserialize } = definition('Subscribe');
-    return this.client.makeBidiStreamRequest(
-      path,
-      requestSerialize,
-      responseDeserialize as (bytes: Buffer) => FetchResponse,
-      metadataOf(auth),
-    );
+    return this.duplex('Subscribe', auth);
   }
 
   /** What a stream's `error` means. */
@@ -87,6 +81,16 @@ export class PubSubChannel {
   /** Calls under way fail. */
   close(): void {
     this.client.close();
+  }
+
+  private duplex<Request, Response>(method: Method, auth: PubSubAuth): ClientDuplexStream<Request, Response> {
+    const { path, requestSerialize, responseDeserialize } = definition(method);
+    return this.client.makeBidiStreamRequest<Request, Response>(
+      path,
+      requestSerialize as (request: Request) => Buffer,
+      responseDeserialize as (bytes: Buffer) => Response,
+      metadataOf(auth),
+    );
   }
 
   private unary(method: Method, auth: PubSubAuth, request: object, timeout: number): Promise<object> {

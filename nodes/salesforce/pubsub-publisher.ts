@@ -1,14 +1,23 @@
-import { FlowError, codeOf, messageOf } from '../shared/errors';
+import { FlowError, codeOf } from '../shared/errors';
+import { encode, encodeJob } from './event-encoding';
 import { OrgOutage } from './outage';
 import { PubSubRefusal, type PubSub } from './pubsub';
 import { CallLost } from './pubsub-errors';
-import { EventQueue, type PublishJob, type PublishResult, type QueuedEvent } from './pubsub-queue';
-import type { EventSchema, TopicSchema } from './pubsub-schemas';
+import { PublishStream, RequestUnread } from './pubsub-publish-stream';
+import { asFlowError, closed, failedRepeatedly, failureOf, limitSpent, notPublished } from './pubsub-outcome';
+import {
+  EventQueue,
+  type EventError,
+  type PublishJob,
+  type PublishResult,
+  type QueuedEvent,
+} from './pubsub-queue';
+import type { TopicSchema } from './pubsub-schemas';
 import type { PublishResponse } from './pubsub-wire';
 
 export interface PublisherOptions {
   topic: string;
-  /** Publish requests at once. With more than one, events of different requests may change places. */
+  /** Publish requests without an answer; their events keep their order, and all of them may have to be sent again. */
   maxRequests: number;
   /** While the org can't be used, messages wait (hold) or fail at once, retryable (fail). */
   onOutage: 'hold' | 'fail';
@@ -30,12 +39,10 @@ const LOSSES_BEFORE_SPLIT = 2;
 const MOST_LOSSES = 10;
 /** A definition this old (ms) is asked for again: the org may take events by an earlier one, and drop fields. */
 const SCHEMA_AGE = 60_000;
-/** Salesforce refuses larger ones, each by itself. */
-const EVENT_BYTES = 1_048_576;
 
 interface Refused {
   event: QueuedEvent;
-  error: { code: string; message: string };
+  error: EventError;
 }
 
 interface Waiting {
@@ -52,6 +59,7 @@ interface Waiting {
  */
 export class Publisher {
   private readonly queue = new EventQueue();
+  private readonly stream: PublishStream;
   private readonly requests = new Map<QueuedEvent[], Promise<void>>();
   private readonly jobs = new Map<PublishJob, Waiting>();
   /** Jobs whose events are not encoded yet. */
@@ -63,6 +71,9 @@ export class Publisher {
   private timer: NodeJS.Timeout | undefined;
   private tick: NodeJS.Immediate | undefined;
   private closing = false;
+  /** Requests of which it is not clear yet what comes back of them: nothing may overtake that. */
+  private recovering = 0;
+  private admitted = 0;
 
   constructor(
     private readonly pubsub: PubSub,
@@ -71,6 +82,7 @@ export class Publisher {
     private readonly changed: () => void = () => undefined,
   ) {
     this.retry = options.retry ?? RETRY;
+    this.stream = new PublishStream(pubsub, options.topic);
     this.stopListening = pubsub.onChange(() => this.holdChanged());
   }
 
@@ -123,6 +135,7 @@ export class Publisher {
     await Promise.race([Promise.all(this.requests.values()), timeout]);
     clearTimeout(timer);
     for (const request of this.requests.keys()) this.giveUp(request, closed());
+    this.stream.close();
   }
 
   /** Messages of the same moment go together. */
@@ -139,7 +152,7 @@ export class Publisher {
     if (!this.pubsub.hold.current) {
       this.admit();
       const now = Date.now();
-      while (this.requests.size < this.options.maxRequests) {
+      while (this.recovering === 0 && this.requests.size < this.options.maxRequests) {
         const request = this.queue.take(now, this.requests.size > 0);
         if (!request) break;
         this.requests.set(request, this.send(request));
@@ -157,7 +170,8 @@ export class Publisher {
       if (this.current.askedAt < performance.now() - SCHEMA_AGE) this.askSchema();
       const job = this.incoming[0] as PublishJob;
       try {
-        this.queue.add(encodeJob(job, this.current.schema, this.pubsub.session.userId));
+        this.queue.add(encodeJob(job, this.current.schema, this.pubsub.session.userId, this.admitted));
+        this.admitted += job.records.length;
       } catch (error) {
         // The field may be newer than what is known of the event.
         if (codeOf(error) === 'UNKNOWN_FIELD' && this.current.askedAt < job.arrivedAt)
@@ -211,18 +225,28 @@ export class Publisher {
   }
 
   private async send(request: QueuedEvent[]): Promise<void> {
+    const events = request.map(({ id, schemaId, payload }) => ({ id, schema_id: schemaId, payload }));
     try {
-      const events = request.map(({ id, schemaId, payload }) => ({ id, schema_id: schemaId, payload }));
-      await this.judge(request, await this.pubsub.publish(this.options.topic, events));
+      await this.recover(this.judge(request, await this.stream.send(events)));
     } catch (error) {
-      await this.requestFailed(request, error).catch((other: unknown) => this.requestFailed(request, other));
+      await this.recover(this.requestFailed(request, error)).catch((other: unknown) =>
+        this.requestFailed(request, other),
+      );
     }
     this.requests.delete(request);
     if (this.closing) this.giveUp(request, closed());
     else this.schedulePump();
   }
 
-  private async judge(request: QueuedEvent[], { results }: PublishResponse): Promise<void> {
+  /** Nothing is sent meanwhile: what comes back goes first. */
+  private async recover(work: Promise<void> | undefined): Promise<void> {
+    if (!work) return;
+    this.recovering++;
+    await work.finally(() => this.recovering--);
+  }
+
+  /** Settles what was published; gives the work that is left with what wasn't. */
+  private judge(request: QueuedEvent[], { results }: PublishResponse): Promise<void> | undefined {
     if (results.length !== request.length) {
       const text = `The answer of the org has ${results.length} results for ${request.length} events`;
       throw new CallLost('unreachable', 'UNREADABLE_ANSWER', text, true);
@@ -235,10 +259,10 @@ export class Publisher {
     });
     if (refused.length < request.length) this.pubsub.worked();
     const limit = refused.find(({ error }) => /LIMIT_EXCEEDED/.test(error.message));
-    if (limit) {
-      this.putBack(refused.map(({ event }) => event));
-      this.outage(limitSpent(limit.error.message));
-    } else if (refused.length > 0) await this.refused(refused);
+    if (!limit) return refused.length > 0 ? this.refused(refused) : undefined;
+    this.putBack(refused.map(({ event }) => event));
+    this.outage(limitSpent(limit.error.message));
+    return undefined;
   }
 
   /** Events the org didn't take, each by itself: repeated apart from the others, unless a new schema is what they need. */
@@ -255,6 +279,7 @@ export class Publisher {
   }
 
   private async requestFailed(request: QueuedEvent[], error: unknown): Promise<void> {
+    if (error instanceof RequestUnread) return this.putBack(request);
     if (error instanceof OrgOutage) {
       if (error instanceof CallLost) this.lost(request, error);
       this.putBack(request);
@@ -360,37 +385,6 @@ export class Publisher {
   }
 }
 
-function encodeJob(job: PublishJob, schema: EventSchema, userId: string | undefined): QueuedEvent[] {
-  return job.records.map((record, index) => ({
-    job,
-    index,
-    id: job.ids[index] ?? '',
-    schemaId: schema.id,
-    payload: encode(record, schema, userId),
-    notBefore: 0,
-    company: Infinity,
-    refusals: 0,
-    losses: 0,
-  }));
-}
-
-/** Throws FlowError, not retryable, where the record doesn't fit the schema or the event would be too large. */
-function encode(record: unknown, schema: EventSchema, userId: string | undefined): Buffer {
-  const values = schema.convert(record, { CreatedById: userId ?? '', CreatedDate: Date.now() });
-  let payload: Buffer;
-  try {
-    payload = schema.encode(values);
-  } catch (error) {
-    throw new FlowError('FIELD_VALUE', `The event does not fit its definition: ${messageOf(error)}`, false);
-  }
-  if (payload.length <= EVENT_BYTES) return payload;
-  throw new FlowError(
-    'EVENT_TOO_LARGE',
-    `The event has ${payload.length} bytes, and Salesforce takes ${EVENT_BYTES} at most; send less in it, or a reference to the data`,
-    false,
-  );
-}
-
 function split(request: readonly QueuedEvent[]): void {
   for (const event of request) event.company = Math.ceil(request.length / 2);
 }
@@ -398,55 +392,4 @@ function split(request: readonly QueuedEvent[]): void {
 /** Nothing is said about it yet. */
 function isOpen(event: QueuedEvent): boolean {
   return event.job.results[event.index] === undefined;
-}
-
-function notPublished(event: QueuedEvent, { code, message }: Refused['error'], topic: string): FlowError {
-  const which = event.job.records.length > 1 ? `event ${event.index} of the message` : 'the event';
-  return new FlowError(code, `The org did not publish ${which} to ${topic} (${code}: ${message})`, true);
-}
-
-function limitSpent(message: string): OrgOutage {
-  const sentence = `The org's limit for publishing events is spent (${message}); see Setup → Company Information`;
-  return new OrgOutage('limit', 'LIMIT_EXCEEDED', sentence, false);
-}
-
-function failedRepeatedly(event: QueuedEvent, error: CallLost): FlowError {
-  return new FlowError(
-    'ORG_FAILED_REPEATEDLY',
-    `The org answers, but failed ${event.losses} times on this event: ${error.message}`,
-    true,
-  );
-}
-
-/** Only where nothing was published may the message be repeated: the others would be published twice. */
-function failureOf(
-  job: PublishJob,
-  { code, message, retryable, cause }: FlowError,
-  topic: string,
-): FlowError {
-  const published = job.results.filter((result) => result?.success).length;
-  const sentence =
-    published === 0
-      ? message
-      : `${message}. ${published} of ${job.records.length} events were published to ${topic}`;
-  return new FlowError(code, sentence, retryable && published === 0, {
-    cause,
-    details: job.results.some((result) => result) ? job.results : undefined,
-  });
-}
-
-function closed(): FlowError {
-  return new FlowError(
-    'NODE_CLOSED',
-    'The node was closed before the org confirmed the event; it is to be delivered again',
-    true,
-  );
-}
-
-function asFlowError(error: unknown): FlowError {
-  if (error instanceof FlowError) return error;
-  if (error instanceof PubSubRefusal) return error.trouble.error;
-  return new FlowError('INTERNAL', `The event could not be published: ${messageOf(error)}`, false, {
-    cause: error,
-  });
 }

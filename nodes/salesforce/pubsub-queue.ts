@@ -10,7 +10,12 @@ const EVENT_OVERHEAD = 100;
 export interface PublishResult {
   replayId: string | null;
   success: boolean;
-  error?: { code: string; message: string };
+  error?: EventError;
+}
+
+export interface EventError {
+  code: string;
+  message: string;
 }
 
 /** One message: its events share a fate. */
@@ -29,6 +34,8 @@ export interface PublishJob {
 export interface QueuedEvent {
   readonly job: PublishJob;
   readonly index: number;
+  /** Events are published by this, as far as they can be. */
+  readonly order: number;
   readonly id: string;
   schemaId: string;
   payload: Buffer;
@@ -60,11 +67,11 @@ export class EventQueue {
     for (const event of events) this.pending.push(event);
   }
 
-  /** Back to the front: they came before everything that waits. */
+  /** Back to their places. */
   putBack(events: readonly QueuedEvent[]): void {
     const now = Date.now();
     this.delayed.push(...events.filter((event) => event.notBefore > now));
-    this.putFirst(events.filter((event) => event.notBefore <= now));
+    this.restore(events.filter((event) => event.notBefore <= now));
   }
 
   drain(): QueuedEvent[] {
@@ -112,11 +119,13 @@ export class EventQueue {
     if (this.delayed.length === 0) return;
     const ready = this.delayed.filter((event) => event.notBefore <= now);
     this.delayed = this.delayed.filter((event) => event.notBefore > now);
-    this.putFirst(ready);
+    this.restore(ready);
   }
 
-  private putFirst(events: readonly QueuedEvent[]): void {
-    if (events.length > 0) this.replace([...events, ...this.pending.slice(this.head)], this.delayed);
+  private restore(events: readonly QueuedEvent[]): void {
+    if (events.length === 0) return;
+    const pending = [...events, ...this.pending.slice(this.head)].sort((a, b) => a.order - b.order);
+    this.replace(pending, this.delayed);
   }
 
   private replace(pending: QueuedEvent[], delayed: QueuedEvent[]): void {

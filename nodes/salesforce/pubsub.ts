@@ -6,11 +6,9 @@ import { parseEndpoint } from './pubsub-endpoint';
 import { RpcError, troubleOf, type Trouble } from './pubsub-errors';
 import type { PubSubChannel } from './pubsub-grpc';
 import { EventSchemas } from './pubsub-schemas';
-import type { PublishResponse } from './pubsub-wire';
 import type { OrgSession } from './session';
 
 const LOOKUP_TIMEOUT = 20_000;
-const PUBLISH_TIMEOUT = 60_000;
 
 /** The trouble a call had, where it is none of the org being out of reach. */
 export class PubSubRefusal extends Error {
@@ -87,15 +85,6 @@ export class PubSub {
   /** A call was carried out: the API is well. */
   worked(): void {
     this.ownHold.worked();
-  }
-
-  /** Throws OrgOutage or PubSubRefusal. */
-  publish(
-    topic: string,
-    events: { id: string; schema_id: string; payload: Buffer }[],
-  ): Promise<PublishResponse> {
-    const request = { topic_name: topic, events };
-    return this.call(`topic ${topic}`, (channel, grant) => channel.publish(grant, request, PUBLISH_TIMEOUT));
   }
 
   /**

@@ -27,7 +27,7 @@ RED.nodes.registerType<Properties>('sfdc-platform-event', {
     org: { value: '', type: 'sfdc-org', required: true, label: label('org') },
     topic: { value: '', required: true, label: label('topic'), validate: validator(eventTopic) },
     payload: { value: { mode: 'event' }, validate: checkPayload },
-    maxRequests: { value: 1, required: true, label: label('maxRequests'), validate: validator(whole(1, 25)) },
+    maxRequests: { value: 4, required: true, label: label('maxRequests'), validate: validator(whole(1, 25)) },
     onOutage: { value: 'hold' },
   },
   inputs: 1,
@@ -64,7 +64,6 @@ RED.nodes.registerType<Properties>('sfdc-platform-event', {
 /** What is allowed, but has a price. */
 function hints(form: Form): string[] {
   const found: string[] = [];
-  if (Number(form.text('maxRequests')) > 1) found.push('orderLost');
   if (form.text('onOutage') === 'fail') found.push('outageFails');
   return found;
 }

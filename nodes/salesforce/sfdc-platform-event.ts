@@ -85,8 +85,7 @@ export default function (RED: NodeAPI): void {
   RED.nodes.registerType('sfdc-platform-event', SfdcPlatformEvent);
 }
 
-/** One request at a time keeps the order of events, and with 200 in each is faster than an org's limits allow. */
-const MAX_REQUESTS = 1;
+const MAX_REQUESTS = 4;
 
 function optionsOf(def: PlatformEventDef): PublisherOptions {
   const topic = (def.topic ?? '').trim();

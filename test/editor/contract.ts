@@ -119,7 +119,7 @@ export const contract: Record<string, Contract> = {
       org: '',
       topic: '',
       payload: { mode: 'event' },
-      maxRequests: 1,
+      maxRequests: 4,
       onOutage: 'hold',
     },
   },

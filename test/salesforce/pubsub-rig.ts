@@ -62,7 +62,7 @@ export async function startPubSubRig(
     requests: () =>
       org
         .requests()
-        .filter(({ path }) => path.endsWith('/Publish'))
+        .filter(({ path }) => path.endsWith('/PublishStream'))
         .map(({ records }) => records),
     close: async () => {
       await publisher.close(1_000);
