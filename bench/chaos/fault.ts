@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks';
-import { openStage, type Stage, type StageOptions } from './stage';
+import { openStage, STREAM, type Stage, type StageOptions } from './stage';
 
 export interface Fault {
   name: string;
@@ -75,4 +75,6 @@ async function underLoad(stage: Stage, strike: Fault['strike']): Promise<void> {
     await load.stop(EVENTS);
   }
   await stage.drained();
+  const { consumer_count } = (await stage.jsm.streams.info(STREAM)).state;
+  if (consumer_count !== 1) throw new Error(`the stream has ${consumer_count} consumers instead of one`);
 }

@@ -1,6 +1,7 @@
 import { connect, type ConsumerInfo, type JetStreamManager } from 'nats';
 import { inNode, serverNode, TAB } from '../../test/jetstream/room';
 import { startOrg, type Org } from '../../test/org/org';
+import { freePort } from '../../test/support/cleanup';
 import { startCluster, startNats, type Cluster, type Nats } from '../../test/support/nats';
 import { startNodeRed, type FlowNode, type NodeRed } from '../../test/support/node-red';
 import { until } from '../../test/support/until';
@@ -42,6 +43,8 @@ export interface Stage {
   /** One more Node-RED with the same flow. */
   another: () => Promise<NodeRed>;
   consumer: () => Promise<ConsumerInfo>;
+  /** Connections that the Node-REDs have to the one server. */
+  connections: () => Promise<number>;
   /** Resolves when so many contacts more were written. */
   flowing: (count: number) => Promise<void>;
   /** Resolves when every event is settled. */
@@ -64,9 +67,11 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
       for (const { after } of changes) if (after?.LastName != null) written.add(writtenBy(after));
     });
 
-    const config = options.natsConfig;
+    const { natsConfig: config = '' } = options;
+    const monitor = await freePort();
     const cluster = options.servers === 3 ? await startCluster(3, { config }) : undefined;
-    const nats = cluster ? cluster.server('n1') : await startNats({ config });
+    const nats =
+      cluster?.server('n1') ?? (await startNats({ config: `http: "127.0.0.1:${monitor}"\n${config}` }));
     closing.push(() => (cluster ?? nats).stop());
     const nc = await connect({
       servers: (cluster?.url ?? nats.url).split(','),
@@ -74,7 +79,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
       reconnectTimeWait: 100,
     });
     closing.push(() => nc.close());
-    const jsm = await nc.jetstreamManager();
+    const jsm = await nc.jetstreamManager({ checkAPI: false });
 
     // Of a cluster Node-RED is told one address, and learns the others.
     const flow = flowOf(org, nats.url, options);
@@ -104,6 +109,11 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
       flow,
       another,
       consumer,
+      connections: async () => {
+        const answer = await fetch(`http://127.0.0.1:${monitor}/connz`);
+        const { connections } = (await answer.json()) as { connections: { name?: string }[] };
+        return connections.filter(({ name }) => name?.startsWith('node-red')).length;
+      },
       flowing: async (count) => {
         const enough = written.size + count;
         await until(() => written.size >= enough, {

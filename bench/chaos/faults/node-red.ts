@@ -1,3 +1,4 @@
+import { until } from '../../../test/support/until';
 import type { Fault } from '../fault';
 
 const RELOADS = ['full', 'nodes', 'flows'] as const;
@@ -35,5 +36,10 @@ export const faults: Fault[] = [
         await flowing(5);
       }
     },
+    afterwards: async ({ connections }) =>
+      void (await until(async () => (await connections()) === 1, {
+        timeout: 30_000,
+        what: 'one connection to be left',
+      })),
   },
 ];
