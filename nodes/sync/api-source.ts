@@ -60,7 +60,8 @@ export default function (RED: NodeAPI): void {
   function openSalesforce(user: Node, settings: SourceSettings, log: (text: string) => void): Provider {
     const { org, session } = sessionOf(RED, settings.org);
     org.register(user);
-    return new SalesforceProvider(session, { ...settings, log }, () => org.deregister(user));
+    const pubsub = settings.mode === 'cdc' ? org.pubsub : undefined;
+    return new SalesforceProvider(session, { ...settings, log }, pubsub, () => org.deregister(user));
   }
 
   RED.nodes.registerType<SourceNode, SourceDef, object, SourceSecrets>('api-source', ApiSource, {

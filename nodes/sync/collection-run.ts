@@ -57,9 +57,12 @@ export const LEASE_LOST = 'LEASE_LOST';
  */
 export class CollectionRun {
   private checkpoint: Checkpoint | undefined;
+  private collection: Collection | undefined;
   private revision = 0;
   private phase: Phase = 'waiting';
   private problem: { code: string; message: string } | undefined;
+  /** What the collection last said was in its way. */
+  private hindrance: string | undefined;
   private readonly rate = new Rate();
   private published = 0;
   private refused = 0;
@@ -76,11 +79,10 @@ export class CollectionRun {
   /** Until `signal` aborts. Throws LEASE_LOST, and nothing else. */
   async run(signal: AbortSignal): Promise<void> {
     for (let failures = 0; !signal.aborted;) {
-      let collection: Collection | undefined;
       try {
         this.checkpoint ??= await this.load(signal);
-        collection = await this.options.provider.open(this.options.collection, signal);
-        await this.follow(collection, signal, () => (failures = 0));
+        this.collection = await this.options.provider.open(this.options.collection, signal);
+        await this.follow(this.collection, signal, () => (failures = 0));
       } catch (error) {
         if (signal.aborted) return;
         if (codeOf(error) === LEASE_LOST) throw error;
@@ -89,7 +91,8 @@ export class CollectionRun {
         const retry = Math.min(RETRY.longest, RETRY.first * 2 ** failures++);
         await this.failed(error, isRetryable(error) ? retry : RETRY.permanent, signal);
       } finally {
-        await collection?.close().catch(() => undefined);
+        await this.collection?.close().catch(() => undefined);
+        this.collection = undefined;
       }
     }
   }
@@ -108,7 +111,8 @@ export class CollectionRun {
   get progress(): Progress {
     const { syncId, collection, provider } = this.options;
     const { held } = provider;
-    const problem = this.problem ?? (held && { code: held.code, message: held.message });
+    const problem =
+      this.problem ?? (held && { code: held.code, message: held.message }) ?? this.collection?.problem;
     return {
       sync_id: syncId,
       collection,
@@ -249,7 +253,10 @@ export class CollectionRun {
         else if (reconcile > 0 && held && Date.now() - this.reconciledAt > reconcile)
           checkpoint = { ...checkpoint, phase: 'sweep' };
         await this.save(checkpoint, signal);
-        if (published > 0) this.report();
+        if (published > 0 || collection.problem?.message !== this.hindrance) this.report();
+        if (collection.problem && collection.problem.message !== this.hindrance)
+          this.options.error(collection.problem.message);
+        this.hindrance = collection.problem?.message;
       });
     }
     if (checkpoint.phase === 'sweep') log(`${this.options.collection} is compared with the stream`);

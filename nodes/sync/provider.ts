@@ -41,6 +41,8 @@ export interface Collection {
   changes(from: Position, signal: AbortSignal): Promise<Changes>;
   /** The records with these ids as they are now, deleted ones included: one for each id. */
   read(ids: readonly string[], signal: AbortSignal): Promise<SourceRecord[]>;
+  /** Why changes come later than they should, although they come. */
+  readonly problem: { code: string; message: string } | undefined;
   /** Lets go of what the collection holds, a subscription say. */
   close(): Promise<void>;
 }

@@ -47,7 +47,9 @@ export function syncStatus(
     case 'stopped':
       return { fill: 'grey', shape: 'dot', text: text('status.stopped') };
     case 'live':
-      return { fill: 'green', shape: 'dot', text: text('status.live') };
+      return progress.some((entry) => entry.error)
+        ? { fill: 'yellow', shape: 'dot', text: text('status.polling') }
+        : { fill: 'green', shape: 'dot', text: text('status.live') };
   }
 }
 

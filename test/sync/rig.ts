@@ -2,6 +2,7 @@ import type { TestContext } from 'node:test';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { Connection } from '../../nodes/jetstream/connection';
 import { Bucket } from '../../nodes/jetstream/kv';
+import { PubSub } from '../../nodes/salesforce/pubsub';
 import type { PositionStore } from '../../nodes/shared/positions';
 import type { Progress } from '../../nodes/sync/progress';
 import type { Provider } from '../../nodes/sync/provider';
@@ -10,7 +11,7 @@ import { OwnStore } from '../../nodes/sync/store';
 import { Sync, type SyncOptions } from '../../nodes/sync/sync';
 import { Target, type TargetSettings } from '../../nodes/sync/target';
 import { startOrg, type Org, type OrgOptions } from '../org/org';
-import { sessionWith } from '../salesforce/rig';
+import { QUICK, sessionWith } from '../salesforce/rig';
 import { startNats, type Nats, type NatsOptions } from '../support/nats';
 import { until } from '../support/until';
 
@@ -40,6 +41,8 @@ export interface InstanceOptions {
   sync?: Partial<SyncOptions>;
   target?: Partial<TargetSettings>;
   salesforce?: Partial<SalesforceSettings>;
+  /** Changes by events, from an org that has its Pub/Sub side. */
+  cdc?: boolean;
   provider?: Provider;
   /** Settings of the connection. */
   connection?: object;
@@ -132,6 +135,7 @@ export async function readTable(
 
 function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance {
   const session = sessionWith(org);
+  const pubsub = options.cdc ? new PubSub(session, org.pubsub ?? '', { ...QUICK }) : undefined;
   const connection = new Connection({ servers: nats.url, auth: 'none', ...options.connection });
   const release = connection.use({});
   const progress: Progress[] = [];
@@ -148,12 +152,11 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
   });
   const provider =
     options.provider ??
-    new SalesforceProvider(session, {
-      pollInterval: 100,
-      lookback: 60_000,
-      log: say('log'),
-      ...options.salesforce,
-    });
+    new SalesforceProvider(
+      session,
+      { pollInterval: options.cdc ? 60_000 : 100, lookback: 60_000, log: say('log'), ...options.salesforce },
+      pubsub,
+    );
   const store =
     options.checkpoint === 'context' ? new OwnStore(memory()) : new Bucket(connection, 'api-sync');
   const sync = new Sync({
@@ -190,6 +193,7 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
         await sync.stop();
         await target.close();
         await release();
+        pubsub?.close();
         session.close();
       })()),
   };

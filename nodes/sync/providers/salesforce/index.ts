@@ -1,16 +1,17 @@
 import type { OrgSession } from '../../../salesforce/session';
 import { codeOf, FlowError } from '../../../shared/errors';
-import { pause } from '../../../jetstream/connection';
+import type { PubSub } from '../../../salesforce/pubsub';
 import type { Changes, Collection, Page, Position, Provider } from '../../provider';
 import type { SourceRecord } from '../../record';
 import { Backfill, type BackfillPosition } from './backfill';
-import { Poll, type PollPosition } from './poll';
+import { CdcFeed, changeTopic } from './cdc';
+import { PollFeed, type ChangeFeed } from './changes';
 import { readByIds } from './query';
 import { OrgReader } from './reader';
 import { describe, type SObject } from './sobject';
 
 export interface SalesforceSettings {
-  /** Milliseconds between two passes, and how far each looks back. */
+  /** Milliseconds between two passes of polling, and how far each looks back. */
   pollInterval: number;
   lookback: number;
   log: (text: string) => void;
@@ -27,6 +28,8 @@ export class SalesforceProvider implements Provider {
   constructor(
     private readonly session: OrgSession,
     private readonly settings: SalesforceSettings,
+    /** For changes by events; without it they are polled. */
+    private readonly pubsub?: PubSub,
     private readonly closed: () => void = () => undefined,
   ) {
     this.reader = new OrgReader(session);
@@ -43,7 +46,7 @@ export class SalesforceProvider implements Provider {
   async open(collection: string, signal: AbortSignal): Promise<Collection> {
     const name = await this.objectName(collection, signal);
     const sobject = await describe(this.reader, name, signal);
-    return new SalesforceCollection(this.reader, sobject, this.settings);
+    return new SalesforceCollection(this.reader, sobject, this.settings, this.pubsub);
   }
 
   close(): Promise<void> {
@@ -73,18 +76,23 @@ export class SalesforceProvider implements Provider {
 
 class SalesforceCollection implements Collection {
   private describedAt = Date.now();
-  /** When the last pass ended, by performance.now(). */
-  private lastPass: number | undefined;
   private backfill: Backfill;
-  private poll: Poll;
+  private readonly feed: ChangeFeed<object>;
 
   constructor(
     private readonly reader: OrgReader,
     private sobject: SObject,
     private readonly settings: SalesforceSettings,
+    pubsub: PubSub | undefined,
   ) {
     this.backfill = new Backfill(reader, sobject, settings.log);
-    this.poll = new Poll(reader, sobject, settings.lookback);
+    this.feed = pubsub
+      ? new CdcFeed(reader, pubsub, changeTopic(sobject.name), settings)
+      : new PollFeed(reader, settings.lookback, settings.pollInterval);
+  }
+
+  get problem(): { code: string; message: string } | undefined {
+    return this.feed.problem;
   }
 
   count(signal: AbortSignal): Promise<number | undefined> {
@@ -94,24 +102,20 @@ class SalesforceCollection implements Collection {
   async now(signal: AbortSignal): Promise<Position> {
     // Any answer tells the org's time; this one also what is left of the budget.
     await this.reader.get('/limits', signal);
-    return this.poll.start();
+    return this.feed.start();
   }
 
   page(from: Position | undefined, signal: AbortSignal): Promise<Page> {
     return this.described(signal, () => this.backfill.page(from as BackfillPosition | undefined, signal));
   }
 
-  async ready(_from: Position, signal: AbortSignal): Promise<void> {
-    if (this.lastPass === undefined) return;
-    const left = this.lastPass + this.settings.pollInterval - performance.now();
-    if (left > 0) await pause(left, signal);
+  ready(from: Position, signal: AbortSignal): Promise<void> {
+    return this.feed.ready(from, signal);
   }
 
   async changes(from: Position, signal: AbortSignal): Promise<Changes> {
     if (Date.now() - this.describedAt > DESCRIBE_EVERY) await this.describeAgain(signal);
-    const changes = await this.described(signal, () => this.poll.changes(from as PollPosition, signal));
-    this.lastPass = changes.more ? undefined : performance.now();
-    return changes;
+    return this.described(signal, () => this.feed.changes(from, this.sobject, signal));
   }
 
   read(ids: readonly string[], signal: AbortSignal): Promise<SourceRecord[]> {
@@ -119,7 +123,7 @@ class SalesforceCollection implements Collection {
   }
 
   close(): Promise<void> {
-    return Promise.resolve();
+    return this.feed.close();
   }
 
   /** A field that was taken off the object, or out of the user's sight, makes every query with it fail. */
@@ -146,6 +150,5 @@ class SalesforceCollection implements Collection {
     );
     this.sobject = sobject;
     this.backfill = new Backfill(this.reader, sobject, this.settings.log);
-    this.poll = new Poll(this.reader, sobject, this.settings.lookback);
   }
 }

@@ -1,4 +1,3 @@
-import { FlowError } from '../../../shared/errors';
 import { isoTime, timeOf, type SourceRecord } from '../../record';
 import type { Changes } from '../../provider';
 import { PAGE, readByIds, select } from './query';
@@ -46,7 +45,6 @@ export class Poll {
 
   constructor(
     private readonly reader: OrgReader,
-    private readonly sobject: SObject,
     private readonly lookback: number,
   ) {}
 
@@ -55,15 +53,15 @@ export class Poll {
     return { since: now, deletedSince: now };
   }
 
-  async changes(position: PollPosition, signal: AbortSignal): Promise<Changes> {
-    const { reader, sobject } = this;
+  async changes(position: PollPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
+    const { reader } = this;
     if (sobject.replicateable && position.deletedSince < reader.now() - DELETIONS_KEPT)
       return this.gap(
         `the sync stood still since ${isoTime(position.deletedSince)}, longer than the org remembers deletions`,
       );
     const deep = position.pass?.deep ?? !position.shallow;
     const began = position.pass?.began ?? reader.now();
-    const { records, rows } = await select(reader, sobject, this.condition(position, deep), {
+    const { records, rows } = await select(reader, sobject, this.condition(position, sobject, deep), {
       all: sobject.hasDeleted,
       signal,
     });
@@ -76,11 +74,14 @@ export class Poll {
     }
     const shallow = deep ? pages - 1 : Math.max(0, (position.shallow ?? 0) - 1);
     const next: PollPosition = { ...position, since: began, shallow, pass: undefined };
-    return this.withDeletions(next, records, signal);
+    return this.withDeletions(next, sobject, records, signal);
   }
 
-  private condition({ since, covered = Infinity, pass }: PollPosition, deep: boolean): string {
-    const { stamp } = this.sobject;
+  private condition(
+    { since, covered = Infinity, pass }: PollPosition,
+    { stamp }: SObject,
+    deep: boolean,
+  ): string {
     const order = `ORDER BY ${stamp},Id LIMIT ${PAGE}`;
     if (pass) {
       const at = isoTime(pass.stamp) ?? pass.stamp;
@@ -94,16 +95,17 @@ export class Poll {
   /** /deleted knows whole minutes only: it is asked once a minute. */
   private async withDeletions(
     position: PollPosition,
+    sobject: SObject,
     records: SourceRecord[],
     signal: AbortSignal,
   ): Promise<Changes> {
-    const { reader, sobject } = this;
+    const { reader } = this;
     const done: Changes = { records, position, more: false, asOf: position.since };
     const start = Math.floor(position.deletedSince / MINUTE) * MINUTE;
     let end = Math.floor(reader.now() / MINUTE) * MINUTE;
     if (!sobject.replicateable || end <= start) return done;
     for (;;) {
-      const answer = await this.deleted(start, end, signal);
+      const answer = await this.deleted(sobject, start, end, signal);
       if ((timeOf(isoTime(answer.earliestDateAvailable)) ?? 0) > start + MINUTE)
         return this.gap(`the org has no deletions from before ${answer.earliestDateAvailable} any more`);
       const half = Math.floor((start + end) / 2 / MINUTE) * MINUTE;
@@ -120,9 +122,14 @@ export class Poll {
     }
   }
 
-  private async deleted(start: number, end: number, signal: AbortSignal): Promise<DeletedAnswer> {
+  private async deleted(
+    sobject: SObject,
+    start: number,
+    end: number,
+    signal: AbortSignal,
+  ): Promise<DeletedAnswer> {
     const time = (ms: number): string => encodeURIComponent(isoTime(ms) ?? '');
-    const path = `/sobjects/${this.sobject.name}/deleted?start=${time(start)}&end=${time(end)}`;
+    const path = `/sobjects/${sobject.name}/deleted?start=${time(start)}&end=${time(end)}`;
     return this.reader.get<DeletedAnswer>(path, signal);
   }
 
@@ -130,9 +137,4 @@ export class Poll {
     const position = this.start();
     return { records: [], position, more: false, asOf: position.since, gap: why };
   }
-}
-
-export function checkLookback(ms: number): number {
-  if (ms >= 0 && ms <= DAY) return ms;
-  throw new FlowError('INVALID_LOOKBACK', 'The lookback is at most a day', false);
 }

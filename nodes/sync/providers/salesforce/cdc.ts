@@ -1,0 +1,227 @@
+import { isChange, type Change } from '../../../salesforce/cdc';
+import type { PubSub } from '../../../salesforce/pubsub';
+import {
+  Subscription,
+  type ReceivedEvent,
+  type SubscriptionState,
+} from '../../../salesforce/pubsub-subscription';
+import { Waker } from '../../../shared/waker';
+import type { Changes } from '../../provider';
+import type { ChangeFeed } from './changes';
+import { ReadPace } from './pace';
+import { Poll, type PollPosition } from './poll';
+import { readByIds } from './query';
+import type { OrgReader } from './reader';
+import type { SObject } from './sobject';
+
+export interface CdcPosition {
+  /** Where polling would go on: all that was read by events is before it. */
+  poll: PollPosition;
+  /** Base64: every change behind this event comes by events. Missing as long as none has come. */
+  replay?: string;
+}
+
+export interface CdcSettings {
+  pollInterval: number;
+  lookback: number;
+  log: (text: string) => void;
+}
+
+/** What an event, or the org's word that there was none, has told. */
+interface Told {
+  replay: string;
+  /** Epoch ms by the org's clock. */
+  at: number;
+  ids: string[];
+  /** It came without data. */
+  gap: boolean;
+}
+
+/** Records in events that wait to be read: one API call's worth. */
+const MOST = 2_000;
+/** Events are not quite in the order of their times, and polling knows whole minutes of deletions. */
+const MARGIN = 60_000;
+const SOON = 1_000;
+
+/**
+ * Changes by Change Data Capture: events tell which records have changed, and these are read as they are now.
+ * Wherever events can't be relied on the object is polled instead, from the last moment that they could be: until
+ * the subscription stands and everything from before it is read, while it is broken, after events that say too
+ * little, and when the org does not know the position any more.
+ */
+export class CdcFeed implements ChangeFeed<CdcPosition> {
+  private readonly poll: Poll;
+  private readonly pace: ReadPace;
+  private readonly waker = new Waker();
+  private readonly stopListening: () => void;
+  private subscription: Subscription | undefined;
+  private state: SubscriptionState = { phase: 'connecting' };
+  private told: Told[] = [];
+  /** The subscription has a replay id to go on from. */
+  private anchored = false;
+  /** Up to this moment of the org polling has to come; events tell all that is later. */
+  private pollTo: number | undefined;
+  /** When the last pass ended, by performance.now(); undefined where the next one is due. */
+  private lastPass: number | undefined;
+  private ending: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly reader: OrgReader,
+    private readonly pubsub: PubSub,
+    private readonly topic: string,
+    private readonly settings: CdcSettings,
+  ) {
+    this.poll = new Poll(reader, settings.lookback);
+    this.pace = new ReadPace(reader.session.budget);
+    this.stopListening = pubsub.onChange(() => this.waker.wake());
+  }
+
+  get problem(): { code: string; message: string } | undefined {
+    const error = this.state.phase === 'failing' ? this.state.error : this.pubsub.hold.current;
+    if (!error) return undefined;
+    const message = `There are no change events on ${this.topic}, so it is polled: ${error.message}`;
+    return { code: 'NO_EVENTS', message };
+  }
+
+  start(): CdcPosition {
+    return { poll: this.poll.start() };
+  }
+
+  async ready(position: CdcPosition, signal: AbortSignal): Promise<void> {
+    this.subscription ??= this.subscribe(position.replay);
+    const woken = (): void => this.waker.wake();
+    signal.addEventListener('abort', woken);
+    try {
+      while (!signal.aborted) {
+        const wait = Math.min(this.untilPoll(position), this.told.length > 0 ? this.pace.wait : Infinity);
+        if (wait <= 0) return;
+        await this.waker.wait(wait === Infinity ? undefined : wait);
+      }
+    } finally {
+      signal.removeEventListener('abort', woken);
+    }
+  }
+
+  changes(position: CdcPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
+    return this.untilPoll(position) <= 0
+      ? this.pass(position, sobject, signal)
+      : this.read(position, sobject, signal);
+  }
+
+  async close(): Promise<void> {
+    this.stopListening();
+    this.unsubscribe();
+    await this.ending;
+  }
+
+  /** Milliseconds until the next pass is due; none is where events are to be relied on. */
+  private untilPoll({ poll }: CdcPosition): number {
+    const to = this.problem ? Infinity : this.pollTo;
+    if (to === undefined) return Infinity;
+    if (this.lastPass === undefined) return 0;
+    const soon = to !== Infinity && poll.since < to;
+    return this.lastPass + (soon ? SOON : this.settings.pollInterval) - performance.now();
+  }
+
+  private async pass(position: CdcPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
+    const changes = await this.poll.changes(position.poll, sobject, signal);
+    const poll = changes.position as PollPosition;
+    this.lastPass = changes.more ? undefined : performance.now();
+    const to = this.pollTo ?? Infinity;
+    const reached = poll.since >= to && (poll.deletedSince >= to || !sobject.replicateable);
+    if (!changes.more && reached) this.pollTo = undefined;
+    return { ...changes, position: { ...position, poll }, more: changes.more || this.told.length > 0 };
+  }
+
+  /** What events have told, up to one API call's worth of records. */
+  private async read(position: CdcPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
+    const { told } = this;
+    const last = told.at(-1);
+    if (!last) return { records: [], position, more: false, asOf: this.reader.now() };
+    const count = told.length;
+    const ids = [...new Set(told.flatMap((one) => one.ids))];
+    const gaps = told.filter(({ gap }) => gap).length;
+    if (gaps > 0)
+      this.settings.log(`${gaps} events of ${this.topic} came without data; their records are read again`);
+    if (ids.length > 0) this.pace.called();
+    const records = ids.length > 0 ? await readByIds(this.reader, sobject, ids, signal) : [];
+    // Unless the subscription was begun anew in the meantime.
+    if (this.told === told) told.splice(0, count);
+    this.subscription?.more();
+    const at = last.at - MARGIN;
+    const poll = this.pollTo === undefined && !this.problem ? { since: at, deletedSince: at } : position.poll;
+    const more = this.told.length > 0;
+    return {
+      records,
+      position: { poll, replay: last.replay },
+      more,
+      asOf: more ? last.at : this.reader.now(),
+    };
+  }
+
+  private subscribe(replay: string | undefined): Subscription {
+    this.anchored = replay !== undefined;
+    if (!this.anchored) this.pollTo = Infinity;
+    this.told = [];
+    const subscription: Subscription = new Subscription(this.pubsub, this.topic, {
+      event: (event) => this.arrived(event),
+      idle: (id) => this.tell({ replay: id, at: this.reader.now(), ids: [], gap: false }),
+      room: () => MOST - this.told.reduce((sum, { ids }) => sum + Math.max(1, ids.length), 0),
+      positionLost: (error) => {
+        this.settings.log(`${error.message}; what has changed since is polled`);
+        this.unsubscribe();
+        this.subscription = this.subscribe(undefined);
+      },
+      state: (state) => this.enter(state),
+      // What a subscription without a position misses is polled; everything else is told by `problem`.
+      log: () => undefined,
+    });
+    subscription.start(replay === undefined ? 'latest' : { replayId: replay });
+    return subscription;
+  }
+
+  private unsubscribe(): void {
+    const stopped = this.subscription?.stop();
+    this.subscription = undefined;
+    this.ending = Promise.all([this.ending, stopped]).then(() => undefined);
+  }
+
+  private enter(state: SubscriptionState): void {
+    this.state = state;
+    // From here on changes come as events; those from before have to be read.
+    if (state.phase === 'subscribed' && !this.anchored) this.pollTo = this.reader.now();
+    this.waker.wake();
+  }
+
+  private arrived({ replayId, payload, error }: ReceivedEvent): void {
+    if (!payload || !isChange(payload))
+      return this.doubt(replayId, error?.message ?? 'it is no change event');
+    const { recordIds, changeType, wildcard, gap, commitTimestamp } = (payload as Change).ChangeEventHeader;
+    if (wildcard || changeType === 'GAP_OVERFLOW')
+      return this.doubt(replayId, `it is a ${changeType} of ${recordIds.join(', ')}`);
+    this.tell({ replay: replayId, at: Number(commitTimestamp), ids: recordIds, gap });
+  }
+
+  /** An event that doesn't say which records have changed: asked for by time they are found. */
+  private doubt(replay: string, why: string): void {
+    this.settings.log(
+      `An event of ${this.topic} doesn't tell which records have changed (${why}); what has changed is polled`,
+    );
+    this.pollTo = this.reader.now();
+    this.lastPass = undefined;
+    this.tell({ replay, at: this.reader.now(), ids: [], gap: false });
+  }
+
+  private tell(told: Told): void {
+    // The first one proves that the subscription stood by then.
+    if (!this.anchored) this.pollTo = this.reader.now();
+    this.anchored = true;
+    this.told.push(told);
+    this.waker.wake();
+  }
+}
+
+/** "Contact" → "/data/ContactChangeEvent", "Order__c" → "/data/Order__ChangeEvent". */
+export function changeTopic(sobject: string): string {
+  return `/data/${sobject.replace(/__c$/, '__')}ChangeEvent`;
+}

@@ -1,0 +1,52 @@
+import { pause } from '../../../jetstream/connection';
+import type { Changes } from '../../provider';
+import { Poll, type PollPosition } from './poll';
+import type { OrgReader } from './reader';
+import type { SObject } from './sobject';
+
+/** How changes of one object are had. Positions are its own. */
+export interface ChangeFeed<P extends object> {
+  /** The position of this moment, by the org's clock. */
+  start(): P;
+  ready(position: P, signal: AbortSignal): Promise<void>;
+  changes(position: P, sobject: SObject, signal: AbortSignal): Promise<Changes>;
+  /** Why changes come later than they should. */
+  readonly problem: { code: string; message: string } | undefined;
+  close(): Promise<void>;
+}
+
+/** Asks every `interval` milliseconds. */
+export class PollFeed implements ChangeFeed<PollPosition> {
+  readonly problem = undefined;
+  private readonly poll: Poll;
+  /** When the last pass ended, by performance.now(). */
+  private lastPass: number | undefined;
+
+  constructor(
+    reader: OrgReader,
+    lookback: number,
+    private readonly interval: number,
+  ) {
+    this.poll = new Poll(reader, lookback);
+  }
+
+  start(): PollPosition {
+    return this.poll.start();
+  }
+
+  async ready(_position: PollPosition, signal: AbortSignal): Promise<void> {
+    if (this.lastPass === undefined) return;
+    const left = this.lastPass + this.interval - performance.now();
+    if (left > 0) await pause(left, signal);
+  }
+
+  async changes(position: PollPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
+    const changes = await this.poll.changes(position, sobject, signal);
+    this.lastPass = changes.more ? undefined : performance.now();
+    return changes;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}

@@ -1,0 +1,43 @@
+import type { ApiBudget } from '../../../salesforce/budget';
+
+/** Calls that may follow each other without a pause. */
+const BURST = 60;
+const DAY = 24 * 60 * 60_000;
+/** Changes never wait longer than this, whatever is left; a budget that is spent holds everything anyway. */
+const LONGEST = 60_000;
+
+/**
+ * Spreads the calls that changes cost over the day: as long as few are made they go at once, but a stream of them is
+ * slowed so that what is left of the budget lasts. Changes that wait are read together.
+ */
+export class ReadPace {
+  private tokens = BURST;
+  private at = performance.now();
+
+  constructor(private readonly budget: ApiBudget) {}
+
+  /** Milliseconds until the next call. */
+  get wait(): number {
+    this.refill();
+    return this.tokens >= 1 ? 0 : (1 - this.tokens) * this.interval;
+  }
+
+  called(): void {
+    this.refill();
+    this.tokens = Math.max(0, this.tokens - 1);
+  }
+
+  private refill(): void {
+    const now = performance.now();
+    this.tokens = Math.min(BURST, this.tokens + (now - this.at) / this.interval);
+    this.at = now;
+  }
+
+  /** Milliseconds between calls so that what is left lasts a day. */
+  private get interval(): number {
+    const { usage, share } = this.budget;
+    if (!usage) return 1;
+    const left = Math.max(1, (usage.max * share) / 100 - usage.used);
+    return Math.min(LONGEST, DAY / left);
+  }
+}
