@@ -47,6 +47,8 @@ export interface Stage {
   connections: () => Promise<number>;
   /** Resolves when so many contacts more were written. */
   flowing: (count: number) => Promise<void>;
+  /** Resolves when so many messages are under way in the flow at once. */
+  busy: (count: number) => Promise<void>;
   /** Resolves when every event is settled. */
   drained: () => Promise<void>;
   verdict: () => Promise<Verdict>;
@@ -60,7 +62,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     for (const close of closing.reverse()) await close();
   };
   try {
-    const org = await startOrg({ latencyMs: 50, recordLatencyMs: 0.5 });
+    const org = await startOrg({ latencyMs: 150, recordLatencyMs: 0.5 });
     closing.push(() => org.close());
     const written = new Set<string>();
     org.store.on('commit', ({ changes }) => {
@@ -120,6 +122,10 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
           timeout: 120_000,
           what: `${count} more contacts in the org`,
         });
+      },
+      busy: async (count) => {
+        const underWay = async (): Promise<boolean> => (await consumer()).num_ack_pending >= count;
+        await until(underWay, { timeout: 60_000, interval: 5, what: `${count} messages under way` });
       },
       drained: async () => {
         const settled = async (): Promise<boolean> => {

@@ -9,9 +9,10 @@ export const faults: Fault[] = [
     what: 'Node-RED killed -9 twenty times',
     // A message may be under way at each of the kills.
     stage: { consumer: { maxDeliver: 25 } },
-    async strike({ red, flowing }) {
+    async strike({ red, flowing, busy }) {
       for (let kill = 1; kill <= 20; kill++) {
         await flowing(20);
+        await busy(10);
         await red.kill();
         await red.restart();
       }
@@ -20,9 +21,10 @@ export const faults: Fault[] = [
   {
     name: 'instance-killed',
     what: 'two Node-REDs on one durable, one killed -9',
-    async strike({ another, flowing }) {
+    async strike({ another, flowing, busy }) {
       const second = await another();
       await flowing(100);
+      await busy(20);
       await second.kill();
     },
   },
