@@ -66,8 +66,9 @@ export function mutate(org: Org, seed: number): Mutator {
   const total = actions.reduce((sum, [, weight]) => sum + weight, 0);
   const step = (): void => {
     let at = next() * total;
-    const [name, , act] =
-      actions.find(([, weight]) => (at -= weight) < 0) ?? (actions[0]);
+    const chosen = actions.find(([, weight]) => (at -= weight) < 0);
+    if (!chosen) return;
+    const [name, , act] = chosen;
     act();
     done[name] = (done[name] ?? 0) + 1;
   };
