@@ -10,34 +10,41 @@ export interface Codec {
 
 /** The coder of an event's Avro schema. Unions are plain values: `"x"`, not `{string: "x"}`. */
 export function compileCodec(schemaJson: string): Codec {
-  const type = Type.forSchema(JSON.parse(schemaJson) as Parameters<typeof Type.forSchema>[0], {
-    registry: { long: exactLong },
-    omitRecordMethods: true,
-  });
+  const schema = JSON.parse(schemaJson) as Parameters<typeof Type.forSchema>[0];
+  const type = Type.forSchema(schema, { registry: { long: exactLong }, omitRecordMethods: true });
   return {
-    encode: (values) => type.toBuffer(values),
+    encode: (values) => {
+      // toBuffer takes a fresh, zeroed piece of memory for each event, which costs more than all the rest.
+      const end = type.encode(values, scratch, 0);
+      return end < 0 ? type.toBuffer(values) : Buffer.from(scratch.subarray(0, end));
+    },
     decode: (payload) => plain(type.fromBuffer(payload)) as Record<string, unknown>,
   };
 }
 
-/** avsc refuses longs beyond 2^53, and with them the whole event. */
+const scratch = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** avsc by itself refuses an event with a long beyond 2^53, and writes another number than it was given beyond 2^52. */
 const exactLong = types.LongType.__with({
   fromBuffer: (buffer: Buffer) => {
     const exact = buffer.readBigInt64LE();
     const number = Number(exact);
     return Number.isSafeInteger(number) ? number : exact.toString();
   },
-  toBuffer: (value: number | string) => {
-    const buffer = Buffer.allocUnsafe(8);
-    buffer.writeBigInt64LE(BigInt(value));
-    return buffer;
+  toBuffer: (value: number) => {
+    // Read at once, and quicker than a BigInt.
+    const high = Math.floor(value / 2 ** 32);
+    eightBytes.writeUInt32LE(value - high * 2 ** 32, 0);
+    eightBytes.writeInt32LE(high, 4);
+    return eightBytes;
   },
   fromJSON: Number,
   toJSON: Number,
-  isValid: (value: unknown) =>
-    Number.isSafeInteger(value) || (typeof value === 'string' && /^-?\d+$/.test(value)),
-  compare: (a: number | string, b: number | string) => Number(a) - Number(b),
+  isValid: (value: unknown) => Number.isSafeInteger(value),
+  compare: (a: number, b: number) => a - b,
 });
+
+const eightBytes = Buffer.allocUnsafeSlow(8);
 
 /** avsc gives instances of classes it makes; messages of a flow hold plain objects. */
 function plain(value: unknown): unknown {
