@@ -162,3 +162,17 @@ test('stop, start and resync hold for all instances and across restarts', async 
   await two.sync.command('resync');
   await equal();
 });
+
+test('a record that was deleted, brought back and deleted for good is deleted in the end', async (t) => {
+  const { org, instance, equal } = await startRig(t);
+  org.write('Contact', ...contacts(2));
+  await instance().live();
+  const [first] = org.records('Contact').map(({ Id }) => String(Id));
+  org.remove('Contact', [first as string]);
+  await equal();
+  org.undelete('Contact', [first as string]);
+  await equal();
+  org.remove('Contact', [first as string], { hard: true });
+  org.store.clockOffset += 120_000;
+  await equal();
+});

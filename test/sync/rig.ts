@@ -214,13 +214,14 @@ function memory(): PositionStore {
 /** What the stream says wrongly of an object's records; empty where it is right. */
 export function differences(org: Org, table: Map<string, Message>, sobject: string): string {
   const problems: string[] = [];
+  const fields = org.schema.type(sobject)?.fields;
   const live = new Map(org.records(sobject).map((row) => [String(row.Id), row]));
   for (const [id, row] of live) {
     const message = table.get(id);
     if (!message) problems.push(`${id} is missing`);
     else if (message.deleted) problems.push(`${id} is said to be deleted`);
     else
-      for (const [field, value] of Object.entries(row))
+      for (const [field, value] of Object.entries(row).filter(([name]) => fields?.has(name)))
         if (message.data[field] !== value)
           problems.push(`${id}.${field} is ${String(message.data[field])} instead of ${String(value)}`);
   }

@@ -40,7 +40,7 @@ const DELETIONS = 5_000;
  * back never doubles the calls. Deletions that leave nothing behind come from /deleted.
  */
 export class Poll {
-  /** Ids that a pass has shown as deleted. */
+  /** Ids that this pass has shown as deleted. */
   private readonly seenDeleted = new Set<string>();
 
   constructor(
@@ -65,6 +65,7 @@ export class Poll {
       all: sobject.hasDeleted,
       signal,
     });
+    if (!position.pass) this.seenDeleted.clear();
     for (const { id, deleted } of records) if (deleted) this.seenDeleted.add(id);
     const pages = (position.pass?.pages ?? 0) + 1;
     const last = rows.at(-1);
@@ -116,7 +117,6 @@ export class Poll {
       const covered = Math.min(end, timeOf(isoTime(answer.latestDateCovered)) ?? start);
       const ids = answer.deletedRecords.map(({ id }) => id).filter((id) => !this.seenDeleted.has(id));
       if (ids.length > 0) records.push(...(await readByIds(reader, sobject, ids, signal)));
-      if (this.seenDeleted.size > DELETIONS) this.seenDeleted.clear();
       const more = end < Math.floor(reader.now() / MINUTE) * MINUTE;
       return { ...done, more, position: { ...position, covered, deletedSince: Math.max(start, covered) } };
     }
