@@ -3,11 +3,12 @@ import { csvLine } from './csv';
 import { dateTimeText } from './dates';
 import { isRecord } from './dml';
 import { ApiError, methodNotAllowed, notFound } from './errors';
-import { recordId } from './ids';
+import { recordId, recordNumber } from './ids';
 import { columns, find, type Found } from './query';
 import { parseSoql } from './soql';
 import { type Call, type OrgState, type Reply } from './state';
-import { type Value } from './table';
+import { type Commit } from './store';
+import { type Row, type Value } from './table';
 
 export type JobState = 'Open' | 'UploadComplete' | 'InProgress' | 'JobComplete' | 'Failed' | 'Aborted';
 
@@ -20,6 +21,8 @@ interface Job {
   createdBy: string;
   state: JobState;
   found?: Found;
+  /** Records that have changed since the job was done, as they were then. */
+  before: Map<number, Row>;
   errorMessage?: string;
 }
 
@@ -131,6 +134,7 @@ function create(org: OrgState, call: Call): Reply {
     createdAt: org.store.now(),
     createdBy: call.session.userId,
     state: 'UploadComplete',
+    before: new Map(),
   });
   return { status: 200, body: info(job) };
 }
@@ -147,11 +151,24 @@ function advance(org: OrgState, job: Job): void {
     job.found = find(org.store, job.text, job.operation === 'queryAll');
     columns(org.store, job.found);
     job.state = 'JobComplete';
+    keepAsItIs(org, job, job.found.type.name);
   } catch (thrown) {
     if (!(thrown instanceof ApiError)) throw thrown;
     job.state = 'Failed';
     job.errorMessage = `${thrown.errorCode}: ${thrown.message}`;
   }
+}
+
+/** Results are read long after the job was done, and say what was so then. */
+function keepAsItIs(org: OrgState, { id, before: kept }: Job, entity: string): void {
+  const keep = ({ changes }: Commit): void => {
+    if (!org.queryJobs.jobs.has(id)) return void org.store.off('commit', keep);
+    for (const { before, recordId, ...change } of changes) {
+      const number = recordNumber(recordId);
+      if (before && change.entity === entity && !kept.has(number)) kept.set(number, before);
+    }
+  };
+  org.store.on('commit', keep);
 }
 
 function results(org: OrgState, call: Call, job: Job): Reply {
@@ -168,8 +185,13 @@ function results(org: OrgState, call: Call, job: Job): Reply {
   const to = Math.min(from + asked, numbers.length);
   const selected = columns(org.store, job.found);
   const lines = [csvLine(selected.map(({ names }) => names.join('.')))];
-  for (let i = from; i < to; i++)
-    lines.push(csvLine(selected.map(({ value }): Value => value(numbers[i] as number))));
+  for (const number of numbers.slice(from, to)) {
+    const row = job.before.get(number);
+    const values = selected.map(({ names: [name = '', ...more], value }): Value =>
+      row && more.length === 0 ? (row[name] ?? null) : value(number),
+    );
+    lines.push(csvLine(values));
+  }
   call.entry.records += to - from;
   const headers = {
     'Content-Type': 'text/csv',

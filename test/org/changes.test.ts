@@ -186,6 +186,23 @@ describe('Bulk API 2.0', () => {
     assert.equal(new Set(ids).size, 2500);
   });
 
+  test('results are those of the moment the job was done, whatever has become of the records', async () => {
+    const names = ['changed', 'changed twice', 'deleted', 'gone for good'];
+    const ids = org.write('Account', ...names.map((Name) => ({ Name }))).map(({ id }) => String(id));
+    const query = `SELECT Name FROM Account WHERE Id IN (${ids.map((id) => `'${id}'`).join()})`;
+    const job = (await raw('POST', '/jobs/query', { operation: 'query', query })).json as { id: string };
+    assert.equal(
+      ((await raw('GET', `/jobs/query/${job.id}`)).json as { state: string }).state,
+      'JobComplete',
+    );
+    const [one = '', two = '', three = '', four = ''] = ids;
+    for (const Id of [one, two, two]) org.write('Account', { Id, Name: 'new' });
+    org.remove('Account', [three]);
+    org.remove('Account', [four], { hard: true });
+    const { text } = await raw('GET', `/jobs/query/${job.id}/results`);
+    assert.deepEqual(text.trim().replaceAll('"', '').split('\n').slice(1), names);
+  });
+
   test('refuses aggregates and OFFSET, and a wrong field fails the job', async () => {
     for (const query of [
       'SELECT COUNT() FROM Contact',
