@@ -1,15 +1,17 @@
 import { parseArgs } from 'node:util';
-import { run, type Fault, type Row } from './chaos/fault';
+import { measure, type Fault, type Row } from './chaos/fault';
 import { faults as ofNats } from './chaos/faults/nats';
 import { faults as ofNodeRed } from './chaos/faults/node-red';
 import { faults as ofTheOrg } from './chaos/faults/org';
+import { faults as ofTheSync } from './chaos/faults/sync';
 
-const FAULTS: Fault[] = [...ofNodeRed, ...ofNats, ...ofTheOrg];
+const FAULTS: Fault[] = [...ofNodeRed, ...ofNats, ...ofTheOrg, ...ofTheSync];
 
 const HELP = `npm run chaos -- [--json] [part of a name …]
 
-Lets things go wrong while events flow from JetStream into a simulated org, one after the other, and counts what has
-become of the events: each is right in the org or a dead letter, none is lost, none is doubled. Ends with 1 if not.
+Lets one thing after the other go wrong while events flow from JetStream into a simulated org, and counts what has
+become of them: each is right in the org or a dead letter, none is lost, none is doubled. The same for a sync of the
+org into JetStream: each record is right in the stream. Ends with 1 if not.
 
 ${FAULTS.map(({ name, what }) => `  ${name.padEnd(22)}${what}`).join('\n')}`;
 
@@ -28,7 +30,7 @@ async function main(): Promise<void> {
   if (!values.json)
     console.log(line(['fault', 'events', 'right', 'dead letters', 'duplicates', 'result', 'seconds']));
   for (const fault of chosen) {
-    const row = await run(fault);
+    const row = await measure(fault);
     rows.push(row);
     if (!values.json) console.log(inWords(row));
   }

@@ -1,10 +1,10 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { until } from '../../../test/support/until';
-import type { Fault } from '../fault';
+import { activation } from '../activation';
 import { DURABLE, STREAM } from '../stage';
 
-export const faults: Fault[] = [
-  {
+export const faults = [
+  activation({
     name: 'nats-killed',
     what: 'nats-server killed -9 and restarted, three times',
     async strike({ nats, flowing }) {
@@ -14,8 +14,8 @@ export const faults: Fault[] = [
         await flowing(50);
       }
     },
-  },
-  {
+  }),
+  activation({
     name: 'nats-hung',
     what: 'nats-server hung for 10 s, then killed and restarted, then hung for 4 s',
     async strike({ nats, flowing }) {
@@ -29,15 +29,15 @@ export const faults: Fault[] = [
       await wait(4_000);
       nats.resume();
     },
-  },
-  {
+  }),
+  activation({
     name: 'durable-deleted',
     what: 'durable deleted: everything comes again',
     async strike({ jsm }) {
       await jsm.consumers.delete(STREAM, DURABLE);
     },
-  },
-  {
+  }),
+  activation({
     name: 'leader-killed',
     what: 'leader of the stream in a cluster of three killed -9',
     stage: { servers: 3 },
@@ -49,8 +49,8 @@ export const faults: Fault[] = [
       await flowing(50);
       await leader?.restart();
     },
-  },
-  {
+  }),
+  activation({
     name: 'lame-duck',
     what: "Node-RED's server of three goes into lame-duck mode",
     stage: { servers: 3, natsConfig: 'lame_duck_grace_period: "100ms"' },
@@ -58,8 +58,8 @@ export const faults: Fault[] = [
       process.kill(nats.pid, 'SIGUSR2');
       await red.waitForLog(/connection to .* is lost/, { timeout: 60_000 });
     },
-  },
-  {
+  }),
+  activation({
     name: 'slow-reading',
     what: 'the server cuts Node-RED off for slow reading',
     stage: {
@@ -79,5 +79,5 @@ export const faults: Fault[] = [
         process.kill(red.pid, 'SIGCONT');
       }
     },
-  },
+  }),
 ];

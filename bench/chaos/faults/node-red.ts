@@ -1,10 +1,10 @@
 import { until } from '../../../test/support/until';
-import type { Fault } from '../fault';
+import { activation } from '../activation';
 
 const RELOADS = ['full', 'nodes', 'flows'] as const;
 
-export const faults: Fault[] = [
-  {
+export const faults = [
+  activation({
     name: 'node-red-killed',
     what: 'Node-RED killed -9 twenty times',
     // A message may be under way at each of the kills.
@@ -17,8 +17,8 @@ export const faults: Fault[] = [
         await red.restart();
       }
     },
-  },
-  {
+  }),
+  activation({
     name: 'instance-killed',
     what: 'two Node-REDs on one durable, one killed -9',
     async strike({ another, flowing, busy }) {
@@ -27,8 +27,8 @@ export const faults: Fault[] = [
       await busy(20);
       await second.kill();
     },
-  },
-  {
+  }),
+  activation({
     name: 'redeploy',
     what: 'fifty deploys: full, modified nodes, modified flows in turn',
     async strike({ red, flow, flowing }) {
@@ -43,5 +43,5 @@ export const faults: Fault[] = [
         timeout: 30_000,
         what: 'one connection to be left',
       })),
-  },
+  }),
 ];

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { FaultAction } from '../../../test/org/faults';
 import { until } from '../../../test/support/until';
-import type { Fault } from '../fault';
+import { activation } from '../activation';
 import type { Stage, StageOptions } from '../stage';
 
 /** Every call of the API, those that look whether the org is back among them. */
@@ -41,8 +41,8 @@ async function toEverything({ org }: Stage, action: FaultAction, ms: number): Pr
   org.faults.clear();
 }
 
-export const faults: Fault[] = [
-  {
+export const faults = [
+  activation({
     name: 'org-sessions-expired',
     what: 'the org ends all sessions, five times',
     stage,
@@ -52,26 +52,26 @@ export const faults: Fault[] = [
         await flowing(30);
       }
     },
-  },
-  {
+  }),
+  activation({
     name: 'org-401',
     what: 'the org refuses new sessions too, for 2 s',
     stage,
     strike: (on) => toEverything(on, { status: 401 }, 2_000),
-  },
-  {
+  }),
+  activation({
     name: 'org-403-limit',
     what: 'the org answers 403 REQUEST_LIMIT_EXCEEDED for 3 s',
     stage,
     strike: (on) => toEverything(on, { status: 403, errorCode: 'REQUEST_LIMIT_EXCEEDED' }, 3_000),
-  },
-  {
+  }),
+  activation({
     name: 'org-503',
     what: 'the org answers 503 for 3 s',
     stage,
     strike: (on) => toEverything(on, { status: 503 }, 3_000),
-  },
-  {
+  }),
+  activation({
     name: 'org-500',
     what: 'the org answers 500 to writes, carried out or not',
     stage,
@@ -79,26 +79,26 @@ export const faults: Fault[] = [
       await inWrites(on, { status: 500 }, 2);
       await inWrites(on, { status: 500, after: true }, 2);
     },
-  },
-  {
+  }),
+  activation({
     name: 'org-reset-before',
     what: 'connections reset before the write',
     stage,
     strike: (on) => inWrites(on, { reset: 'before' }, 4),
-  },
-  {
+  }),
+  activation({
     name: 'org-reset-after',
     what: 'connections reset after the write',
     stage,
     strike: (on) => inWrites(on, { reset: 'after' }, 4),
-  },
-  {
+  }),
+  activation({
     name: 'org-reset-body',
     what: 'connections reset in the middle of the answer',
     stage,
     strike: (on) => inWrites(on, { reset: 'body' }, 4),
-  },
-  {
+  }),
+  activation({
     name: 'org-answers-late',
     what: 'answers that come after the time-out',
     stage: { ...stage, settings: { httpRequestTimeout: 1_000 } },
@@ -106,8 +106,8 @@ export const faults: Fault[] = [
       await inWrites(on, { delayMs: 3_000, after: true }, 4);
       await on.red.waitForLog(TIMED_OUT);
     },
-  },
-  {
+  }),
+  activation({
     name: 'org-works-late',
     what: 'writes that the org begins after the time-out, when they have been repeated',
     // A state that is written when a later one stands there already would replace it: nobody outside can prevent that.
@@ -117,8 +117,8 @@ export const faults: Fault[] = [
       await wait(3_000);
       await on.red.waitForLog(TIMED_OUT);
     },
-  },
-  {
+  }),
+  activation({
     name: 'create-answer-lost',
     what: 'answers to creates lost: given up as AMBIGUOUS_WRITE, never doubled',
     stage: { operation: 'create', mayGiveUp: 'AMBIGUOUS_WRITE' },
@@ -126,8 +126,8 @@ export const faults: Fault[] = [
       for (const reset of ['after', 'before', 'body'] as const) await inWrites(on, { reset }, 1);
       await inWrites(on, { status: 500, after: true }, 1);
     },
-  },
-  {
+  }),
+  activation({
     name: 'org-row-locks',
     what: 'rows locked, again and again for 3 s',
     stage,
@@ -138,5 +138,5 @@ export const faults: Fault[] = [
       }
       org.faults.clear();
     },
-  },
+  }),
 ];
