@@ -33,6 +33,7 @@ export class PublishStream {
   private token = '';
   /** The session was renewed, and nothing has been answered since. */
   private renewed = false;
+  private closed = false;
 
   constructor(
     private readonly pubsub: PubSub,
@@ -52,6 +53,7 @@ export class PublishStream {
 
   /** Requests under way fail. */
   close(): void {
+    this.closed = true;
     clearTimeout(this.timer);
     this.stream?.cancel();
   }
@@ -74,6 +76,7 @@ export class PublishStream {
     try {
       const channel = await this.pubsub.open();
       const grant = await this.pubsub.login(this.pubsub.session.login());
+      if (this.closed) throw streamEnded(this.topic);
       const stream = channel.publishStream(grant);
       this.token = grant.accessToken;
       this.stream = stream;
@@ -89,9 +92,16 @@ export class PublishStream {
   /** One answer is awaited at a time: that of the first request. */
   private watch(): void {
     clearTimeout(this.timer);
+    const awaited = this.waiting.length > 0;
+    this.timer = awaited
+      ? setTimeout(() => this.stream?.cancel(), ANSWER_MS)
+      : setTimeout(() => this.rest(), IDLE_MS);
+  }
+
+  private rest(): void {
     const { stream } = this;
-    if (this.waiting.length > 0) this.timer = setTimeout(() => stream?.cancel(), ANSWER_MS);
-    else this.timer = setTimeout(() => stream?.end(), IDLE_MS);
+    this.stream = undefined;
+    stream?.end();
   }
 
   private answered(response: PublishResponse): void {

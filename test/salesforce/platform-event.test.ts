@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { connect, type NatsConnection } from 'nats';
 import { startOrg, type Org } from '../org/org';
 import { startNats, type Nats } from '../support/nats';
-import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
+import { temporaryFolder } from '../support/cleanup';
+import { embedNodeRed, startNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
-import { code, example, orgNode, publishNode, sink, tab } from './event-flows';
+import { code, example, orgNode, publishNode, receiveNode, sink, tab } from './event-flows';
 import { TOPIC, order, orders } from './pubsub-rig';
 
 let org: Org;
@@ -248,6 +251,36 @@ test('deploys under load lose no event', async () => {
   }[];
   assert.ok(closed.every(({ error }) => /node was closed/.test(error.message)));
   assert.equal(new Set(ids()).size, counts()[0]! - base[0]!);
+});
+
+test('over TLS, with an authority of one’s own, events go out and come in', async (t) => {
+  const secure = await startOrg({ tls: true, pubsub: true });
+  t.after(() => secure.close());
+  const folder = temporaryFolder('ca');
+  t.after(() => folder.remove());
+  const authority = join(folder.path, 'ca.pem');
+  writeFileSync(authority, secure.ca ?? '');
+  const inject: FlowNode = {
+    id: 'press',
+    type: 'inject',
+    z: 'tab',
+    props: [{ p: 'payload', v: '{"Order_ID__c":"secure"}', vt: 'json' }],
+    wires: [['publish']],
+  };
+  const process = await startNodeRed({
+    flows: tab(
+      orgNode(secure),
+      inject,
+      publishNode(),
+      receiveNode({ wires: [['log']] }),
+      code('log', 'node.warn(`received ${msg.payload.Order_ID__c}`);'),
+      sink('results'),
+    ),
+    env: { NODE_EXTRA_CA_CERTS: authority, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: '' },
+  });
+  t.after(() => process.stop());
+  await process.inject('press');
+  await process.waitForLog(/received secure/);
 });
 
 describe('the mission', () => {
