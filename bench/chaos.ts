@@ -46,7 +46,7 @@ function inWords({ what, events, right, deadLetters, duplicates, result, seconds
   ].join('\n');
 }
 
-const WIDTHS = [72, 8, 8, 14, 12, 8, 9];
+const WIDTHS = [88, 8, 8, 14, 12, 8, 9];
 
 function line(cells: string[]): string {
   return cells

@@ -6,6 +6,8 @@ interface Blow {
   name: string;
   what: string;
   stage?: StageOptions;
+  /** At least so many; 500 unless told. */
+  events?: number;
   /** Lets it happen while events come in, and makes it good again. */
   strike: (stage: Stage) => Promise<void>;
   /** Looks, when every event is settled, for more than the records. Throws what it finds. */
@@ -20,12 +22,12 @@ export function activation(blow: Blow): Fault {
   return { name: blow.name, what: blow.what, run: () => run(blow) };
 }
 
-async function run({ stage: options, strike, afterwards }: Blow): Promise<Counts> {
+async function run({ stage: options, events = EVENTS, strike, afterwards }: Blow): Promise<Counts> {
   const stage = await openStage(options);
   const problems: string[] = [];
   try {
     try {
-      await underLoad(stage, strike);
+      await underLoad(stage, strike, events);
       await afterwards?.(stage);
     } catch (error) {
       problems.push(messageOf(error));
@@ -38,7 +40,7 @@ async function run({ stage: options, strike, afterwards }: Blow): Promise<Counts
   }
 }
 
-async function underLoad(stage: Stage, strike: Blow['strike']): Promise<void> {
+async function underLoad(stage: Stage, strike: Blow['strike'], events: number): Promise<void> {
   const { load } = stage;
   load.start();
   try {
@@ -46,7 +48,7 @@ async function underLoad(stage: Stage, strike: Blow['strike']): Promise<void> {
     await strike(stage);
     await stage.flowing(50);
   } finally {
-    await load.stop(EVENTS);
+    await load.stop(events);
   }
   await stage.drained();
   const { consumer_count } = (await stage.jsm.streams.info(STREAM)).state;

@@ -22,6 +22,8 @@ export interface Event {
 
 export interface LoadOptions {
   subject: string;
+  /** Milliseconds between two events. */
+  gap: number;
   /**
    * When an event may change a contact that an earlier one brought: `at once`, with both on their way, as their
    * order is kept there; `settled`, when the earlier one is acknowledged: one that is delivered again after a crash
@@ -42,7 +44,7 @@ const FLOOR_EVERY = 250;
 export class Load {
   readonly events: Event[] = [];
   /** Milliseconds between two events. */
-  gap = 5;
+  gap: number;
   private readonly latest = new Map<string | undefined, Event>();
   private floor = 0;
   private people = 0;
@@ -52,7 +54,9 @@ export class Load {
   constructor(
     private readonly jetstream: JetStreamClient,
     private readonly options: LoadOptions,
-  ) {}
+  ) {
+    this.gap = options.gap;
+  }
 
   start(): void {
     this.running = Promise.all([this.publish(), this.watchFloor()]);

@@ -17,6 +17,8 @@ export interface StageOptions {
   /** What the flow does in the org; a create has no external id to be repeated by. */
   operation?: 'upsert' | 'create';
   changes?: LoadOptions['changes'];
+  /** Milliseconds between two events. */
+  gap?: number;
   filler?: number;
   /** nats-servers: one, or a cluster of three with three replicas of everything. */
   servers?: 1 | 3;
@@ -94,6 +96,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     const red = await another();
     await until(consumer, { timeout: 60_000, what: 'the flow to make its durable' });
     const load = new Load(nc.jetstream(), {
+      gap: options.gap ?? 5,
       subject: SUBJECT,
       changes: operation === 'create' ? 'never' : (options.changes ?? 'settled'),
       externalIds: operation === 'upsert',

@@ -19,6 +19,19 @@ export const faults = [
     },
   }),
   activation({
+    name: 'order',
+    what: 'Node-RED killed -9 three times, one message at a time: all keep their order',
+    stage: { changes: 'at once', consumer: { prefetch: 1, maxAckPending: 1 }, gap: 200 },
+    events: 100,
+    async strike({ red, flowing }) {
+      for (let kill = 1; kill <= 3; kill++) {
+        await flowing(5);
+        await red.kill();
+        await red.restart();
+      }
+    },
+  }),
+  activation({
     name: 'instance-killed',
     what: 'two Node-REDs on one durable, one killed -9',
     async strike({ another, flowing, busy }) {
