@@ -58,10 +58,7 @@ test('sfdc-platform-event: a map of the event’s fields, and requests as a numb
   await page.getByText('add a field').click();
   await page.fill('.jetforce-field-name', 'Status__c');
   await page.locator('.jetforce-field .red-ui-typedInput-input').fill('payload.status');
-  const hints = page.locator('.jetforce-hint');
-  assert.equal(await hints.count(), 0);
   await page.fill('#node-input-maxRequests', '4');
-  assert.match(await hints.innerText(), /another order/);
   await editor.done();
   const { payload, maxRequests } = await editor.exported('x');
   assert.deepEqual(payload, {
