@@ -551,6 +551,17 @@ test('stopping gives the flow time to finish, and stores how far it came', async
   assert.equal(store.replayId, replayIds(org)[1], 'what is finished too late comes again');
 });
 
+test('when it is stopped nothing is handed out any more, whatever has come', async (t) => {
+  const org = await orgFor(t);
+  publish(org, 5);
+  org.faults.add({ match: { path: '/GetSchema' }, action: { grpc: { delayMs: 200 } } });
+  const { held, stop } = reading(t, org);
+  await until(() => org.requests().some(({ path }) => path.endsWith('/GetSchema')));
+  await stop();
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.equal(held.length, 0);
+});
+
 test('changes of records come with names for their bitmaps, and without the fields they say nothing of', async (t) => {
   const org = await orgFor(t);
   org.write('Contact', { LastName: 'Doe', FirstName: 'Ann', Email: 'ann@example.com', ExternalId__c: 'k' });

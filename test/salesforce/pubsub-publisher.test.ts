@@ -316,18 +316,32 @@ test('a topic that nobody can publish to is refused before anything is sent', as
   assert.deepEqual(rig.requests(), []);
 });
 
-test('an event that spoils its requests is found, and fails alone', async (t) => {
+for (const maxRequests of [1, 4]) {
+  test(`an event that spoils its requests is found, and fails alone, with ${maxRequests} under way`, async (t) => {
+    const rig = await rigFor(t, { publisher: { maxRequests } });
+    await rig.publish(order('first'));
+    // Without CreatedById the org refuses the whole call.
+    const { schema } = await rig.pubsub.schemas.ofTopic(TOPIC);
+    const encode = schema.encode.bind(schema);
+    schema.encode = (values) => (values.Order_ID__c === 'O-0' ? Buffer.from([0, 0]) : encode(values));
+    const all = await Promise.allSettled(orders(8).map((event) => rig.publish(event)));
+    const bad = all.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []));
+    assert.deepEqual(bad, [0]);
+    assert.deepEqual(rig.orders(), ['O-first', ...numbers(8).slice(1)]);
+  });
+}
+
+test('a session that the Pub/Sub API alone refuses holds the messages, and is not asked for over and over', async (t) => {
   const rig = await rigFor(t);
   await rig.publish(order('first'));
-  // Without CreatedById the org refuses the whole call.
-  const { schema } = await rig.pubsub.schemas.ofTopic(TOPIC);
-  const encode = schema.encode.bind(schema);
-  schema.encode = (values) => (values.Order_ID__c === 'O-3' ? Buffer.from([0, 0]) : encode(values));
-  const all = await Promise.allSettled(orders(8).map((event) => rig.publish(event)));
-  const bad = all.map(({ status }, i) => (status === 'rejected' ? i : -1)).filter((i) => i >= 0);
-  assert.deepEqual(bad, [3]);
-  assert.deepEqual(new Set(rig.orders()), new Set(['O-first', ...numbers(8).filter((id) => id !== 'O-3')]));
-  assert.equal(rig.orders().length, 8);
+  rig.org.faults.add({ match: { topic: TOPIC }, action: { grpc: { code: 'UNAUTHENTICATED' } } });
+  const result = rig.publish(order(0));
+  await until(() => rig.pubsub.hold.current?.reason === 'login');
+  assert.match(rig.pubsub.hold.current?.message ?? '', /refuses a session that the org has just granted/);
+  const logins = paths(rig, '/token').length;
+  assert.ok(logins <= 4, `${logins} logins`);
+  rig.org.faults.clear();
+  await result;
 });
 
 test('a request that the org chokes on again and again is taken apart, and given up in the end', async (t) => {
