@@ -234,7 +234,10 @@ describe('recovery', () => {
     red = await embedNodeRed({ flows: flow(cluster.server('n1').url, { provision: false }) });
     await waitStatus(red, 'ready', 20_000);
     const js = nc.jetstream();
-    for (let n = 1; n <= 20; n++) await js.publish('crm.contacts.x', JSON.stringify({ n }));
+    for (let n = 1; n <= 20; n++)
+      await until(() => js.publish('crm.contacts.x', JSON.stringify({ n }), { msgID: `m${n}` }), {
+        timeout: 20_000,
+      });
     await until(() => seen().length === 20);
     process.kill(cluster.server('n1').pid, 'SIGUSR2');
     await red.waitForLog(/connection to .* is lost/);
@@ -258,10 +261,16 @@ describe('recovery', () => {
     red = await embedNodeRed({ flows: flow(cluster.url, { provision: false }) });
     await waitStatus(red, 'ready', 20_000);
     const js = nc.jetstream();
-    for (let n = 1; n <= 20; n++) await js.publish('crm.contacts.x', JSON.stringify({ n }));
+    for (let n = 1; n <= 20; n++)
+      await until(() => js.publish('crm.contacts.x', JSON.stringify({ n }), { msgID: `m${n}` }), {
+        timeout: 20_000,
+      });
     await until(() => seen().length === 20);
-    const { cluster: raft } = await jsm.consumers.info('crm', 'flow');
-    const leader = cluster.server(raft?.leader ?? '');
+    const name = await until(async () => (await jsm.consumers.info('crm', 'flow')).cluster?.leader, {
+      timeout: 20_000,
+      what: 'the consumer to have a leader',
+    });
+    const leader = cluster.server(name);
     await leader.kill();
     await until(() => js.publish('crm.contacts.x', JSON.stringify({ n: 21 }), { msgID: 'm21' }), {
       timeout: 20_000,
