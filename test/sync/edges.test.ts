@@ -84,7 +84,7 @@ test('a bulk job that fails gives way to queries, one that is lost to a new one'
   });
   const two = instance({ sync: { syncId: 'second' }, salesforce: { pollInterval: 60_000 } });
   await two.live();
-  assert.equal(two.sync.status[0]?.done, 11_000);
+  assert.equal(two.sync.status[0]?.published, 11_000);
   assert.match(two.lines.map(({ text }) => text).join(), /a new one begins/);
 });
 
