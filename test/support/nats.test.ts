@@ -56,7 +56,10 @@ test('a cluster of three stores with three replicas and survives the loss of a l
   const jsm = await nc.jetstreamManager({ timeout: 500 });
   const add = () => jsm.streams.add({ name: 'R3', subjects: ['r3.>'], num_replicas: 3 });
   const { cluster: placed } = await until(add, { timeout: 30_000, what: 'the stream' });
-  await until(() => nc.jetstream().publish('r3.a', 'x', { msgID: 'x' }), { timeout: 30_000, what: 'its PubAck' });
+  await until(() => nc.jetstream().publish('r3.a', 'x', { msgID: 'x' }), {
+    timeout: 30_000,
+    what: 'its PubAck',
+  });
   await cluster.server(placed?.leader ?? '').kill();
   const info = await until(() => jsm.streams.info('R3'), { timeout: 30_000, what: 'another leader' });
   assert.equal(info.state.messages, 1);
