@@ -13,16 +13,14 @@ import { contacts, differences, readTable, SYNC_ID } from './rig';
 const SECONDS = Number(process.env.ORACLE_SECONDS ?? 30);
 const SEED = Number(process.env.ORACLE_SEED ?? 7);
 
-for (const mode of ['poll', 'cdc'] as const)
+for (const mode of ['poll', 'cdc'] as const) {
   // Open: with change events a few deletions are not published when kills and a restarted server fall together.
   const options = mode === 'cdc' ? { todo: 'deletions missed under kills' } : {};
-test(
-  `while all is changed and everything is killed nothing is lost and nothing goes back (${mode})`,
-  options,
-  async (t) => {
+  const name = `while all is changed and everything is killed nothing is lost and nothing goes back (${mode})`;
+  test(name, options, async (t) => {
     await storm(t, mode);
-  },
-);
+  });
+}
 
 async function storm(t: TestContext, mode: 'poll' | 'cdc'): Promise<void> {
   const org = await startOrg({ pubsub: true, latencyMs: 20 });
