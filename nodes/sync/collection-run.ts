@@ -190,7 +190,7 @@ export class CollectionRun {
           const { records, next, wait = 0 } = await (ahead ?? collection.page(checkpoint.cursor, signal));
           ahead = next && wait === 0 && !turns.contended ? collection.page(next, signal) : undefined;
           ahead?.catch(() => undefined);
-          await this.write(collection, records, checkpoint.complete, signal);
+          await this.write(collection, records, { events: checkpoint.complete, remember: false }, signal);
           const done = checkpoint.done + records.length;
           checkpoint = { ...checkpoint, cursor: next, done };
           if (!next) checkpoint = this.afterBackfill(checkpoint);
@@ -220,7 +220,7 @@ export class CollectionRun {
       for await (const ids of this.options.held?.(signal) ?? []) {
         await this.options.turns.take(async () => {
           const records = await collection.read(ids, signal);
-          await this.write(collection, records, true, signal);
+          await this.write(collection, records, { events: true, remember: false }, signal);
         });
         this.report();
       }
@@ -246,7 +246,12 @@ export class CollectionRun {
       if (awake.aborted) return;
       await turns.take(async () => {
         const changes = await collection.changes(checkpoint.position, signal);
-        const { published } = await this.write(collection, changes.records, true, signal);
+        const { published } = await this.write(
+          collection,
+          changes.records,
+          { events: true, remember: true },
+          signal,
+        );
         this.asOf = changes.asOf;
         checkpoint = { ...checkpoint, position: changes.position, done: checkpoint.done + published };
         if (changes.gap) checkpoint = this.afterGap(changes, checkpoint);
@@ -270,14 +275,15 @@ export class CollectionRun {
   private async write(
     collection: Collection,
     records: readonly SourceRecord[],
-    complete: boolean,
+    how: { events: boolean; remember: boolean },
     signal: AbortSignal,
   ): Promise<{ published: number }> {
     const { writer, fence, events, error } = this.options;
     const written = await writer.write(records, {
       signal,
       fence,
-      events: events && complete,
+      events: events && how.events,
+      remember: how.remember,
       read: (ids) => collection.read(ids, signal),
       refused: (record, reason) =>
         error(`${this.options.collection} ${record.id} is not in the stream: ${reason.message}`),

@@ -22,6 +22,8 @@ export interface WriteOptions {
   read?: (ids: string[]) => Promise<SourceRecord[]>;
   /** Publish what happened as an event, too. */
   events?: boolean;
+  /** Keep in mind what was published; false for a backfill, where every record comes but once. */
+  remember?: boolean;
   /** Throws when this process may not publish any more, because another one does. */
   fence?: () => void;
   /** Told of a record that no stream will take, for good. */
@@ -43,7 +45,9 @@ interface Entry {
   repeats: number;
 }
 
-const CHUNK = 3_000;
+/** Records that are published together, and how many times that at once. */
+const CHUNK = 1_000;
+const CHUNKS = 3;
 const TRIES = 10;
 
 /**
@@ -57,7 +61,7 @@ export class RecordWriter {
   private readonly known = new KnownRecords();
   private readonly subject: string;
   private readonly eventSubject: string;
-  /** The last look found nothing: probably nothing is there, and the stream would say so if there were. */
+  /** The last look found nothing: a backfill takes it that nothing is there, and the stream says so if it is wrong. */
   private expectNew = false;
 
   constructor(
@@ -71,15 +75,28 @@ export class RecordWriter {
   /** Resolves when each record is in the stream. Throws FlowError; writing the same records again is harmless. */
   async write(records: readonly SourceRecord[], options: WriteOptions): Promise<Written> {
     const written: Written = { published: 0, unchanged: 0, refused: 0 };
-    for (let from = 0; from < records.length; from += CHUNK) {
-      let rest = this.entries(records.slice(from, from + CHUNK), options.read !== undefined);
-      written.unchanged += Math.min(CHUNK, records.length - from) - rest.length;
-      for (let attempt = 0; rest.length > 0; attempt++) {
-        if (attempt === TRIES) throw contested(rest.length, this.subject);
-        rest = await this.attempt(rest, options, written);
-      }
+    const latest = this.latest(records, options.read !== undefined);
+    written.unchanged = records.length - latest.length;
+    const underWay: Promise<void>[] = [];
+    let failure: { error: unknown } | undefined;
+    for (let from = 0; from < latest.length && !failure; from += CHUNK) {
+      const chunk = this.writeChunk(latest.slice(from, from + CHUNK), options, written);
+      underWay.push(chunk.catch((error: unknown) => void (failure ??= { error })));
+      // What a chunk costs here is done while the stream is at work on the ones before.
+      await new Promise(setImmediate);
+      await underWay[underWay.length - CHUNKS];
     }
+    await Promise.all(underWay);
+    if (failure) throw failure.error;
     return written;
+  }
+
+  private async writeChunk(records: SourceRecord[], options: WriteOptions, written: Written): Promise<void> {
+    let rest = records.map((record) => this.entry(record));
+    for (let attempt = 0; rest.length > 0; attempt++) {
+      if (attempt === TRIES) throw contested(rest.length, this.subject);
+      rest = await this.attempt(rest, options, written);
+    }
   }
 
   /** What the stream holds is looked at again, whatever was published from here. */
@@ -89,23 +106,26 @@ export class RecordWriter {
   }
 
   /** The last of each record; where they are in no order, the newest. */
-  private entries(records: readonly SourceRecord[], inOrder: boolean): Entry[] {
-    const entries = new Map<string, Entry>();
+  private latest(records: readonly SourceRecord[], inOrder: boolean): SourceRecord[] {
+    const latest = new Map<string, SourceRecord>();
     for (const record of records) {
-      const updatedAt = timeOf(record.updatedAt);
-      const other = entries.get(record.id)?.updatedAt;
-      if (!inOrder && other !== undefined && updatedAt !== undefined && updatedAt < other) continue;
-      const body = recordBody(this.of, record);
-      entries.set(record.id, { record, body, fingerprint: fingerprint(body), updatedAt, repeats: 0 });
+      const other = inOrder ? undefined : latest.get(record.id);
+      if (!other || !isOlder(record, other)) latest.set(record.id, record);
     }
-    return [...entries.values()];
+    return [...latest.values()];
+  }
+
+  private entry(record: SourceRecord): Entry {
+    const body = recordBody(this.of, record);
+    const updatedAt = timeOf(record.updatedAt);
+    return { record, body, fingerprint: fingerprint(body), updatedAt, repeats: 0 };
   }
 
   /** Gives back what is to be tried again because the stream has something else than was thought. */
   private async attempt(entries: Entry[], options: WriteOptions, written: Written): Promise<Entry[]> {
     let wanted = entries.filter((entry) => !this.isThere(entry));
     const unknown = wanted.filter(({ record }) => !this.known.get(record.id));
-    if (unknown.length > 0 && !this.expectNew) {
+    if (unknown.length > 0 && !(this.expectNew && options.remember === false)) {
       const doubtful = await this.lookUp(unknown, options.signal);
       wanted = (await this.readAgain(wanted, doubtful, options)).filter((entry) => !this.isThere(entry));
     }
@@ -153,7 +173,7 @@ export class RecordWriter {
   /** What is read after the stream's message was seen is not older than that. */
   private async readAgain(entries: Entry[], ids: string[], { read }: WriteOptions): Promise<Entry[]> {
     if (ids.length === 0 || !read) return entries;
-    const again = new Map(this.entries(await read(ids), true).map((entry) => [entry.record.id, entry]));
+    const again = new Map((await read(ids)).map((record) => [record.id, this.entry(record)]));
     return entries.map((entry) => again.get(entry.record.id) ?? entry);
   }
 
@@ -212,8 +232,9 @@ export class RecordWriter {
       }
       if (!(outcome instanceof FlowError)) {
         const { seq } = outcome;
-        this.known.set(record.id, { seq, fingerprint, updatedAt, deleted: record.deleted ?? false });
         written.published++;
+        const deleted = record.deleted ?? false;
+        if (options.remember !== false) this.known.set(record.id, { seq, fingerprint, updatedAt, deleted });
         return false;
       }
       this.known.delete(record.id);
@@ -229,6 +250,11 @@ export class RecordWriter {
     if (again.length > 0) this.expectNew = false;
     return again;
   }
+}
+
+function isOlder({ updatedAt: a }: SourceRecord, { updatedAt: b }: SourceRecord): boolean {
+  const [one, other] = [timeOf(a), timeOf(b)];
+  return one !== undefined && other !== undefined && one < other;
 }
 
 function contested(records: number, subject: string): FlowError {

@@ -1,0 +1,275 @@
+import { readFileSync } from 'node:fs';
+import { connect, type NatsConnection } from 'nats';
+import { Connection } from '../nodes/jetstream/connection';
+import { Bucket } from '../nodes/jetstream/kv';
+import type { Changes, Collection, Page, Provider } from '../nodes/sync/provider';
+import { recordBody, type SourceRecord } from '../nodes/sync/record';
+import { Sync } from '../nodes/sync/sync';
+import { Target } from '../nodes/sync/target';
+import { startOrg, type Org } from '../test/org/org';
+import { startNats, type Nats } from '../test/support/nats';
+import { startNodeRed, type FlowNode, type NodeRed } from '../test/support/node-red';
+import { until } from '../test/support/until';
+import { median, round, type Row } from './row';
+
+const PUBLISHED = 60_000;
+const IN_FLIGHT = 1_000;
+/** What a page of a Bulk job holds of such records, about. */
+const PAGE = 10_000;
+const ROUNDS = 3;
+const CHANGES = 100;
+const LATENCIES = 40;
+
+export async function rows(): Promise<Row[]> {
+  return [await publishing('latest'), await publishing('2.10'), ...(await ofAnOrg())];
+}
+
+/** Backfill by the engine from a source that costs nothing ÷ the client's own publish of the same messages. */
+export async function publishing(version: 'latest' | '2.10'): Promise<Row> {
+  const nats = await startNats({ version });
+  const nc = await connect({ servers: nats.url });
+  const jsm = await nc.jetstreamManager();
+  const [ours, theirs]: [number[], number[]] = [[], []];
+  try {
+    for (let turn = 0; turn < ROUNDS; turn++) {
+      theirs.push(PUBLISHED / (await bare(nc)));
+      await jsm.streams.delete('BARE');
+      ours.push(PUBLISHED / (await backfill(nats, `sync-${turn}`)));
+      await jsm.streams.delete('SEQUIN-RECORDS');
+    }
+  } finally {
+    await nc.close();
+    await nats.stop();
+  }
+  const [value, reference] = [median(ours), median(theirs)];
+  return {
+    name: `backfill publishing ÷ bare js.publish, ${IN_FLIGHT} in flight (nats-server ${version})`,
+    value: round(value, 0),
+    unit: 'records/s',
+    reference: round(reference, 0),
+    ratio: round(value / reference),
+  };
+}
+
+const record = (i: number): SourceRecord => ({
+  id: `003Hs00000${String(i).padStart(8, '0')}`,
+  data: {
+    FirstName: 'Ada',
+    LastName: `Person ${i}`,
+    Email: `p${i}@example.com`,
+    Phone: null,
+    Score__c: i % 100,
+  },
+  createdAt: '2026-01-31T12:00:00Z',
+  updatedAt: '2026-01-31T12:00:00Z',
+});
+const of = { prefix: 'bare', syncId: 'sync', provider: 'bench', collection: 'bench:thing' };
+
+/** Seconds. */
+async function bare(nc: NatsConnection): Promise<number> {
+  const jsm = await nc.jetstreamManager();
+  await jsm.streams.add({ name: 'BARE', subjects: ['bare.>'], max_msgs_per_subject: 1 });
+  const js = nc.jetstream();
+  const began = performance.now();
+  const publish = async (first: number): Promise<void> => {
+    for (let i = first; i < PUBLISHED; i += IN_FLIGHT)
+      await js.publish(`bare.default.sync.bench.bench:thing.${record(i).id}`, recordBody(of, record(i)));
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, (_, first) => publish(first)));
+  return (performance.now() - began) / 1_000;
+}
+
+/** Seconds. */
+export async function backfill(nats: Nats, syncId: string): Promise<number> {
+  const connection = new Connection({ servers: nats.url, auth: 'none' });
+  const release = connection.use({});
+  const silent = (): void => undefined;
+  const target = new Target(connection, {
+    stream: 'SEQUIN-RECORDS',
+    prefix: 'sequin-records',
+    provision: true,
+    form: {},
+    events: false,
+    warn: silent,
+  });
+  await target.open(new AbortController().signal);
+  const began = performance.now();
+  const seconds = await new Promise<number>((resolve, reject) => {
+    const sync = new Sync({
+      syncId,
+      provider: synthetic,
+      collections: ['bench:thing'],
+      prefix: 'sequin-records',
+      start: 'beginning',
+      events: false,
+      store: new Bucket(connection, 'api-sync'),
+      lease: 15_000,
+      reconcile: 0,
+      stream: (signal) => target.open(signal),
+      held: (subject, signal) => target.held(subject, signal),
+      progress: ({ phase, published }) => {
+        if (phase !== 'live') return;
+        const took = (performance.now() - began) / 1_000;
+        sync
+          .stop()
+          .then(() => (published === PUBLISHED ? resolve(took) : reject(new Error(`${published}`))), reject);
+      },
+      log: silent,
+      error: (text) => reject(new Error(text)),
+    });
+    sync.start();
+  });
+  await target.close();
+  await release();
+  return seconds;
+}
+
+/** Pages of records out of nothing. */
+const synthetic: Provider = {
+  name: 'bench',
+  held: undefined,
+  onChange: () => () => undefined,
+  open: () => Promise.resolve(syntheticCollection),
+  close: () => Promise.resolve(),
+};
+const syntheticCollection: Collection = {
+  problem: undefined,
+  count: () => Promise.resolve(PUBLISHED),
+  now: () => Promise.resolve({}),
+  page: (from): Promise<Page> => {
+    const { at } = (from ?? { at: 0 }) as { at: number };
+    const to = Math.min(PUBLISHED, at + PAGE);
+    const records = Array.from({ length: to - at }, (_, i) => record(at + i));
+    return Promise.resolve({ records, next: to < PUBLISHED ? { at: to } : undefined });
+  },
+  ready: (_from, signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())),
+  changes: (): Promise<Changes> => Promise.reject(new Error('never ready')),
+  read: () => Promise.resolve([]),
+  close: () => Promise.resolve(),
+};
+
+/** What a real Node-RED does with a (simulated) org. */
+export async function ofAnOrg(): Promise<Row[]> {
+  const small = await synced(100_000, async ({ org, red, nc }, calls) => {
+    const ids = org.records('Contact').slice(0, CHANGES);
+    for (const { Id } of ids) {
+      org.write('Contact', { Id, LastName: 'Changed' });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await until(async () => (await sequence(nc)) >= 100_000 + CHANGES, {
+      timeout: 60_000,
+      what: 'the changes',
+    });
+    return { calls: calls(), memory: peak(red), latency: await latency(org, nc) };
+  });
+  const large = await synced(1_000_000, ({ red }) => Promise.resolve({ memory: peak(red) }));
+  return [
+    { name: 'peak memory of a backfill of 100k records', value: small.memory, unit: 'MB' },
+    {
+      name: 'peak memory of a backfill of 1M records ÷ of 100k',
+      value: large.memory,
+      unit: 'MB',
+      reference: small.memory,
+      ratio: round(large.memory / small.memory),
+    },
+    {
+      name: `API calls of a sync of 100k records with ${CHANGES} changes (cdc)`,
+      value: small.calls,
+      unit: 'calls',
+    },
+    { name: 'change → message (cdc)', value: round(small.latency, 0), unit: 'ms' },
+  ];
+}
+
+interface Stage {
+  org: Org;
+  red: NodeRed;
+  nc: NatsConnection;
+}
+
+/** An org of so many contacts, synced by a Node-RED of its own. */
+async function synced<T>(
+  contacts: number,
+  measure: (stage: Stage, calls: () => number) => Promise<T>,
+): Promise<T> {
+  const org = await startOrg({ pubsub: true, generate: { Contact: contacts } });
+  const nats = await startNats();
+  const nc = await connect({ servers: nats.url });
+  const red = await startNodeRed({ flows: flow(org, nats) });
+  try {
+    await until(async () => (await sequence(nc)) >= contacts, {
+      timeout: 20 * 60_000,
+      interval: 500,
+      what: `${contacts} records`,
+    });
+    // The subscription to change events stands by then.
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    const calls = () => org.requests().filter(({ path }) => path.includes('/services/data/')).length;
+    return await measure({ org, red, nc }, calls);
+  } finally {
+    await red.stop();
+    await nc.close();
+    await nats.stop();
+    await org.close();
+  }
+}
+
+async function sequence(nc: NatsConnection): Promise<number> {
+  const jsm = await nc.jetstreamManager();
+  return (await jsm.streams.info('SEQUIN-RECORDS').catch(() => undefined))?.state.last_seq ?? 0;
+}
+
+/** Milliseconds from the commit in the org to the message, in the middle. */
+async function latency(org: Org, nc: NatsConnection): Promise<number> {
+  const Id = String(org.records('Contact')[CHANGES]?.Id);
+  const times: number[] = [];
+  for (let i = 0; i < LATENCIES; i++) {
+    const subscription = nc.subscribe(`sequin-records.default.*.*.*.${Id}`, { max: 1 });
+    await nc.flush();
+    const began = performance.now();
+    org.write('Contact', { Id, LastName: `Version ${i}` });
+    for await (const _ of subscription) break;
+    times.push(performance.now() - began);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return median(times);
+}
+
+/** The most memory the process has ever held, in MB. */
+function peak({ pid }: NodeRed): number {
+  const [, kilobytes] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  return Math.round(Number(kilobytes) / 1024);
+}
+
+function flow(org: Org, nats: Nats): FlowNode[] {
+  return [
+    { id: 'tab', type: 'tab', label: 'Bench' },
+    { id: 'server', type: 'jetstream-server', servers: nats.url, auth: 'none' },
+    {
+      id: 'org',
+      type: 'sfdc-org',
+      auth: 'client-credentials',
+      loginUrl: org.url,
+      pubsubEndpoint: `http://${(org.pubsub ?? '').replace(/^http:\/\//, '')}`,
+      credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
+    },
+    {
+      id: 'source',
+      type: 'api-source',
+      provider: 'salesforce',
+      collections: ['salesforce:contact'],
+      org: 'org',
+      mode: 'cdc',
+    },
+    {
+      id: 'sync',
+      type: 'api-sync-out',
+      z: 'tab',
+      x: 1,
+      y: 1,
+      server: 'server',
+      source: 'source',
+      wires: [[]],
+    },
+  ];
+}
