@@ -42,6 +42,7 @@ export class EventReader {
   private organizationId = '';
   /** Where the flow has come to, and when. */
   private at = Date.now();
+  private reading = false;
   private stopped = false;
   private started: Promise<void> | undefined;
 
@@ -89,6 +90,8 @@ export class EventReader {
   async stop(grace: number): Promise<void> {
     this.stopped = true;
     this.waker.wake();
+    // A store that is out of reach is still being waited for.
+    if (!this.reading) await this.store?.close();
     await this.started;
     await this.subscription.stop();
     await this.settlement.stop(grace);
@@ -110,7 +113,9 @@ export class EventReader {
         const grant = await this.pubsub.login(this.pubsub.session.login());
         this.organizationId = grant.organizationId;
         const from = replay === 'stored' ? await this.stored() : replay;
-        if (!this.stopped) this.subscription.start(from);
+        if (this.stopped) break;
+        this.reading = true;
+        this.subscription.start(from);
         break;
       } catch (error) {
         if (error instanceof OrgOutage) continue;

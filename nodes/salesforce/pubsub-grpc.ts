@@ -1,11 +1,4 @@
-import {
-  Client,
-  Metadata,
-  credentials,
-  status,
-  type ClientDuplexStream,
-  type ServiceError,
-} from '@grpc/grpc-js';
+import { Client, Metadata, credentials, status, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 import { join } from 'node:path';
 import type { Endpoint } from './pubsub-endpoint';
@@ -16,6 +9,8 @@ import type {
   PubSubAuth,
   PublishRequest,
   PublishResponse,
+  RpcListener,
+  RpcStream,
   SchemaInfo,
   TopicInfo,
 } from './pubsub-wire';
@@ -62,20 +57,12 @@ export class PubSubChannel {
     return this.unary('GetSchema', auth, { schema_id: schemaId }, timeout) as Promise<SchemaInfo>;
   }
 
-  publishStream(auth: PubSubAuth): ClientDuplexStream<PublishRequest, PublishResponse> {
-    return this.duplex('PublishStream', auth);
+  publishStream(auth: PubSubAuth, listener: RpcListener<PublishResponse>): RpcStream<PublishRequest> {
+    return this.duplex('PublishStream', auth, listener);
   }
 
-  subscribe(auth: PubSubAuth): ClientDuplexStream<FetchRequest, FetchResponse> {
-    return this.duplex('Subscribe', auth);
-  }
-
-  /** What a stream's `error` means. */
-  failure(error: unknown): RpcError {
-    const { code, details, metadata } = error as Partial<ServiceError>;
-    const number = code ?? status.UNKNOWN;
-    const reason = metadata?.get('error-code')[0]?.toString();
-    return new RpcError(status[number] ?? String(number), details ?? String(error), reason, { cause: error });
+  subscribe(auth: PubSubAuth, listener: RpcListener<FetchResponse>): RpcStream<FetchRequest> {
+    return this.duplex('Subscribe', auth, listener);
   }
 
   /** Calls under way fail. */
@@ -83,14 +70,36 @@ export class PubSubChannel {
     this.client.close();
   }
 
-  private duplex<Request, Response>(method: Method, auth: PubSubAuth): ClientDuplexStream<Request, Response> {
+  private duplex<Request extends object, Response>(
+    method: Method,
+    auth: PubSubAuth,
+    listener: RpcListener<Response>,
+  ): RpcStream<Request> {
     const { path, requestSerialize, responseDeserialize } = definition(method);
-    return this.client.makeBidiStreamRequest<Request, Response>(
+    const stream = this.client.makeBidiStreamRequest(
       path,
-      requestSerialize as (request: Request) => Buffer,
-      responseDeserialize as (bytes: Buffer) => Response,
+      requestSerialize,
+      responseDeserialize,
       metadataOf(auth),
     );
+    let over = false;
+    const end = (error: RpcError | undefined): void => {
+      if (over) return;
+      over = true;
+      listener.over(error);
+    };
+    stream.on('data', (response: Response) => {
+      // After an error there may be more of what came before it.
+      if (!over) listener.data(response);
+    });
+    stream.on('error', (error) => end(rpcError(error)));
+    // `end` comes before the status is known.
+    stream.on('status', () => end(undefined));
+    return {
+      write: (request) => void stream.write(request),
+      end: () => void stream.end(),
+      cancel: () => stream.cancel(),
+    };
   }
 
   private unary(method: Method, auth: PubSubAuth, request: object, timeout: number): Promise<object> {
@@ -105,11 +114,18 @@ export class PubSubChannel {
         { deadline: Date.now() + timeout },
         (error, response) => {
           if (response) resolve(response);
-          else reject(this.failure(error));
+          else reject(rpcError(error));
         },
       );
     });
   }
+}
+
+function rpcError(error: unknown): RpcError {
+  const { code, details, metadata } = error as Partial<ServiceError>;
+  const number = code ?? status.UNKNOWN;
+  const reason = metadata?.get('error-code')[0]?.toString();
+  return new RpcError(status[number] ?? String(number), details ?? String(error), reason, { cause: error });
 }
 
 function definition(method: Method): MethodDefinition<object, object> {

@@ -1,12 +1,11 @@
-import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { PubSubRefusal, type PubSub } from './pubsub';
-import { CallLost } from './pubsub-errors';
-import type { ProducerEvent, PublishRequest, PublishResponse } from './pubsub-wire';
+import { CallLost, type RpcError } from './pubsub-errors';
+import type { ProducerEvent, PublishRequest, PublishResponse, RpcStream } from './pubsub-wire';
 
 /** The request behind one that the org refused, on the same stream: nobody has looked at it. */
 export class RequestUnread extends Error {}
 
-type Stream = ClientDuplexStream<PublishRequest, PublishResponse>;
+type Stream = RpcStream<PublishRequest>;
 
 interface Request {
   events: ProducerEvent[];
@@ -77,12 +76,12 @@ export class PublishStream {
       const channel = await this.pubsub.open();
       const grant = await this.pubsub.login(this.pubsub.session.login());
       if (this.closed) throw streamEnded(this.topic);
-      const stream = channel.publishStream(grant);
+      const stream: Stream = channel.publishStream(grant, {
+        data: (response) => this.answered(response),
+        over: (error) => this.broken(stream, error),
+      });
       this.token = grant.accessToken;
       this.stream = stream;
-      stream.on('data', (response: PublishResponse) => this.answered(response));
-      stream.on('error', (error: unknown) => this.broken(stream, channel.failure(error)));
-      stream.on('status', () => this.broken(stream, undefined));
       this.write();
     } catch (error) {
       this.rejectAll(error as Error);
@@ -112,7 +111,7 @@ export class PublishStream {
     this.watch();
   }
 
-  private broken(stream: Stream, error: Error | undefined): void {
+  private broken(stream: Stream, error: RpcError | undefined): void {
     if (this.stream !== stream) return;
     this.stream = undefined;
     clearTimeout(this.timer);

@@ -1,4 +1,3 @@
-import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { formatDuration } from '../shared/duration';
 import { FlowError, messageOf } from '../shared/errors';
 import { Waker } from '../shared/waker';
@@ -6,7 +5,7 @@ import { readChange, isChange } from './cdc';
 import { OrgOutage } from './outage';
 import type { PubSub } from './pubsub';
 import type { EventSchema } from './pubsub-schemas';
-import type { FetchRequest, FetchResponse } from './pubsub-wire';
+import type { FetchRequest, FetchResponse, RpcStream } from './pubsub-wire';
 
 /** An event as it came. */
 export interface ReceivedEvent {
@@ -49,7 +48,7 @@ const ACCEPTED_MS = 2_000;
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 60_000;
 
-type Stream = ClientDuplexStream<FetchRequest, FetchResponse>;
+type Stream = RpcStream<FetchRequest>;
 
 /**
  * Reads one topic until it is stopped: asks for as many events as there is room for, opens the stream again
@@ -131,39 +130,37 @@ export class Subscription {
     const channel = await this.pubsub.open();
     const grant = await this.pubsub.login(this.pubsub.session.login());
     if (this.stopping.signal.aborted) return;
-    const stream = channel.subscribe(grant);
-    this.stream = stream;
     this.token = grant.accessToken;
     const accepting = setTimeout(() => this.accept(), ACCEPTED_MS);
     let silence: NodeJS.Timeout | undefined;
+    const listen = () => {
+      clearTimeout(silence);
+      silence = setTimeout(() => this.stream?.cancel(), SILENCE_MS);
+    };
     try {
       await new Promise<void>((resolve, reject) => {
-        const listen = () => {
-          clearTimeout(silence);
-          silence = setTimeout(() => stream.cancel(), SILENCE_MS);
-        };
         let tail = Promise.resolve();
-        stream.on('data', (response: FetchResponse) => {
-          // After an error there may be more of what came before it; it comes again.
-          if (this.stream !== stream) return;
-          listen();
-          this.accept();
-          this.pubsub.worked();
-          this.outstanding -= response.events.length;
-          this.arriving += response.events.length;
-          tail = tail.then(() => this.take(stream, response)).catch(reject);
+        const stream: Stream = channel.subscribe(grant, {
+          data: (response) => {
+            if (this.stream !== stream) return;
+            listen();
+            this.accept();
+            this.pubsub.worked();
+            this.outstanding -= response.events.length;
+            this.arriving += response.events.length;
+            tail = tail.then(() => this.take(stream, response)).catch(reject);
+          },
+          over: (error) => void tail.then(() => (error ? reject(error) : resolve())),
         });
-        stream.on('error', (error: unknown) => void tail.then(() => reject(channel.failure(error))));
-        // `end` comes before the status is known.
-        stream.on('status', () => void tail.then(resolve));
+        this.stream = stream;
         listen();
         this.begin(stream);
       });
     } finally {
       clearTimeout(accepting);
       clearTimeout(silence);
+      this.stream?.cancel();
       this.stream = undefined;
-      stream.cancel();
     }
   }
 

@@ -1,3 +1,5 @@
+import type { RpcError } from './pubsub-errors';
+
 /** Messages of the Pub/Sub API as they come and go (pubsub.proto), as far as they are used. */
 
 /** Goes with every call. */
@@ -49,4 +51,18 @@ export interface FetchResponse {
   events: { event: ProducerEvent | null; replay_id: Buffer }[];
   latest_replay_id: Buffer;
   pending_num_requested: number;
+}
+
+/** An open stream. */
+export interface RpcStream<Request> {
+  write(request: Request): void;
+  /** Asks for no more; the org ends it when it has answered. */
+  end(): void;
+  cancel(): void;
+}
+
+export interface RpcListener<Response> {
+  data(response: Response): void;
+  /** Once, and after it no data: with the error, or without where the org ended the stream. */
+  over(error: RpcError | undefined): void;
 }

@@ -234,12 +234,15 @@ describe('position', () => {
     await nats.kill();
     const server: FlowNode = { id: 'server', type: 'jetstream-server', servers: nats.url, auth: 'none' };
     publish(1);
-    const received = await use(
-      receiveNode({ replay: 'stored', checkpoint: 'kv', server: 'server', id: 'late' }),
-      server,
-      sink('next'),
-    );
+    const node = receiveNode({ replay: 'stored', checkpoint: 'kv', server: 'server', id: 'late' });
+    const received = await use(node, server, sink('next'));
     await new Promise((resolve) => setTimeout(resolve, 300));
+    const from = red.log.length;
+    await red.deploy(tab(orgNode(org), { ...node, name: 'again' }, server, sink('next')));
+    assert.ok(
+      !red.log.slice(from).some(({ text }) => /timed out/i.test(text)),
+      'it can be stopped all the same',
+    );
     assert.equal(received().length, 0);
     await nats.restart();
     await until(() => received().length === 1, { timeout: 20_000 });

@@ -261,10 +261,12 @@ test('over TLS, with an authority of one’s own, events go out and come in', as
   const authority = join(folder.path, 'ca.pem');
   writeFileSync(authority, secure.ca ?? '');
   const inject: FlowNode = {
-    id: 'press',
+    id: 'once',
     type: 'inject',
     z: 'tab',
     props: [{ p: 'payload', v: '{"Order_ID__c":"secure"}', vt: 'json' }],
+    once: true,
+    onceDelay: 0.1,
     wires: [['publish']],
   };
   const process = await startNodeRed({
@@ -279,7 +281,6 @@ test('over TLS, with an authority of one’s own, events go out and come in', as
     env: { NODE_EXTRA_CA_CERTS: authority, GRPC_DEFAULT_SSL_ROOTS_FILE_PATH: '' },
   });
   t.after(() => process.stop());
-  await process.inject('press');
   await process.waitForLog(/received secure/);
 });
 
