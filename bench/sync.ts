@@ -3,7 +3,7 @@ import { connect, type NatsConnection } from 'nats';
 import { Connection } from '../nodes/jetstream/connection';
 import { Bucket } from '../nodes/jetstream/kv';
 import type { Changes, Collection, Page, Provider } from '../nodes/sync/provider';
-import { recordBody, type SourceRecord } from '../nodes/sync/record';
+import { recordBodies, type SourceRecord } from '../nodes/sync/record';
 import { Sync } from '../nodes/sync/sync';
 import { Target } from '../nodes/sync/target';
 import { startOrg, type Org } from '../test/org/org';
@@ -63,17 +63,22 @@ const record = (i: number): SourceRecord => ({
   createdAt: '2026-01-31T12:00:00Z',
   updatedAt: '2026-01-31T12:00:00Z',
 });
-const of = { prefix: 'bare', syncId: 'sync', provider: 'bench', collection: 'bench:thing' };
+const body = recordBodies({
+  prefix: 'bare',
+  syncId: 'sync',
+  provider: 'bench',
+  collection: 'bench:thing',
+});
 
 /** Seconds. */
-async function bare(nc: NatsConnection): Promise<number> {
+export async function bare(nc: NatsConnection): Promise<number> {
   const jsm = await nc.jetstreamManager();
   await jsm.streams.add({ name: 'BARE', subjects: ['bare.>'], max_msgs_per_subject: 1 });
   const js = nc.jetstream();
   const began = performance.now();
   const publish = async (first: number): Promise<void> => {
     for (let i = first; i < PUBLISHED; i += IN_FLIGHT)
-      await js.publish(`bare.default.sync.bench.bench:thing.${record(i).id}`, recordBody(of, record(i)));
+      await js.publish(`bare.default.sync.bench.bench:thing.${record(i).id}`, body(record(i)));
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, (_, first) => publish(first)));
   return (performance.now() - began) / 1_000;

@@ -1,8 +1,8 @@
 import { WRONG_LAST_SEQUENCE, type BatchMessage, type BatchOutcome } from '../jetstream/batch-publish';
 import type { LastMessage } from '../jetstream/last-messages';
 import { FlowError } from '../shared/errors';
-import { KnownRecords } from './known';
-import { fingerprint, messageId, readBody, recordBody, timeOf, type SourceRecord } from './record';
+import { KnownRecords, type Known } from './known';
+import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceRecord } from './record';
 import { collectionSubject, escapeToken, type SubjectOf } from './tokens';
 
 /** Where records go, and what is asked there. */
@@ -40,7 +40,6 @@ interface Entry {
   record: SourceRecord;
   body: string;
   fingerprint: string;
-  updatedAt: number | undefined;
   /** How often the stream took it for a message that it has had, although it does not hold it. */
   repeats: number;
 }
@@ -59,6 +58,7 @@ const TRIES = 10;
  */
 export class RecordWriter {
   private readonly known = new KnownRecords();
+  private readonly body: (record: SourceRecord) => string;
   private readonly subject: string;
   private readonly eventSubject: string;
   /** The last look found nothing: a backfill takes it that nothing is there, and the stream says so if it is wrong. */
@@ -68,6 +68,7 @@ export class RecordWriter {
     private readonly of: SubjectOf,
     private readonly stream: RecordStream,
   ) {
+    this.body = recordBodies(of);
     this.subject = collectionSubject(of);
     this.eventSubject = collectionSubject({ ...of, prefix: `${of.prefix}-events` });
   }
@@ -110,15 +111,15 @@ export class RecordWriter {
     const latest = new Map<string, SourceRecord>();
     for (const record of records) {
       const other = inOrder ? undefined : latest.get(record.id);
-      if (!other || !isOlder(record, other)) latest.set(record.id, record);
+      if (!other || !isBefore(timeOf(record.updatedAt), timeOf(other.updatedAt)))
+        latest.set(record.id, record);
     }
     return [...latest.values()];
   }
 
   private entry(record: SourceRecord): Entry {
-    const body = recordBody(this.of, record);
-    const updatedAt = timeOf(record.updatedAt);
-    return { record, body, fingerprint: fingerprint(body), updatedAt, repeats: 0 };
+    const body = this.body(record);
+    return { record, body, fingerprint: fingerprint(body), repeats: 0 };
   }
 
   /** Gives back what is to be tried again because the stream has something else than was thought. */
@@ -146,9 +147,8 @@ export class RecordWriter {
     );
   }
 
-  private isOlder({ record, updatedAt }: Entry): boolean {
-    const known = this.known.get(record.id)?.updatedAt;
-    return known !== undefined && updatedAt !== undefined && updatedAt < known;
+  private isOlder({ record }: Entry): boolean {
+    return isBefore(timeOf(record.updatedAt), this.known.get(record.id)?.updatedAt);
   }
 
   /** The ids of those that the stream has in a version that may be the newer one. */
@@ -164,7 +164,7 @@ export class RecordWriter {
       const { id } = entry.record;
       const { updatedAt, deleted } = readBody(last.data);
       this.known.set(id, { seq: last.seq, fingerprint: fingerprint(last.data), updatedAt, deleted });
-      const newer = updatedAt !== undefined && entry.updatedAt !== undefined && entry.updatedAt > updatedAt;
+      const newer = isBefore(updatedAt, timeOf(entry.record.updatedAt));
       if (!newer && !this.isThere(entry)) doubtful.push(id);
     });
     return doubtful;
@@ -222,7 +222,7 @@ export class RecordWriter {
   ): Entry[] {
     let error: FlowError | undefined;
     const again = entries.filter((entry, i) => {
-      const { record, fingerprint, updatedAt } = entry;
+      const { record } = entry;
       const outcome = outcomes[i] as BatchOutcome;
       if (!(outcome instanceof FlowError) && outcome.duplicate && this.stream.last) {
         // Stored before, but is it still there? Not after a purge.
@@ -231,10 +231,8 @@ export class RecordWriter {
         return true;
       }
       if (!(outcome instanceof FlowError)) {
-        const { seq } = outcome;
         written.published++;
-        const deleted = record.deleted ?? false;
-        if (options.remember !== false) this.known.set(record.id, { seq, fingerprint, updatedAt, deleted });
+        if (options.remember !== false) this.known.set(record.id, knownAs(entry, outcome.seq));
         return false;
       }
       this.known.delete(record.id);
@@ -252,9 +250,13 @@ export class RecordWriter {
   }
 }
 
-function isOlder({ updatedAt: a }: SourceRecord, { updatedAt: b }: SourceRecord): boolean {
-  const [one, other] = [timeOf(a), timeOf(b)];
-  return one !== undefined && other !== undefined && one < other;
+function knownAs({ record, fingerprint }: Entry, seq: number): Known {
+  return { seq, fingerprint, updatedAt: timeOf(record.updatedAt), deleted: record.deleted ?? false };
+}
+
+/** Only where both have a time: without one nothing can be told. */
+function isBefore(time: number | undefined, other: number | undefined): boolean {
+  return time !== undefined && other !== undefined && time < other;
 }
 
 function contested(records: number, subject: string): FlowError {

@@ -14,17 +14,18 @@ export interface SourceRecord {
   gone?: boolean;
 }
 
-/** The message of a record, as the guide has it, with `provider` and `deleted`. */
-export function recordBody(of: SubjectOf, record: SourceRecord): string {
-  return JSON.stringify({
-    collection_id: of.collection,
-    sync_id: of.syncId,
-    provider: of.provider,
-    data: { ...record.data, upstream_id: record.id },
-    upstream_created_at: record.createdAt ?? null,
-    upstream_updated_at: record.updatedAt ?? null,
-    deleted: record.deleted ?? false,
-  });
+/** Makes the messages of a collection's records, as the guide has them, with `provider` and `deleted`. */
+export function recordBodies(of: SubjectOf): (record: SourceRecord) => string {
+  const { collection, syncId, provider } = of;
+  const common = JSON.stringify({ collection_id: collection, sync_id: syncId, provider });
+  const beginning = `${common.slice(0, -1)},"data":`;
+  // Written together from its parts: a copy of the data for each record would double the time this takes.
+  return ({ id, data, createdAt = null, updatedAt = null, deleted = false }) => {
+    const fields = JSON.stringify('upstream_id' in data ? { ...data, upstream_id: undefined } : data);
+    const comma = fields === '{}' ? '' : ',';
+    const times = `"upstream_created_at":${JSON.stringify(createdAt)},"upstream_updated_at":${JSON.stringify(updatedAt)}`;
+    return `${beginning}${fields.slice(0, -1)}${comma}"upstream_id":${JSON.stringify(id)}},${times},"deleted":${deleted}}`;
+  };
 }
 
 /** Tells two contents of a record apart. */

@@ -5,7 +5,13 @@ import { LastMessages } from '../jetstream/last-messages';
 import type { NatsConnection } from '../jetstream/nats';
 import { RequestMany } from '../jetstream/request-many';
 import { scan } from '../jetstream/scan';
-import { provisionStream, serverAtLeast, streamConfig, type StreamForm } from '../jetstream/stream';
+import {
+  provisionStream,
+  serverAtLeast,
+  streamConfig,
+  streamInfo,
+  type StreamForm,
+} from '../jetstream/stream';
 import { covers } from '../jetstream/subjects';
 import { codeOf, FlowError, messageOf } from '../shared/errors';
 import { readBody } from './record';
@@ -45,6 +51,7 @@ export class Target {
   async open(signal: AbortSignal): Promise<RecordStream> {
     const nc = await this.connection.ready(signal);
     if (this.settings.provision) await this.provision(nc);
+    this.publisher.atomic = await this.replicated(nc);
     return {
       publish: (messages, stop) => this.publisher.publish(messages, stop),
       last: (await this.readable(signal)) ? (subjects, stop) => this.last.read(subjects, stop) : undefined,
@@ -85,6 +92,16 @@ export class Target {
     } catch (error) {
       // Another stream takes the events already.
       if (!(error instanceof JetStreamError) || error.apiCode !== ApiCode.subjectsOverlap) throw error;
+    }
+  }
+
+  private async replicated(nc: NatsConnection): Promise<boolean> {
+    try {
+      const info = await streamInfo(nc, this.connection.settings.domain, this.settings.stream);
+      return (info?.config.num_replicas ?? 1) > 1;
+    } catch (error) {
+      if (codeOf(error) === 'PERMISSION_DENIED') return false;
+      throw error;
     }
   }
 
