@@ -61,10 +61,14 @@ describe('several instances, and rough treatment', () => {
   test('a client that the server cuts off for slow reading reads on where it was', async () => {
     const room = await openWithDone('max_pending: 1100000\nwrite_deadline: "300ms"');
     const red = await startNodeRed({ flows: flows(room, { prefetch: 1_000 }) });
-    await until(() => room.jsm.consumers.info('crm', 'flow'));
+    await until(async () => (await room.jsm.consumers.info('crm', 'flow')).num_waiting > 0, {
+      what: 'messages to be asked for',
+    });
     const filler = 'x'.repeat(50_000);
     process.kill(red.pid, 'SIGSTOP');
-    for (let n = 1; n <= 400; n++) await room.publish('crm.contacts.x', { n, filler });
+    await Promise.all(
+      Array.from({ length: 400 }, (_, i) => room.publish('crm.contacts.x', { n: i + 1, filler })),
+    );
     await until(() => room.nats.log.some((line) => /Slow Consumer/i.test(line)), {
       timeout: 15_000,
       what: 'the server to cut the client off',

@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { ensureDurable, type DurableSettings } from '../../nodes/jetstream/durable';
 import { provisionStream, streamConfig, type StreamForm } from '../../nodes/jetstream/stream';
+import { until } from '../support/until';
 import { startCluster, startNats, type Nats } from '../support/nats';
 
 for (const version of ['latest', '2.10'] as const) {
@@ -260,10 +261,13 @@ for (const version of ['latest', '2.10'] as const) {
 test('three replicas in a cluster of three', async () => {
   const cluster = await startCluster(3);
   const nc = await connect({ servers: cluster.url.split(',') });
-  assert.equal(
-    await provisionStream(nc, undefined, streamConfig('crm', { subjects: ['crm.>'], replicas: 3 })),
-    'created',
-  );
+  const config = streamConfig('crm', { subjects: ['crm.>'], replicas: 3 });
+  // A cluster this young may elect once more.
+  await until(() => provisionStream(nc, undefined, config), { timeout: 30_000 });
+  const jsm = await until(() => nc.jetstreamManager());
+  const info = await until(() => jsm.streams.info('crm'));
+  assert.equal(info.config.num_replicas, 3);
+  assert.equal(info.cluster?.replicas?.length, 2);
   await nc.close();
   await cluster.stop();
 });

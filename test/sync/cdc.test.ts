@@ -86,6 +86,29 @@ test('goes on behind its position after a restart', async (t) => {
   assert.ok(queries(rig) <= 1, 'by events, not by polling');
 });
 
+test('what was still to be polled when it was stopped is polled by the next one', async (t) => {
+  const rig = await start(t, { switches: { pageSize: 200 }, latencyMs: 20 });
+  const { org, instance, equal, table } = rig;
+  org.write('Contact', ...contacts(3_000));
+  const one = instance({ cdc: true });
+  await until(async () => (await table()).size > 0);
+  const [[gone] = []] = await table();
+  // Before there is a subscription, and told by /deleted only when its minute is over.
+  org.remove('Contact', [gone as string], { hard: true });
+  await one.live();
+  for (const made of contacts(2, 3_000)) {
+    org.write('Contact', made);
+    const size = org.records('Contact').length + 1;
+    await until(async () => (await table()).size === size, { timeout: 10_000 });
+  }
+  // The second one is there, so the position behind the first one's event has been kept.
+  await one.stop();
+  const two = instance({ cdc: true, salesforce: { pollInterval: 500 } });
+  await two.live();
+  org.store.clockOffset += 120_000;
+  await equal();
+});
+
 test('a position that the org has forgotten leads to polling from there, and is said', async (t) => {
   const rig = await start(t, { switches: { retentionMs: 600_000 } });
   const { org, instance, equal } = rig;

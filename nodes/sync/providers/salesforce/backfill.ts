@@ -17,7 +17,7 @@ interface Job {
 /** From so many records on, a Bulk job costs fewer calls than queries do. */
 const BULK = 10_000;
 /** A page of results should have about so many characters, whatever the width of a row. */
-const PAGE_SIZE = 6_000_000;
+const PAGE_SIZE = 3_000_000;
 const FIRST_ROWS = 5_000;
 const MOST_ROWS = 50_000;
 const JOB_PAUSES = [500, 1_000, 2_000, 5_000, 10_000];
@@ -89,9 +89,8 @@ export class Backfill {
       });
       const text = typeof answer.body === 'string' ? answer.body : '';
       const lines = csvLines(text);
-      const header = lines.next().value ?? [];
-      const records = [];
-      for (const line of lines) records.push(this.sobject.csvRecord(header, line));
+      const read = this.sobject.csvReader(lines.next().value ?? []);
+      const records = Array.from(lines, read);
       const next = String(answer.headers['sforce-locator'] ?? 'null');
       if (next === 'null') return { records, next: undefined };
       const fitting = Math.round((records.length * PAGE_SIZE) / Math.max(1, text.length));

@@ -19,6 +19,8 @@ export interface CdcPosition {
   poll: PollPosition;
   /** Base64: every change behind this event comes by events. Missing as long as none has come. */
   replay?: string;
+  /** Epoch ms: some of what is older than this doesn't come by events, and polling hasn't reached it yet. */
+  pollTo?: number;
 }
 
 export interface CdcSettings {
@@ -88,7 +90,10 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   }
 
   async ready(position: CdcPosition, signal: AbortSignal): Promise<void> {
-    this.subscription ??= this.subscribe(position.replay);
+    if (!this.subscription) {
+      this.pollTo = position.pollTo;
+      this.subscription = this.subscribe(position.replay);
+    }
     const woken = (): void => this.waker.wake();
     signal.addEventListener('abort', woken);
     try {
@@ -130,7 +135,8 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     const to = this.pollTo ?? Infinity;
     const reached = poll.since >= to && (poll.deletedSince >= to || !sobject.replicateable);
     if (!changes.more && reached) this.pollTo = undefined;
-    return { ...changes, position: { ...position, poll }, more: changes.more || this.told.length > 0 };
+    const more = changes.more || this.told.length > 0;
+    return { ...changes, position: this.position(poll, position.replay), more };
   }
 
   /** What events have told, up to one API call's worth of records. */
@@ -153,10 +159,16 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     const more = this.told.length > 0;
     return {
       records,
-      position: { poll, replay: last.replay },
+      position: this.position(poll, last.replay),
       more,
       asOf: more ? last.at : this.reader.now(),
     };
+  }
+
+  private position(poll: PollPosition, replay: string | undefined): CdcPosition {
+    // Without an end (and so without a replay id) the next life polls anyway.
+    const pollTo = this.pollTo === Infinity ? undefined : this.pollTo;
+    return { poll, replay, pollTo };
   }
 
   private subscribe(replay: string | undefined): Subscription {

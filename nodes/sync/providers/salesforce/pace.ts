@@ -1,6 +1,8 @@
 import type { ApiBudget } from '../../../salesforce/budget';
 
-/** Calls that may follow each other without a pause. */
+/** Milliseconds from one call to the next: who changes records in a row gets one call for many. */
+const GAP = 500;
+/** Calls that may follow each other with no more than that between them. */
 const BURST = 60;
 const DAY = 24 * 60 * 60_000;
 /** Changes never wait longer than this, whatever is left; a budget that is spent holds everything anyway. */
@@ -13,17 +15,20 @@ const LONGEST = 60_000;
 export class ReadPace {
   private tokens = BURST;
   private at = performance.now();
+  private lastCall = -Infinity;
 
   constructor(private readonly budget: ApiBudget) {}
 
   /** Milliseconds until the next call. */
   get wait(): number {
     this.refill();
-    return this.tokens >= 1 ? 0 : (1 - this.tokens) * this.interval;
+    const gap = this.lastCall + GAP - performance.now();
+    return Math.max(0, gap, (1 - this.tokens) * this.interval);
   }
 
   called(): void {
     this.refill();
+    this.lastCall = performance.now();
     this.tokens = Math.max(0, this.tokens - 1);
   }
 

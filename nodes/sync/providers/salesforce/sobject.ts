@@ -57,20 +57,24 @@ export class SObject {
   record(row: Record<string, unknown>): SourceRecord {
     const data: Record<string, unknown> = {};
     for (const field of this.fields) data[field] = row[field] ?? null;
-    return {
-      id: String(row.Id),
-      data,
-      updatedAt: isoTime(row[this.stamp]),
-      ...(this.created && { createdAt: isoTime(row[this.created]) }),
-      ...(row.IsDeleted === true && { deleted: true }),
-    };
+    return this.describeRecord(data);
   }
 
-  /** Of a line of Bulk's CSV, with values as REST has them. */
-  csvRecord(header: readonly string[], line: readonly string[]): SourceRecord {
-    const row: Record<string, unknown> = {};
-    header.forEach((name, i) => (row[name] = this.typed(name, line[i] ?? '')));
-    return this.record(row);
+  /** Reads lines of Bulk's CSV under a header, with values as REST has them. */
+  csvReader(header: readonly string[]): (line: readonly string[]) => SourceRecord {
+    const columns = this.fields.map((name) => ({
+      name,
+      at: header.indexOf(name),
+      read: reader(this.types.get(name) ?? ''),
+    }));
+    return (line) => {
+      const data: Record<string, unknown> = {};
+      for (const { name, at, read } of columns) {
+        const text = line[at] ?? '';
+        data[name] = text === '' ? null : read(text);
+      }
+      return this.describeRecord(data);
+    };
   }
 
   /** Nothing is left of the record; `at` is when that was noticed. */
@@ -78,13 +82,22 @@ export class SObject {
     return { id, data: {}, updatedAt: isoTime(Math.floor(at / 1_000) * 1_000), deleted: true, gone: true };
   }
 
-  private typed(name: string, text: string): unknown {
-    if (text === '') return null;
-    const type = this.types.get(name) ?? '';
-    if (type === 'boolean') return text === 'true';
-    if (NUMBERS.has(type)) return Number(text);
-    return type === 'datetime' ? text.replace(/Z$/, '+0000') : text;
+  private describeRecord(data: Record<string, unknown>): SourceRecord {
+    return {
+      id: String(data.Id),
+      data,
+      updatedAt: isoTime(data[this.stamp]),
+      ...(this.created && { createdAt: isoTime(data[this.created]) }),
+      ...(data.IsDeleted === true && { deleted: true }),
+    };
   }
+}
+
+/** How a value of CSV becomes one of JSON. */
+function reader(type: string): (text: string) => unknown {
+  if (type === 'boolean') return (text) => text === 'true';
+  if (NUMBERS.has(type)) return Number;
+  return type === 'datetime' ? (text) => text.replace(/Z$/, '+0000') : (text) => text;
 }
 
 export async function describe(reader: OrgReader, name: string, signal: AbortSignal): Promise<SObject> {
