@@ -16,7 +16,7 @@ const PUBLISHED = 60_000;
 const IN_FLIGHT = 1_000;
 /** What a page of a Bulk job holds of such records, about. */
 const PAGE = 10_000;
-const ROUNDS = 3;
+const ROUNDS = 5;
 const CHANGES = 100;
 const LATENCIES = 20;
 

@@ -64,9 +64,12 @@ export class BatchPublisher {
     const outcomes = atomic ? await this.publishBatches(messages, signal) : [];
     const rest = messages.flatMap((_, i) => (outcomes[i] ? [] : [i]));
     if (rest.length === 0) return outcomes as BatchOutcome[];
-    const requests = rest.map((i) => request(messages[i] as BatchMessage));
-    const answers = await this.requests.send(requests, WINDOW, signal);
-    rest.forEach((i, n) => (outcomes[i] = this.outcome(requests[n] as ManyRequest, answers[n] as Answer)));
+    const alone = rest.map((i) => messages[i] as BatchMessage);
+    const found = await this.requests.send(alone, WINDOW, signal, {
+      request: (message) => request(message),
+      read: (answer, message) => this.outcome(answer, message),
+    });
+    rest.forEach((i, n) => (outcomes[i] = found[n]));
     return outcomes as BatchOutcome[];
   }
 
@@ -76,47 +79,42 @@ export class BatchPublisher {
     signal: AbortSignal,
   ): Promise<(BatchOutcome | undefined)[]> {
     let id = '';
-    const requests = messages.map((message, i): ManyRequest => {
-      if (i % BATCH === 0) id = randomUUID();
-      const last = i % BATCH === BATCH - 1 || i === messages.length - 1;
-      const place = `Nats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${(i % BATCH) + 1}\r\n`;
-      return { ...request(message, last ? `${place}Nats-Batch-Commit: 1\r\n` : place), silent: !last };
-    });
-    const answers = await this.requests.send(requests, BATCHES, signal);
     const outcomes: (BatchOutcome | undefined)[] = [];
-    requests.forEach(({ silent }, i) => {
-      if (silent) return;
-      const first = i - (i % BATCH);
-      const answer = answers[i] as Answer;
-      for (let at = first; at <= i; at++) outcomes[at] = this.batchOutcome(answer, i - at);
+    await this.requests.send(messages, BATCHES, signal, {
+      request: (message, i) => {
+        if (i % BATCH === 0) id = randomUUID();
+        const place = `Nats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${(i % BATCH) + 1}\r\n`;
+        const last = i % BATCH === BATCH - 1 || i === messages.length - 1;
+        return { ...request(message, last ? `${place}Nats-Batch-Commit: 1\r\n` : place), silent: !last };
+      },
+      read: (answer, _message, i) => {
+        const ack = answer instanceof FlowError ? answer : readAck(answer);
+        for (let at = i - (i % BATCH); at <= i; at++) outcomes[at] = this.batchOutcome(ack, i - at);
+      },
     });
     return outcomes;
   }
 
   /** Of the message that is `before` places before the last one of its batch. */
-  private batchOutcome(answer: Answer, before: number): BatchOutcome | undefined {
-    if (answer instanceof FlowError) return answer.code === 'MESSAGE_TOO_LARGE' ? undefined : answer;
-    const ack = readAck(answer);
+  private batchOutcome(ack: PubAck | FlowError | undefined, before: number): BatchOutcome | undefined {
+    if (ack instanceof FlowError) return ack.code === 'MESSAGE_TOO_LARGE' ? undefined : ack;
     if (ack?.batch !== undefined) return { stream: ack.stream, seq: ack.seq - before, duplicate: false };
     if (ack?.error?.err_code === ApiCode.atomicPublishDisabled) this.refusesBatches = true;
     return undefined;
   }
 
-  private outcome(request: ManyRequest, answer: Answer): BatchOutcome {
+  private outcome(answer: Answer, { subject, data }: BatchMessage): BatchOutcome {
     if (answer instanceof FlowError) return answer;
-    const { domain } = this.requests.connection.settings;
-    const size = request.data?.length ?? 0;
     const ack = readAck(answer);
-    if (!ack)
-      return explainPublish({ code: String(answer.headers?.code ?? '') }, request.subject, size, domain);
-    const { stream, seq, duplicate = false, error } = ack;
-    if (!error) return { stream, seq, duplicate };
+    if (ack && !ack.error) return { stream: ack.stream, seq: ack.seq, duplicate: ack.duplicate ?? false };
+    const { domain } = this.requests.connection.settings;
+    const size = Buffer.byteLength(data);
+    if (!ack?.error)
+      return explainPublish({ code: String(answer.headers?.code ?? '') }, subject, size, domain);
+    const { error } = ack;
     if (error.err_code === ApiCode.wrongLastSequence || error.err_code === ApiCode.wrongLastSequenceUnnamed)
-      return new FlowError(
-        WRONG_LAST_SEQUENCE,
-        `"${request.subject}" has a newer message: ${error.description}`,
-      );
-    return explainPublish({ api_error: error }, request.subject, size, domain);
+      return new FlowError(WRONG_LAST_SEQUENCE, `"${subject}" has a newer message: ${error.description}`);
+    return explainPublish({ api_error: error }, subject, size, domain);
   }
 }
 
@@ -134,7 +132,11 @@ function wireHeaders(lines: string): MsgHdrs {
   return { encode: () => bytes } as unknown as MsgHdrs;
 }
 
-/** Undefined for an answer without a body, such as 503. */
+/** Undefined for an answer that is none, such as 503, which has no body. */
 function readAck(answer: Exclude<Answer, FlowError>): PubAck | undefined {
-  return answer.data.length === 0 ? undefined : answer.json<PubAck>();
+  try {
+    return answer.json<PubAck>();
+  } catch {
+    return undefined;
+  }
 }

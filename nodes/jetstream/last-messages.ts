@@ -82,7 +82,10 @@ export class LastMessages {
   }
 
   private async ask(requests: ManyRequest[], signal: AbortSignal): Promise<Msg[]> {
-    const answers = await this.requests.send(requests, WINDOW, signal);
+    const answers = await this.requests.send(requests, WINDOW, signal, {
+      request: (request) => request,
+      read: (answer) => answer,
+    });
     return answers.map((answer, i) => {
       if (!(answer instanceof FlowError)) return answer;
       if (answer.code !== 'PERMISSION_DENIED') throw answer;

@@ -14,9 +14,16 @@ export interface ManyRequest {
 /** The answer to a request, or why there is none: DISCONNECTED, TIMEOUT, PERMISSION_DENIED, MESSAGE_TOO_LARGE. */
 export type Answer = Msg | FlowError;
 
+/** What is asked about each of many items, and what its answer tells. */
+export interface Asking<I, T> {
+  request(item: I, index: number): ManyRequest;
+  /** Called once for each item that isn't silent, as soon as it is answered: answers aren't kept. Must not throw. */
+  read(answer: Answer, item: I, index: number): T;
+}
+
 interface Run {
   subjects: Map<number, string>;
-  answers: Answer[];
+  answered(index: number, answer: Answer): void;
   /** Told when requests were answered, and when all the rest failed. */
   progress(): void;
 }
@@ -42,18 +49,29 @@ export class RequestMany {
   }
 
   /**
-   * Sends them in order, `window` at most without an answer, and gives each one's answer at its own index.
-   * Waits for the connection if there is none; throws CLOSED when `signal` aborts.
+   * Sends one request for each item in order, `window` at most without an answer, and gives what was read from
+   * each one's answer at the item's index. Waits for the connection if there is none; throws CLOSED when `signal`
+   * aborts.
    */
-  async send(requests: readonly ManyRequest[], window: number, signal: AbortSignal): Promise<Answer[]> {
+  async send<I, T>(
+    items: readonly I[],
+    window: number,
+    signal: AbortSignal,
+    asking: Asking<I, T>,
+  ): Promise<T[]> {
     const nc = await this.connection.ready(signal);
     const prefix = await this.listen(nc);
     const id = this.nextRun++;
-    const run: Run = { subjects: new Map(), answers: [], progress: () => undefined };
+    const results: T[] = [];
+    const answered = (index: number, answer: Answer): void => {
+      results[index] = asking.read(answer, items[index] as I, index);
+    };
+    const run: Run = { subjects: new Map(), answered, progress: () => undefined };
     this.runs.set(id, run);
     try {
-      for (const [index, request] of requests.entries()) {
+      for (const [index, item] of items.entries()) {
         if (run.subjects.size >= window) await waitFor(run, window >> 1, signal);
+        const request = asking.request(item, index);
         if (!request.silent) run.subjects.set(index, request.subject);
         try {
           // The client drops what is published while it is disconnected.
@@ -65,11 +83,11 @@ export class RequestMany {
           });
         } catch (error) {
           run.subjects.delete(index);
-          run.answers[index] = explainPublish(error, request.subject, request.data?.length ?? 0);
+          answered(index, explainPublish(error, request.subject, request.data?.length ?? 0));
         }
       }
       await waitFor(run, 0, signal);
-      return run.answers;
+      return results;
     } finally {
       this.runs.delete(id);
     }
@@ -99,7 +117,7 @@ export class RequestMany {
     const run = this.runs.get(Number(msg.subject.slice(msg.subject.lastIndexOf('.', at - 1) + 1, at)));
     const index = Number(msg.subject.slice(at + 1));
     if (!run?.subjects.delete(index)) return;
-    run.answers[index] = msg;
+    run.answered(index, msg);
     run.progress();
   }
 
@@ -139,7 +157,7 @@ function waitFor(run: Run, left: number, signal: AbortSignal): Promise<void> {
 }
 
 function fail(run: Run, error: FlowError): void {
-  for (const index of run.subjects.keys()) run.answers[index] = error;
+  for (const index of run.subjects.keys()) run.answered(index, error);
   run.subjects.clear();
   run.progress();
 }
