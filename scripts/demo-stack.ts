@@ -5,7 +5,7 @@ import { startNats, type Nats } from '../test/support/nats';
 import { startNodeRed, type FlowNode, type NodeRed } from '../test/support/node-red';
 import { startOrg, type Org } from '../test/org/org';
 
-/** All that the demo needs, running on this machine: a nats-server, a simulated org, Node-RED with the example flow. */
+/** All that the demo needs, running on this machine: a nats-server, a simulated org, Node-RED with example flows. */
 export interface Stack {
   nats: Nats;
   org: Org;
@@ -32,7 +32,7 @@ export async function startStack({ port, home, onLine }: StackOptions = {}): Pro
   }
   const login = { user: 'demo', pass: 'demo' };
   const folder = home ? { path: home, remove: () => undefined } : temporaryFolder('demo');
-  const org = await startOrg();
+  const org = await startOrg({ pubsub: true });
   const authorization = `authorization { user: ${login.user}, password: ${login.pass} }`;
   const nats = await startNats({ config: authorization });
   const credentials = join(folder.path, 'credentials');
@@ -42,22 +42,28 @@ export async function startStack({ port, home, onLine }: StackOptions = {}): Pro
     writeFileSync(path, JSON.stringify(content), { mode: 0o600 });
     return path;
   };
-  const paths: Record<string, string> = {
-    'jetstream-server': secret('nats.json', { user: login.user, password: login.pass }),
-    'sfdc-org': secret('sfdc.json', {
-      client_id: org.clientId,
-      client_secret: org.clientSecret,
-      username: org.username,
-      password: org.password + org.securityToken,
-      login_url: org.url,
-    }),
+  const here: Record<string, object> = {
+    'jetstream-server': {
+      credentialsPath: secret('nats.json', { user: login.user, password: login.pass }),
+    },
+    'sfdc-org': {
+      credentialsPath: secret('sfdc.json', {
+        client_id: org.clientId,
+        client_secret: org.clientSecret,
+        username: org.username,
+        password: org.password + org.securityToken,
+        login_url: org.url,
+      }),
+      pubsubEndpoint: org.pubsub,
+    },
+    'api-source': { mode: 'cdc' },
   };
   const userDir = join(folder.path, 'node-red');
   const red = await startNodeRed({
     port,
     onLine,
     userDir,
-    flows: existsSync(join(userDir, 'flows.json')) ? undefined : demoFlow(paths),
+    flows: existsSync(join(userDir, 'flows.json')) ? undefined : demoFlow(here),
     env: { NATS_URL: nats.url },
     settings: { editorTheme: { tours: false, page: { title: 'Jetforce demo' } } },
   });
@@ -75,21 +81,28 @@ export async function startStack({ port, home, onLine }: StackOptions = {}): Pro
 }
 
 /**
- * The example as a user imports it, with the nodes of "Publish contacts to JetStream" below it on the same tab.
- * Only the places of the credentials files and the addresses differ from what is shipped.
+ * Examples as a user imports them, a direction on each tab. What they are given differs from what is shipped: the
+ * places of the credentials files, the addresses, and that a sync need not wait a minute for its changes.
  */
-function demoFlow(credentialsPaths: Record<string, string>): FlowNode[] {
-  const upsert = readExample('Upsert contacts from JetStream');
-  const publish = readExample('Publish contacts to JetStream');
-  const tab = upsert.find(({ type }) => type === 'tab')?.id;
-  const known = new Set(upsert.map(({ id }) => id));
-  const below = publish
-    .filter((node) => node.type !== 'tab' && !known.has(node.id))
-    .map((node) => (node.z ? { ...node, z: tab, y: Number(node.y) + 200 } : node));
-  return [...upsert, ...below].map((node) => {
-    const path = credentialsPaths[node.type];
-    return path ? { ...node, credentialsPath: path } : node;
-  });
+function demoFlow(here: Record<string, object>): FlowNode[] {
+  const flow = [
+    ...onOneTab('Upsert contacts from JetStream', 'Publish contacts to JetStream', 200),
+    ...onOneTab('Salesforce into JetStream', 'Keep a table of records', 280),
+    ...readExample('Read and write records'),
+  ];
+  const nodes = new Map(flow.map((node) => [node.id, { ...node, ...here[node.type] }]));
+  return [...nodes.values()];
+}
+
+/** The second example below the first one. */
+function onOneTab(above: string, below: string, offset: number): FlowNode[] {
+  const first = readExample(above);
+  const tab = first.find(({ type }) => type === 'tab')?.id;
+  const second = readExample(below).filter(({ type }) => type !== 'tab');
+  return [
+    ...first,
+    ...second.map((node) => (node.z ? { ...node, z: tab, y: Number(node.y) + offset } : node)),
+  ];
 }
 
 function readExample(name: string): FlowNode[] {

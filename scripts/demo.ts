@@ -1,13 +1,15 @@
 import { parseArgs } from 'node:util';
+import { changesIntoJetStream, type ChangesReport } from './demo-changes';
 import { contactsThroughJetStream, type ContactsReport } from './demo-contacts';
 import { startStack, type Stack } from './demo-stack';
 
 const HELP = `npm run demo -- [--port N] [--once [--json]]
 
-Starts a nats-server, a simulated Salesforce org, and Node-RED holding the example flow.
+Starts a nats-server, a simulated Salesforce org, and Node-RED holding example flows.
 
   --port   port of the Node-RED editor (default 1880; with --once a free one)
-  --once   no editor: sends 1,000 contact events through, checks every record in the org, exits 0 or 1
+  --once   no editor: sends 1,000 contact events through JetStream into the org, brings 1,000 changes of the org
+           into JetStream, checks every record at both ends, exits 0 or 1
   --json   with --once: prints the summary as JSON`;
 
 async function main(): Promise<void> {
@@ -30,6 +32,9 @@ async function main(): Promise<void> {
   Salesforce    ${org.url}/_org/records/Contact    what is in the simulated org
   nats-server   ${nats.url}    user demo, password demo
 
+  The contacts go through JetStream into Salesforce (first tab), and every change there comes back as a message of the
+  stream SEQUIN-RECORDS (second tab). The buttons of the third tab change records too.
+
   Ctrl-C ends it all.
 `);
 }
@@ -37,27 +42,49 @@ async function main(): Promise<void> {
 async function once(port: string | undefined, json: boolean): Promise<void> {
   const stack = await startStack({ port: port === undefined ? undefined : Number(port) });
   try {
-    const report = await contactsThroughJetStream(stack);
-    console.log(
-      json ? JSON.stringify({ ok: report.problems.length === 0, contacts: report }) : inWords(report, stack),
-    );
-    process.exitCode = report.problems.length === 0 ? 0 : 1;
+    const contacts = await contactsThroughJetStream(stack);
+    const changes = await changesIntoJetStream(stack);
+    const problems = [...contacts.problems, ...changes.problems];
+    if (json) console.log(JSON.stringify({ ok: problems.length === 0, contacts, changes }));
+    else
+      console.log(
+        [...contactsInWords(contacts), ...changesInWords(changes), ...verdict(problems, stack)].join('\n'),
+      );
+    process.exitCode = problems.length === 0 ? 0 : 1;
   } finally {
     await stack.stop();
   }
 }
 
-function inWords(report: ContactsReport, { red }: Stack): string {
-  const n = (value: number) => value.toLocaleString('en-US');
-  const summary = [
-    `JetStream → Salesforce: ${n(report.events)} events (${report.arrays} of them arrays), ${n(report.records)} records`,
-    `  ${n(report.contacts)} contacts in the org, each as the last event about it says`,
-    `  ${(report.milliseconds / 1_000).toFixed(1)} s, ${n(report.apiCalls)} API calls`,
+const n = (value: number): string => value.toLocaleString('en-US');
+const seconds = (milliseconds: number): string => `${(milliseconds / 1_000).toFixed(1)} s`;
+
+function contactsInWords(report: ContactsReport): string[] {
+  const { events, arrays, records, contacts, milliseconds, apiCalls, problems } = report;
+  return [
+    `JetStream → Salesforce: ${n(events)} events (${arrays} of them arrays), ${n(records)} records`,
+    ...(problems.length > 0
+      ? []
+      : [`  ${n(contacts)} contacts in the org, each as the last event about it says`]),
+    `  ${seconds(milliseconds)}, ${n(apiCalls)} API calls`,
   ];
-  if (report.problems.length === 0) return [...summary, 'OK'].join('\n');
-  const shown = report.problems.slice(0, 20).map((problem) => `  ${problem}`);
+}
+
+function changesInWords({ changes, records, deleted, milliseconds, problems }: ChangesReport): string[] {
+  return [
+    `Salesforce → JetStream: ${n(changes)} changes`,
+    ...(problems.length > 0
+      ? []
+      : [`  ${n(records)} records in the stream, each as the org has it, ${n(deleted)} of them deleted`]),
+    `  ${seconds(milliseconds)}`,
+  ];
+}
+
+function verdict(problems: string[], { red }: Stack): string[] {
+  if (problems.length === 0) return ['OK'];
+  const shown = problems.slice(0, 20).map((problem) => `  ${problem}`);
   const trouble = red.log.filter((line) => /\[(error|warn)\]/.test(line)).slice(-20);
-  return [summary[0], ...shown, `FAILED: ${n(report.problems.length)} problem(s)`, ...trouble].join('\n');
+  return [`FAILED: ${n(problems.length)} problem(s)`, ...shown, ...trouble];
 }
 
 function printTrouble(line: string): void {

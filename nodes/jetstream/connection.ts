@@ -39,8 +39,8 @@ export class Connection {
     this.listeners.add(listener);
     if (this.users++ === 0) {
       const before = this.running;
-      this.stop = new AbortController();
-      this.running = Promise.resolve(before).then(() => this.run(this.stop.signal));
+      const { signal } = (this.stop = new AbortController());
+      this.running = Promise.resolve(before).then(() => this.run(signal));
     }
     let over = false;
     return async () => {

@@ -153,6 +153,8 @@ export class Consumer {
     }
     const { info, warnings } = await ensureDurable(nc, domain, settings);
     for (const warning of warnings) this.host.log('warn', warning);
+    const nats = await import('./nats.js');
+    // Nothing is waited for from here on: what begins below is what stop() ends.
     if (this.stopping.signal.aborted) return;
     this.settlement.start(
       `${this.connection.settings.servers} ${info.stream_name} ${info.name} ${info.created}`,
@@ -164,7 +166,6 @@ export class Consumer {
       return;
     }
     void this.pull?.pull.stop();
-    const nats = await import('./nats.js');
     const { inboxPrefix } = this.connection.settings;
     this.inbox = nats.createInbox(inboxPrefix || undefined);
     const pull = new Pull({
@@ -184,7 +185,10 @@ export class Consumer {
 
   /** Resolves when the durable has to be looked at again: after a reconnect, or when the server says it is gone. */
   private disturbed(): Promise<void> {
-    return new Promise((resolve) => (this.check = resolve));
+    return new Promise((resolve) => {
+      this.check = resolve;
+      if (this.stopping.signal.aborted) resolve();
+    });
   }
 
   private problem({ kind, text }: PullProblem): void {

@@ -100,8 +100,8 @@ export class RequestMany {
   }
 
   private async listen(nc: NatsConnection): Promise<string> {
-    if (this.inbox?.nc === nc) return this.inbox.prefix;
     const { createInbox } = await import('./nats.js');
+    if (this.inbox?.nc === nc) return this.inbox.prefix;
     const prefix = createInbox(this.connection.settings.inboxPrefix);
     const subscription = nc.subscribe(`${prefix}.*.*`, {
       callback: (error, msg) => {

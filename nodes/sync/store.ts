@@ -29,6 +29,7 @@ export class OwnStore implements Store {
     this.values ??= this.positions
       .load()
       .then((text) => (text === undefined ? {} : (JSON.parse(text) as Record<string, string>)));
+    this.values.catch(() => (this.values = undefined));
     return this.values;
   }
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { Connection } from '../../nodes/jetstream/connection';
+import { Consumer } from '../../nodes/jetstream/consumer';
+import { consumerSettings } from '../../nodes/jetstream/consumer-settings';
 import { freePort } from '../support/cleanup';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
@@ -88,6 +91,25 @@ describe('redeploy under load', () => {
       await room.stop();
     });
   }
+
+  test('whatever moment of its start it is stopped at, nothing of it is left', async () => {
+    const room = await openRoom();
+    const settings = consumerSettings({ stream: 'crm', durable: 'flow', provision: true, batchSize: 1 });
+    const silent = (): void => undefined;
+    for (let moment = 0; moment < 80; moment++) {
+      const connection = new Connection({ servers: room.nats.url, auth: 'none' });
+      const consumer = new Consumer(connection, settings, { deliver: silent, state: silent, log: silent });
+      consumer.start();
+      const at = performance.now() + moment / 8;
+      while (performance.now() < at) await new Promise(setImmediate);
+      await consumer.stop(0);
+      let finished = false;
+      void consumer.finished.then(() => (finished = true));
+      await until(() => finished, { what: `what was stopped after ${moment / 8} ms to end` });
+      assert.equal(connection.state.phase, 'idle');
+    }
+    await room.stop();
+  });
 
   async function connectionsOf(monitor: number): Promise<(string | undefined)[]> {
     const answer = await fetch(`http://127.0.0.1:${monitor}/connz`);

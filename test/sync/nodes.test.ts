@@ -6,7 +6,8 @@ import { startNats, type Nats } from '../support/nats';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
 import type { Progress } from '../../nodes/sync/progress';
-import { contacts, differences, readTable, SYNC_ID } from './rig';
+import { contacts, SYNC_ID } from './rig';
+import { differences, readTable } from './table';
 
 let org: Org;
 let nats: Nats;

@@ -7,7 +7,8 @@ import { startNats } from '../support/nats';
 import { startNodeRed, type FlowNode, type NodeRed } from '../support/node-red';
 import { until } from '../support/until';
 import { assertNoWayBack, chance, mutate } from './oracle';
-import { contacts, differences, readTable, SYNC_ID } from './rig';
+import { contacts, SYNC_ID } from './rig';
+import { differences, readTable } from './table';
 
 /** How long the storm lasts; longer by hand. */
 const SECONDS = Number(process.env.ORACLE_SECONDS ?? 30);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { NatsConnection } from 'nats';
 import type { Org } from '../org/org';
-import type { Message } from './rig';
+import type { Message } from './table';
 
 /** A repeatable source of chance. */
 export function chance(seed: number): { next: () => number; below: (n: number) => number } {

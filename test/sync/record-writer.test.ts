@@ -11,7 +11,7 @@ import {
 } from '../../nodes/sync/record-writer';
 import { Target } from '../../nodes/sync/target';
 import { startNats } from '../support/nats';
-import type { Message } from './rig';
+import type { Message } from './table';
 
 const never = new AbortController().signal;
 const of = { prefix: 'p', syncId: 'sync', provider: 'test', collection: 'test:thing' };

@@ -14,19 +14,9 @@ import { startOrg, type Org, type OrgOptions } from '../org/org';
 import { QUICK, sessionWith } from '../salesforce/rig';
 import { startNats, type Nats, type NatsOptions } from '../support/nats';
 import { until } from '../support/until';
+import { differences, readTable, type Message } from './table';
 
 export const SYNC_ID = 'e39875af-cd83-4406-8d46-3b30e0b5b624';
-
-/** A message of a record, as a reader of the stream finds it. */
-export interface Message {
-  collection_id: string;
-  sync_id: string;
-  provider: string;
-  data: Record<string, unknown>;
-  upstream_created_at: string | null;
-  upstream_updated_at: string | null;
-  deleted: boolean;
-}
 
 export interface Instance {
   sync: Sync;
@@ -113,26 +103,6 @@ export async function startRig(
   };
 }
 
-/** What a reader of the stream from its beginning would have. */
-export async function readTable(
-  nc: NatsConnection,
-  collection = 'salesforce:contact',
-  stream = 'SEQUIN-RECORDS',
-): Promise<Map<string, Message>> {
-  const found = new Map<string, Message>();
-  const consumer = await nc.jetstream().consumers.get(stream, {
-    filterSubjects: [`sequin-records.default.*.*.${collection}.*`],
-  });
-  const { num_pending } = await consumer.info();
-  if (num_pending === 0) return found;
-  for await (const msg of await consumer.fetch({ max_messages: num_pending, expires: 5_000 })) {
-    const message = msg.json<Message>();
-    found.set(String(message.data.upstream_id), message);
-    if (msg.info.pending === 0) break;
-  }
-  return found;
-}
-
 function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance {
   const session = sessionWith(org);
   const pubsub = options.cdc ? new PubSub(session, org.pubsub ?? '', { ...QUICK }) : undefined;
@@ -209,25 +179,6 @@ function memory(): PositionStore {
     },
     close: () => Promise.resolve(),
   };
-}
-
-/** What the stream says wrongly of an object's records; empty where it is right. */
-export function differences(org: Org, table: Map<string, Message>, sobject: string): string {
-  const problems: string[] = [];
-  const fields = org.schema.type(sobject)?.fields;
-  const live = new Map(org.records(sobject).map((row) => [String(row.Id), row]));
-  for (const [id, row] of live) {
-    const message = table.get(id);
-    if (!message) problems.push(`${id} is missing`);
-    else if (message.deleted) problems.push(`${id} is said to be deleted`);
-    else
-      for (const [field, value] of Object.entries(row).filter(([name]) => fields?.has(name)))
-        if (message.data[field] !== value)
-          problems.push(`${id}.${field} is ${String(message.data[field])} instead of ${String(value)}`);
-  }
-  for (const [id, message] of table)
-    if (!live.has(id) && !message.deleted) problems.push(`${id} is gone, but not said to be deleted`);
-  return problems.slice(0, 20).join('\n');
 }
 
 export const contacts = (count: number, from = 0): Record<string, unknown>[] =>

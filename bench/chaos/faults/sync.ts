@@ -5,7 +5,8 @@ import { startNats } from '../../../test/support/nats';
 import { startNodeRed, type FlowNode } from '../../../test/support/node-red';
 import { until } from '../../../test/support/until';
 import { assertNoWayBack, mutate } from '../../../test/sync/oracle';
-import { contacts, differences, readTable, SYNC_ID } from '../../../test/sync/rig';
+import { contacts, SYNC_ID } from '../../../test/sync/rig';
+import { differences, readTable } from '../../../test/sync/table';
 import type { Counts, Fault } from '../fault';
 
 const STREAM = 'SEQUIN-RECORDS';
