@@ -168,3 +168,19 @@ test('subjects are made of the sync, the collection and the id', async (t) => {
   const id = String(org.records('Contact')[0]?.Id);
   assert.deepEqual(subjects, [`sequin-records.default.${SYNC_ID}.salesforce.salesforce:contact.${id}`]);
 });
+
+test('whatever moment it is stopped at, nothing of it is left', async (t) => {
+  const rig = await startRig(t, { org: { pubsub: true } });
+  rig.org.write('Contact', ...contacts(300));
+  for (let moment = 0; moment < 40; moment++) {
+    const instance = rig.instance({ cdc: true });
+    const at = performance.now() + moment * 4;
+    while (performance.now() < at) await new Promise(setImmediate);
+    let stopped = false;
+    void instance.stop().then(() => (stopped = true));
+    await until(() => stopped, { what: `what was stopped after ${moment * 4} ms to end` });
+  }
+  const last = rig.instance({ cdc: true });
+  await last.live();
+  await rig.equal();
+});
