@@ -57,6 +57,7 @@ export async function startStack({ port, home, onLine }: StackOptions = {}): Pro
       pubsubEndpoint: org.pubsub,
     },
     'api-source': { mode: 'cdc' },
+    'jetstream-in': { provision: true },
   };
   const userDir = join(folder.path, 'node-red');
   const red = await startNodeRed({
@@ -82,7 +83,8 @@ export async function startStack({ port, home, onLine }: StackOptions = {}): Pro
 
 /**
  * Examples as a user imports them, a direction on each tab. What they are given differs from what is shipped: the
- * places of the credentials files, the addresses, and that a sync need not wait a minute for its changes.
+ * places of the credentials files, the addresses, that a sync need not wait a minute for its changes, and its reader
+ * not for the stream.
  */
 function demoFlow(here: Record<string, object>): FlowNode[] {
   const flow = [

@@ -75,6 +75,17 @@ export class Batcher {
     this.pending = [...units, ...this.pending];
   }
 
+  /** Takes out the units whose turn it is, all that came before them having been written, and that `over` confirms. */
+  remove(over: (unit: Unit) => boolean): void {
+    const before = new KeyTable();
+    this.pending = this.pending.filter((unit) => {
+      const turn = !this.underWay.conflicts(unit.keys) && !before.conflicts(unit.keys);
+      if (turn && over(unit)) return false;
+      before.add(unit.keys);
+      return true;
+    });
+  }
+
   /** Takes everything that waits. */
   drain(): Unit[] {
     const units = this.pending;
@@ -190,7 +201,9 @@ class CallBuilder {
   /** Adds the unit if it fits. */
   accept(unit: Unit): boolean {
     if (this.records > 0 && unit.group !== this.group) return false;
-    if (this.taken.conflicts(unit.keys)) return this.coalesce && this.merge(unit);
+    // What comes again has to wait: it may be older than what it would be merged into.
+    if (this.taken.conflicts(unit.keys))
+      return this.coalesce && !unit.job.request.repeated && this.merge(unit);
     if (!this.place(unit)) return false;
     this.group = unit.group;
     this.records += unit.rows.length;

@@ -8,8 +8,11 @@ export function finish(unit: Unit, results: readonly RowResult[]): void {
   rows.forEach((row, i) => {
     const result = results[i];
     if (!result || job.results[row.index]) return;
+    const { superseded } = row;
     job.results[row.index] =
-      lane.operation === 'get' ? result : { ...result, record: job.records[row.index] };
+      lane.operation === 'get'
+        ? result
+        : { ...result, record: job.records[row.index], ...(superseded && { superseded }) };
     job.open--;
   });
 }

@@ -15,6 +15,17 @@ export interface WriteRequest {
   payload: unknown;
   /** The same message was delivered before: what it asks for may have been done already. */
   repeated?: boolean;
+  /** Where it comes from; of each record, where they come from different messages. */
+  origin?: Origin | Origin[];
+}
+
+/** The place of a message among those of its consumer. */
+export interface Origin {
+  /** Its stream and its consumer. */
+  consumer: string;
+  sequence: number;
+  /** ISO time at which the stream took it. */
+  timestamp: string;
 }
 
 /** As collections write it: `statusCode`, not the `errorCode` of top-level errors. */
@@ -34,6 +45,8 @@ export interface RowResult {
   record: unknown;
   /** For tree: the new id of each reference id in the tree. */
   references?: Record<string, string>;
+  /** The message came again: these fields were left as newer messages had written them in the meantime. */
+  superseded?: string[];
 }
 
 /** Rows of one lane may share a collection. */
@@ -57,6 +70,11 @@ export interface Row {
   index: number;
   /** What goes over the wire: a record with its attributes, or an id. */
   wire: unknown;
+  /** Names the record that it writes, where that is known. */
+  key?: string;
+  /** The field that says which record it is, in lower case. */
+  keyField?: string;
+  superseded?: string[];
 }
 
 /** What is sent, answered and repeated as one: a single row, or the rows of a message that belong together. */

@@ -52,7 +52,12 @@ function unitOf(job: Job, rows: PreparedRow[], atomic: boolean): Unit {
   return unit({
     job,
     lane: (rows[0] as PreparedRow).lane,
-    rows: rows.map(({ index, wire }) => ({ index, wire })),
+    rows: rows.map(({ index, wire, keys, keyField }) => ({
+      index,
+      wire,
+      key: keys.find(({ write }) => write)?.name,
+      keyField,
+    })),
     keys: rows.flatMap((row) => row.keys),
     atomic,
     repeatable: rows.every((row) => row.repeatable),
@@ -108,20 +113,21 @@ function prepare(request: WriteRequest, record: unknown, index: number): Prepare
     return { ...row, error: wrongType(type, sobject) };
 
   const field = operation === 'update' ? 'Id' : (externalIdField ?? '');
+  const keyField = field.toLowerCase();
   const value = fieldOf(record, field);
-  if (/^id$/i.test(field)) {
+  if (keyField === 'id') {
     // An upsert by Id creates the record that has none, each time it is sent.
     if (operation === 'upsert' && (value === undefined || value === null))
       return { ...row, repeatable: false };
     if (!isId(value))
       return { ...row, error: value === undefined ? missing('Id', operation) : malformedId(value) };
     row.keys.push(idKey(value, true));
-    return row;
+    return { ...row, keyField };
   }
   if (value === undefined || value === null || value === '')
     return { ...row, error: missing(field, operation) };
   row.keys.push(externalIdKey(sobject, field, value, true));
-  return row;
+  return { ...row, keyField };
 }
 
 function checkSettings(request: WriteRequest): void {

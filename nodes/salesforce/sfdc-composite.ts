@@ -81,6 +81,11 @@ export default function (RED: NodeAPI): void {
         const { operation, sobject } = settingsOf(msg, def);
         const sfdc = { operation, sobject, apiUsage: session.budget.usage };
         const failed = results.filter((result) => !result.success);
+        const superseded = results.filter((result) => result.superseded).length;
+        if (superseded > 0)
+          this.log(
+            `A message came again after newer ones: ${superseded} of its records keep what those have written`,
+          );
         if (failed.length > 0 && !isWired(this, 1)) return done(rowsFailed(operation, sobject, results));
         const nothingWritten = failed.length > 0 && failed.length === results.length;
         send([
@@ -111,7 +116,8 @@ interface Overrides {
   allOrNone?: unknown;
   ids?: unknown;
   fields?: unknown;
-  jetstream?: { deliveries?: number | number[] };
+  jetstream?: Partial<Record<'sequence' | 'deliveries', number | number[]>> &
+    Partial<Record<'stream' | 'consumer', string>> & { timestamp?: string | string[] };
 }
 
 function requestOf(msg: Overrides, def: CompositeDef, operation: Operation, payload: unknown): WriteRequest {
@@ -121,7 +127,19 @@ function requestOf(msg: Overrides, def: CompositeDef, operation: Operation, payl
     operation,
     payload,
     repeated: Array.isArray(deliveries) ? deliveries.some((count) => count > 1) : (deliveries ?? 1) > 1,
+    origin: originOf(msg.jetstream, payload),
   };
+}
+
+/** Of a message of many, the origin of each record, as long as the flow has left each at its place. */
+function originOf(jetstream: Overrides['jetstream'], payload: unknown): WriteRequest['origin'] {
+  const { stream = '', consumer = '', sequence, timestamp } = jetstream ?? {};
+  const from = `${stream} ${consumer}`;
+  if (typeof sequence === 'number' && typeof timestamp === 'string')
+    return { consumer: from, sequence, timestamp };
+  if (!Array.isArray(sequence) || !Array.isArray(timestamp)) return undefined;
+  if (!Array.isArray(payload) || payload.length !== sequence.length) return undefined;
+  return sequence.map((each, i) => ({ consumer: from, sequence: each, timestamp: timestamp[i] ?? '' }));
 }
 
 function settingsOf(msg: Overrides, def: CompositeDef) {

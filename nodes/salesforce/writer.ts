@@ -2,11 +2,13 @@ import { FlowError, messageOf } from '../shared/errors';
 import { Batcher, type Call, type Collection } from './batcher';
 import { answersOf, requestOf, type WriteHeaders } from './collections';
 import { finish, giveUp, resultsOf } from './job';
+import { JobOrder } from './job-order';
 import type { Job, RowError, RowResult, Unit, WriteRequest } from './operations';
 import { OrgOutage } from './outage';
 import { judge, type Verdict } from './outcome';
 import { plan } from './plan';
 import type { OrgSession } from './session';
+import { leaveSuperseded, writtenRecords, type WrittenRecords } from './written';
 
 export interface WriterOptions extends WriteHeaders {
   /** Records of an API call at most (1,000). */
@@ -51,6 +53,9 @@ export class Writer {
   private readonly batcher: Batcher;
   private readonly calls = new Map<Call, Promise<void>>();
   private readonly jobs = new Map<Job, Waiting>();
+  private readonly order = new JobOrder();
+  /** Messages among those that wait that were delivered before. */
+  private repeated = 0;
   private readonly retry: NonNullable<WriterOptions['retry']>;
   private readonly stopListening: () => void;
   private timer: NodeJS.Timeout | undefined;
@@ -92,6 +97,8 @@ export class Writer {
       if (current) waiting.resume = pause();
       if (this.batcher.waiting === 0) this.lingerUntil = performance.now() + this.options.linger;
       this.batcher.add(units);
+      this.order.add(job, units);
+      if (request.repeated) this.repeated++;
       this.settle([job]);
       this.schedulePump();
     });
@@ -130,6 +137,7 @@ export class Writer {
     clearTimeout(this.timer);
     // One time for the whole of it: what isn't ready for `take` must be found by `nextReady`.
     const now = performance.now();
+    this.leaveSuperseded();
     while (!this.closing && !this.org.hold.current && this.calls.size < this.options.maxRequests) {
       if (this.batcher.waiting === 0) break;
       if (this.org.budget.spent(this.org.underWay)) return this.org.hold.begin(this.org.budgetOutage());
@@ -141,6 +149,24 @@ export class Writer {
     if (this.closing || this.calls.size > 0 || this.batcher.waiting === 0 || this.org.hold.current) return;
     const ready = now < this.lingerUntil ? this.lingerUntil : this.batcher.nextReady(now);
     if (ready !== undefined) this.timer = setTimeout(() => this.pump(), Math.ceil(ready - now));
+  }
+
+  /** What newer messages have written in the meantime isn't written again by one that came back. */
+  private leaveSuperseded(): void {
+    const { written } = this;
+    if (this.repeated === 0 || !written) return;
+    const jobs: Job[] = [];
+    this.batcher.remove((unit) => {
+      if (!unit.job.request.repeated) return false;
+      jobs.push(unit.job);
+      return leaveSuperseded(unit, written);
+    });
+    this.settle(jobs);
+  }
+
+  private get written(): WrittenRecords | undefined {
+    const { organizationId } = this.org;
+    return organizationId === undefined ? undefined : writtenRecords(organizationId);
   }
 
   private async run(call: Call): Promise<void> {
@@ -206,7 +232,13 @@ export class Writer {
     const [first] = units;
     if (verdict.kind === 'again' && this.closing) return this.giveUpAll(units, closed());
     if (verdict.kind === 'final' || (first && first.refusals >= this.retry.times)) {
-      for (const unit of units) finish(unit, verdict.results);
+      for (const unit of units) {
+        unit.rows.forEach((row, i) => {
+          const result = verdict.results[i];
+          if (result?.success) this.written?.add(unit, row, result.id);
+        });
+        finish(unit, verdict.results);
+      }
       return;
     }
     const pause =
@@ -252,10 +284,17 @@ export class Writer {
   }
 
   private settle(jobs: Job[]): void {
-    for (const job of jobs) {
+    const queue = new Set(jobs);
+    for (const job of queue) {
       const waiting = job.open === 0 ? this.jobs.get(job) : undefined;
-      if (!waiting) continue;
+      if (!waiting || !this.order.isFirst(job)) continue;
       this.jobs.delete(job);
+      if (job.request.repeated) this.repeated--;
+      for (const later of this.order.remove(job)) {
+        // A Set goes round once more for what is added anew.
+        queue.delete(later);
+        queue.add(later);
+      }
       waiting.resume?.();
       try {
         waiting.resolve(resultsOf(job));
