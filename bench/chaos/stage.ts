@@ -51,6 +51,8 @@ export interface Stage {
   flowing: (count: number) => Promise<void>;
   /** Resolves when so many messages are under way in the flow at once. */
   busy: (count: number) => Promise<void>;
+  /** Resolves when all messages that were delivered so far are settled. */
+  settled: () => Promise<void>;
   /** Resolves when every event is settled. */
   drained: () => Promise<void>;
   verdict: () => Promise<Verdict>;
@@ -129,6 +131,13 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
       busy: async (count) => {
         const underWay = async (): Promise<boolean> => (await consumer()).num_ack_pending >= count;
         await until(underWay, { timeout: 60_000, interval: 5, what: `${count} messages under way` });
+      },
+      settled: async () => {
+        const { delivered } = await consumer();
+        await until(async () => (await consumer()).ack_floor.stream_seq >= delivered.stream_seq, {
+          timeout: 60_000,
+          what: 'all that was delivered to be settled',
+        });
       },
       drained: async () => {
         const settled = async (): Promise<boolean> => {

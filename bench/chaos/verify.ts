@@ -54,10 +54,15 @@ export function verify({ events, records, written, deadLetters, mayGiveUp }: Out
 
   const given = events.filter(({ refused, number }) => !refused && !dead.has(titleOf(number)));
   const latest = new Map(given.flatMap((event) => event.contacts.map(({ LastName }) => [LastName, event])));
-  const isRight = (contact: Contact, event: Event): boolean =>
-    written.has(writtenBy(contact)) &&
-    (latest.get(contact.LastName) !== event ||
-      differences(contact, inOrg.get(contact.LastName ?? '')) === '');
+  const isRight = (contact: Contact, event: Event): boolean => {
+    const last = latest.get(contact.LastName) ?? event;
+    if (last === event)
+      return (
+        written.has(writtenBy(contact)) && differences(contact, inOrg.get(contact.LastName ?? '')) === ''
+      );
+    // One that comes again behind a newer one, without having been written before, leaves the newer state.
+    return [event, last].some(({ number }) => written.has(writtenBy({ ...contact, Title: titleOf(number) })));
+  };
 
   let right = 0;
   for (const event of events) {

@@ -19,6 +19,20 @@ export const faults = [
     },
   }),
   activation({
+    name: 'order-after-kill',
+    what: 'Node-RED killed -9 five times, each crash got over before the next: records keep their order',
+    stage: { changes: 'at once', consumer: { maxDeliver: 10 } },
+    async strike({ red, flowing, busy, settled }) {
+      for (let kill = 1; kill <= 5; kill++) {
+        await flowing(20);
+        await busy(10);
+        await red.kill();
+        await red.restart();
+        await settled();
+      }
+    },
+  }),
+  activation({
     name: 'order',
     what: 'Node-RED killed -9 three times, one message at a time: all keep their order',
     stage: { changes: 'at once', consumer: { prefetch: 1, maxAckPending: 1 }, gap: 200 },
