@@ -7,6 +7,7 @@ import { PublishStream, RequestUnread } from './pubsub-publish-stream';
 import { asFlowError, closed, failedRepeatedly, failureOf, limitSpent, notPublished } from './pubsub-outcome';
 import {
   EventQueue,
+  REQUEST_EVENTS,
   type EventError,
   type PublishJob,
   type PublishResult,
@@ -64,6 +65,7 @@ export class Publisher {
   private readonly jobs = new Map<PublishJob, Waiting>();
   /** Jobs whose events are not encoded yet. */
   private incoming: PublishJob[] = [];
+  private incomingEvents = 0;
   private current: TopicSchema | undefined;
   private asking: Promise<void> | undefined;
   private readonly retry: NonNullable<PublisherOptions['retry']>;
@@ -88,8 +90,7 @@ export class Publisher {
 
   get state(): PublisherState {
     const events = [...this.requests.keys()].reduce((sum, request) => sum + request.length, 0);
-    const incoming = this.incoming.reduce((sum, job) => sum + job.records.length, 0);
-    return { requests: this.requests.size, events, waiting: this.queue.size + incoming };
+    return { requests: this.requests.size, events, waiting: this.queue.size + this.incomingEvents };
   }
 
   /**
@@ -116,6 +117,7 @@ export class Publisher {
       };
       this.jobs.set(job, { resolve, reject, pause, resume: current && pause() });
       this.incoming.push(job);
+      this.incomingEvents += records.length;
       this.schedulePump();
     });
   }
@@ -150,9 +152,9 @@ export class Publisher {
     clearTimeout(this.timer);
     if (this.closing) return;
     if (!this.pubsub.hold.current) {
-      this.admit();
       const now = Date.now();
       while (this.recovering === 0 && this.requests.size < this.options.maxRequests) {
+        this.admit();
         const request = this.queue.take(now, this.requests.size > 0);
         if (!request) break;
         this.requests.set(request, this.send(request));
@@ -163,24 +165,39 @@ export class Publisher {
     this.changed();
   }
 
-  /** Encodes what has come, as a whole message or not at all: what can't be published fails before anything is sent. */
+  /**
+   * Encodes messages that have come, for one request: the org is at work while the next ones are encoded. A message of
+   * which anything can't be published fails as a whole, before anything of it is sent.
+   */
   private admit(): void {
-    while (this.incoming.length > 0) {
-      if (!this.current) return this.askSchema();
+    let admitted = 0;
+    for (; admitted < this.incoming.length && this.queue.ready < REQUEST_EVENTS; admitted++) {
+      if (!this.current) {
+        this.askSchema();
+        break;
+      }
       if (this.current.askedAt < performance.now() - SCHEMA_AGE) this.askSchema();
-      const job = this.incoming[0] as PublishJob;
+      const job = this.incoming[admitted] as PublishJob;
       try {
         this.queue.add(encodeJob(job, this.current.schema, this.pubsub.session.userId, this.admitted));
         this.admitted += job.records.length;
       } catch (error) {
         // The field may be newer than what is known of the event.
-        if (codeOf(error) === 'UNKNOWN_FIELD' && this.current.askedAt < job.arrivedAt)
-          return this.askSchema();
+        if (codeOf(error) === 'UNKNOWN_FIELD' && this.current.askedAt < job.arrivedAt) {
+          this.askSchema();
+          break;
+        }
         this.fail(job, asFlowError(error));
       }
-      this.incoming.shift();
       this.settle(job);
     }
+    this.leaveIncoming(admitted);
+  }
+
+  private leaveIncoming(count: number): PublishJob[] {
+    const jobs = this.incoming.splice(0, count);
+    for (const { records } of jobs) this.incomingEvents -= records.length;
+    return jobs;
   }
 
   private askSchema(): void {
@@ -200,7 +217,7 @@ export class Publisher {
     this.current = undefined;
     if (error instanceof OrgOutage) return this.outage(error);
     // Whatever waits would be refused for the same reason.
-    for (const job of this.incoming.splice(0)) this.fail(job, asFlowError(error));
+    for (const job of this.leaveIncoming(Infinity)) this.fail(job, asFlowError(error));
   }
 
   private useSchema(answer: TopicSchema): void {
@@ -332,7 +349,7 @@ export class Publisher {
 
   private giveUpAll(error: FlowError): void {
     this.giveUp(this.queue.drain(), error);
-    for (const job of this.incoming.splice(0)) this.fail(job, error);
+    for (const job of this.leaveIncoming(Infinity)) this.fail(job, error);
   }
 
   /** The events fail, and their messages with them. */

@@ -56,7 +56,12 @@ export class EventQueue {
   private delayed: QueuedEvent[] = [];
 
   get size(): number {
-    return this.pending.length - this.head + this.delayed.length;
+    return this.ready + this.delayed.length;
+  }
+
+  /** Those that need not wait for their time. */
+  get ready(): number {
+    return this.pending.length - this.head;
   }
 
   get all(): readonly QueuedEvent[] {
