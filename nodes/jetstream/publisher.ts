@@ -77,7 +77,9 @@ async function send(nc: NatsConnection, domain: string | undefined, outgoing: Ou
   const { subject, data, msgId } = outgoing;
   try {
     checkTtl(nc, outgoing.headers);
-    const headers = await messageHeaders(outgoing.headers);
+    // Waited for with headers or without: messages must not overtake each other.
+    const nats = await import('./nats.js');
+    const headers = messageHeaders(nats, outgoing.headers);
     const ack = await nc.jetstream(domain ? { domain } : {}).publish(subject, data, {
       timeout: TIMEOUT,
       ...(headers ? { headers } : {}),
@@ -100,10 +102,12 @@ function checkTtl(nc: NatsConnection, headers: Outgoing['headers']): void {
   );
 }
 
-async function messageHeaders(record: Outgoing['headers']): Promise<MsgHdrs | undefined> {
+function messageHeaders(
+  nats: typeof import('./nats.js'),
+  record: Outgoing['headers'],
+): MsgHdrs | undefined {
   const entries = Object.entries(record);
   if (entries.length === 0) return undefined;
-  const nats = await import('./nats.js');
   const headers = nats.headers();
   for (const [key, values] of entries) {
     for (const value of Array.isArray(values) ? values : [values]) headers.append(key, value);

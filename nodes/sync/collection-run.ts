@@ -22,6 +22,8 @@ interface Checkpoint {
   complete: boolean;
   /** What the backfill doesn't show has to be looked for in the stream, because it may have been deleted. */
   sweep: boolean;
+  /** When the stream was made that all this is about. */
+  stream?: string;
 }
 
 export interface RunOptions {
@@ -32,6 +34,10 @@ export interface RunOptions {
   store: Store;
   /** Of the checkpoint in the store. */
   key: string;
+  /** When the stream was made, if that can be known. */
+  streamCreated: () => string | undefined;
+  /** Makes the stream that is gone, where that is asked for. */
+  reopenStream: (signal: AbortSignal) => Promise<unknown>;
   turns: Turns;
   start: 'beginning' | 'now';
   events: boolean;
@@ -90,6 +96,7 @@ export class CollectionRun {
         this.checkpoint = undefined;
         const retry = Math.min(RETRY.longest, RETRY.first * 2 ** failures++);
         await this.failed(error, isRetryable(error) ? retry : RETRY.permanent, signal);
+        if (codeOf(error) === 'NO_STREAM') await this.options.reopenStream(signal).catch(() => undefined);
       } finally {
         await this.collection?.close().catch(() => undefined);
         this.collection = undefined;
@@ -128,15 +135,21 @@ export class CollectionRun {
   }
 
   private async load(signal: AbortSignal): Promise<Checkpoint | undefined> {
-    const entry = await this.options.store.get(this.options.key, signal);
+    const { store, key, collection, log } = this.options;
+    const created = this.options.streamCreated();
+    const entry = await store.get(key, signal);
     this.revision = entry?.revision ?? 0;
-    return entry && (JSON.parse(entry.value) as Checkpoint);
+    const checkpoint = entry && (JSON.parse(entry.value) as Checkpoint);
+    if (!checkpoint?.stream || !created || checkpoint.stream === created) return checkpoint;
+    log(`The stream was made anew at ${created}: ${collection} is read from the beginning`);
+    return undefined;
   }
 
   private async save(checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
-    const { store, key, fence } = this.options;
+    const { store, key, fence, streamCreated } = this.options;
     fence();
-    const revision = await store.put(key, JSON.stringify(checkpoint), this.revision, signal);
+    const value = JSON.stringify({ ...checkpoint, stream: streamCreated() ?? checkpoint.stream });
+    const revision = await store.put(key, value, this.revision, signal);
     if (revision === undefined)
       throw new FlowError(LEASE_LOST, `Another instance has taken over ${this.options.collection}`);
     this.revision = revision;

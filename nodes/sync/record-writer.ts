@@ -11,6 +11,8 @@ export interface RecordStream {
   /** Undefined where the NATS user may not read the stream: then nothing can be compared. */
   last:
     ((subjects: readonly string[], signal: AbortSignal) => Promise<(LastMessage | undefined)[]>) | undefined;
+  /** When it was made, where this user may know. */
+  created?: string;
 }
 
 export interface WriteOptions {

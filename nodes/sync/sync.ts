@@ -165,6 +165,8 @@ export class Sync {
         collection,
         writer: new RecordWriter(of, stream),
         key: `${escapeKey(options.syncId)}.${escapeKey(collection)}`,
+        streamCreated: () => stream.created,
+        reopenStream: async (signal) => Object.assign(stream, await options.stream(signal)),
         turns: this.turns,
         fence: () => this.fence(),
         held: stream.last && ((signal) => options.held(collectionSubject(of), signal)),

@@ -11,6 +11,7 @@ import {
   streamConfig,
   streamInfo,
   type StreamForm,
+  type StreamInfo,
 } from '../jetstream/stream';
 import { covers } from '../jetstream/subjects';
 import { codeOf, FlowError, messageOf } from '../shared/errors';
@@ -51,8 +52,10 @@ export class Target {
   async open(signal: AbortSignal): Promise<RecordStream> {
     const nc = await this.connection.ready(signal);
     if (this.settings.provision) await this.provision(nc);
-    this.publisher.atomic = await this.replicated(nc);
+    const info = await this.info(nc);
+    this.publisher.atomic = (info?.config.num_replicas ?? 1) > 1;
     return {
+      created: info?.created,
       publish: (messages, stop) => this.publisher.publish(messages, stop),
       last: (await this.readable(signal)) ? (subjects, stop) => this.last.read(subjects, stop) : undefined,
     };
@@ -95,12 +98,11 @@ export class Target {
     }
   }
 
-  private async replicated(nc: NatsConnection): Promise<boolean> {
+  private async info(nc: NatsConnection): Promise<StreamInfo | undefined> {
     try {
-      const info = await streamInfo(nc, this.connection.settings.domain, this.settings.stream);
-      return (info?.config.num_replicas ?? 1) > 1;
+      return await streamInfo(nc, this.connection.settings.domain, this.settings.stream);
     } catch (error) {
-      if (codeOf(error) === 'PERMISSION_DENIED') return false;
+      if (codeOf(error) === 'PERMISSION_DENIED') return undefined;
       throw error;
     }
   }

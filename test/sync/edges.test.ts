@@ -184,3 +184,21 @@ test('whatever moment it is stopped at, nothing of it is left', async (t) => {
   await last.live();
   await rig.equal();
 });
+
+test('a stream that is deleted is made again, with everything in it', async (t) => {
+  const { org, instance, equal, jsm } = await startRig(t);
+  org.write('Contact', ...contacts(200));
+  const one = instance();
+  await one.live();
+  await equal();
+  await jsm.streams.delete('SEQUIN-RECORDS');
+  org.write('Contact', ...contacts(1, 200));
+  await until(() => jsm.streams.info('SEQUIN-RECORDS'), { timeout: 20_000 });
+  await equal();
+  assert.ok(one.lines.some(({ text }) => /made anew.*read from the beginning/.test(text)));
+  await one.stop();
+  await jsm.streams.delete('SEQUIN-RECORDS');
+  // Nobody saw it happen.
+  await instance().live();
+  await equal();
+});
