@@ -102,10 +102,7 @@ function checkTtl(nc: NatsConnection, headers: Outgoing['headers']): void {
   );
 }
 
-function messageHeaders(
-  nats: typeof import('./nats.js'),
-  record: Outgoing['headers'],
-): MsgHdrs | undefined {
+function messageHeaders(nats: typeof import('./nats.js'), record: Outgoing['headers']): MsgHdrs | undefined {
   const entries = Object.entries(record);
   if (entries.length === 0) return undefined;
   const headers = nats.headers();
