@@ -2,52 +2,67 @@ import { RecentMap } from '../shared/recent';
 import { finish } from './job';
 import type { Origin, Row, Unit } from './operations';
 
+/** Kept for very many records: small, and with texts that others keep too. */
 interface Written {
-  origin: Origin;
+  sequence: number;
+  timestamp: string;
   /** Lower case, in order, with commas between; ALL for a delete. */
   fields: string;
   id: string | null;
+  /** The same record by an earlier message, with other fields. */
+  before: Written | undefined;
 }
 
 const ALL = '*';
-const RECORDS = 10_000;
+/** After a crash a message comes again when its ack wait is over: at 1,000 records a second these are two minutes' worth. */
+const RECORDS = 100_000;
 /** Different sets of fields that are remembered of one record. */
 const SHAPES = 8;
 
 /**
  * Which message of a consumer has last written each record of an org, and which of its fields. A message that is
  * delivered again, after an error, a crash or a redeploy, may come behind newer ones; what those have written
- * stays. Only the latest records are remembered, and not over a restart.
+ * stays. Only the latest records are remembered (in some 200 bytes each), and not over a restart.
  */
 export class WrittenRecords {
-  private readonly records = new RecentMap<string, Written[]>(RECORDS);
+  private readonly consumers = new Map<string, RecentMap<string, Written>>();
 
   /** The message has written the row, whose record now has this id. */
   add(unit: Unit, row: Row, id: string | null): void {
     const origin = originOf(unit, row);
     if (!origin || row.key === undefined) return;
-    const fields = unit.lane.operation === 'delete' ? ALL : fieldsOf(row).join(',');
-    const name = `${origin.consumer} ${row.key}`;
-    const known = this.records.get(name) ?? [];
+    const { consumer, sequence, timestamp } = origin;
+    let records = this.consumers.get(consumer);
+    if (!records) this.consumers.set(consumer, (records = new RecentMap(RECORDS)));
+    const fields = unit.lane.operation === 'delete' ? ALL : shapeOf(row);
+    const known = listOf(records.get(row.key));
     const same = known.find((written) => written.fields === fields);
-    if (same && isNewer(same.origin, origin)) return;
-    const others = known.length === 0 ? known : known.filter((written) => written !== same);
-    this.records.set(name, [{ origin, fields, id }, ...others.slice(0, SHAPES - 1)]);
+    if (same && isNewer(same, origin)) return;
+    const before = known
+      .filter((written) => written !== same)
+      .slice(0, SHAPES - 1)
+      .reduceRight<Written | undefined>((older, written) => ({ ...written, before: older }), undefined);
+    records.set(row.key, { sequence, timestamp, fields, id, before });
   }
 
   /** The fields of the row (in lower case) that newer messages have written since; undefined where none has. */
   since(unit: Unit, row: Row): { fields: Set<string>; id: string | null } | undefined {
     const origin = originOf(unit, row);
-    if (!origin || row.keyField === undefined) return undefined;
-    const newer = (this.records.get(`${origin.consumer} ${row.key}`) ?? []).filter((written) =>
-      isNewer(written.origin, origin),
-    );
+    if (!origin || row.key === undefined || row.keyField === undefined) return undefined;
+    const known = listOf(this.consumers.get(origin.consumer)?.get(row.key));
+    const newer = known.filter((written) => isNewer(written, origin));
     const [latest] = newer;
     if (!latest) return undefined;
     const written = new Set(newer.flatMap(({ fields }) => fields.split(',')));
     const fields = fieldsOf(row).filter((field) => written.has(field) || written.has(ALL));
     return { fields: new Set(fields), id: latest.id };
   }
+}
+
+function listOf(written: Written | undefined): Written[] {
+  const list: Written[] = [];
+  for (let next = written; next; next = next.before) list.push(next);
+  return list;
 }
 
 /**
@@ -84,9 +99,21 @@ function originOf({ job }: Unit, { index }: Row): Origin | undefined {
   return Array.isArray(origin) ? origin[index] : origin;
 }
 
+type Place = Pick<Origin, 'sequence' | 'timestamp'>;
+
 /** A stream that was made anew begins with 1 again, but its messages are younger. */
-function isNewer(one: Origin, other: Origin): boolean {
+function isNewer(one: Place, other: Place): boolean {
   return one.sequence > other.sequence && one.timestamp >= other.timestamp;
+}
+
+/** By the names as they stand in records, which are few. */
+const shapes = new RecentMap<string, string>(1_000);
+
+function shapeOf(row: Row): string {
+  const names = `${row.keyField} ${Object.keys(row.wire as object).join(',')}`;
+  let shape = shapes.get(names);
+  if (shape === undefined) shapes.set(names, (shape = fieldsOf(row).join(',')));
+  return shape;
 }
 
 /** Without what only says which record it is. */
