@@ -124,6 +124,11 @@ export class Batcher {
     return call;
   }
 
+  /** The next calls are small, and grow again as long as all is well. */
+  shrink(): void {
+    this.limit = Math.min(FEWEST_RECORDS, this.most);
+  }
+
   /** The call is over after `ms`: its records may be written again. */
   finished(call: Call, ms: number): void {
     this.underWay.remove(call.keys);
@@ -147,6 +152,8 @@ export class Batcher {
    */
   private planBurst(): Burst | undefined {
     const { maxRequests } = this.options;
+    // Calls of equal size would never be full, and so never grow again.
+    if (this.limit < this.most) return undefined;
     const records = this.pending.reduce((sum, unit) => sum + unit.rows.length, 0);
     const fewest = Math.ceil(records / this.limit);
     const calls = Math.ceil(fewest / maxRequests) * maxRequests;

@@ -259,6 +259,8 @@ export class Writer {
       else if (unit.losses >= MOST_LOSSES) giveUp(unit, failedRepeatedly(unit, outage));
       else again.push(unit);
     }
+    // Should the next answer be lost too, then few creates with it.
+    if (again.length < units.length) this.batcher.shrink();
     if (again.some((unit) => unit.losses >= LOSSES_BEFORE_SPLIT)) this.group(again);
     this.putBack(again, outage);
   }

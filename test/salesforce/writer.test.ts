@@ -470,6 +470,19 @@ describe('lost answers', () => {
     assert.equal(names().length, 6);
   });
 
+  test('behind a lost answer to creates the calls are small, and grow again', async () => {
+    await begin({ org: { latencyMs: 20 } });
+    rig.org.faults.add({ match: { path: '/composite' }, action: { reset: 'after' }, times: 1 });
+    const create = (payload: unknown) => rig.write({ operation: 'create', payload });
+    const lost = assert.rejects(create(contacts(200)), { code: 'AMBIGUOUS_WRITE' });
+    await until(() => rig.calls().length === 1, { what: 'the first call' });
+    await Promise.all([lost, ...contacts(800, 200).map(create)]);
+    const sizes = rig.calls().map(({ records }) => records);
+    assert.ok((sizes[1] ?? Infinity) <= 20, `small at first: ${sizes.join(', ')}`);
+    assert.ok(Math.max(...sizes.slice(1)) >= 80, `then larger: ${sizes.join(', ')}`);
+    assert.equal(names().length, 1_000);
+  });
+
   test('a message whose other rows were written says so of each row', async () => {
     await begin({ writer: { records: 2 } });
     rig.org.faults.add({
