@@ -227,7 +227,7 @@ describe('recovery', () => {
   test('a server in lame-duck mode hands its clients over', async () => {
     const cluster = await startCluster(3, { config: 'lame_duck_grace_period: "100ms"' });
     const nc = await connect({ servers: cluster.url.split(',').slice(1), ignoreClusterUpdates: true });
-    const jsm = await nc.jetstreamManager();
+    const jsm = await until(() => nc.jetstreamManager(), { timeout: 20_000 });
     await until(() => jsm.streams.add({ name: 'crm', subjects: ['crm.>'], num_replicas: 3 }), {
       timeout: 20_000,
     });
@@ -254,7 +254,7 @@ describe('recovery', () => {
   test('the leader of a three-server cluster is killed: delivery goes on within 10 s', async () => {
     const cluster = await startCluster(3);
     const nc = await connect({ servers: cluster.url.split(','), maxReconnectAttempts: -1 });
-    const jsm = await nc.jetstreamManager();
+    const jsm = await until(() => nc.jetstreamManager(), { timeout: 20_000 });
     await until(() => jsm.streams.add({ name: 'crm', subjects: ['crm.>'], num_replicas: 3 }), {
       timeout: 20_000,
     });

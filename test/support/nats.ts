@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from 'nats';
 import { natsServerPath, type NatsVersion } from '../../scripts/nats-server';
 import { startChild, waitForLine, type Child } from './child';
 import { freePort, temporaryFolder } from './cleanup';
@@ -129,6 +130,10 @@ export async function startCluster(size = 3, options: NatsOptions = {}): Promise
       timeout: 30_000,
       what: `a JetStream leader among ${size} servers`,
     });
+    // One that knows its leader needn't have an answer yet.
+    const nc = await connect({ servers: servers.map(({ url }) => url) });
+    await until(() => nc.jetstreamManager(), { timeout: 30_000, what: 'JetStream to answer' });
+    await nc.close();
   } catch (error) {
     await stop();
     throw error;
