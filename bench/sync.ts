@@ -8,8 +8,9 @@ import { Sync } from '../nodes/sync/sync';
 import { Target } from '../nodes/sync/target';
 import { startOrg, type Org } from '../test/org/org';
 import { startNats, type Nats } from '../test/support/nats';
-import { startNodeRed, type FlowNode, type NodeRed } from '../test/support/node-red';
+import { startNodeRed, type NodeRed } from '../test/support/node-red';
 import { until } from '../test/support/until';
+import { syncFlow } from '../test/sync/flow';
 import { median, round, type Row } from './row';
 
 const PUBLISHED = 60_000;
@@ -200,7 +201,7 @@ async function synced<T>(
   const org = await startOrg({ pubsub: true, generate: { Contact: contacts } });
   const nats = await startNats();
   const nc = await connect({ servers: nats.url });
-  const red = await startNodeRed({ flows: flow(org, nats) });
+  const red = await startNodeRed({ flows: syncFlow(nats.url, org, { source: { mode: 'cdc' } }) });
   try {
     await until(async () => (await sequence(nc)) >= contacts, {
       timeout: 20 * 60_000,
@@ -244,37 +245,4 @@ async function latency(org: Org, nc: NatsConnection): Promise<number> {
 function peak({ pid }: NodeRed): number {
   const [, kilobytes] = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   return Math.round(Number(kilobytes) / 1024);
-}
-
-function flow(org: Org, nats: Nats): FlowNode[] {
-  return [
-    { id: 'tab', type: 'tab', label: 'Bench' },
-    { id: 'server', type: 'jetstream-server', servers: nats.url, auth: 'none' },
-    {
-      id: 'org',
-      type: 'sfdc-org',
-      auth: 'client-credentials',
-      loginUrl: org.url,
-      pubsubEndpoint: `http://${(org.pubsub ?? '').replace(/^http:\/\//, '')}`,
-      credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
-    },
-    {
-      id: 'source',
-      type: 'api-source',
-      provider: 'salesforce',
-      collections: ['salesforce:contact'],
-      org: 'org',
-      mode: 'cdc',
-    },
-    {
-      id: 'sync',
-      type: 'api-sync-out',
-      z: 'tab',
-      x: 1,
-      y: 1,
-      server: 'server',
-      source: 'source',
-      wires: [[]],
-    },
-  ];
 }

@@ -6,6 +6,7 @@ import { startNats, type Nats } from '../support/nats';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
 import type { Progress } from '../../nodes/sync/progress';
+import { orgNode } from '../salesforce/event-flows';
 import { contacts, SYNC_ID } from './rig';
 import { differences, readTable } from './table';
 
@@ -15,13 +16,6 @@ let nc: NatsConnection;
 let jsm: JetStreamManager;
 let red: EmbeddedNodeRed;
 
-const orgNode = (): FlowNode => ({
-  id: 'org',
-  type: 'sfdc-org',
-  auth: 'client-credentials',
-  loginUrl: org.url,
-  credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
-});
 const serverNode = (): FlowNode => ({
   id: 'server',
   type: 'jetstream-server',
@@ -55,7 +49,7 @@ const flow = (...nodes: FlowNode[]): FlowNode[] =>
   [
     { id: 'tab', type: 'tab', label: 'Test' },
     serverNode(),
-    orgNode(),
+    orgNode(org),
     ...nodes,
     { id: 'progress', type: 'debug', z: 'tab', active: false, wires: [] },
     { id: 'catch', type: 'catch', z: 'tab', scope: null, wires: [['caught']] },

@@ -4,8 +4,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { connect } from 'nats';
 import { startOrg } from '../org/org';
 import { startNats } from '../support/nats';
-import { startNodeRed, type FlowNode, type NodeRed } from '../support/node-red';
+import { startNodeRed, type NodeRed } from '../support/node-red';
 import { until } from '../support/until';
+import { EAGER, OBSERVED, syncFlow } from './flow';
 import { assertNoWayBack, chance, mutate } from './oracle';
 import { contacts, SYNC_ID } from './rig';
 import { differences, readTable } from './table';
@@ -28,7 +29,8 @@ async function storm(t: TestContext, mode: 'poll' | 'cdc'): Promise<void> {
   t.after(() => nc.close());
   org.write('Contact', ...contacts(6_000));
 
-  const flows = flow(nats.url, org.url, org.pubsub ?? '', org.clientId, org.clientSecret, mode);
+  const source = { syncId: SYNC_ID, mode, ...EAGER };
+  const flows = syncFlow(nats.url, org, { source, sync: OBSERVED });
   const instances = await Promise.all([startNodeRed({ flows }), startNodeRed({ flows })]);
   t.after(() => Promise.all(instances.map((red) => red.stop())));
   const mutator = mutate(org, SEED);
@@ -76,50 +78,4 @@ async function storm(t: TestContext, mode: 'poll' | 'cdc'): Promise<void> {
   const { records } = { records: org.records('Contact').length };
   t.diagnostic(JSON.stringify({ mode, faults, ...mutator.done, records, messages }));
   assert.ok(Object.values(mutator.done).reduce((sum, count) => sum + count, 0) > 100, 'a storm');
-}
-
-function flow(
-  servers: string,
-  loginUrl: string,
-  pubsubEndpoint: string,
-  clientId: string,
-  clientSecret: string,
-  mode: string,
-): FlowNode[] {
-  return [
-    { id: 'tab', type: 'tab', label: 'Test' },
-    { id: 'server', type: 'jetstream-server', servers, auth: 'none' },
-    {
-      id: 'org',
-      type: 'sfdc-org',
-      auth: 'client-credentials',
-      loginUrl,
-      pubsubEndpoint: pubsubEndpoint.replace(/^(?!http)/, 'http://'),
-      credentials: { clientId, clientSecret },
-    },
-    {
-      id: 'source',
-      type: 'api-source',
-      provider: 'salesforce',
-      syncId: SYNC_ID,
-      collections: ['salesforce:contact'],
-      org: 'org',
-      mode,
-      pollInterval: '500ms',
-      lookback: '15s',
-    },
-    {
-      id: 'sync',
-      type: 'api-sync-out',
-      z: 'tab',
-      x: 1,
-      y: 1,
-      server: 'server',
-      source: 'source',
-      // Every version is kept, to be looked at in the end.
-      streamConfig: { maxMsgsPerSubject: 1_000_000 },
-      lease: '2s',
-      wires: [[]],
-    },
-  ];
 }

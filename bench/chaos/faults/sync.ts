@@ -1,9 +1,10 @@
 import { connect, type JetStreamManager } from 'nats';
 import { messageOf } from '../../../nodes/shared/errors';
-import { startOrg, type Org } from '../../../test/org/org';
+import { startOrg } from '../../../test/org/org';
 import { startNats } from '../../../test/support/nats';
-import { startNodeRed, type FlowNode } from '../../../test/support/node-red';
+import { startNodeRed } from '../../../test/support/node-red';
 import { until } from '../../../test/support/until';
+import { EAGER, OBSERVED, syncFlow } from '../../../test/sync/flow';
 import { assertNoWayBack, mutate } from '../../../test/sync/oracle';
 import { contacts, SYNC_ID } from '../../../test/sync/rig';
 import { differences, readTable } from '../../../test/sync/table';
@@ -43,7 +44,9 @@ async function backfillKilled(mode: 'poll' | 'cdc'): Promise<Counts> {
 
     const mutator = mutate(org, 7);
     closing.push(() => mutator.stop());
-    const red = await startNodeRed({ flows: flow(nats.url, org, mode) });
+    const red = await startNodeRed({
+      flows: syncFlow(nats.url, org, { source: { syncId: SYNC_ID, mode, ...EAGER }, sync: OBSERVED }),
+    });
     closing.push(() => red.stop());
     for (const part of KILLS) {
       await until(async () => (await stored(jsm)) > part * RECORDS, {
@@ -78,41 +81,4 @@ async function backfillKilled(mode: 'poll' | 'cdc'): Promise<Counts> {
 
 async function stored(jsm: JetStreamManager): Promise<number> {
   return (await jsm.streams.info(STREAM)).state.messages;
-}
-
-function flow(servers: string, org: Org, mode: 'poll' | 'cdc'): FlowNode[] {
-  return [
-    { id: 'tab', type: 'tab', label: 'chaos' },
-    { id: 'server', type: 'jetstream-server', servers, auth: 'none' },
-    {
-      id: 'org',
-      type: 'sfdc-org',
-      auth: 'client-credentials',
-      loginUrl: org.url,
-      pubsubEndpoint: org.pubsub,
-      credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
-    },
-    {
-      id: 'source',
-      type: 'api-source',
-      provider: 'salesforce',
-      syncId: SYNC_ID,
-      collections: ['salesforce:contact'],
-      org: 'org',
-      mode,
-      pollInterval: '500ms',
-      lookback: '15s',
-    },
-    {
-      id: 'sync',
-      type: 'api-sync-out',
-      z: 'tab',
-      server: 'server',
-      source: 'source',
-      // Every version is kept, to be looked at in the end.
-      streamConfig: { maxMsgsPerSubject: 1_000_000 },
-      lease: '2s',
-      wires: [[]],
-    },
-  ];
 }
