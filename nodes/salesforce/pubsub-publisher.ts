@@ -8,6 +8,8 @@ import { asFlowError, closed, failedRepeatedly, failureOf, limitSpent, notPublis
 import {
   EventQueue,
   REQUEST_EVENTS,
+  isOpen,
+  split,
   type EventError,
   type PublishJob,
   type PublishResult,
@@ -400,13 +402,4 @@ export class Publisher {
     else for (const waiting of this.jobs.values()) waiting.resume ??= waiting.pause();
     this.changed();
   }
-}
-
-function split(request: readonly QueuedEvent[]): void {
-  for (const event of request) event.company = Math.ceil(request.length / 2);
-}
-
-/** Nothing is said about it yet. */
-function isOpen(event: QueuedEvent): boolean {
-  return event.job.results[event.index] === undefined;
 }

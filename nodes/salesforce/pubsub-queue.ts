@@ -47,6 +47,16 @@ export interface QueuedEvent {
   losses: number;
 }
 
+/** Nothing is said about it yet. */
+export function isOpen(event: QueuedEvent): boolean {
+  return event.job.results[event.index] === undefined;
+}
+
+/** From now on in requests of half the size, to find the one that spoils them. */
+export function split(request: readonly QueuedEvent[]): void {
+  for (const event of request) event.company = Math.ceil(request.length / 2);
+}
+
 /** The events that wait to be published, in order. Decides what goes into the next request; sends nothing itself. */
 export class EventQueue {
   private pending: QueuedEvent[] = [];
