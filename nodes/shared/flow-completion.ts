@@ -361,8 +361,9 @@ class FlowTracker implements FlowHooks {
     );
   }
 
-  private warnOfLateSend(state: NodeState): void {
-    if (state.warned || state.node.type === 'trigger') return;
+  private warnOfLateSend(state: NodeState & { silent?: SilentNode }): void {
+    // A silent node has never said that it was done, and a trigger's later message is one of its own.
+    if (state.warned || state.silent || state.node.type === 'trigger') return;
     state.warned = true;
     state.node.warn(
       `${describeNode(state.node)} sent a message on after it had said that it was done with it, so the JetStream message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent`,
