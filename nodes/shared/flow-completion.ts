@@ -86,7 +86,8 @@ class FlowTracker implements FlowHooks {
 
   /**
    * Sends `msg` into the flow by `send` and follows it if `follow`, else only makes it known for commands and
-   * pauses. `msg._msgid` must be unique. The owner hears `finished` when the last path has finished.
+   * pauses. `msg._msgid` must be unique. The owner hears `finished` when the last path has finished. What `send`
+   * throws fails a message that is followed.
    */
   begin(
     token: string,
@@ -104,10 +105,12 @@ class FlowTracker implements FlowHooks {
     delivery.count++;
     try {
       send();
-    } finally {
-      delivery.count--;
-      if (follow) this.check(delivery);
+    } catch (error) {
+      if (!follow) throw error;
+      delivery.fail(error);
     }
+    delivery.count--;
+    if (follow) this.check(delivery);
     return delivery;
   }
 
