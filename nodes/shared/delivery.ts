@@ -119,28 +119,26 @@ export class Delivery {
 
   /** No message of it, or of what it goes on as, is in the flow any more. */
   isDrained(): boolean {
-    if (this.count > 0 || !this.into) return this.count === 0;
-    for (const delivery of reachable(this, ({ into }) => into)) if (delivery.count > 0) return false;
+    for (const { count } of this.way()) if (count > 0) return false;
     return true;
   }
 
   /** What failed on its way, or on the way of what it goes on as. */
   outcome(): Failure | undefined {
-    if (this.failure || !this.into) return this.failure;
-    for (const { failure } of reachable(this, ({ into }) => into)) if (failure) return failure;
+    for (const { failure } of this.way()) if (failure) return failure;
     return undefined;
   }
 
   /** It is over: those that go on as it hear `failure` and go on by themselves. Gives them. */
   part(failure: Failure | undefined): Iterable<Delivery> {
-    const { joined, into } = this;
+    const { joined = new Set(), into } = this;
     this.joined = this.into = undefined;
-    for (const other of into ?? []) other.joined?.delete(this);
-    for (const other of joined ?? []) {
+    into?.forEach((other) => other.joined?.delete(this));
+    for (const other of joined) {
       other.into?.delete(this);
       other.failure ??= failure;
     }
-    return joined ?? [];
+    return joined;
   }
 
   /** The first failure is the one that is told. */
@@ -174,6 +172,10 @@ export class Delivery {
       over = true;
       if (--this.pauses === 0) this.pausedFor += Date.now() - this.pausedAt;
     };
+  }
+
+  private way(): Iterable<Delivery> {
+    return this.into ? reachable(this, (delivery) => delivery.into) : [this];
   }
 
   private heldIn(state: NodeState): Branch | undefined {

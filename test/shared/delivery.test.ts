@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, mock, test } from 'node:test';
-import { Delivery, describeNode, type NodeState } from '../../nodes/shared/delivery';
+import {
+  Delivery,
+  describeNode,
+  joinedGivenUp,
+  nodeClosed,
+  type NodeState,
+} from '../../nodes/shared/delivery';
 import type { RuntimeNode } from '../../nodes/shared/flow-hooks';
 
 const state = (id: string, name?: string): NodeState => ({
@@ -30,6 +36,17 @@ describe('its messages in the flow', () => {
     delivery.receive(a);
     delivery.receive(a);
     assert.deepEqual([delivery.count, a.holding], [2, 2]);
+  });
+
+  test('of two received only one was announced', () => {
+    const [delivery, a] = [begin(), state('a')];
+    delivery.announce(a);
+    delivery.receive(a);
+    delivery.receive(a);
+    assert.equal(delivery.count, 2);
+    assert.deepEqual(delivery.unfinishedNodes(), ['function a']);
+    delivery.leave(a);
+    assert.deepEqual([delivery.count, delivery.unfinishedNodes()], [0, []]);
   });
 
   test('a node can’t finish what it doesn’t hold', () => {
@@ -234,4 +251,15 @@ describe('its processing clock', () => {
     mock.timers.tick(7);
     assert.equal(delivery.processingTime(), 7);
   });
+});
+
+test('a deploy’s and a joined message’s fault are no try of the message', () => {
+  const { node } = state('a', 'mine');
+  for (const [error, words] of [
+    [nodeClosed(node), /function "mine" was stopped by a deploy .* delivered again/],
+    [joinedGivenUp(), /put together with .* delivered again/],
+  ] as const) {
+    assert.deepEqual([error.code, error.retryable], ['NODE_CLOSED', true]);
+    assert.match(error.message, words);
+  }
 });

@@ -3,332 +3,334 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { flowTracker } from '../../nodes/shared/flow-completion';
 import { errorOf, Flow, gate, holder, pass, sink, turns, type Msg } from './flow';
 
-let flow: Flow;
-beforeEach(() => (flow = new Flow()));
-afterEach(() => flow.close());
+describe('one flow', () => {
+  let flow: Flow;
+  beforeEach(() => (flow = new Flow()));
+  afterEach(() => flow.close());
 
-describe('one message', () => {
-  test('is finished once, when its last node is done, and not before', async () => {
-    const late = holder();
-    flow.node('a', 'function', pass, { wires: [['b']] });
-    flow.node('b', 'delay', late.handler, { wires: [['c']] });
-    flow.node('c', 'debug', sink);
-    const sent = flow.deliver();
-    await turns();
-    assert.deepEqual(sent.ends, []);
-    assert.deepEqual(sent.delivery.unfinishedNodes(), ['delay b']);
-    late.held[0]?.();
-    await turns();
-    assert.deepEqual(sent.ends, [undefined]);
-  });
-
-  test('is finished at once where nothing is wired', async () => {
-    const sent = flow.deliver();
-    assert.equal(sent.delivery.count, 0);
-    assert.deepEqual(sent.ends, [], 'not within the call that begins it');
-    await turns();
-    assert.deepEqual(sent.ends, [undefined]);
-  });
-
-  test('waits for each of two wires, clones included', async () => {
-    const [left, right] = [holder(), holder()];
-    flow.node('a', 'function', pass, { wires: [['b', 'c']] });
-    flow.node('b', 'delay', left.handler);
-    flow.node('c', 'delay', right.handler);
-    const sent = flow.deliver();
-    await turns();
-    right.held[0]?.();
-    await turns();
-    assert.deepEqual(sent.ends, []);
-    left.held[0]?.();
-    await turns();
-    assert.deepEqual(sent.ends, [undefined]);
-  });
-
-  test('done, then send after a promise turn, is still followed', async () => {
-    const late = holder();
-    flow.node(
-      'a',
-      'function',
-      (msg, send, done) => {
-        done();
-        void Promise.resolve().then(() => send(msg));
-      },
-      { wires: [['b']] },
-    );
-    flow.node('b', 'delay', late.handler);
-    const sent = flow.deliver();
-    await turns();
-    assert.deepEqual(sent.ends, []);
-    late.held[0]?.();
-    await turns();
-    assert.deepEqual(sent.ends, [undefined]);
-  });
-
-  test('done(error) fails it, and tells which node it was', async () => {
-    const error = new Error('no');
-    const node = flow.node('a', 'function', (_msg, _send, done) => done(error), { name: 'mine' });
-    const sent = flow.deliver();
-    await turns();
-    assert.deepEqual(sent.ends, [{ error, node: { id: 'a', type: 'function', name: 'mine' } }]);
-    assert.deepEqual(node.errors, [error], 'the runtime hears it too');
-  });
-
-  test('a failure on one branch waits for the other, and the first failure is the one told', async () => {
-    const late = holder();
-    flow.node('a', 'function', pass, { wires: [['b', 'c']] });
-    flow.node('b', 'function', (_msg, _send, done) => done('first'));
-    flow.node('c', 'delay', late.handler, { wires: [['d']] });
-    flow.node('d', 'function', (_msg, _send, done) => done('second'));
-    const sent = flow.deliver();
-    await turns();
-    assert.deepEqual(sent.ends, []);
-    late.held[0]?.();
-    await turns();
-    assert.equal(sent.ends.length, 1);
-    assert.equal(errorOf(sent), 'first');
-  });
-
-  test('an error shown by a Catch node fails it all the same, after what is behind the Catch node', async () => {
-    const late = holder();
-    flow.node('a', 'function', (_msg, _send, done) => done('no'));
-    flow.node('catch', 'catch', pass, { wires: [['b']] });
-    flow.node('b', 'delay', late.handler);
-    const sent = flow.deliver();
-    await turns();
-    assert.deepEqual(sent.ends, []);
-    late.held[0]?.();
-    await turns();
-    assert.equal(errorOf(sent), 'no');
-  });
-
-  test('waits for what is behind a Complete node', async () => {
-    const late = holder();
-    flow.node('a', 'function', sink);
-    // A Complete node completes without a Complete node of its own.
-    flow.node('c', 'complete', (msg, send) => send(msg), { wires: [['b']] });
-    flow.node('b', 'delay', late.handler);
-    const sent = flow.deliver();
-    await turns();
-    assert.equal(late.held.length, 1);
-    assert.deepEqual(sent.ends, []);
-  });
-
-  test('a handler that throws fails it and has finished with it', async () => {
-    const error = new Error('thrown');
-    flow.node('a', 'function', (_msg, _send, _done) => {
-      throw error;
-    });
-    const sent = flow.deliver();
-    await turns();
-    assert.equal(errorOf(sent), error);
-  });
-
-  test('node.error(e, msg) fails it, and the node has still to say done', async () => {
-    const late = holder();
-    const node = flow.node('a', 'function', (msg, send, done) => {
-      node.error('no', msg);
-      late.handler(msg, send, done);
-    });
-    const sent = flow.deliver();
-    await turns();
-    assert.deepEqual(sent.ends, []);
-    late.held[0]?.();
-    await turns();
-    assert.equal(errorOf(sent), 'no');
-  });
-
-  test('node.error(e) without a message fails nothing', async () => {
-    const node = flow.node('a', 'function', (_msg, _send, done) => {
-      node.error('about nobody');
-      done();
-    });
-    const sent = flow.deliver();
-    await turns();
-    assert.deepEqual(sent.ends, [undefined]);
-  });
-
-  test('an error of a node that has no done, or of a link call, ends it there', async () => {
-    for (const type of ['old', 'link call']) {
-      const node = flow.node(
-        'a',
-        type,
-        type === 'old'
-          ? (msg) => node.error('no', msg)
-          : (msg, _send, _done) => void setImmediate(() => node.error('no', msg)),
-      );
+  describe('one message', () => {
+    test('is finished once, when its last node is done, and not before', async () => {
+      const late = holder();
+      flow.node('a', 'function', pass, { wires: [['b']] });
+      flow.node('b', 'delay', late.handler, { wires: [['c']] });
+      flow.node('c', 'debug', sink);
       const sent = flow.deliver();
       await turns();
-      assert.equal(errorOf(sent), 'no', type);
-    }
-  });
-
-  test('done(error) for one message doesn’t hide a later node.error for another', async () => {
-    const node = flow.node('a', 'function', (msg, _send, done) => {
-      if (msg['payload'] === 1) return done('one');
-      node.error('two', msg);
-      done();
+      assert.deepEqual(sent.ends, []);
+      assert.deepEqual(sent.delivery.unfinishedNodes(), ['delay b']);
+      late.held[0]?.();
+      await turns();
+      assert.deepEqual(sent.ends, [undefined]);
     });
-    const [one, two] = [flow.deliver(1), flow.deliver(2)];
-    await turns();
-    assert.equal(errorOf(one), 'one');
-    assert.equal(errorOf(two), 'two');
-  });
 
-  test('nothing that happens after its end counts', async () => {
-    const late = holder();
-    flow.node('a', 'function', late.handler, { wires: [['b']] });
-    flow.node('b', 'function', (_msg, _send, done) => done('no'));
-    const sent = flow.deliver();
-    await turns();
-    sent.delivery.abandon();
-    late.held[0]?.();
-    await turns();
-    assert.deepEqual(sent.ends, []);
-    assert.equal(flowTracker.find({ jetstream: { token: sent.delivery.token } }), undefined);
-  });
-});
+    test('is finished at once where nothing is wired', async () => {
+      const sent = flow.deliver();
+      assert.equal(sent.delivery.count, 0);
+      assert.deepEqual(sent.ends, [], 'not within the call that begins it');
+      await turns();
+      assert.deepEqual(sent.ends, [undefined]);
+    });
 
-describe('whose a message is', () => {
-  /** A node that makes of its message what `make` gives, before one that holds it. */
-  async function made(make: (msg: Msg) => unknown, options: Parameters<Flow['deliver']>[1] = {}) {
-    const late = holder();
-    flow.node('a', 'function', (msg, send, done) => (send(make(msg)), done()), { wires: [['b']] });
-    flow.node('b', 'delay', late.handler);
-    const sent = flow.deliver(0, options);
-    await turns();
-    const followed = sent.ends.length === 0;
-    late.held.forEach((go) => go());
-    await turns();
-    assert.deepEqual(sent.ends, [undefined]);
-    return followed;
-  }
+    test('waits for each of two wires, clones included', async () => {
+      const [left, right] = [holder(), holder()];
+      flow.node('a', 'function', pass, { wires: [['b', 'c']] });
+      flow.node('b', 'delay', left.handler);
+      flow.node('c', 'delay', right.handler);
+      const sent = flow.deliver();
+      await turns();
+      right.held[0]?.();
+      await turns();
+      assert.deepEqual(sent.ends, []);
+      left.held[0]?.();
+      await turns();
+      assert.deepEqual(sent.ends, [undefined]);
+    });
 
-  test('a message keeps it whatever its properties become', async () => {
-    assert.ok(
-      await made((msg) => {
-        delete msg['jetstream'];
-        return Object.assign(msg, { _msgid: 'other' });
-      }),
-    );
-  });
-  test('a new object is known by the _msgid', async () =>
-    assert.ok(await made((msg) => ({ _msgid: msg['_msgid'] }), { token: 't', msgid: 'm' })));
-  test('a new object is known by the token in msg.jetstream', async () =>
-    assert.ok(await made((msg) => ({ jetstream: msg['jetstream'] }))));
-  test('a new object is known by the token in msg.salesforce', async () =>
-    assert.ok(await made((msg) => ({ salesforce: msg['jetstream'] }))));
-  test('a new object sent while the node is called with a message is of that message', async () =>
-    assert.ok(await made(() => ({ payload: 'new' }))));
-  test('what stands in msg.jetstream and is no token says nothing', async () => {
-    for (const jetstream of [null, 'text', {}, { token: 7 }])
-      assert.ok(await made(() => ({ payload: 'new', jetstream })), JSON.stringify(jetstream));
-  });
-  test('a frozen object is followed too, and the flow gets it as it is', async () => {
-    assert.ok(await made((msg) => Object.freeze({ _msgid: msg['_msgid'], payload: 1 })));
-    assert.ok(await made(() => Object.freeze({ payload: 1 })));
-  });
+    test('done, then send after a promise turn, is still followed', async () => {
+      const late = holder();
+      flow.node(
+        'a',
+        'function',
+        (msg, send, done) => {
+          done();
+          void Promise.resolve().then(() => send(msg));
+        },
+        { wires: [['b']] },
+      );
+      flow.node('b', 'delay', late.handler);
+      const sent = flow.deliver();
+      await turns();
+      assert.deepEqual(sent.ends, []);
+      late.held[0]?.();
+      await turns();
+      assert.deepEqual(sent.ends, [undefined]);
+    });
 
-  test('a new object sent later belongs to the one message that the node holds', async () => {
-    const [first, second] = [gate(), holder()];
-    flow.node(
-      'a',
-      'function',
-      (_msg, send, done) => {
-        void first.opened.then(() => (send({ payload: 'new' }), done()));
-      },
-      { wires: [['b']] },
-    );
-    flow.node('b', 'delay', second.handler);
-    const sent = flow.deliver();
-    await turns();
-    first.open();
-    await turns();
-    assert.deepEqual(sent.ends, []);
-    second.held[0]?.();
-    await turns();
-    assert.deepEqual(sent.ends, [undefined]);
-  });
+    test('done(error) fails it, and tells which node it was', async () => {
+      const error = new Error('no');
+      const node = flow.node('a', 'function', (_msg, _send, done) => done(error), { name: 'mine' });
+      const sent = flow.deliver();
+      await turns();
+      assert.deepEqual(sent.ends, [{ error, node: { id: 'a', type: 'function', name: 'mine' } }]);
+      assert.deepEqual(node.errors, [error], 'the runtime hears it too');
+    });
 
-  test('a new object sent later by a node that holds two is nobody’s', async () => {
-    const [first, second] = [gate(), holder()];
-    flow.node(
-      'a',
-      'function',
-      (msg, send, done) => {
-        if (msg['payload'] === 1) void first.opened.then(() => (send({ payload: 'new' }), done()));
-        else void first.opened.then(() => done());
-      },
-      { wires: [['b']] },
-    );
-    flow.node('b', 'delay', second.handler);
-    const [one, two] = [flow.deliver(1), flow.deliver(2)];
-    await turns();
-    first.open();
-    await turns();
-    assert.deepEqual([one.ends, two.ends], [[undefined], [undefined]]);
-  });
+    test('a failure on one branch waits for the other, and the first failure is the one told', async () => {
+      const late = holder();
+      flow.node('a', 'function', pass, { wires: [['b', 'c']] });
+      flow.node('b', 'function', (_msg, _send, done) => done('first'));
+      flow.node('c', 'delay', late.handler, { wires: [['d']] });
+      flow.node('d', 'function', (_msg, _send, done) => done('second'));
+      const sent = flow.deliver();
+      await turns();
+      assert.deepEqual(sent.ends, []);
+      late.held[0]?.();
+      await turns();
+      assert.equal(sent.ends.length, 1);
+      assert.equal(errorOf(sent), 'first');
+    });
 
-  test('an abandoned message doesn’t stay in a node’s count and makes no later new object ambiguous', async () => {
-    const gates = [gate(), gate()];
-    const late = holder();
-    flow.node(
-      'a',
-      'function',
-      (msg, send, done) => {
-        void gates[Number(msg['payload'])]?.opened.then(() => (send({ payload: 'new' }), done()));
-      },
-      { wires: [['b']] },
-    );
-    flow.node('b', 'delay', late.handler);
-    const [one, two] = [flow.deliver(0), flow.deliver(1)];
-    await turns();
-    one.delivery.abandon();
-    gates[1]?.open();
-    await turns();
-    assert.deepEqual(two.ends, [], 'the new object is the second’s');
-    late.held[0]?.();
-    await turns();
-    assert.deepEqual(two.ends, [undefined]);
-  });
+    test('an error shown by a Catch node fails it all the same, after what is behind the Catch node', async () => {
+      const late = holder();
+      flow.node('a', 'function', (_msg, _send, done) => done('no'));
+      flow.node('catch', 'catch', pass, { wires: [['b']] });
+      flow.node('b', 'delay', late.handler);
+      const sent = flow.deliver();
+      await turns();
+      assert.deepEqual(sent.ends, []);
+      late.held[0]?.();
+      await turns();
+      assert.equal(errorOf(sent), 'no');
+    });
 
-  test('what a Catch node is handed within a handler doesn’t hide whose the next new object is', async () => {
-    const late = holder();
-    const node = flow.node(
-      'a',
-      'function',
-      (msg, send, done) => {
-        if (msg['payload'] === 'hold') return;
-        node.error('shown', msg);
-        send({ payload: 'new' });
+    test('waits for what is behind a Complete node', async () => {
+      const late = holder();
+      flow.node('a', 'function', sink);
+      // A Complete node completes without a Complete node of its own.
+      flow.node('c', 'complete', (msg, send) => send(msg), { wires: [['b']] });
+      flow.node('b', 'delay', late.handler);
+      const sent = flow.deliver();
+      await turns();
+      assert.equal(late.held.length, 1);
+      assert.deepEqual(sent.ends, []);
+    });
+
+    test('a handler that throws fails it and has finished with it', async () => {
+      const error = new Error('thrown');
+      flow.node('a', 'function', (_msg, _send, _done) => {
+        throw error;
+      });
+      const sent = flow.deliver();
+      await turns();
+      assert.equal(errorOf(sent), error);
+    });
+
+    test('node.error(e, msg) fails it, and the node has still to say done', async () => {
+      const late = holder();
+      const node = flow.node('a', 'function', (msg, send, done) => {
+        node.error('no', msg);
+        late.handler(msg, send, done);
+      });
+      const sent = flow.deliver();
+      await turns();
+      assert.deepEqual(sent.ends, []);
+      late.held[0]?.();
+      await turns();
+      assert.equal(errorOf(sent), 'no');
+    });
+
+    test('node.error(e) without a message fails nothing', async () => {
+      const node = flow.node('a', 'function', (_msg, _send, done) => {
+        node.error('about nobody');
         done();
-      },
-      { wires: [['b']] },
-    );
-    flow.node('catch', 'catch', sink);
-    flow.node('b', 'delay', late.handler);
-    flow.deliver('hold');
-    flow.deliver('hold');
-    const sent = flow.deliver();
-    await turns();
-    assert.deepEqual(sent.ends, [], 'the new object is followed');
-    late.held[0]?.();
-    await turns();
-    assert.equal(errorOf(sent), 'shown');
+      });
+      const sent = flow.deliver();
+      await turns();
+      assert.deepEqual(sent.ends, [undefined]);
+    });
+
+    test('an error of a node that has no done, or of a link call, ends it there', async () => {
+      for (const type of ['old', 'link call']) {
+        const node = flow.node(
+          'a',
+          type,
+          type === 'old'
+            ? (msg) => node.error('no', msg)
+            : (msg, _send, _done) => void setImmediate(() => node.error('no', msg)),
+        );
+        const sent = flow.deliver();
+        await turns();
+        assert.equal(errorOf(sent), 'no', type);
+      }
+    });
+
+    test('done(error) for one message doesn’t hide a later node.error for another', async () => {
+      const node = flow.node('a', 'function', (msg, _send, done) => {
+        if (msg['payload'] === 1) return done('one');
+        node.error('two', msg);
+        done();
+      });
+      const [one, two] = [flow.deliver(1), flow.deliver(2)];
+      await turns();
+      assert.equal(errorOf(one), 'one');
+      assert.equal(errorOf(two), 'two');
+    });
+
+    test('nothing that happens after its end counts', async () => {
+      const late = holder();
+      flow.node('a', 'function', late.handler, { wires: [['b']] });
+      flow.node('b', 'function', (_msg, _send, done) => done('no'));
+      const sent = flow.deliver();
+      await turns();
+      sent.delivery.abandon();
+      late.held[0]?.();
+      await turns();
+      assert.deepEqual(sent.ends, []);
+      assert.equal(flowTracker.find({ jetstream: { token: sent.delivery.token } }), undefined);
+    });
   });
 
-  test('messages of nobody pass untouched', async () => {
-    const seen: Msg[] = [];
-    const node = flow.node('a', 'function', (msg, _send, done) => (seen.push(msg), done()));
-    const late = holder();
-    flow.node('b', 'delay', late.handler);
-    const sent = flow.deliver();
-    await turns();
-    node.receive({ payload: 1 });
-    assert.deepEqual(
-      seen.map((msg) => Object.getOwnPropertySymbols(msg).length),
-      [1, 0],
-    );
-    assert.deepEqual(sent.ends, [undefined]);
+  describe('whose a message is', () => {
+    /** A node that makes of its message what `make` gives, before one that holds it. */
+    async function made(make: (msg: Msg) => unknown, options: Parameters<Flow['deliver']>[1] = {}) {
+      const late = holder();
+      flow.node('a', 'function', (msg, send, done) => (send(make(msg)), done()), { wires: [['b']] });
+      flow.node('b', 'delay', late.handler);
+      const sent = flow.deliver(0, options);
+      await turns();
+      const followed = sent.ends.length === 0;
+      late.held.forEach((go) => go());
+      await turns();
+      assert.deepEqual(sent.ends, [undefined]);
+      return followed;
+    }
+
+    test('a message keeps it whatever its properties become', async () => {
+      assert.ok(
+        await made((msg) => {
+          delete msg['jetstream'];
+          return Object.assign(msg, { _msgid: 'other' });
+        }),
+      );
+    });
+    test('a new object is known by the _msgid', async () =>
+      assert.ok(await made((msg) => ({ _msgid: msg['_msgid'] }), { token: 't', msgid: 'm' })));
+    test('a new object is known by the token in msg.jetstream', async () =>
+      assert.ok(await made((msg) => ({ jetstream: msg['jetstream'] }))));
+    test('a new object is known by the token in msg.salesforce', async () =>
+      assert.ok(await made((msg) => ({ salesforce: msg['jetstream'] }))));
+    test('a new object sent while the node is called with a message is of that message', async () =>
+      assert.ok(await made(() => ({ payload: 'new' }))));
+    test('what stands in msg.jetstream and is no token says nothing', async () => {
+      for (const jetstream of [null, 'text', {}, { token: 7 }])
+        assert.ok(await made(() => ({ payload: 'new', jetstream })), JSON.stringify(jetstream));
+    });
+    test('a frozen object is followed too, and the flow gets it as it is', async () => {
+      assert.ok(await made((msg) => Object.freeze({ _msgid: msg['_msgid'], payload: 1 })));
+      assert.ok(await made(() => Object.freeze({ payload: 1 })));
+    });
+
+    test('a new object sent later belongs to the one message that the node holds', async () => {
+      const [first, second] = [gate(), holder()];
+      flow.node(
+        'a',
+        'function',
+        (_msg, send, done) => {
+          void first.opened.then(() => (send({ payload: 'new' }), done()));
+        },
+        { wires: [['b']] },
+      );
+      flow.node('b', 'delay', second.handler);
+      const sent = flow.deliver();
+      await turns();
+      first.open();
+      await turns();
+      assert.deepEqual(sent.ends, []);
+      second.held[0]?.();
+      await turns();
+      assert.deepEqual(sent.ends, [undefined]);
+    });
+
+    test('a new object sent later by a node that holds two is nobody’s', async () => {
+      const [first, second] = [gate(), holder()];
+      flow.node(
+        'a',
+        'function',
+        (msg, send, done) => {
+          if (msg['payload'] === 1) void first.opened.then(() => (send({ payload: 'new' }), done()));
+          else void first.opened.then(() => done());
+        },
+        { wires: [['b']] },
+      );
+      flow.node('b', 'delay', second.handler);
+      const [one, two] = [flow.deliver(1), flow.deliver(2)];
+      await turns();
+      first.open();
+      await turns();
+      assert.deepEqual([one.ends, two.ends], [[undefined], [undefined]]);
+    });
+
+    test('an abandoned message doesn’t stay in a node’s count and makes no later new object ambiguous', async () => {
+      const gates = [gate(), gate()];
+      const late = holder();
+      flow.node(
+        'a',
+        'function',
+        (msg, send, done) => {
+          void gates[Number(msg['payload'])]?.opened.then(() => (send({ payload: 'new' }), done()));
+        },
+        { wires: [['b']] },
+      );
+      flow.node('b', 'delay', late.handler);
+      const [one, two] = [flow.deliver(0), flow.deliver(1)];
+      await turns();
+      one.delivery.abandon();
+      gates[1]?.open();
+      await turns();
+      assert.deepEqual(two.ends, [], 'the new object is the second’s');
+      late.held[0]?.();
+      await turns();
+      assert.deepEqual(two.ends, [undefined]);
+    });
+
+    test('what a Catch node is handed within a handler doesn’t hide whose the next new object is', async () => {
+      const late = holder();
+      const node = flow.node(
+        'a',
+        'function',
+        (msg, send, done) => {
+          if (msg['payload'] === 'hold') return;
+          node.error('shown', msg);
+          send({ payload: 'new' });
+          done();
+        },
+        { wires: [['b']] },
+      );
+      flow.node('catch', 'catch', sink);
+      flow.node('b', 'delay', late.handler);
+      flow.deliver('hold');
+      flow.deliver('hold');
+      const sent = flow.deliver();
+      await turns();
+      assert.deepEqual(sent.ends, [], 'the new object is followed');
+      late.held[0]?.();
+      await turns();
+      assert.equal(errorOf(sent), 'shown');
+    });
+
+    test('messages of nobody pass untouched', async () => {
+      const seen: Msg[] = [];
+      const node = flow.node('a', 'function', (msg, _send, done) => (seen.push(msg), done()));
+      const late = holder();
+      flow.node('b', 'delay', late.handler);
+      const sent = flow.deliver();
+      await turns();
+      node.receive({ payload: 1 });
+      assert.deepEqual(
+        seen.map((msg) => Object.getOwnPropertySymbols(msg).length),
+        [1, 0],
+      );
+      assert.deepEqual(sent.ends, [undefined]);
+    });
   });
 });
