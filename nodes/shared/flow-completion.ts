@@ -138,8 +138,8 @@ class FlowTracker implements FlowHooks {
     const tracked = msg as Tracked;
     const token = tokenOf(tracked) ?? tracked.jetstream?.token ?? tracked.salesforce?.token;
     if (typeof token === 'string') return this.byToken.get(token);
-    const id = tracked._msgid;
-    return id === undefined ? undefined : (this.byToken.get(id) ?? this.byMsgId.get(id));
+    const id = tracked._msgid ?? '';
+    return this.byToken.get(id) ?? this.byMsgId.get(id);
   }
 
   preDeliver(event: SendEvent): void {
@@ -250,16 +250,11 @@ class FlowTracker implements FlowHooks {
   }
 
   /**
-   * A node that finishes a message it was given earlier, right after sending one of another delivery and none
-   * of this one, has put the two together (join): this delivery then waits for that one.
+   * A node that finishes a message right after sending one of another delivery and none of this one has put the
+   * two together (join), under whichever name: this delivery then goes on as that one.
    */
   private mergeInto(node: RuntimeNode, delivery: Delivery): void {
-    if (
-      this.sending?.node !== node ||
-      this.receivedBy(node) === delivery ||
-      this.sending.deliveries.has(delivery)
-    )
-      return;
+    if (this.sending?.node !== node || this.sending.deliveries.has(delivery)) return;
     const into = [...this.sending.deliveries].at(-1);
     if (into && !into.settled) delivery.goOnAs(into);
   }

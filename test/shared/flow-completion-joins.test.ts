@@ -242,4 +242,43 @@ describe('messages put together', () => {
     assert.deepEqual(ends(one, two), [[], []]);
     assert.equal(one.delivery.count + two.delivery.count, 3);
   });
+
+  test('messages put together under the name of the first are finished, and fail, with it', async () => {
+    const late = holder();
+    flow.node(
+      'a',
+      'join',
+      join(3, (messages) => messages[0]),
+      { wires: [['b']] },
+    );
+    flow.node('b', 'delay', late.handler, { wires: [['c']] });
+    flow.node('c', 'function', (_msg, _send, done) => done('no'));
+    const sent = [flow.deliver(1), flow.deliver(2), flow.deliver(3)];
+    await turns();
+    assert.deepEqual(ends(...sent), [[], [], []]);
+    late.held[0]?.();
+    await turns();
+    assert.deepEqual(sent.map(errorOf), ['no', 'no', 'no']);
+  });
+
+  test('what was settled the moment it was sent keeps nobody waiting', async () => {
+    const held: (() => void)[] = [];
+    const sent: Sent[] = [];
+    flow.node(
+      'a',
+      'join',
+      (msg, send, done) => {
+        held.push(done);
+        if (held.length < 2) return;
+        send(msg);
+        sent[1]?.delivery.abandon();
+        held.forEach((one) => one());
+      },
+      { wires: [['b']] },
+    );
+    flow.node('b', 'debug', sink);
+    sent.push(flow.deliver(1), flow.deliver(2));
+    await turns();
+    assert.deepEqual(ends(...sent), [[undefined], []]);
+  });
 });

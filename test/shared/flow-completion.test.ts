@@ -176,6 +176,37 @@ describe('one flow', () => {
       assert.equal(errorOf(two), 'two');
     });
 
+    test('done(error) counts off one of several in a node', async () => {
+      const dones: ((error?: unknown) => void)[] = [];
+      flow.node('a', 'function', (msg, send, done) => (send([[msg, { ...msg }]]), done()), {
+        wires: [['b']],
+      });
+      const node = flow.node('b', 'function', (_msg, _send, done) => void dones.push(done));
+      const sent = flow.deliver();
+      await turns();
+      dones[0]?.('no');
+      await turns();
+      assert.deepEqual(sent.ends, []);
+      assert.equal(sent.delivery.count, 1);
+      dones[1]?.();
+      await turns();
+      assert.equal(errorOf(sent), 'no');
+      assert.deepEqual(node.errors, ['no']);
+    });
+
+    test('an error about a message of nobody, or about none, is the runtime’s alone', async () => {
+      const node = flow.node('a', 'function', (_msg, _send, done) => {
+        node.error('nobody’s', { payload: 1 });
+        (node.error as (error: unknown, msg: unknown) => void)('none', null);
+        (node.error as (error: unknown, msg: unknown) => void)('none', 'text');
+        done();
+      });
+      const sent = flow.deliver();
+      await turns();
+      assert.deepEqual(sent.ends, [undefined]);
+      assert.equal(node.errors.length, 3);
+    });
+
     test('nothing that happens after its end counts', async () => {
       const late = holder();
       flow.node('a', 'function', late.handler, { wires: [['b']] });
@@ -186,22 +217,48 @@ describe('one flow', () => {
       late.held[0]?.();
       await turns();
       assert.deepEqual(sent.ends, []);
-      assert.equal(flowTracker.find({ jetstream: { token: sent.delivery.token } }), undefined);
+      for (const one of [sent, flow.deliver(1, { token: 'other', msgid: 'its id' })]) {
+        const { token, msgid } = one.delivery;
+        if (one !== sent) assert.equal(flowTracker.find({ _msgid: msgid }), one.delivery);
+        one.delivery.abandon();
+        for (const msg of [{ jetstream: { token } }, { _msgid: token }, { _msgid: msgid }, {}])
+          assert.equal(flowTracker.find(msg), undefined);
+      }
     });
   });
 
   describe('whose a message is', () => {
-    /** A node that makes of its message what `make` gives, before one that holds it. */
+    /**
+     * A node that later sends what `make` gives, before one that holds it. It holds another message too: what it
+     * sends is known by itself or not at all.
+     */
     async function made(make: (msg: Msg) => unknown, options: Parameters<Flow['deliver']>[1] = {}) {
       const late = holder();
-      flow.node('a', 'function', (msg, send, done) => (send(make(msg)), done()), { wires: [['b']] });
+      flow.node(
+        'a',
+        'function',
+        (msg, send, done) => {
+          if (msg['payload'] === 'other') return;
+          void turns(3).then(() => {
+            const sent = make(msg);
+            send(sent);
+            // Whoever has sent a message may go on writing on it.
+            if (sent !== msg)
+              for (const key of Object.keys(sent as object)) Reflect.deleteProperty(sent as object, key);
+            done();
+          });
+        },
+        { wires: [['b']] },
+      );
       flow.node('b', 'delay', late.handler);
+      const other = flow.deliver('other');
       const sent = flow.deliver(0, options);
       await turns();
       const followed = sent.ends.length === 0;
       late.held.forEach((go) => go());
       await turns();
       assert.deepEqual(sent.ends, [undefined]);
+      other.delivery.abandon();
       return followed;
     }
 
@@ -219,15 +276,106 @@ describe('one flow', () => {
       assert.ok(await made((msg) => ({ jetstream: msg['jetstream'] }))));
     test('a new object is known by the token in msg.salesforce', async () =>
       assert.ok(await made((msg) => ({ salesforce: msg['jetstream'] }))));
-    test('a new object sent while the node is called with a message is of that message', async () =>
-      assert.ok(await made(() => ({ payload: 'new' }))));
     test('what stands in msg.jetstream and is no token says nothing', async () => {
-      for (const jetstream of [null, 'text', {}, { token: 7 }])
-        assert.ok(await made(() => ({ payload: 'new', jetstream })), JSON.stringify(jetstream));
+      for (const jetstream of [null, 'text', {}, { token: 7 }]) {
+        assert.equal(await made(() => ({ payload: 'new', jetstream })), false);
+        assert.ok(await made((msg) => ({ _msgid: msg['_msgid'], jetstream })), JSON.stringify(jetstream));
+      }
     });
-    test('a frozen object is followed too, and the flow gets it as it is', async () => {
-      assert.ok(await made((msg) => Object.freeze({ _msgid: msg['_msgid'], payload: 1 })));
-      assert.ok(await made(() => Object.freeze({ payload: 1 })));
+    test('a frozen object is followed too', async () =>
+      assert.ok(await made((msg) => Object.freeze({ _msgid: msg['_msgid'], payload: 1 }))));
+
+    test('a new object sent while the node is called with a message is of that message, frozen or not', async () => {
+      for (const made of [() => ({ payload: 'new' }), () => Object.freeze({ payload: 'new' })]) {
+        const late = holder();
+        flow.node(
+          'a',
+          'function',
+          (msg, send, done) => {
+            if (msg['payload'] === 'other') return;
+            send(made());
+            done();
+          },
+          { wires: [['b']] },
+        );
+        flow.node('b', 'delay', late.handler);
+        const other = flow.deliver('other');
+        const sent = flow.deliver();
+        await turns();
+        assert.deepEqual(sent.ends, []);
+        late.held.forEach((go) => go());
+        await turns();
+        assert.deepEqual(sent.ends, [undefined]);
+        other.delivery.abandon();
+      }
+    });
+
+    test('a message handed to a node directly keeps what it was known by', async () => {
+      const late = holder();
+      const node = flow.node(
+        'a',
+        'link in',
+        (msg, send, done) => {
+          delete msg['_msgid'];
+          void turns(2).then(() => (send(msg), done()));
+        },
+        { wires: [['b']] },
+      );
+      flow.node('b', 'delay', late.handler);
+      const others = [flow.deliver(1), flow.deliver(2)];
+      const msg = { _msgid: others[1]?.delivery.msgid };
+      node.receive(msg);
+      await turns();
+      assert.equal(late.held.length, 3);
+      late.held.splice(0, 2).forEach((go) => go());
+      await turns();
+      late.held.forEach((go) => go());
+      await turns();
+      assert.deepEqual(
+        others.map((one) => one.ends),
+        [[undefined], [undefined]],
+      );
+    });
+
+    test('a message of nobody handed over within a call doesn’t hide whose the next new object is', async () => {
+      const late = holder();
+      const other = flow.node('other', 'function', sink);
+      flow.node(
+        'a',
+        'function',
+        (msg, send, done) => {
+          if (msg['payload'] === 'hold') return;
+          other.receive({ payload: 'nobody’s' });
+          send({ payload: 'new' });
+          done();
+        },
+        { wires: [['b']] },
+      );
+      flow.node('b', 'delay', late.handler);
+      const holding = [flow.deliver('hold'), flow.deliver('hold')];
+      const sent = flow.deliver();
+      await turns();
+      assert.deepEqual(sent.ends, []);
+      late.held[0]?.();
+      await turns();
+      assert.deepEqual(sent.ends, [undefined]);
+      holding.forEach((one) => one.delivery.abandon());
+    });
+
+    test('a new object sent after the call, in the same turn, is nobody’s where the node holds two', async () => {
+      const node = flow.node('a', 'function', (_msg, _send, _done) => undefined, { wires: [['b']] });
+      const late = holder();
+      flow.node('b', 'delay', late.handler);
+      const sent = [flow.deliver(1), flow.deliver(2)];
+      await turns();
+      node.receive({ _msgid: sent[0]?.delivery.msgid });
+      node.send({ payload: 'new' });
+      await turns();
+      assert.deepEqual(
+        sent.map(({ delivery }) => delivery.count),
+        [2, 1],
+      );
+      sent.forEach(({ delivery }) => delivery.abandon());
     });
 
     test('a new object sent later belongs to the one message that the node holds', async () => {

@@ -165,15 +165,15 @@ describe('nodes that never say done', () => {
       for (const alias of [undefined, 'inside a subflow'])
         test(`a switch that ${what} ${gathers ? 'gathers a sequence' : 'takes each alone'}${alias ? `, ${alias}` : ''}`, async () => {
           const waiting: Msg[] = [];
-          const count = gathers ? 2 : 1;
           flow.close();
           flow = new Flow(['make']);
           node = flow.node(
             'a',
             'switch',
             (msg) => {
+              if (!gathers || !msg['parts']) return node.send([null]);
               waiting.push(msg);
-              if (waiting.length < count) return;
+              if (waiting.length < 2) return;
               for (const _ of waiting.splice(0)) node.send([null]);
             },
             { wires: [[]], definition, alias: alias && 'template' },
@@ -183,15 +183,21 @@ describe('nodes that never say done', () => {
             'function',
             (msg, send, done) => {
               // Only the first says how many there are.
-              const n = msg['payload'] as number;
-              send({ ...msg, parts: { id: 's', index: n, ...(n === 0 ? { count: 2 } : {}) } });
+              const n = msg['payload'];
+              send(
+                n === 'alone'
+                  ? msg
+                  : { ...msg, parts: { id: 's', index: n, ...(n === 0 ? { count: 2 } : {}) } },
+              );
               done();
             },
             { wires: [['a']] },
           );
           const first = flow.deliver(0);
           await turns();
-          assert.deepEqual(first.ends, gathers ? [] : [undefined]);
+          const alone = flow.deliver('alone');
+          await turns();
+          assert.deepEqual([first.ends, alone.ends], [gathers ? [] : [undefined], [undefined]]);
           const second = flow.deliver(1);
           await turns();
           assert.deepEqual([first.ends, second.ends], [[undefined], [undefined]]);
