@@ -11,7 +11,7 @@ type Level = 'ERROR' | 'WARN' | 'INFO';
 
 /** What tests of one node do to a Node-RED that holds nothing but the nodes they name. */
 export interface Stage {
-  /** Starts a flow of one tab; `credentials` of a node stand in it, and nodes without wires are config nodes. */
+  /** Starts a flow of one tab in the place of what ran before; `credentials` of a node stand in it, and nodes without wires are config nodes. */
   load(...flow: FlowNode[]): Promise<void>;
   node(id: string): HelperNode;
   /** Every status that a node has shown, in order. Its texts are keys: nothing is translated here. */
@@ -37,11 +37,14 @@ interface Hooks {
 /** One server for a test file, a fresh flow for each test. */
 export function stage(...modules: NodeModule[]): Stage {
   const inboxes = new Map<string, Record<string, unknown>[]>();
-  before(() => helper.startServer());
-  afterEach(async () => {
+  let loaded = false;
+  const unload = async () => {
+    loaded = false;
     await helper.unload();
     runtime.hooks.remove('*.failures');
-  });
+  };
+  before(() => helper.startServer());
+  afterEach(unload);
   after(() => helper.stopServer());
 
   const node = (id: string): HelperNode => {
@@ -60,6 +63,8 @@ export function stage(...modules: NodeModule[]): Stage {
 
   return {
     async load(...flow) {
+      if (loaded) await unload();
+      loaded = true;
       inboxes.clear();
       const credentials = Object.fromEntries(flow.map(({ id, credentials }) => [id, credentials ?? {}]));
       // Without a place on the canvas Node-RED takes a node for a config node.
