@@ -32,6 +32,14 @@ export interface Import {
 
 /** What a file imports: by `import`, `export … from`, `import()`, `require()` and `import('…')` as a type. */
 export function importsOf(file: string): Import[] {
+  const imports = known.get(file) ?? readImports(file);
+  known.set(file, imports);
+  return imports;
+}
+
+const known = new Map<string, Import[]>();
+
+function readImports(file: string): Import[] {
   return [...walk(parse(file))].flatMap((node): Import[] => {
     if (ts.isImportDeclaration(node)) return [{ from: textOf(node.moduleSpecifier), typeOnly: isType(node) }];
     if (ts.isExportDeclaration(node) && node.moduleSpecifier)
