@@ -1,16 +1,18 @@
+import type { FailureCode } from './failure-codes';
+
 /**
  * An error a user can act on: `message` says in one sentence what happened, to what, and what to do next.
  * `retryable: false` means that repeating the same message can't help (or could double a write), so
  * jetstream-in sends it to the dead letter at once; anything else is retried with backoff.
  */
-export class FlowError extends Error {
+class Failure extends Error {
   override readonly name = 'FlowError';
 
   constructor(
     readonly code: string,
     message: string,
     readonly retryable: boolean = true,
-    options?: { cause?: unknown; details?: unknown },
+    options?: FailureOptions,
   ) {
     super(message, { cause: options?.cause });
     if (options?.details !== undefined) this.details = options.details;
@@ -19,6 +21,22 @@ export class FlowError extends Error {
   /** Serialisable facts for whoever catches the error, e.g. the rows that Salesforce refused. */
   readonly details?: unknown;
 }
+
+interface FailureOptions {
+  cause?: unknown;
+  details?: unknown;
+}
+
+/** A code that stands in the source is ours, and must be declared; one that comes at run time is somebody else's. */
+type Code<C extends string> = string extends C ? C : C extends FailureCode ? C : never;
+
+export type FlowError = Failure;
+export const FlowError = Failure as new <C extends string = string>(
+  code: C & Code<C>,
+  message: string,
+  retryable?: boolean,
+  options?: FailureOptions,
+) => Failure;
 
 /** What a thrown value says, whatever was thrown. Never throws itself. */
 export function messageOf(thrown: unknown): string {

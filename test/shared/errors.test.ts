@@ -5,17 +5,17 @@ import { FlowError, codeOf, isRetryable, messageOf } from '../../nodes/shared/er
 
 test('a FlowError carries its code, whether it is worth another try, its cause and facts', () => {
   const cause = new Error('socket');
-  const error = new FlowError('CODE', 'What happened.', false, { cause, details: [1] });
+  const error = new FlowError('CODE' as string, 'What happened.', false, { cause, details: [1] });
   assert.ok(error instanceof Error);
   assert.deepEqual(
     [error.name, error.code, error.message, error.retryable, error.cause, error.details],
     ['FlowError', 'CODE', 'What happened.', false, cause, [1]],
   );
-  const plain = new FlowError('CODE', 'What happened.');
+  const plain = new FlowError('CODE' as string, 'What happened.');
   assert.equal(plain.retryable, true);
   assert.equal(plain.details, undefined);
-  assert.ok(!Object.keys(new FlowError('C', 'm', true, { details: null })).includes('cause'));
-  assert.equal(new FlowError('C', 'm', true, { details: null }).details, null);
+  assert.ok(!Object.keys(new FlowError('C' as string, 'm', true, { details: null })).includes('cause'));
+  assert.equal(new FlowError('C' as string, 'm', true, { details: null }).details, null);
 });
 
 test('a thrown value says its message, whatever was thrown', () => {

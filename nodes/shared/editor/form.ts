@@ -1,5 +1,4 @@
 import { installStyle } from './style';
-import { type Verdict } from './validators';
 
 /** An open form: its inputs by the name of the property. */
 export interface Form {
@@ -68,8 +67,8 @@ function holds(condition: string, value: Form['value']): boolean {
   return truth === (not === '');
 }
 
-/** Marks an input that is no property of its own, which the editor therefore doesn't check. */
-export function mark(input: JQuery, verdict: Verdict): void {
+/** Marks an input that is no property of its own, which the editor therefore doesn't check: `verdict` says what is wrong. */
+export function mark(input: JQuery, verdict: true | string): void {
   input.toggleClass('input-error', verdict !== true).attr('title', verdict === true ? '' : verdict);
 }
 
