@@ -84,6 +84,20 @@ test('a page of exactly its size is followed by an empty one', async (t) => {
   );
 });
 
+test('a page from which a record vanished while it was read is not taken for the last', async (t) => {
+  const { org, reader, poll, pass } = await startPoll(t);
+  org.switches.pageSize = 500;
+  const ids = org.write('Contact', ...names(3_000)).map(({ id }) => String(id));
+  reader.before = (path) => {
+    // The org sends 500 rows at a time.
+    if (path.includes('WHERE')) return;
+    org.remove('Contact', ids.slice(1_990, 1_995), { hard: true });
+    reader.before = () => undefined;
+  };
+  const { records } = await pass(poll.start());
+  assert.equal(records.length, 2_995);
+});
+
 /** A pass of three pages, after which two don't look back. */
 async function heavy({ org, poll, pass, at }: PollRig) {
   const start = poll.start();

@@ -66,7 +66,7 @@ export class Poll {
       );
     const deep = position.pass?.deep ?? this.looksBack(position);
     const began = position.pass?.began ?? reader.now();
-    const { records, rows } = await select(reader, sobject, this.condition(position, sobject, deep), {
+    const { records, rows, full } = await select(reader, sobject, this.condition(position, sobject, deep), {
       all: sobject.hasDeleted,
       signal,
     });
@@ -77,7 +77,7 @@ export class Poll {
     }
     const pages = (position.pass?.pages ?? 0) + 1;
     const last = rows.at(-1);
-    if (rows.length >= PAGE && last) {
+    if (full && last) {
       const pass = { stamp: last.stamp, id: last.id, began, deep, pages };
       return { records, position: { ...position, pass }, more: true, asOf: timeOf(isoTime(last.stamp)) ?? 0 };
     }
