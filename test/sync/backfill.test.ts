@@ -64,7 +64,7 @@ test('from ten thousand on a Bulk job reads it, and whoever comes later reads it
 
 test('a job that isn’t done is asked for again after a pause', async (t) => {
   const rig = await startPoll(t);
-  const states = ['UploadComplete', ...Array<string>(6).fill('InProgress')];
+  const states = ['UploadComplete', ...Array.from({ length: 6 }, () => 'InProgress')];
   rig.reader.get = <T>() => Promise.resolve({ id: '750', state: states.shift() } as T);
   const backfill = new Backfill(rig.reader, rig.sobject, () => undefined);
   const waits: unknown[] = [];

@@ -2,22 +2,27 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { OrgOptions } from '../org/org';
 import { until } from '../support/until';
-import { contacts, startRig, type Rig } from './rig';
+import { contacts, startRig, SYNC_ID, type Rig } from './rig';
 
 const start = (t: TestContext, org: OrgOptions = {}): Promise<Rig> =>
   startRig(t, { org: { pubsub: true, ...org } });
 const queries = ({ org }: Rig): number =>
   org.requests().filter(({ path }) => path.includes('/queryAll')).length;
 /** Polling has come to its end: from here on there are only events. */
-const settled = async ({ org }: Rig): Promise<void> => {
+const settled = async ({ org, nc }: Rig): Promise<void> => {
+  const kv = await nc.jetstream().views.kv('api-sync');
+  const polledTo = async (): Promise<unknown> => {
+    const entry = await kv.get(`${SYNC_ID}.salesforce=3Acontact`);
+    return entry?.json<{ position: { pollTo?: number } }>().position.pollTo;
+  };
   let seen = { requests: -1, at: 0 };
   await until(
-    () => {
+    async () => {
       // Whole minutes of deletions are polled, so the org's clock is put forward.
       org.store.clockOffset += 1_000;
       const requests = org.requests().length;
       if (requests !== seen.requests) seen = { requests, at: Date.now() };
-      return Date.now() - seen.at > 3_000;
+      return Date.now() - seen.at > 1_200 && (await polledTo()) === undefined;
     },
     { timeout: 60_000, what: 'nothing to be polled any more' },
   );
@@ -132,11 +137,12 @@ test('a position that the org has forgotten leads to polling from there, and is 
   await equal();
 });
 
-test('events without data, and those that name no record, lead to reading what has changed', async (t) => {
+test('events without data lead to reading their records, those that name none to polling', async (t) => {
   const rig = await start(t, { switches: { gapEvents: ['Contact'], overflowAfter: 50 } });
   const { org, instance, equal } = rig;
   org.write('Contact', ...contacts(5));
-  const one = instance({ cdc: true });
+  // Far from the next pass of its own accord.
+  const one = instance({ cdc: true, salesforce: { pollInterval: 600_000 } });
   await one.live();
   await equal();
   org.write('Contact', { Id: org.records('Contact')[0]?.Id, LastName: 'Changed' });
@@ -144,8 +150,10 @@ test('events without data, and those that name no record, lead to reading what h
   await until(() => one.lines.some(({ text }) => /came without data/.test(text)), {
     what: 'gap events to be said',
   });
+  await settled(rig);
   org.write('Contact', ...contacts(120, 100));
   await equal();
+  assert.ok(one.lines.some(({ text }) => /doesn't tell which records/.test(text)));
 });
 
 test('where there are no events for an object it is polled, and the progress says so', async (t) => {

@@ -2,9 +2,9 @@ import { mock, type TestContext } from 'node:test';
 import type { Changes } from '../../nodes/sync/provider';
 import { Poll, type PollPosition } from '../../nodes/sync/providers/salesforce/poll';
 import { OrgReader } from '../../nodes/sync/providers/salesforce/reader';
-import { describe, type SObject } from '../../nodes/sync/providers/salesforce/sobject';
+import { describe, SObject } from '../../nodes/sync/providers/salesforce/sobject';
 import type { SourceRecord } from '../../nodes/sync/record';
-import { startOrg, type Org } from '../org/org';
+import { startOrg, type Org, type OrgOptions } from '../org/org';
 import { sessionWith } from '../salesforce/rig';
 
 export const NOON = Date.UTC(2026, 0, 31, 12);
@@ -42,9 +42,9 @@ export interface Pass {
   asked: string[];
 }
 
-export async function startPoll(t: TestContext): Promise<PollRig> {
+export async function startPoll(t: TestContext, options: OrgOptions = {}): Promise<PollRig> {
   mock.timers.enable({ apis: ['Date'], now: NOON });
-  const org = await startOrg();
+  const org = await startOrg(options);
   const session = sessionWith(org);
   const reader = new WatchedReader(session);
   t.after(async () => {
@@ -95,3 +95,14 @@ export const names = (count: number, from = 0): { LastName: string }[] =>
 /** What a query asks for, behind its WHERE. */
 export const since = (asked: string[]): string[] =>
   asked.flatMap((path) => /WHERE (SystemModstamp.*) ORDER BY/.exec(path)?.[1] ?? []);
+
+/** The same object, as one whose deletions the org doesn't tell. */
+export function withoutDeletions({ name, fields }: SObject): SObject {
+  const types: Record<string, string> = { SystemModstamp: 'datetime', CreatedDate: 'datetime' };
+  return new SObject({
+    ...{ name, label: name, queryable: true, replicateable: false },
+    fields: fields
+      .filter((field) => field !== 'IsDeleted')
+      .map((field) => ({ name: field, type: types[field] ?? 'string' })),
+  });
+}

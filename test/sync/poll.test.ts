@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Poll } from '../../nodes/sync/providers/salesforce/poll';
-import { SObject } from '../../nodes/sync/providers/salesforce/sobject';
 import { recordId } from '../org/ids';
-import { LOOKBACK, MINUTE, NOON, names, since, startPoll, type PollRig } from './poll-rig';
+import { LOOKBACK, MINUTE, NOON, names, since, startPoll, withoutDeletions, type PollRig } from './poll-rig';
 
 const DAY = 24 * 60 * MINUTE;
 const lastNames = (records: { data: Record<string, unknown> }[]): unknown[] =>
@@ -400,13 +399,3 @@ test('whoever is stopped doesn’t wait for the org', async (t) => {
   const { sobject, poll } = await startPoll(t);
   await assert.rejects(poll.changes(poll.start(), sobject, AbortSignal.abort()), { code: 'CLOSED' });
 });
-
-function withoutDeletions({ name, fields }: SObject): SObject {
-  const types: Record<string, string> = { SystemModstamp: 'datetime', CreatedDate: 'datetime' };
-  return new SObject({
-    ...{ name, label: name, queryable: true, replicateable: false },
-    fields: fields
-      .filter((field) => field !== 'IsDeleted')
-      .map((field) => ({ name: field, type: types[field] ?? 'string' })),
-  });
-}
