@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Poll } from '../../nodes/sync/providers/salesforce/poll';
-import { recordId } from '../org/ids';
+import { recordId } from '../org/store/ids';
 import { LOOKBACK, MINUTE, NOON, names, since, startPoll, withoutDeletions, type PollRig } from './poll-rig';
 
 const DAY = 24 * 60 * MINUTE;
