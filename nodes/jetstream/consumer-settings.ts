@@ -1,5 +1,6 @@
 import { parseDuration, parseDurations } from '../shared/duration';
 import { FlowError } from '../shared/errors';
+import { parseTime } from '../shared/time';
 import type { ConsumerSettings } from './consumer';
 import type { DeliverFrom } from './durable';
 import type { PayloadFormat } from './message';
@@ -76,7 +77,7 @@ function atLeastOne(value: number | string | undefined, fallback: number, settin
 }
 
 function time(text: string | undefined): string {
-  const ms = Date.parse(text ?? '');
+  const ms = parseTime(text ?? '');
   if (Number.isNaN(ms)) {
     throw new FlowError(
       'INVALID_TIME',

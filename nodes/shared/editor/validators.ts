@@ -1,4 +1,5 @@
 import { parseDuration, parseDurations } from '../duration';
+import { parseTime } from '../time';
 import { listOf } from './form';
 import { text } from './text';
 
@@ -81,8 +82,7 @@ export const bucketName: Check = (value) => /^[-\w]+$/.test(value) || text('buck
 export const template: Check = (value) =>
   !/\{\{|\}\}/.test(value.replace(/\{\{\s*[^{}]*[^{}\s]\s*\}\}/g, '')) || text('template');
 
-export const time: Check = (value) =>
-  (/^\d{4}-\d\d-\d\d/.test(value) && !Number.isNaN(Date.parse(value))) || text('time');
+export const time: Check = (value) => !Number.isNaN(parseTime(value)) || text('time');
 
 export const servers: Check = (value) =>
   value.split(',').every((one) => /^\s*(\w+:\/\/)?(\[[\da-f:.]+\]|[^\s:/@]+)(:\d{1,5})?\/?\s*$/i.test(one)) ||
