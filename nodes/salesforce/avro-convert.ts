@@ -125,6 +125,10 @@ function parse(value: string): number {
   if (EPOCH_MS.test(value)) return Number(value);
   const match = ISO.exec(value);
   if (!match) return NaN;
+  // JavaScript takes the 30th of February for the 2nd of March.
+  const day = value.slice(0, 10);
+  const midnight = new Date(day);
+  if (Number.isNaN(midnight.getTime()) || midnight.toISOString().slice(0, 10) !== day) return NaN;
   // JavaScript reads a time without an offset as local, which would depend on where Node-RED runs.
   const utc = value.length > 10 && match[1] === undefined ? `${value}Z` : value;
   return Date.parse(utc.replace(' ', 'T').replace(/([+-]\d\d)(\d\d)$/, '$1:$2'));
