@@ -246,11 +246,12 @@ export class EventSettlement {
 
   private look(): void {
     for (const held of this.held) {
-      if (!held.inFlow || (held.progress?.processingTime() ?? 0) <= this.settings.processingLimit) continue;
-      const nodes = held.progress?.unfinishedNodes() ?? [];
+      const { progress, inFlow } = held;
+      if (!inFlow || !progress || progress.processingTime() <= this.settings.processingLimit) continue;
+      const nodes = progress.unfinishedNodes();
       const where = nodes.length > 0 ? `; not finished: ${nodes.join(', ')}` : '';
       const limit = formatDuration(this.settings.processingLimit);
-      held.progress?.abandon();
+      progress.abandon();
       held.finished({
         error: new FlowError('PROCESSING_LIMIT', `The flow did not finish the event within ${limit}${where}`),
       });

@@ -263,6 +263,12 @@ describe('an event that fails', () => {
     ]);
   });
 
+  test('by default comes again after 10 s, 30 s, 1 min and 5 min, and is passed over after the fifth time', () => {
+    const { backoff, maxDeliver, window, processingLimit } = SETTLEMENT;
+    assert.deepEqual(backoff, [10_000, 30_000, 60_000, 300_000]);
+    assert.deepEqual([maxDeliver, window, processingLimit], [5, 100, 600_000]);
+  });
+
   test('without a list of pauses it comes again at once', () => {
     const flow = new Flow({ backoff: [] });
     flow.arrive('a');
@@ -605,6 +611,7 @@ describe('stopping', () => {
     const flow = new Flow();
     flow.arrive('a');
     flow.ends('a', failure);
+    flow.settlement.passed('k');
     await flow.settlement.stop(60_000);
     pass(60_000);
     assert.equal(flow.count('a'), 1);
