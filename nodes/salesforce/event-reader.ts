@@ -95,9 +95,11 @@ export class EventReader {
     await this.subscription.stop();
     await this.settlement.stop(grace);
     // Neither a save nor a store that hangs may keep the node from closing.
-    const late = AbortSignal.timeout(FLUSH_MS);
-    await unlessStopped(late, this.writer?.flush() ?? Promise.resolve()).catch(() => undefined);
-    await unlessStopped(late, this.store?.close() ?? Promise.resolve()).catch(() => undefined);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), FLUSH_MS);
+    await unlessStopped(late.signal, this.writer?.flush() ?? Promise.resolve()).catch(() => undefined);
+    await unlessStopped(late.signal, this.store?.close() ?? Promise.resolve()).catch(() => undefined);
+    clearTimeout(timer);
   }
 
   private async begin(replay: Replay): Promise<void> {

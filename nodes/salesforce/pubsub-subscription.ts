@@ -120,9 +120,7 @@ export class Subscription {
       if (signal.aborted) break;
       this.brokenAt = performance.now();
       // One that breaks as soon as it has said something is no better than one that is refused.
-      if (this.delivered || this.brokenAt - openedAt >= ACCEPTED_MS) failures = 0;
-      // The org lets a stream go that doesn't ask for more.
-      if (failure === undefined && this.outstanding === 0) continue;
+      if (this.delivered || (this.accepted && this.brokenAt - openedAt >= ACCEPTED_MS)) failures = 0;
       failures++;
       await this.recover(failure ?? new Error('the org ended the stream'), failures);
     }
@@ -141,9 +139,10 @@ export class Subscription {
     this.token = grant.accessToken;
     const accepting = setTimeout(() => this.accept(), ACCEPTED_MS);
     let silence: NodeJS.Timeout | undefined;
+    let opened: Stream | undefined;
     const listen = () => {
       clearTimeout(silence);
-      silence = setTimeout(() => this.stream?.cancel(), SILENCE_MS);
+      silence = setTimeout(() => opened?.cancel(), SILENCE_MS);
     };
     try {
       await new Promise<void>((resolve, reject) => {
@@ -160,14 +159,14 @@ export class Subscription {
           },
           over: (error) => void tail.then(() => (error ? reject(error) : resolve())),
         });
-        this.stream = stream;
+        opened = this.stream = stream;
         listen();
         this.begin(stream);
       });
     } finally {
       clearTimeout(accepting);
       clearTimeout(silence);
-      this.stream?.cancel();
+      opened?.cancel();
       this.stream = undefined;
     }
   }
@@ -263,7 +262,8 @@ export class Subscription {
           return this.outage(this.pubsub.explain(failure, `topic ${this.topic}`) as OrgOutage, failures);
         return this.relogin();
       case 'outage':
-        // Streams are cut now and then, by proxies and restarts of the service: that is no outage yet.
+        // Streams are cut now and then, by proxies and restarts of the service, and an org lets one go that doesn't
+        // ask for more: that is no outage yet.
         if (failures > 1 || trouble.outage.reason === 'limit') await this.outage(trouble.outage, failures);
         return;
       case 'position':
@@ -300,8 +300,8 @@ export class Subscription {
 
   private async outage(outage: OrgOutage, failures: number): Promise<void> {
     this.pubsub.begin(outage, this.topic);
-    // An org that is closed holds nobody.
-    if (!this.pubsub.hold.current) await this.pause(failures);
+    // The end of the hold ends the pause; an org that is closed holds nobody.
+    await this.pause(failures);
   }
 
   private async pause(failures: number): Promise<void> {

@@ -243,6 +243,36 @@ describe('events', () => {
     assert.deepEqual(numbers(), ['O-1']);
   });
 
+  test('behind those are not handed out either, nor is a keepalive: the position would go past them', async () => {
+    const slow = deferred();
+    desk.onSchema = (id) => (id === 'schema-2' ? slow.promise : undefined);
+    await start();
+    await send(1);
+    stream().data({
+      events: [event(2, { schema_id: 'schema-2' })],
+      latest_replay_id: replayId(2),
+      pending_num_requested: 1,
+    });
+    await send(3);
+    await keepalive(replayId(4), 1);
+    slow.reject(rpc('UNAVAILABLE'));
+    await turns();
+    assert.deepEqual([numbers(), idle], [['O-1'], []]);
+    await pass(20);
+    assert.equal(desk.reading[0]?.cancelled, true);
+    assert.deepEqual(stream().written[0]?.replay_id, replayId(1));
+  });
+
+  test('behind those, where a keepalive came next, leave the position as well', async () => {
+    desk.onSchema = () => {
+      throw rpc('UNAVAILABLE');
+    };
+    await start();
+    stream().data({ events: [event(2)], latest_replay_id: replayId(2), pending_num_requested: 1 });
+    await keepalive(replayId(4), 1);
+    assert.deepEqual(idle, []);
+  });
+
   test('are not passed over because the org was closed meanwhile', async () => {
     await start();
     desk.pubsub.open = () => Promise.reject(new FlowError('CLOSED', 'The org was closed'));
@@ -555,6 +585,23 @@ describe('a topic that is refused', () => {
     assert.equal(last?.phase === 'failing' && last.error.code, 'TOPIC_NOT_FOUND');
   });
 
+  test('behind a slow login is tried again with growing pauses all the same', async () => {
+    await start();
+    await missing();
+    desk.session.accessToken = undefined;
+    const slow = deferred();
+    desk.session.onLogin = () => slow.promise;
+    await pass(1_000);
+    await pass(5_000);
+    slow.resolve();
+    await turns();
+    await missing();
+    await pass(1_999);
+    assert.equal(streams(), 2);
+    await pass(1);
+    assert.equal(streams(), 3);
+  });
+
   test('for another reason is said again', async () => {
     await start();
     await missing();
@@ -596,6 +643,20 @@ describe('a topic that is refused', () => {
     assert.equal(streams(), 1);
     await pass(1_000);
     assert.equal(streams(), 2);
+  });
+
+  test('and then given waits for room as before', async () => {
+    await start();
+    await missing();
+    await pass(1_000);
+    room = 1;
+    await send(1);
+    await breaks('UNAVAILABLE');
+    assert.equal(streams(), 2);
+    room = 1;
+    subscription.more();
+    await turns();
+    assert.equal(streams(), 3);
   });
 
   test('is asked for again when something about the org has changed', async () => {
@@ -752,6 +813,7 @@ describe('stopping', () => {
 
   test('ends the stream, and nothing is handed out any more', async () => {
     await start();
+    const worked = mock.method(desk.pubsub, 'worked');
     const stopping = subscription.stop();
     const [first] = desk.reading;
     first?.data({ events: [event(1)], latest_replay_id: replayId(1), pending_num_requested: 1 });
@@ -759,7 +821,7 @@ describe('stopping', () => {
     await stopping;
     await turns();
     assert.equal(first?.cancelled, true);
-    assert.deepEqual([events, idle], [[], []]);
+    assert.deepEqual([events, idle, worked.mock.callCount()], [[], [], 0]);
     assert.equal(streams(), 1);
   });
 
