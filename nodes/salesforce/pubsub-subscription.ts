@@ -281,10 +281,7 @@ export class Subscription {
 
   private async relogin(): Promise<void> {
     try {
-      await unlessStopped(
-        this.stopping.signal,
-        this.pubsub.login(this.pubsub.session.relogin(this.token)),
-      );
+      await unlessStopped(this.stopping.signal, this.pubsub.login(this.pubsub.session.relogin(this.token)));
     } catch {
       // The session's hold has begun, or nobody needs the login any more.
     }

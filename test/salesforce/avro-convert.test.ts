@@ -83,7 +83,10 @@ test('a time without an offset is UTC, wherever Node-RED runs and whatever its c
     process.env.TZ = zone;
     // Of the night in which the clocks of Newfoundland skip an hour.
     for (const hour of ['01', '02', '03'])
-      assert.equal(publish({ Time__c: `2026-03-08T${hour}:30:00` }).Time__c, Date.UTC(2026, 2, 8, Number(hour), 30));
+      assert.equal(
+        publish({ Time__c: `2026-03-08T${hour}:30:00` }).Time__c,
+        Date.UTC(2026, 2, 8, Number(hour), 30),
+      );
     assert.equal(publish({ Due__c: '2026-03-08' }).Due__c, Date.UTC(2026, 2, 8));
   }
   process.env.TZ = ZONES[0];
@@ -92,13 +95,17 @@ test('a time without an offset is UTC, wherever Node-RED runs and whatever its c
 test('any moment written with an offset is that moment', () => {
   const offset = fc.integer({ min: -14 * 60, max: 14 * 60 });
   fc.assert(
-    fc.property(fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }), offset, (date, minutes) => {
-      const local = new Date(date.getTime() + minutes * 60_000).toISOString().slice(0, 23);
-      const [hours, rest] = [Math.trunc(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
-      const two = (n: number) => String(n).padStart(2, '0');
-      const text = `${local}${minutes < 0 ? '-' : '+'}${two(hours)}:${two(rest)}`;
-      assert.equal(publish({ Time__c: text }).Time__c, date.getTime());
-    }),
+    fc.property(
+      fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }),
+      offset,
+      (date, minutes) => {
+        const local = new Date(date.getTime() + minutes * 60_000).toISOString().slice(0, 23);
+        const [hours, rest] = [Math.trunc(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+        const two = (n: number) => String(n).padStart(2, '0');
+        const text = `${local}${minutes < 0 ? '-' : '+'}${two(hours)}:${two(rest)}`;
+        assert.equal(publish({ Time__c: text }).Time__c, date.getTime());
+      },
+    ),
   );
 });
 

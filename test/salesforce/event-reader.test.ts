@@ -4,7 +4,7 @@ import { compileCodec } from '../../nodes/salesforce/avro';
 import { EventReader, type Replay, type ReplayGap } from '../../nodes/salesforce/event-reader';
 import { SETTLEMENT, type HeldEvent, type SettlementSettings } from '../../nodes/salesforce/event-settlement';
 import type { ReplayPosition } from '../../nodes/salesforce/replay-position';
-import { FlowError } from '../../nodes/shared/errors';
+import { type FlowError } from '../../nodes/shared/errors';
 import type { PositionStore } from '../../nodes/shared/positions';
 import { Desk, definition, deferred, position, replayId, rpc, turns, unreachable } from './pubsub-played';
 

@@ -89,11 +89,21 @@ describe('what passes is waited out, whatever status comes with it', () => {
     'schema.api.unavailable',
     'publish.stream.sweeper.timeout',
   ]) {
-    for (const status of ['UNAVAILABLE', 'INVALID_ARGUMENT', 'FAILED_PRECONDITION', 'PERMISSION_DENIED', 'NOT_FOUND', 'INTERNAL']) {
+    for (const status of [
+      'UNAVAILABLE',
+      'INVALID_ARGUMENT',
+      'FAILED_PRECONDITION',
+      'PERMISSION_DENIED',
+      'NOT_FOUND',
+      'INTERNAL',
+    ]) {
       test(`${status} ${reason}`, () => {
         const found = outage(status, reason);
         assert.deepEqual([found.reason, found.code], ['unreachable', reason]);
-        assert.match(found.message, /^The Pub\/Sub API at host:7443 is not available \(.*status\.salesforce\.com$/);
+        assert.match(
+          found.message,
+          /^The Pub\/Sub API at host:7443 is not available \(.*status\.salesforce\.com$/,
+        );
       });
     }
   }
@@ -111,7 +121,10 @@ describe('a call that is refused as it stands', () => {
       const found = trouble(status);
       assert.ok(found.kind === 'refused');
       assert.deepEqual([found.error.code, found.error.retryable], [status, false]);
-      assert.equal(found.error.message, `The org refuses a call for topic /event/X__e (${status}: the words)`);
+      assert.equal(
+        found.error.message,
+        `The org refuses a call for topic /event/X__e (${status}: the words)`,
+      );
     });
   }
 
@@ -142,7 +155,8 @@ describe('an org that can’t be reached', () => {
     ['write EPROTO', /^host:7443 does not speak TLS/],
     ['something else', /^The Pub\/Sub API at host:7443 is not available \(UNAVAILABLE: something else\)/],
   ] as const) {
-    test(`"${message}" is said in words`, () => assert.match(outage('UNAVAILABLE', undefined, message).message, words));
+    test(`"${message}" is said in words`, () =>
+      assert.match(outage('UNAVAILABLE', undefined, message).message, words));
   }
 
   test('where to add a certificate authority depends on what gRPC trusts', () => {

@@ -25,7 +25,11 @@ const job = (...results: (PublishResult | undefined)[]): PublishJob => ({
   open: 0,
 });
 const event = (records: number, index = 0, losses = 0) =>
-  ({ job: job(...Array.from({ length: records }, () => undefined)), index, losses }) as unknown as QueuedEvent;
+  ({
+    job: job(...Array.from({ length: records }, () => undefined)),
+    index,
+    losses,
+  }) as unknown as QueuedEvent;
 
 test('an event that the org did not take is named by its place where there are several', () => {
   const error = { code: 'PUBLISH', message: 'busy' };

@@ -58,7 +58,8 @@ export class Desk {
     this.schemaCalls++;
     await this.onSchema(id);
     const schema_json = this.schemas.get(id);
-    if (schema_json === undefined) throw new RpcError('NOT_FOUND', 'no such schema', 'schema.meta.permission');
+    if (schema_json === undefined)
+      throw new RpcError('NOT_FOUND', 'no such schema', 'schema.meta.permission');
     return { schema_id: id, schema_json };
   }
 
@@ -167,7 +168,7 @@ export class PlayedSession {
       instanceUrl: 'http://127.0.0.1',
       organizationId: '00D000000000001AAA',
       userId: this.userId,
-    } as Grant;
+    };
   }
 
   relogin(stale: string): Promise<Grant> {

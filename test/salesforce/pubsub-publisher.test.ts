@@ -127,7 +127,11 @@ describe('a message', () => {
   });
 
   test('that does not fit fails as a whole before anything of it is sent, for good, and no other does', async () => {
-    const [before, wrong, after] = [publish(order(0)), publish(order(1), { Nonsense__c: 1 }, order(2)), publish(order(3))];
+    const [before, wrong, after] = [
+      publish(order(0)),
+      publish(order(1), { Nonsense__c: 1 }, order(2)),
+      publish(order(3)),
+    ];
     await turns(10);
     ok(before);
     ok(after);
@@ -334,8 +338,7 @@ describe('the definition', () => {
     };
     const all = each(3);
     await turns(10);
-    for (const { error } of all)
-      assert.deepEqual([error?.code, error?.retryable], ['TOPIC_NOT_FOUND', true]);
+    for (const { error } of all) assert.deepEqual([error?.code, error?.retryable], ['TOPIC_NOT_FOUND', true]);
     assert.equal(publisher.state.waiting, 0);
     desk.onTopic = () => undefined;
     const later = publish(order(3));
@@ -409,9 +412,10 @@ describe('the definition', () => {
     await turns();
     await publisher.close(0);
     assert.equal(answer.error?.code, 'NODE_CLOSED');
+    const before = changes;
     slow.resolve();
     await turns(10);
-    assert.deepEqual(desk.requests, []);
+    assert.deepEqual([desk.requests, changes], [[], before]);
   });
 });
 
@@ -446,7 +450,11 @@ describe('an event that the org did not take', () => {
     await pass(1);
     ok(all[1]);
     assert.deepEqual(requests().slice(2), [['O-1'], ['O-1']]);
-    assert.deepEqual(new Set(desk.requests.slice(1).map(({ events }) => events.find((e) => named([e])[0] === 'O-1')?.id)).size, 1);
+    assert.deepEqual(
+      new Set(desk.requests.slice(1).map(({ events }) => events.find((e) => named([e])[0] === 'O-1')?.id))
+        .size,
+      1,
+    );
   });
 
   test('its pauses vary by a quarter, so that nodes do not repeat in step', async () => {
@@ -514,6 +522,37 @@ describe('an event that the org did not take', () => {
     );
   });
 
+  test('waits by default 0.5, 1 and 2 s', async () => {
+    start({ retry: undefined });
+    await warm();
+    refuse(0, 'SERVER_BUSY');
+    const answer = publish(order(0));
+    await turns(10);
+    for (const [i, pause] of [500, 1_000, 2_000].entries()) {
+      await pass(pause - 1);
+      assert.equal(sizes().length, 2 + i);
+      await pass(1);
+    }
+    assert.equal(answer.error?.code, 'PUBLISH');
+  });
+
+  test('whose time comes while another request is under way goes when that is answered, and nothing turns meanwhile', async () => {
+    await warm();
+    refuse(0, 'SERVER_BUSY', 1);
+    publish(order(0));
+    await turns(10);
+    byHand();
+    publish(order(1));
+    await turns(10);
+    await pass(100);
+    const before = changes;
+    for (let i = 0; i < 10; i++) await pass(1);
+    assert.deepEqual([changes, sizes()], [before, [1, 1, 1]]);
+    stream().data(results(1));
+    await turns();
+    assert.deepEqual(requests().at(-1), ['O-0']);
+  });
+
   test('lets what comes meanwhile go by', async () => {
     await warm();
     refuse(0, 'SERVER_BUSY', 1);
@@ -554,7 +593,9 @@ describe('an event that the org did not take', () => {
     const answer = publish(order(0));
     await turns(10);
     assert.equal(hold(), undefined);
-    await pass(100);
+    await pass(99);
+    assert.equal(answer.answers, 0);
+    await pass(1);
     ok(answer);
   });
 
@@ -592,7 +633,10 @@ describe('an event that the org did not take', () => {
     await turns(10);
     all.slice(0, 2).forEach(ok);
     assert.equal(hold()?.reason, 'limit');
-    assert.match(hold()?.message ?? '', /limit for publishing events is spent \(LIMIT_EXCEEDED: no more events\)/);
+    assert.match(
+      hold()?.message ?? '',
+      /limit for publishing events is spent \(LIMIT_EXCEEDED: no more events\)/,
+    );
     await wait(100);
     assert.deepEqual([all[2]?.answers, all[3]?.answers], [0, 0]);
     left = 10;
@@ -624,6 +668,7 @@ describe('a request whose answer is lost', () => {
     const [a, b] = [publish(order(0)), publish(order(1))];
     await turns();
     const later = publish(order(2));
+    mock.method(Date, 'now', () => 5);
     stream().over();
     await turns(10);
     assert.equal(hold()?.code, 'STREAM_ENDED');
@@ -634,6 +679,36 @@ describe('a request whose answer is lost', () => {
       ['id-1', 'id-2'],
       ['id-1', 'id-2', 'id-3'],
     ]);
+    const [, first, again] = desk.requests;
+    assert.deepEqual(again?.events.slice(0, 2), first?.events, 'and as they were');
+  });
+
+  test('a second time, together with others that were lost once, is taken apart with them', async () => {
+    await warm();
+    let losses = 2;
+    desk.publisher = (request) => (losses-- > 0 ? rpc('INTERNAL') : desk.accept(request));
+    const a = publish(order(0));
+    await turns(10);
+    const b = publish(order(1));
+    await wait(40);
+    [a, b].forEach(ok);
+    assert.deepEqual(sizes(), [1, 1, 2, 1, 1]);
+  });
+
+  test('while the definition was refused is sent again as it was', async () => {
+    await warm();
+    byHand();
+    now += 60_001;
+    desk.onTopic = () => {
+      throw rpc('NOT_FOUND', 'topic.not.found');
+    };
+    const answer = publish(order(0));
+    await turns(10);
+    stream().over();
+    desk.onTopic = () => undefined;
+    desk.publisher = (request) => desk.accept(request);
+    await wait(20);
+    ok(answer);
   });
 
   test('has another number of results: it can’t be told whose they are', async () => {
@@ -656,8 +731,7 @@ describe('a request whose answer is lost', () => {
 
   test('twice is taken apart into halves, to find who spoils it; who does fails after 10 losses, the others don’t', async () => {
     await warm();
-    desk.publisher = (request) =>
-      contains(request, 2) ? rpc('INTERNAL') : desk.accept(request);
+    desk.publisher = (request) => (contains(request, 2) ? rpc('INTERNAL') : desk.accept(request));
     const all = each(4);
     await wait(2_000, 4);
     const [a, b, bad, c] = all;
@@ -666,7 +740,10 @@ describe('a request whose answer is lost', () => {
     assert.match(bad?.error?.message ?? '', /failed 10 times on this event/);
     const tries = requests().filter((names) => names.includes('O-2'));
     assert.equal(tries.length, 10);
-    assert.deepEqual(tries.slice(0, 4).map(({ length }) => length), [4, 4, 2, 1]);
+    assert.deepEqual(
+      tries.slice(0, 4).map(({ length }) => length),
+      [4, 4, 2, 1],
+    );
   });
 
   test('because nobody could be reached was not carried out: it waits as long as it takes', async () => {
@@ -676,7 +753,12 @@ describe('a request whose answer is lost', () => {
     await wait(400, 4);
     assert.ok(desk.requests.length > 15);
     assert.ok(all.every(({ answers }) => answers === 0));
-    assert.ok(sizes().slice(1).every((size) => size === 3), 'and is not taken apart');
+    assert.ok(
+      sizes()
+        .slice(1)
+        .every((size) => size === 3),
+      'and is not taken apart',
+    );
     desk.publisher = (request) => desk.accept(request);
     await wait(40, 4);
     all.forEach(ok);
@@ -780,8 +862,7 @@ describe('a request that the org refuses as it stands', () => {
   test('while the definition can’t be asked for waits, and is taken apart afterwards', async () => {
     await warm();
     let spoilt = true;
-    desk.publisher = (request) =>
-      spoilt ? rpc('INVALID_ARGUMENT', 'publish.spoilt') : desk.accept(request);
+    desk.publisher = (request) => (spoilt ? rpc('INVALID_ARGUMENT', 'publish.spoilt') : desk.accept(request));
     desk.onTopic = () => {
       throw rpc('UNAVAILABLE');
     };
@@ -813,8 +894,7 @@ describe('a request that the org refuses as it stands', () => {
     desk.publisher = () => rpc('NOT_FOUND', 'topic.not.found');
     const all = each(2);
     await turns(10);
-    for (const { error } of all)
-      assert.deepEqual([error?.code, error?.retryable], ['TOPIC_NOT_FOUND', true]);
+    for (const { error } of all) assert.deepEqual([error?.code, error?.retryable], ['TOPIC_NOT_FOUND', true]);
     desk.publisher = (request) => desk.accept(request);
     const before = desk.topicCalls;
     const later = publish(order(2));
@@ -854,10 +934,11 @@ describe('while the org is held', () => {
     assert.equal(desk.requests.length, 2);
     assert.equal(publisher.state.waiting, 6);
     desk.onTopic = () => undefined;
-    desk.publisher = (request) => desk.accept(request);
     await wait(20);
+    assert.deepEqual([paused, sizes()], [0, [1, 2, 6]], 'their clocks go on while they are under way');
+    stream().data(desk.accept(desk.requests[2] as PublishRequest));
+    await turns();
     all.forEach(ok);
-    assert.equal(paused, 0);
     assert.deepEqual(published(), ['O-first', ...range(6)]);
   });
 
@@ -904,6 +985,21 @@ describe('while the org is held', () => {
     assert.deepEqual(published(), ['O-first', 'O-after']);
   });
 
+  test('with onOutage fail several requests under way fail together', async () => {
+    start({ onOutage: 'fail', maxRequests: 3 });
+    await warm();
+    byHand();
+    const all = each(600);
+    await turns(10);
+    desk.onTopic = () => {
+      throw rpc('UNAVAILABLE');
+    };
+    stream().over(rpc('UNAVAILABLE'));
+    await turns(10);
+    assert.ok(all.every(({ error }) => error?.code === 'UNAVAILABLE'));
+    assert.equal(publisher.state.waiting, 0);
+  });
+
   test('by somebody else, with onOutage fail, what waits fails as well', async () => {
     start({ onOutage: 'fail' });
     desk.onTopic = () => new Promise(() => undefined);
@@ -915,7 +1011,7 @@ describe('while the org is held', () => {
     assert.equal(waiting.error?.message, 'the org is gone');
   });
 
-  test('it is told that the state has changed', async () => {
+  test('it is told that the state has changed', () => {
     const before = changes;
     desk.pubsub.begin(unreachable(), TOPIC);
     assert.ok(changes > before);
@@ -942,6 +1038,22 @@ describe('closing', () => {
     ok(begun);
     assert.equal(stream().cancelled, true);
     assert.deepEqual(requests(), [['O-first'], ['O-0']]);
+  });
+
+  test('lets a message of several requests finish as a whole', async () => {
+    start({ maxRequests: 2 });
+    await warm();
+    byHand();
+    const answer = publish(...orders(400));
+    await turns(10);
+    assert.deepEqual(sizes(), [1, 200, 200]);
+    const closing = publisher.close(5_000);
+    for (let i = 1; i <= 2; i++) {
+      stream().data(desk.accept(desk.requests[i] as PublishRequest));
+      await turns();
+    }
+    await closing;
+    ok(answer);
   });
 
   test('does not wait longer than it may: what is under way then comes again, and a late answer counts no more', async () => {

@@ -65,7 +65,10 @@ describe('a request', () => {
 
   test('above 3 MB by a byte has one event less', () => {
     const payload = Buffer.alloc(750_000 - 100);
-    queue.add([...range(3).map((order) => event(order, { payload })), event(3, { payload: Buffer.alloc(750_000 - 99) })]);
+    queue.add([
+      ...range(3).map((order) => event(order, { payload })),
+      event(3, { payload: Buffer.alloc(750_000 - 99) }),
+    ]);
     assert.deepEqual(orders(take()), [0, 1, 2]);
   });
 
@@ -201,7 +204,10 @@ describe('the queue', () => {
     queue.putBack([event(400, { notBefore: now + 1 }), event(401, { notBefore: now + 1 })]);
     queue.keep(({ order }) => order % 2 === 0);
     assert.deepEqual(orders(queue.all), [400, ...range(50, 100).map((i) => i * 2)]);
-    assert.deepEqual(orders(take()), range(50, 100).map((i) => i * 2));
+    assert.deepEqual(
+      orders(take()),
+      range(50, 100).map((i) => i * 2),
+    );
   });
 
   test('an event is open until something is said of it', () => {

@@ -170,13 +170,18 @@ test('sockets that are silent keep nobody from stopping', async () => {
   for (const path of ['/GetTopic', '/GetSchema', '/Subscribe', '/PublishStream', '/token']) {
     org.faults.clear();
     org.clearRequests();
-    org.faults.add({ match: { path }, action: path === '/token' ? { delayMs: 60_000 } : { grpc: { delayMs: 60_000 } } });
+    org.faults.add({
+      match: { path },
+      action: path === '/token' ? { delayMs: 60_000 } : { grpc: { delayMs: 60_000 } },
+    });
     const session = sessionWith(org);
     const pubsub = new PubSub(session, org.pubsub ?? '', { ...QUICK });
     const subscription = new Subscription(pubsub, TOPIC, host());
     const publisher = new Publisher(pubsub, { topic: TOPIC, maxRequests: 1, onOutage: 'hold' });
     subscription.start('earliest');
-    const answer = publisher.publish(orders(1), ['id'], () => () => undefined).catch((error: unknown) => error);
+    const answer = publisher
+      .publish(orders(1), ['id'], () => () => undefined)
+      .catch((error: unknown) => error);
     await until(() => called(path), { what: path });
     await Promise.all([subscription.stop(), publisher.close(100)]);
     await answer;

@@ -81,7 +81,10 @@ describe('a hold', () => {
     desk.pubsub.close();
     await pass(50);
     assert.equal(desk.topicCalls, 0);
-    await assert.rejects(new Desk().pubsub.call('x', () => Promise.reject(rpc('INTERNAL'))), CallLost);
+    await assert.rejects(
+      new Desk().pubsub.call('x', () => Promise.reject(rpc('INTERNAL'))),
+      CallLost,
+    );
   });
 
   test('is heard of by who listens, no longer by who has stopped', () => {
@@ -107,7 +110,11 @@ describe('a call', () => {
   test('with a new session that is not taken either fails: the login is what is wrong', async () => {
     await assert.rejects(
       desk.pubsub.call('x', () => Promise.reject(rpc('UNAUTHENTICATED', 'service.auth.error'))),
-      { reason: 'login', code: 'service.auth.error', message: /just granted \(service\.auth\.error: simulated\)/ },
+      {
+        reason: 'login',
+        code: 'service.auth.error',
+        message: /just granted \(service\.auth\.error: simulated\)/,
+      },
     );
     assert.equal(desk.session.logins, 2);
   });
@@ -142,7 +149,10 @@ describe('a call', () => {
     desk.session.onLogin = () => {
       throw unreachable();
     };
-    await assert.rejects(desk.pubsub.call('x', () => Promise.resolve()), OrgOutage);
+    await assert.rejects(
+      desk.pubsub.call('x', () => Promise.resolve()),
+      OrgOutage,
+    );
     assert.ok(desk.session.hold.current);
     assert.equal(desk.pubsub.ownHold.current, undefined);
   });

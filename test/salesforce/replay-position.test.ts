@@ -36,6 +36,10 @@ for (const [what, text] of [
 }
 
 test('a store that can’t be read is no empty store: its error is told', async () => {
-  const failing = { load: () => Promise.reject(new Error('gone')), save: async () => {}, close: async () => {} };
+  const failing = {
+    load: () => Promise.reject(new Error('gone')),
+    save: async () => {},
+    close: async () => {},
+  };
   await assert.rejects(loadPosition(failing, 'org', '/event/A'), /gone/);
 });
