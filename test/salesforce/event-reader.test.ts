@@ -6,7 +6,10 @@ import { SETTLEMENT, type HeldEvent, type SettlementSettings } from '../../nodes
 import type { ReplayPosition } from '../../nodes/salesforce/replay-position';
 import { type FlowError } from '../../nodes/shared/errors';
 import type { PositionStore } from '../../nodes/shared/positions';
+import { watchHeartbeat } from '../support/heartbeat';
 import { Desk, definition, deferred, position, replayId, rpc, turns, unreachable } from './pubsub-played';
+
+watchHeartbeat(5_000);
 
 const TOPIC = '/event/Order__e';
 const ORG = '00D000000000001AAA';

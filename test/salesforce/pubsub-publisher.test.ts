@@ -5,7 +5,10 @@ import { Publisher, type PublisherOptions } from '../../nodes/salesforce/pubsub-
 import type { PublishResult } from '../../nodes/salesforce/pubsub-queue';
 import type { ProducerEvent, PublishRequest } from '../../nodes/salesforce/pubsub-wire';
 import type { FlowError } from '../../nodes/shared/errors';
+import { watchHeartbeat } from '../support/heartbeat';
 import { Desk, deferred, position, results, rpc, turns, unreachable } from './pubsub-played';
+
+watchHeartbeat(5_000);
 
 const TOPIC = '/event/Order__e';
 let desk: Desk;
@@ -474,7 +477,7 @@ describe('an event that the org did not take', () => {
     }
   });
 
-  test('does not wait for the wall clock: set back 30 s it goes on', async () => {
+  test('a passing refusal, then the wall clock set back 30 s: sfdc-platform-event goes on', async () => {
     await warm();
     refuse(0, 'SERVER_BUSY', 1);
     const answer = publish(order(0));

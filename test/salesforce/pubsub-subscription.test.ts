@@ -9,7 +9,10 @@ import {
   type SubscriptionState,
 } from '../../nodes/salesforce/pubsub-subscription';
 import { FlowError } from '../../nodes/shared/errors';
+import { watchHeartbeat } from '../support/heartbeat';
 import { Desk, definition, deferred, position, replayId, rpc, turns, unreachable } from './pubsub-played';
+
+watchHeartbeat(5_000);
 
 const TOPIC = '/event/Order__e';
 let desk: Desk;
