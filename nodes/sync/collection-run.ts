@@ -72,8 +72,7 @@ export class CollectionRun {
     while (!signal.aborted) {
       try {
         this.checkpoint ??= await this.load(signal);
-        this.collection = await this.options.provider.open(this.options.collection, signal);
-        await this.follow(this.collection, signal);
+        await this.open(signal);
       } catch (error) {
         if (signal.aborted) return;
         if (codeOf(error) === LEASE_LOST) throw error;
@@ -82,10 +81,18 @@ export class CollectionRun {
         const retry = Math.min(RETRY.longest, RETRY.first * 2 ** this.failures++);
         await this.failed(error, isRetryable(error) ? retry : RETRY.permanent, signal);
         if (codeOf(error) === 'NO_STREAM') await this.options.reopenStream(signal).catch(() => undefined);
-      } finally {
-        await this.collection?.close().catch(() => undefined);
-        this.collection = undefined;
       }
+    }
+  }
+
+  private async open(signal: AbortSignal): Promise<void> {
+    const collection = await this.options.provider.open(this.options.collection, signal);
+    this.collection = collection;
+    try {
+      await this.follow(collection, signal);
+    } finally {
+      this.collection = undefined;
+      await collection.close().catch(() => undefined);
     }
   }
 

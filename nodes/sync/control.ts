@@ -68,7 +68,7 @@ export class Control {
 function readWanted(text: string): Wanted | undefined {
   const value = readObject(text);
   if (!value) return undefined;
-  const stopped = Array.isArray(value.stopped) ? (value.stopped as unknown[]) : [];
+  const stopped: unknown[] = Array.isArray(value.stopped) ? value.stopped : [];
   return {
     stopped: stopped.filter((collection) => typeof collection === 'string'),
     resync: Object.fromEntries(

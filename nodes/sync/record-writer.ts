@@ -128,7 +128,9 @@ export class RecordWriter {
   private async attempt(entries: Entry[], options: WriteOptions, written: Written): Promise<Entry[]> {
     let wanted = entries.filter((entry) => !this.isThere(entry));
     const unknown = wanted.filter(({ record }) => !this.known.get(record.id));
-    if (unknown.length > 0 && !(this.expectNew && options.remember === false)) {
+    // An event can't be taken back when its record turns out to be there: then each record is looked at.
+    const guess = this.expectNew && options.remember === false && !options.events;
+    if (unknown.length > 0 && !guess) {
       const doubtful = await this.lookUp(unknown, options.signal);
       wanted = (await this.readAgain(wanted, doubtful, options)).filter((entry) => !this.isThere(entry));
     }

@@ -1,9 +1,9 @@
-import { mock, type TestContext } from 'node:test';
+import type { TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { BatchMessage, BatchOutcome } from '../../nodes/jetstream/batch-publish';
 import { WRONG_LAST_SEQUENCE } from '../../nodes/jetstream/batch-publish';
 import { FlowError } from '../../nodes/shared/errors';
-import type { Changes, Collection, Position, Provider } from '../../nodes/sync/provider';
+import type { Changes, Collection, Provider } from '../../nodes/sync/provider';
 import type { SourceRecord } from '../../nodes/sync/record';
 import type { RecordStream } from '../../nodes/sync/record-writer';
 import type { Store } from '../../nodes/sync/store';
@@ -292,6 +292,4 @@ export function latch(): { open: () => void; opened: Promise<void> } {
   return { open: () => open(), opened };
 }
 
-export const at = (position: Position | unknown): number => (position as At).at;
-
-export { mock };
+export const at = (position: unknown): number => (position as At).at;
