@@ -22,7 +22,7 @@ export async function settle(turns = 8): Promise<void> {
 export interface Clock {
   /** Milliseconds since the test began. */
   readonly now: number;
-  /** Lets time pass, step by step. */
+  /** Lets time pass, in a hundred steps, of 50 ms at least. */
   pass(ms: number, step?: number): Promise<void>;
   /** Lets time pass until `condition` holds, `most` ms of it; gives how long that took. */
   until(condition: () => boolean, most?: number): Promise<number>;
@@ -36,7 +36,7 @@ export function fakeClock(t: TestContext): Clock {
     get now() {
       return Date.now() - NOON;
     },
-    async pass(ms, step = 50) {
+    async pass(ms, step = Math.max(50, Math.ceil(ms / 100))) {
       await settle();
       for (let left = ms; left > 0; left -= step) {
         t.mock.timers.tick(Math.min(step, left));
