@@ -69,12 +69,15 @@ function readWanted(text: string): Wanted | undefined {
   const value = readObject(text);
   if (!value) return undefined;
   const stopped: unknown[] = Array.isArray(value.stopped) ? value.stopped : [];
+  const resync: [string, unknown][] = Object.entries(value.resync ?? {});
   return {
     stopped: stopped.filter((collection) => typeof collection === 'string'),
-    resync: Object.fromEntries(
-      Object.entries(value.resync ?? {}).filter(([, at]) => Number.isSafeInteger(at)),
-    ) as Record<string, number>,
+    resync: Object.fromEntries(resync.filter(isTime)),
   };
+}
+
+function isTime(entry: [string, unknown]): entry is [string, number] {
+  return Number.isSafeInteger(entry[1]);
 }
 
 /** Something that is read anew is no longer stopped. */

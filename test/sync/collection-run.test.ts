@@ -265,7 +265,7 @@ test('while others wait for their turn no page is read ahead', async (t) => {
 
 test('a page that asks for it is waited for, and nothing is read ahead', async (t) => {
   const r = rig(t, records('a', 'b', 'c'));
-  const { page } = r.collection;
+  const page = r.collection.page.bind(r.collection);
   r.collection.page = async (from, signal) => ({ ...(await page(from, signal)), wait: 5_000 });
   r.start();
   await r.clock.pass(4_900);
@@ -277,7 +277,7 @@ test('a page that asks for it is waited for, and nothing is read ahead', async (
 
 test('who waits for a page stops at once', async (t) => {
   const r = rig(t, records('a', 'b', 'c'));
-  const { page } = r.collection;
+  const page = r.collection.page.bind(r.collection);
   r.collection.page = async (from, signal) => ({ ...(await page(from, signal)), wait: 5_000 });
   const { stop } = r.start();
   await r.clock.pass(100);
@@ -951,10 +951,9 @@ test('a collection is closed when it fails and when it is stopped, whether it ca
 
 test('a collection that can’t be opened is opened again', async (t) => {
   const r = rig(t);
-  const { open } = r.provider;
+  const open = r.provider.open.bind(r.provider);
   let failures = 0;
-  r.provider.open = (...args) =>
-    failures++ === 0 ? Promise.reject(new Error('down')) : open.call(r.provider, ...args);
+  r.provider.open = (...args) => (failures++ === 0 ? Promise.reject(new Error('down')) : open(...args));
   const { run } = r.start();
   await r.clock.until(() => run.progress.phase === 'live');
   assert.equal(count(r, 'close'), 0, 'nothing was open yet when it failed');

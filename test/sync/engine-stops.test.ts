@@ -42,11 +42,9 @@ function world(gates: Gates) {
     store,
     provider,
     gatedStore: gates.wrap(store, 'get', 'put') as Store,
-    openStream: () => gates.pass(() => gated),
+    openStream: (): Promise<RecordStream> => gates.pass(() => gated),
     gated,
-    held: async function* (): AsyncGenerator<string[], void, undefined> {
-      yield await gates.pass(() => ['a', 'gone']);
-    },
+    held: () => gatedPage(gates),
     /** Rejects where something is still called after this. */
     over: async (): Promise<void> => {
       store.before = () => (late++, closed());
@@ -55,6 +53,10 @@ function world(gates: Gates) {
       assert.equal(late, 0, 'calls after the stop');
     },
   };
+}
+
+async function* gatedPage(gates: Gates): AsyncGenerator<string[], void, undefined> {
+  yield await gates.pass(() => ['a', 'gone']);
 }
 
 for (const lease of [30, undefined])
