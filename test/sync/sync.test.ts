@@ -91,15 +91,13 @@ function rig(t: TestContext) {
 
 test('the records of each collection go to subjects of their own, and positions to keys of their own', async (t) => {
   const { running, stream, store } = rig(t);
-  const { sync, lines } = await running({ collections: [ONE, TWO] }, ...records('a'));
+  const { sync, lines, progress } = await running({ collections: [ONE, TWO] }, ...records('a'));
+  assert.deepEqual([...new Set(progress.map(({ phase }) => phase))], ['waiting', 'backfill', 'live']);
   assert.deepEqual([...stream.subjects.keys()].sort(), [
     'p.default.my%20sync.test.test:one.a',
     'p.default.my%20sync.test.test:two.a',
   ]);
-  assert.deepEqual(
-    [...store.values.keys()].sort(),
-    [CONTROL_KEY, KEY[ONE], KEY[TWO], LEASE_KEY].filter((key) => key !== CONTROL_KEY).sort(),
-  );
+  assert.deepEqual([...store.values.keys()].sort(), [LEASE_KEY, KEY[ONE], KEY[TWO]]);
   assert.deepEqual(sync.collections, [ONE, TWO]);
   assert.deepEqual(lines, []);
 });
@@ -162,6 +160,22 @@ test('a stop gives the lease back, closes the provider and listens no more', asy
   assert.equal(provider.closed, 1);
   assert.equal(provider.listeners, 0);
   assert.equal(collections[ONE]?.calls.at(-1), 'close');
+});
+
+test('the lease is given back when nothing is under way any more, and not before', async (t) => {
+  const { running, store, stream } = rig(t);
+  const { sync, collections, provider } = await running();
+  const late = latch();
+  stream.before = () => late.opened;
+  collections[ONE]?.change({ records: records('a') });
+  await settle();
+  const stopped = sync.stop();
+  await settle(20);
+  assert.notEqual(store.json(LEASE_KEY).owner, '');
+  assert.equal(provider.closed, 0);
+  late.open();
+  await stopped;
+  assert.equal(store.json(LEASE_KEY).owner, '');
 });
 
 test('one that was never started stops', async (t) => {
