@@ -652,6 +652,7 @@ test('who is woken while all is well goes on', async (t) => {
   await settle();
   run.wake();
   await settle();
+  assert.equal(count(r, 'changes'), 0);
   r.collection.change({ records: records('a') });
   await settle();
   assert.deepEqual(r.stream.ids(), ['a']);
@@ -730,8 +731,10 @@ test('a stream that is gone is made again', async (t) => {
 test('another failure makes no stream', async (t) => {
   const r = rig(t);
   r.collection.before = () => Promise.reject(new FlowError('API_DOWN', 'down'));
-  r.start({ reopenStream: () => assert.fail('made') });
+  let made = 0;
+  r.start({ reopenStream: () => Promise.resolve(made++) });
   await r.clock.pass(5_000);
+  assert.equal(made, 0);
 });
 
 test('a stream that was made anew is filled from the beginning', async (t) => {
@@ -898,15 +901,18 @@ test('while the provider waits so does the collection, unless it has failed', as
   const r = rig(t);
   r.store.set(KEY, LIVE);
   const { run } = r.start();
+  r.collection.change({ records: [] });
   await settle();
+  assert.equal(run.progress.lag, 0);
   r.provider.held = { code: 'LIMIT', message: 'the limit is spent' };
   assert.equal(run.progress.phase, 'waiting');
   assert.deepEqual(run.progress.error, { code: 'LIMIT', message: 'the limit is spent' });
   r.collection.before = () => Promise.reject(new FlowError('NO_RIGHTS', 'no rights', false));
   r.collection.change({ records: [] });
-  await settle();
+  await r.clock.pass(200);
   assert.equal(run.progress.phase, 'failed');
   assert.equal(run.progress.error?.code, 'NO_RIGHTS');
+  assert.equal(run.progress.lag, null);
 });
 
 test('what is in the way of a collection is told once, and shown for as long as it lasts', async (t) => {
