@@ -32,7 +32,7 @@ export interface WaitingCall {
   answer(row?: (wire: Wire, index: number) => object): Promise<void>;
   /** Answers as it stands. */
   respond(status: number, body?: unknown): Promise<void>;
-  fail(error: unknown): Promise<void>;
+  fail(error: Error): Promise<void>;
 }
 
 export const failed = (statusCode: string) => ({
