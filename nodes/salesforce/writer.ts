@@ -195,7 +195,7 @@ export class Writer {
     this.calls.delete(call);
     this.batcher.finished(call, performance.now() - begun);
     this.settle(jobs);
-    if (!this.closing) this.schedulePump();
+    this.schedulePump();
   }
 
   private callFailed(call: Call, error: unknown, answered: boolean): void {
@@ -369,7 +369,7 @@ function failedRepeatedly(unit: Unit, outage: OrgOutage): FlowError {
 
 function unreadable(error: unknown): OrgOutage {
   const why = `The answer of the org can't be read: ${messageOf(error)}`;
-  return new OrgOutage('unreachable', 'UNREADABLE_ANSWER', why, true, { cause: error });
+  return new OrgOutage('unreachable', 'UNREADABLE_ANSWER', why, true);
 }
 
 function callImpossible(error: unknown): FlowError {

@@ -6,7 +6,6 @@ import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ApiBudget } from '../../nodes/salesforce/budget';
 import type { OrgConfig, OrgSecrets } from '../../nodes/salesforce/credentials';
 import { refreshTokenStore } from '../../nodes/salesforce/refresh-tokens';
 import { OrgSession, type SessionOptions } from '../../nodes/salesforce/session';
@@ -233,14 +232,4 @@ describe('one session', () => {
     assert.deepEqual([...reasons], ['budget', 'unreachable'], 'the reason is always the last one');
     assert.equal(org.requests().filter(({ path }) => path.endsWith('/limits')).length, 4);
   });
-});
-
-test('the budget is spent when calls under way would pass its share', () => {
-  const budget = new ApiBudget(50);
-  assert.equal(budget.spent(1_000), false, 'nothing known');
-  budget.observe('api-usage=47/100');
-  assert.deepEqual([budget.spent(0), budget.spent(2), budget.spent(3)], [false, false, true]);
-  budget.observe(undefined);
-  budget.observe('nonsense');
-  assert.deepEqual(budget.usage, { used: 47, max: 100 });
 });

@@ -307,6 +307,20 @@ describe('a refusal of the whole collection', () => {
     assert.equal(written.state(), 'JSON_PARSER_ERROR JSON_PARSER_ERROR');
   });
 
+  test('is not looked for where merged messages are written: one call, and each its result', async () => {
+    const { org, write } = startWriting({ coalesce: true });
+    const written = ['a', 'b', 'c'].map((LastName) => write(record(1, { LastName })));
+    const call = await org.next();
+    assert.deepEqual(call.names, ['c']);
+    await call.answer();
+    assert.deepEqual(
+      written.map((one) => one.state()),
+      ['ok', 'ok', 'ok'],
+    );
+    await turns();
+    assert.equal(org.made, 1);
+  });
+
   test('of merged messages is found out one by one, in their order', async () => {
     for (const spoil of ['refused', 'failed'] as const) {
       const { org, write } = startWriting({ coalesce: true });
@@ -339,6 +353,7 @@ test('a value that cannot be sent is the fault of its own message alone', async 
     ['ok', 'INTERNAL', 'ok', 'ok'],
   );
   assert.equal(written[1]?.error().retryable, false);
+  assert.ok(written[1]?.error().cause instanceof TypeError);
   assert.match(written[1]?.error().message ?? '', /^The call could not be made: .*BigInt/);
 });
 
@@ -458,26 +473,61 @@ describe('an answer that was lost', () => {
     assert.equal((await org.next()).names.length, 500);
   });
 
-  test('twice, the call is taken apart until the one that spoils it fails alone', async (t) => {
+  for (const [how, lose] of [
+    ['a reset', (call) => call.fail(lost)],
+    ['a 500', (call) => call.respond(500, 'oops')],
+  ] as [string, (call: WaitingCall) => Promise<void>][])
+    test(`twice behind ${how}: the call is taken apart until the one that spoils it fails alone`, async (t) => {
+      const clock = stopClock(t);
+      const { org, write } = startWriting();
+      const written = records(200).map((one) => write(one));
+      const sizes: number[] = [];
+      for (let i = 0; i < 40 && (org.calls.length > 0 || i === 0); i++) {
+        const call = await org.next();
+        if (call.names.includes('150')) {
+          sizes.push(call.names.length);
+          await lose(call);
+          await clock.pass(100_000);
+        } else await call.answer();
+      }
+      assert.deepEqual(sizes, [200, 200, 100, 50, 25, 13, 7, 4, 2, 1, 1, 1]);
+      assert.deepEqual(
+        written.map((one) => one.state()).filter((state) => state !== 'ok'),
+        ['ORG_FAILED_REPEATEDLY'],
+      );
+      assert.equal(written[150]?.error().retryable, true);
+      assert.match(written[150]?.error().message ?? '', /failed 12 times on this message/);
+    });
+
+  test('of the largest call is found the one that spoils it, too', async (t) => {
     const clock = stopClock(t);
     const { org, write } = startWriting();
     const written = records(1_000).map((one) => write(one));
-    const sizes: number[] = [];
     for (let i = 0; i < 40 && (org.calls.length > 0 || i === 0); i++) {
       const call = await org.next();
       if (call.names.includes('700')) {
-        sizes.push(call.names.length);
         await call.fail(lost);
         await clock.pass(100_000);
       } else await call.answer();
     }
-    assert.deepEqual(sizes, [1_000, 1_000, 500, 250, 125, 62, 31, 16, 8, 4, 2, 1]);
     assert.deepEqual(
-      written.map((one) => one.state()).filter((state) => state !== 'ok'),
-      ['ORG_FAILED_REPEATEDLY'],
+      written.flatMap((one, n) => (one.state() === 'ok' ? [] : [n])),
+      [700],
     );
-    assert.equal(written[700]?.error().retryable, true);
-    assert.match(written[700]?.error().message ?? '', /failed 12 times on this message/);
+  });
+
+  test('takes a call apart as soon as one in it was lost twice', async (t) => {
+    const clock = stopClock(t);
+    const { org, write } = startWriting();
+    write(record(1));
+    await (await org.next()).fail(lost);
+    write(record(2));
+    await clock.pass(2_000);
+    const both = await org.next();
+    assert.deepEqual(both.names, ['1', '2']);
+    await both.fail(lost);
+    await clock.pass(4_000);
+    assert.deepEqual((await org.next()).names, ['1']);
   });
 
   test('behind an outage of the org itself nobody is at fault, however often', async (t) => {
@@ -524,6 +574,7 @@ describe('an answer that was lost', () => {
     await (await org.next()).respond(200, { compositeResponse: [null, null] });
     assert.deepEqual([upserted.state(), made.state()], ['waits', 'AMBIGUOUS_WRITE']);
     assert.equal(org.hold.current?.code, 'UNREADABLE_ANSWER');
+    assert.match(org.hold.current?.message ?? '', /^The answer of the org can't be read: Cannot read/);
   });
 
   test('of one collection is not one of the others', async (t) => {
@@ -685,6 +736,18 @@ describe('while the org cannot be used', () => {
       assert.equal(written.state(), 'AMBIGUOUS_WRITE');
     });
 
+    test('a call under way may outlive the outage', async (t) => {
+      const clock = stopClock(t);
+      const { org, write } = startWriting({ onOutage: 'fail' });
+      const written = write(record(1));
+      const call = await org.next();
+      org.hold.begin(outage());
+      await clock.pass(1_000);
+      assert.equal(org.hold.current, undefined);
+      await call.answer();
+      assert.equal(written.state(), 'ok');
+    });
+
     test('what another call brings back during an outage fails too', async (t) => {
       stopClock(t);
       for (const bring of ['locked', 'refused'] as const) {
@@ -750,6 +813,18 @@ describe('a message that comes again', () => {
       await turns();
       assert.deepEqual((await again.results)[0]?.superseded, fails ? undefined : ['LastName']);
     }
+  });
+
+  test('does not take with it an older one that comes for the first time', async () => {
+    const { org, write } = begin();
+    write(record(1, { LastName: 'new' }), { origin: origin(9) });
+    await (await org.next()).answer();
+    const again = write(record(2), { origin: origin(3), repeated: true });
+    const late = write(record(1, { LastName: 'late' }), { origin: origin(4) });
+    const call = await org.next();
+    assert.deepEqual(call.names, ['2', 'late']);
+    await call.answer();
+    assert.deepEqual([again.state(), late.state()], ['ok', 'ok']);
   });
 
   test('is written as it is where it is the newest, where it came once, or where the org is not known', async () => {
