@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { turns } from './fake-org';
+import { FlowError } from '../../nodes/shared/errors';
 import { OrgOutage } from '../../nodes/salesforce/outage';
 import { OrgSession, outageOf, restError, type SessionOptions } from '../../nodes/salesforce/session';
 import { until } from '../support/until';
@@ -63,6 +64,10 @@ describe('logging in', () => {
       code: 'INVALID_CREDENTIALS',
       sent: false,
     });
+    const error = await open({ secrets: {} })
+      .login()
+      .catch((reason: Error) => reason);
+    assert.ok((error as Error).cause instanceof FlowError);
   });
 
   test('is told to whoever listens, until it stops listening', async () => {
@@ -111,13 +116,17 @@ describe('logging in', () => {
 
   test('keeps nothing where there is nothing to keep', async () => {
     const stored: string[] = [];
-    const refreshTokens = { load: () => undefined, store: (...of: string[]) => void stored.push(...of) };
+    const loaded: string[] = [];
+    const refreshTokens = {
+      load: (of: string) => void loaded.push(of) as undefined,
+      store: (...of: string[]) => void stored.push(...of),
+    };
     await open({ refreshTokens }).login();
     const secrets = { clientId: 'client', refreshToken: 'R0' };
     await open({ config: { auth: 'refresh-token' }, secrets, refreshTokens }).login();
     server.login = (asked) => asked.answer(200, { ...server.token('T'), refresh_token: 'R1' });
     await open({ refreshTokens }).login();
-    assert.deepEqual(stored, []);
+    assert.deepEqual([stored, loaded], [[], ['R0']]);
     await open({ config: { auth: 'refresh-token' }, secrets }).login();
   });
 });
@@ -306,6 +315,13 @@ describe('the hold', () => {
     await until(() => !session.hold.current, quick);
     assert.deepEqual(session.budget.usage, { used: 600, max: 1_000 });
     assert.deepEqual(held, ['X', 'X', undefined], 'the login in between is told too');
+  });
+
+  test('ends with an answer that tells nothing of the budget', async () => {
+    const session = open();
+    (await probing(session, unreachable)).answer(200, {});
+    await until(() => !session.hold.current, quick);
+    assert.equal(session.budget.usage, undefined);
   });
 
   for (const [status, body, reason, code] of [
