@@ -118,7 +118,7 @@ describe('logging in', () => {
     const stored: string[] = [];
     const loaded: string[] = [];
     const refreshTokens = {
-      load: (of: string) => void loaded.push(of) as undefined,
+      load: (of: string) => void loaded.push(of),
       store: (...of: string[]) => void stored.push(...of),
     };
     await open({ refreshTokens }).login();
