@@ -87,7 +87,10 @@ export class Consumer {
     checkDeadLetter(this.settings);
     this.release = this.connection.use({
       state: (state) => {
-        if (state.phase === 'disconnected') this.fail(state.reason);
+        if (state.phase === 'disconnected') {
+          this.acks.interrupt();
+          this.fail(state.reason);
+        }
         if (state.phase === 'connecting') this.host.state({ phase: 'connecting' });
         if (state.phase === 'connected') this.check?.();
       },
@@ -107,9 +110,10 @@ export class Consumer {
     this.stopping.abort();
     this.check?.();
     clearTimeout(this.gatherTimer);
-    await withinMs(1_000, this.pull?.pull.stop());
+    const stopped = this.pull?.pull.stop();
     for (const { held } of [...this.gathering.splice(0), ...this.backlog.splice(0)])
       this.settlement.giveBack(held);
+    await withinMs(1_000, stopped);
     this.finished = this.finish();
     await withinMs(grace, this.finished);
   }
