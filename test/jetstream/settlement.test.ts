@@ -32,6 +32,9 @@ const SETTINGS: SettlementSettings = {
 let consumers = 0;
 const anotherConsumer = (): string => `the durable made as number ${++consumers}`;
 
+const rigs: Rig[] = [];
+afterEach(() => rigs.splice(0).forEach(({ settlement }) => settlement.stop()));
+
 /** A settlement whose every word is written down, e.g. "ack 7/2" for the second delivery of message 7. */
 class Rig {
   readonly said: string[] = [];
@@ -71,6 +74,7 @@ class Rig {
     );
     this.settlement.start(consumer);
     this.said.length = 0;
+    rigs.push(this);
   }
 
   arrive(sequence: number, more: { deliveries?: number; stored?: number } = {}): Held {
