@@ -149,7 +149,7 @@ export class Settlement {
     const info = deliveryInfo(reply);
     const { sequence } = info;
     const known = this.held.get(sequence);
-    if (known?.info.timestamp === info.timestamp) {
+    if (known?.info.timestamp === info.timestamp && this.isCurrent(known)) {
       // The server has not heard of it for so long (an outage): no fault of the message.
       this.excuse(known, Math.max(0, info.deliveries - known.deliveries));
       known.reply = reply;

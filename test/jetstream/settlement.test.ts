@@ -374,6 +374,18 @@ describe('where the durable or the stream was made anew', () => {
     assert.deepEqual(rig.heard(), ['ack 7/1']);
   });
 
+  test('a message that is held for the former one comes again, and is answered there', () => {
+    const rig = new Rig();
+    const former = rig.inFlow(7);
+    rig.settlement.start(anotherConsumer());
+    const current = rig.inFlow(7);
+    rig.heard();
+    former.finished(undefined);
+    assert.deepEqual(rig.heard(), []);
+    current.finished(undefined);
+    assert.deepEqual(rig.heard(), ['ack 7/1']);
+  });
+
   test('the same sequence is another message, and the end of the former one leaves it alone', () => {
     const rig = new Rig();
     const former = rig.inFlow(7, { stored: 1 });
