@@ -58,7 +58,8 @@ export class Acks {
   async settle(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;
-    await this.confirm();
+    // The client leaves a question without an end where the connection is closed.
+    await Promise.race([this.confirm(), this.connected()?.closed()]);
   }
 
   private say(reply: string, payload: Uint8Array): void {
