@@ -290,7 +290,7 @@ describe('consumer, after its server was away', () => {
     await room.nats.kill();
     await is('failing');
     units[0]?.finished(undefined);
-    await room.nats.restart();
+    await room.restart();
     await is('ready');
     await until(async () => (await room.jsm.consumers.info('crm', 'flow')).num_ack_pending === 0, {
       timeout: 10_000, // of an ack wait of 60 s
@@ -309,7 +309,7 @@ describe('consumer, after its server was away', () => {
     units[0]?.finished(undefined);
     rmSync(join(room.nats.dir, 'store'), { recursive: true });
     room.settlements.length = 0;
-    await room.nats.restart();
+    await room.restart();
     await is('ready');
     await until(() => room.publish('crm.contacts.b', { n: 1 }));
     await room.publish('crm.contacts.b', { n: 2 });
