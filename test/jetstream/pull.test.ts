@@ -273,14 +273,14 @@ describe('pull', () => {
     });
 
     test('that it takes no request so large: smaller ones are made', async () => {
-      await start(8, { max_batch: 3 });
+      await start(28, { max_batch: 12 });
       await until(() => asked.length > 1);
-      assert.deepEqual(await sent(), [8, 3]);
+      assert.deepEqual(await sent(), [28, 12]);
       pass(500);
-      assert.deepEqual([await sent(), problems], [[8, 3, 3], []]);
+      assert.deepEqual([await sent(), problems], [[28, 12, 12], []]);
       pass(500);
-      assert.deepEqual(await sent(), [8, 3, 3, 2]);
-      await receive(8);
+      assert.deepEqual(await sent(), [28, 12, 12, 4]);
+      await receive(28);
     });
 
     test('that it is moving: asked again half a second later, and nobody is troubled', async () => {
@@ -407,7 +407,7 @@ describe('pull', () => {
       const latest = async (): Promise<number | undefined> => (await sent()).at(-1);
       // The server's silence has all be asked for again every 3.5 s.
       pass(10_000);
-      assert.equal(await latest(), 4);
+      assert.deepEqual(await sent(), [16, 4, 4, 4]);
       pass(500);
       assert.equal(await latest(), 8);
       pass(10_000);
