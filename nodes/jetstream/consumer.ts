@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type { Failure } from '../shared/delivery';
 import { FlowError, isRetryable, messageOf } from '../shared/errors';
 import { Acks } from './acks';
@@ -73,7 +72,6 @@ export class Consumer {
     private readonly settings: ConsumerSettings,
     private readonly host: ConsumerHost,
   ) {
-    setMaxListeners(0, this.stopping.signal);
     this.acks = new Acks(() => connection.open);
     this.settlement = new Settlement(settings, {
       acks: this.acks,

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { FlowError } from '../shared/errors';
 import { closedError, type Connection } from './connection';
 import type { MsgHdrs, NatsConnection } from './nats';
@@ -33,9 +32,7 @@ export class Publisher {
   constructor(
     private readonly connection: Connection,
     private readonly window: number,
-  ) {
-    setMaxListeners(0, this.stopping.signal);
-  }
+  ) {}
 
   /** Messages handed in and not confirmed yet. */
   get pending(): number {

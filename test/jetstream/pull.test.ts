@@ -194,6 +194,14 @@ describe('pull', () => {
       assert.deepEqual(await sent(), [8, 2, 1]);
     });
 
+    test('not by itself when a request is served: the flow says when there is room', async () => {
+      await start(8);
+      await receive(7);
+      settle(1);
+      await receive(1);
+      assert.deepEqual(await sent(), [8]);
+    });
+
     test('requests are served in order', async () => {
       await start(8);
       await receive(8);
@@ -421,6 +429,11 @@ describe('pull', () => {
     test('one that has lasted 10 s is sound', async () => {
       await start(16);
       pass(10_000, 10_000);
+      await sent();
+      asked.length = 0;
+      pull.reset();
+      assert.deepEqual(await sent(), [16]);
+      pass(15_000);
       await sent();
       asked.length = 0;
       pull.reset();
