@@ -199,11 +199,13 @@ describe('a failed message comes again', () => {
   });
 
   test('any number of times without a limit', () => {
-    const rig = new Rig({ maxDeliver: -1 });
-    const unit = rig.inFlow(7, { deliveries: 1_000 });
-    assert.equal(rig.settlement.isExhausted(unit.messages[0] as Held), false);
-    fail(unit);
-    assert.deepEqual([rig.heard(), rig.given], [['nak 7/1000 in 2000'], []]);
+    for (const maxDeliver of [-1, 0]) {
+      const rig = new Rig({ maxDeliver });
+      const unit = rig.inFlow(7, { deliveries: 1_000 });
+      assert.equal(rig.settlement.isExhausted(unit.messages[0] as Held), false);
+      fail(unit);
+      assert.deepEqual([rig.heard(), rig.given], [['nak 7/1000 in 2000'], []]);
+    }
   });
 });
 
