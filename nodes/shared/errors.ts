@@ -20,12 +20,16 @@ export class FlowError extends Error {
   readonly details?: unknown;
 }
 
-/** What a thrown value says, whatever was thrown. */
+/** What a thrown value says, whatever was thrown. Never throws itself. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message || thrown.name;
-  if (typeof thrown === 'string') return thrown;
-  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) return String(thrown.message);
-  return JSON.stringify(thrown) ?? String(thrown);
+  try {
+    if (thrown instanceof Error) return String(thrown.message || thrown.name);
+    if (typeof thrown === 'string') return thrown;
+    if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) return String(thrown.message);
+    return typeof thrown === 'bigint' ? String(thrown) : (JSON.stringify(thrown) ?? String(thrown));
+  } catch {
+    return Object.prototype.toString.call(thrown);
+  }
 }
 
 /** The `code` of a thrown value, or `fallback`. */
