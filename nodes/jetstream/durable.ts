@@ -252,10 +252,7 @@ function changedOptions(existing: ConsumerConfig, config: ConsumerConfig): strin
   if ((existing.backoff?.length ?? 0) > 0) changed.push('backoff');
   if (existing.max_ack_pending !== config.max_ack_pending) changed.push('max ack pending');
   if (filters(existing) !== filters(config)) changed.push('subject');
-  if (
-    existing.metadata?.[MAX_DELIVER] !== config.metadata?.[MAX_DELIVER] &&
-    changed.length === 0
-  ) {
+  if (existing.metadata?.[MAX_DELIVER] !== config.metadata?.[MAX_DELIVER] && changed.length === 0) {
     changed.push('max deliver');
   }
   return changed;
