@@ -202,7 +202,7 @@ describe('consumer', () => {
     await rig.ready();
     const sequence = await publish();
     await seen(rig, 1);
-    rig.units[0]?.finished({ error: new FlowError('X', 'for good', false) });
+    rig.units[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
     await until(() => rig.states.at(-1)?.phase === 'failing');
     assert.deepEqual(room.settled(sequence), []);
     await room.jsm.streams.add({ name: `elsewhere${serial}`, subjects: [subject] });
@@ -217,7 +217,7 @@ describe('consumer', () => {
     await rig.ready();
     const sequence = await publish();
     await seen(rig, 1);
-    rig.units[0]?.finished({ error: new FlowError('X', 'for good', false) });
+    rig.units[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
     await until(() => rig.states.at(-1)?.phase === 'failing');
     await rig.consumer.stop(60_000);
     assert.equal((await room.waitSettled(sequence, '-NAK')).body, '-NAK');

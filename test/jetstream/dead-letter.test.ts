@@ -48,7 +48,7 @@ describe('dead letter', () => {
     await publish(
       await message({ 'X-Trace': ['a', 'b'] }, bytes),
       info(7, 1),
-      new FlowError('ROW_FAILED', 'refused'),
+      new FlowError('ROW_FAILED' as string, 'refused'),
       {
         id: 'n1',
         type: 'function',

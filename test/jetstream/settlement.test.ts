@@ -99,7 +99,7 @@ class Rig {
 }
 
 const fail = (unit: Unit, error: unknown = new Error('no luck')): void => unit.finished({ error });
-const forGood = (): FlowError => new FlowError('ROW_FAILED', 'refused for good', false);
+const forGood = (): FlowError => new FlowError('ROW_FAILED' as string, 'refused for good', false);
 
 /** The flow's side of a unit. */
 class Progress implements UnitProgress {

@@ -75,7 +75,7 @@ describe('stopped at each of its awaits', { concurrency: true }, () => {
         {
           deliver: (unit) => {
             units.push(unit);
-            unit.failed({ error: new FlowError('X', 'for good', false) }); // the dead letter never arrives
+            unit.failed({ error: new FlowError('X' as string, 'for good', false) }); // the dead letter never arrives
           },
           state: () => undefined,
           log: () => undefined,
@@ -210,7 +210,7 @@ describe('with the server in trouble', { concurrency: true }, () => {
         for (let n = 0; n < 5; n++) await room.publish('crm.contacts.a', { n });
         await until(() => units.length === 2);
         await disturb(room);
-        units[0]?.finished({ error: new FlowError('X', 'for good', false) });
+        units[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
         const stopped = consumer.stop(100);
         units[1]?.finished(undefined);
         await ends(

@@ -65,7 +65,7 @@ const event = (replayId: string, more: Partial<ReceivedEvent> = {}): ReceivedEve
   ...more,
 });
 const failure = new Error('not yet');
-const final = new FlowError('BAD', 'never', false);
+const final = new FlowError('BAD' as string, 'never', false);
 const flows: Flow[] = [];
 const pass = (ms: number) => mock.timers.tick(ms);
 /** As the tracker tells of a delivery that has been in the flow for `time` ms. */

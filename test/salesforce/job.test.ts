@@ -23,8 +23,8 @@ const refused = (statusCode: string, fields: string[] = []): RowResult => ({
   errors: [{ statusCode, message: `it is ${statusCode}`, fields }],
   record: null,
 });
-const again = new FlowError('AGAIN', 'not now', true);
-const never = new FlowError('NEVER', 'not ever', false);
+const again = new FlowError('AGAIN' as string, 'not now', true);
+const never = new FlowError('NEVER' as string, 'not ever', false);
 const errorOf = (action: () => unknown): FlowError => {
   try {
     action();
@@ -115,10 +115,10 @@ describe('a message of which rows were given up', () => {
 
   test('fails by the first reason, or by one that forbids a repetition', () => {
     for (const [reasons, code] of [
-      [[again, new FlowError('LATER', 'x', true)], 'AGAIN'],
+      [[again, new FlowError('LATER' as string, 'x', true)], 'AGAIN'],
       [[again, never], 'NEVER'],
       [[never, again], 'NEVER'],
-      [[never, new FlowError('OTHER', 'x', false)], 'NEVER'],
+      [[never, new FlowError('OTHER' as string, 'x', false)], 'NEVER'],
     ] as const) {
       const { job, units } = begin(2);
       reasons.forEach((reason, i) => giveUp(units[i] as (typeof units)[0], reason));

@@ -60,7 +60,11 @@ test('an event that the org choked on says how often, and why', () => {
 test('a message of which nothing was published may be repeated if its failure says so', () => {
   const cause = new Error('cause');
   for (const retryable of [true, false]) {
-    const failure = failureOf(job(bad, bad), new FlowError('X', 'why', retryable, { cause }), TOPIC);
+    const failure = failureOf(
+      job(bad, bad),
+      new FlowError('X' as string, 'why', retryable, { cause }),
+      TOPIC,
+    );
     assert.deepEqual([failure.code, failure.message, failure.retryable], ['X', 'why', retryable]);
     assert.equal(failure.cause, cause);
     assert.deepEqual(failure.details, [bad, bad]);
@@ -68,14 +72,17 @@ test('a message of which nothing was published may be repeated if its failure sa
 });
 
 test('a message of which anything was published may not: it would be published twice', () => {
-  const failure = failureOf(job(good, bad, good), new FlowError('X', 'why'), TOPIC);
+  const failure = failureOf(job(good, bad, good), new FlowError('X' as string, 'why'), TOPIC);
   assert.equal(failure.retryable, false);
   assert.equal(failure.message, 'why. 2 of 3 events were published to /event/Order__e');
   assert.deepEqual(failure.details, [good, bad, good]);
 });
 
 test('a message that failed before anything of it was sent has no results', () => {
-  assert.equal(failureOf(job(undefined, undefined), new FlowError('X', 'why'), TOPIC).details, undefined);
+  assert.equal(
+    failureOf(job(undefined, undefined), new FlowError('X' as string, 'why'), TOPIC).details,
+    undefined,
+  );
 });
 
 test('a message of a closed node comes again', () => {

@@ -288,7 +288,8 @@ test('who waits for a page stops at once', async (t) => {
 test('a page read ahead that fails is a failure, once, and no rejection that nobody handles', async (t) => {
   const r = rig(t, records('a', 'b', 'c'));
   r.collection.before = (call) => {
-    if (call === 'page' && count(r, 'page') === 2) throw new FlowError('API_DOWN', 'the API is down');
+    if (call === 'page' && count(r, 'page') === 2)
+      throw new FlowError('API_DOWN' as string, 'the API is down');
   };
   const { run } = r.start();
   await r.clock.until(() => run.progress.phase === 'live');
@@ -576,7 +577,7 @@ test('a failure is tried again after 1 s, and each time after twice as long, up 
   r.collection.before = (call) => {
     if (call !== 'now') return;
     times.push(r.clock.now);
-    throw new FlowError('API_DOWN', 'the API is down');
+    throw new FlowError('API_DOWN' as string, 'the API is down');
   };
   const { run } = r.start();
   await r.clock.pass(200_000, 250);
@@ -594,7 +595,7 @@ test('after something was saved the next failure is waited for a second again', 
   r.collection.before = (call) => {
     if (!down || call !== 'changes') return;
     failures++;
-    throw new FlowError('API_DOWN', 'the API is down');
+    throw new FlowError('API_DOWN' as string, 'the API is down');
   };
   r.start();
   r.collection.change({ records: [], more: true });
@@ -616,7 +617,7 @@ test('what can’t be mended by waiting is tried again after ten minutes', async
   r.collection.before = (call) => {
     if (call !== 'now') return;
     tries++;
-    throw new FlowError('NO_RIGHTS', 'no rights', false);
+    throw new FlowError('NO_RIGHTS' as string, 'no rights', false);
   };
   const { run } = r.start();
   await settle();
@@ -631,7 +632,7 @@ test('a failure isn’t waited out by who is woken or stopped', async (t) => {
   const r = rig(t, records('a'));
   let down = true;
   r.collection.before = () => {
-    if (down) throw new FlowError('NO_RIGHTS', 'no rights', false);
+    if (down) throw new FlowError('NO_RIGHTS' as string, 'no rights', false);
   };
   const { run, stop } = r.start();
   await settle();
@@ -730,7 +731,7 @@ test('a stream that is gone is made again', async (t) => {
 
 test('another failure makes no stream', async (t) => {
   const r = rig(t);
-  r.collection.before = () => Promise.reject(new FlowError('API_DOWN', 'down'));
+  r.collection.before = () => Promise.reject(new FlowError('API_DOWN' as string, 'down'));
   let made = 0;
   r.start({ reopenStream: () => Promise.resolve(made++) });
   await r.clock.pass(5_000);
@@ -907,7 +908,7 @@ test('while the provider waits so does the collection, unless it has failed', as
   r.provider.held = { code: 'LIMIT', message: 'the limit is spent' };
   assert.equal(run.progress.phase, 'waiting');
   assert.deepEqual(run.progress.error, { code: 'LIMIT', message: 'the limit is spent' });
-  r.collection.before = () => Promise.reject(new FlowError('NO_RIGHTS', 'no rights', false));
+  r.collection.before = () => Promise.reject(new FlowError('NO_RIGHTS' as string, 'no rights', false));
   r.collection.change({ records: [] });
   await r.clock.pass(200);
   assert.equal(run.progress.phase, 'failed');

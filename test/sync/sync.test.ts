@@ -355,7 +355,7 @@ test('a command tries again at once what waits after a failure', async (t) => {
   const { instance, clock } = rig(t);
   const { sync, collections, phase } = instance();
   const one = collections[ONE];
-  if (one) one.before = () => Promise.reject(new FlowError('NO_RIGHTS', 'no rights', false));
+  if (one) one.before = () => Promise.reject(new FlowError('NO_RIGHTS' as string, 'no rights', false));
   sync.start();
   await clock.until(() => phase() === 'failed');
   if (one) one.before = () => undefined;
