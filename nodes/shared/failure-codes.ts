@@ -134,6 +134,10 @@ export const FAILURE_CODES = {
     'A setting is no number, or too small.',
     'Correct the setting that the message names.',
   ),
+  INVALID_INSTANCE_URL: retried(
+    'The answer to a login names an address of the org that is none.',
+    'Look at what stands between Node-RED and the org; the login is tried again.',
+  ),
   INVALID_OPERATION: never(
     'The operation of sfdc-composite is unknown.',
     'Use one of those that the message lists, in the node or in msg.operation.',
