@@ -4,19 +4,16 @@ import { contextIsConfigured, contextIsVolatile } from '../shared/context-storag
 import { FlowError, messageOf } from '../shared/errors';
 import { pauseProcessing } from '../shared/flow-completion';
 import { contextPositions } from '../shared/positions';
+import { parseSettings, type Stored } from '../shared/settings';
 import { StatusReporter } from '../shared/status';
 import type { SourceNode } from './api-source';
+import { apiSyncOut } from './api-sync-out.settings';
 import type { ControlCommand } from './control';
 import { SyncOut, type Source } from './sync-out';
-import { syncOutSettings, type SyncOutForm } from './sync-out-settings';
 import { syncStatus } from './sync-status';
 import { within } from './within';
 
-interface SyncOutDef extends NodeDef, SyncOutForm {
-  server: string;
-  /** Empty: every api-source of the flows. */
-  source?: string;
-}
+type SyncOutDef = NodeDef & Stored<typeof apiSyncOut>;
 
 type SyncOutMessage = NodeMessage & { sync_id?: unknown };
 
@@ -28,7 +25,7 @@ export default function (RED: NodeAPI): void {
   function ApiSyncOut(this: Node, def: SyncOutDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
-    const server = RED.nodes.getNode(def.server) as ServerNode | null;
+    const server = RED.nodes.getNode(def.server ?? '') as ServerNode | null;
     let out: SyncOut;
     const show = (): void =>
       status.show(() =>
@@ -49,7 +46,7 @@ export default function (RED: NodeAPI): void {
           'The api-source chosen is not there, or its settings are wrong',
           false,
         );
-      const settings = syncOutSettings(def);
+      const settings = parseSettings(apiSyncOut, def);
       if (settings.bucket === undefined && contextIsVolatile(RED))
         this.warn(
           'The position is kept in memory, so after a restart of Node-RED everything is read and compared again. Set contextStorage in settings.js to keep it, or keep it in a KV bucket',

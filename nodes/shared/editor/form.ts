@@ -1,5 +1,6 @@
+import { holds } from '../conditions';
 import { installStyle } from './style';
-import { type Verdict } from './validators';
+import { type Verdict } from './verdicts';
 
 /** An open form: its inputs by the name of the property. */
 export interface Form {
@@ -46,14 +47,15 @@ export function openForm(node: EditorNode): Form {
   installStyle();
   const form = formOf(node);
   for (const [name, { value, type }] of Object.entries(node._def.defaults)) {
-    if (node[name] !== undefined || type !== undefined) continue;
+    if (type !== undefined) continue;
+    suggest(form.input(name), value);
+    if (node[name] !== undefined) continue;
     if (typeof value === 'boolean') form.input(name).prop('checked', value);
     else if (typeof value === 'string' || typeof value === 'number') form.input(name).val(value);
   }
   form.watch(() => {
     form.root.find('[data-when]').each((_, element) => {
-      const conditions = (element.dataset['when'] ?? '').split(/\s+/);
-      element.hidden = !conditions.every((condition) => holds(condition, form.value));
+      element.hidden = !holds(element.dataset['when'] ?? '', form.value);
     });
   });
   // The editor marks what is wrong right after oneditprepare.
@@ -61,11 +63,10 @@ export function openForm(node: EditorNode): Form {
   return form;
 }
 
-function holds(condition: string, value: Form['value']): boolean {
-  const [, not = '', name = '', allowed] = /^(!?)([\w-]+)(?:=(.*))?$/.exec(condition) ?? [];
-  const found = value(name);
-  const truth = allowed === undefined ? found === true : allowed.split('|').includes(String(found));
-  return truth === (not === '');
+/** Shows the default in an input that is empty, where the form has no example. */
+export function suggest(input: JQuery, value: unknown): void {
+  if (input.attr('placeholder') || (typeof value !== 'string' && typeof value !== 'number')) return;
+  input.attr('placeholder', value);
 }
 
 /** Marks an input that is no property of its own, which the editor therefore doesn't check. */
@@ -85,19 +86,9 @@ export function showHints(form: Form, hints: () => string[]): void {
   });
 }
 
-/** Numbers are saved as numbers: the editor itself would save what an input holds, a text. */
-export function saveNumbers(node: Record<string, unknown>, form: Form, names: string[]): void {
-  for (const name of names) node[name] = numberOf(form.text(name));
-}
-
 /** A number, or the text as it is where it is none: an environment variable, or nothing. */
 export function numberOf(typed: string): number | string {
   return typed !== '' && Number.isFinite(Number(typed)) ? Number(typed) : typed;
-}
-
-/** "a, b c" → the list of its parts. */
-export function listOf(typed: string): string[] {
-  return typed.split(/[\s,]+/).filter((part) => part !== '');
 }
 
 /** A row with its label, as the forms in the html files have them. */
