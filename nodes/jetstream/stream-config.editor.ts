@@ -84,7 +84,8 @@ function rowOf(name: Name, setting: Setting, value: unknown): JQuery[] {
   };
   input.on('change input', verify);
   verify();
-  return [row(label, icon, input)];
+  const tip = text(`stream_tip_${name}` as 'stream_tip_maxAge');
+  return [row(label, icon, input).attr('title', tip)];
 }
 
 /** What the rows say now. */

@@ -58,9 +58,19 @@ export function openForm(node: EditorNode): Form {
       element.hidden = !holds(element.dataset['when'] ?? '', form.value);
     });
   });
+  explainLabels(node, form);
   // The editor marks what is wrong right after oneditprepare.
   setTimeout(() => form.root.find('details').has('.input-error').prop('open', true));
   return form;
+}
+
+/** A setting whose tip isn't in the form tells it when its label is pointed at. */
+function explainLabels(node: EditorNode, form: Form): void {
+  form.root.find('.form-row:not(:has(.jetforce-tip)) > label[for]').each((_, label) => {
+    const key = `tip.${(label.getAttribute('for') ?? '').replace(/^node-(config-)?input-/, '')}`;
+    const tip = node._(key);
+    if (!tip.endsWith(key)) label.title = tip;
+  });
 }
 
 /** Shows the default in an input that is empty, where the form has no example. */
