@@ -1,16 +1,16 @@
 /** What the parts of the org share. */
-import { type IngestJobs } from './bulk-ingest';
-import { type QueryJobs } from './bulk-query';
-import { type Faults } from './faults';
-import { type Ledger, type LedgerEntry } from './ledger';
-import { type Locks } from './locks';
-import { type ConnectedApp } from './oauth';
-import { type EventBus } from './pubsub-bus';
-import { PUBSUB_SWITCHES, type PubSubSwitches } from './pubsub-switches';
-import { type Cursors } from './query';
-import { type Schema } from './schema';
-import { type Session, type Sessions } from './sessions';
-import { type Store, type Transaction } from './store';
+import { type IngestJobs } from './bulk/ingest';
+import { type QueryJobs } from './bulk/query';
+import { type Faults } from './control/faults';
+import { type Ledger, type LedgerEntry } from './control/ledger';
+import { type Locks } from './store/locks';
+import { type ConnectedApp } from './rest/oauth';
+import { type EventBus } from './pubsub/bus';
+import { PUBSUB_SWITCHES, type PubSubSwitches } from './pubsub/switches';
+import { type Cursors } from './rest/query';
+import { type Schema } from './store/schema';
+import { type Session, type Sessions } from './rest/sessions';
+import { type Store, type Transaction } from './store/store';
 
 /** Facts that nobody could confirm, and manners that orgs differ in. Test the nodes under both settings. */
 export interface Switches extends PubSubSwitches {

@@ -5,7 +5,7 @@ import type { Operation, RowResult, WriteRequest } from '../../nodes/salesforce/
 import type { OrgSession } from '../../nodes/salesforce/session';
 import { Writer } from '../../nodes/salesforce/writer';
 import { startOrg, type Org } from '../org/org';
-import type { Fault } from '../org/faults';
+import type { Fault } from '../org/control/faults';
 import { sessionWith, WRITER } from './rig';
 
 /** What one record of a message asks for: an upsert of key n, or something with seeded record n. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { FlowError } from '../../nodes/shared/errors';
-import type { Fault } from '../org/faults';
+import type { Fault } from '../org/control/faults';
 import { TOPIC, order, startPubSubRig } from './pubsub-rig';
 
 /** A message: how many events, which of them can't be published (-1: none), and how long to wait before it (ms). */

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import type { FaultAction } from '../../../test/org/faults';
+import type { FaultAction } from '../../../test/org/control/faults';
 import { until } from '../../../test/support/until';
 import { activation } from '../activation';
 import type { Stage, StageOptions } from '../stage';

@@ -1,0 +1,321 @@
+/** The org's HTTP side: from a request to its answer, with the time it takes and the faults it meets. */
+import { type IncomingMessage, type ServerResponse } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
+import { type Colleague } from '../control/colleague';
+import { control } from '../control/routes';
+import { limitInfo, NEWEST_VERSION, OLDEST_VERSION, versions } from './describe';
+import { type Sent } from '../store/dml';
+import { ApiError, notFound } from '../store/errors';
+import { type FaultAction } from '../control/faults';
+import { type LedgerEntry } from '../control/ledger';
+import { lockKeys } from '../store/locks';
+import { revoke, token, userinfo } from './oauth';
+import { recordsIn, recordsOf } from './records-in';
+import { answer, spend } from './answer';
+import { type Session } from './sessions';
+import { type OrgState, type Reply } from '../state';
+
+interface Request {
+  method: string;
+  url: string;
+  path: string[];
+  query: URLSearchParams;
+  headers: Record<string, string>;
+  text: string;
+}
+
+const MAX_URI = 16_384;
+
+export function handler(
+  on: Colleague,
+): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
+  return async (incoming, outgoing) => {
+    try {
+      const request = await read(incoming);
+      if (request.path[0] === '_org') send(outgoing, controlReply(on, request));
+      else await serve(on.org, request, outgoing);
+    } catch (thrown) {
+      // A client that went away while it was sending has nobody to answer to.
+      if (!outgoing.destroyed && !outgoing.headersSent) send(outgoing, replyOf(thrown));
+      else outgoing.destroy();
+    }
+  };
+}
+
+async function read(incoming: IncomingMessage): Promise<Request> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk as Buffer);
+  const url = incoming.url ?? '/';
+  const { pathname, searchParams } = new URL(url, 'http://org');
+  const headers: Record<string, string> = {};
+  for (const [name, value] of Object.entries(incoming.headers))
+    headers[name] = Array.isArray(value) ? value.join(', ') : (value ?? '');
+  const path = pathname
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decode);
+  return {
+    method: incoming.method ?? 'GET',
+    url,
+    path,
+    query: searchParams,
+    headers,
+    text: Buffer.concat(chunks).toString('utf8'),
+  };
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function controlReply(on: Colleague, request: Request): Reply {
+  try {
+    const body: unknown = request.text === '' ? undefined : JSON.parse(request.text);
+    return control(on, request.method, request.path.slice(1), request.query, body);
+  } catch (thrown) {
+    return replyOf(thrown);
+  }
+}
+
+function replyOf(thrown: unknown): Reply {
+  if (thrown instanceof ApiError) return { status: thrown.status, body: thrown.body };
+  const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+  return {
+    status: 500,
+    body: [{ errorCode: 'UNKNOWN_EXCEPTION', message: `An unexpected error occurred. ${message}` }],
+  };
+}
+
+function send(outgoing: ServerResponse, reply: Reply): void {
+  if (reply.body === undefined) {
+    outgoing.writeHead(reply.status, reply.headers).end();
+    return;
+  }
+  const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
+  const bytes = Buffer.from(text);
+  const type = typeof reply.body === 'string' ? 'text/html;charset=UTF-8' : 'application/json;charset=UTF-8';
+  outgoing
+    .writeHead(reply.status, { 'Content-Type': type, 'Content-Length': bytes.length, ...reply.headers })
+    .end(bytes);
+}
+
+async function serve(org: OrgState, request: Request, outgoing: ServerResponse): Promise<void> {
+  // The org's clock, which tests may set: clients that poll go by it.
+  outgoing.setHeader('Date', new Date(org.store.now()).toUTCString());
+  const { entry, close } = org.ledger.open(request.method, request.url);
+  // Whatever ends the exchange closes its entry, also a client that hangs up.
+  outgoing.once('close', () => close(outgoing.headersSent ? outgoing.statusCode : 0));
+  const fault = org.faults.forCall({
+    method: request.method,
+    path: request.url,
+    records: () => recordsOf(request.query, readable(request)),
+  });
+  const delay = async (): Promise<unknown> => fault?.delayMs !== undefined && wait(fault.delayMs);
+  if (!fault?.after) await delay();
+  if (fault?.reset === 'before') return cut(outgoing);
+  const broken = fault?.status === undefined ? undefined : faultReply(org, fault, fault.status);
+  const reply = broken && !fault?.after ? broken : await work(org, request, entry);
+  if (fault?.after) await delay();
+  if (fault?.reset === 'after') return cut(outgoing);
+  if (fault?.reset === 'body') return cutBody(outgoing, reply);
+  send(outgoing, broken ?? reply);
+}
+
+function readable(request: Request): unknown {
+  try {
+    return JSON.parse(request.text);
+  } catch {
+    return undefined;
+  }
+}
+
+function cut(outgoing: ServerResponse): void {
+  outgoing.socket?.resetAndDestroy();
+}
+
+/** Half of the answer, then the end of the connection. */
+function cutBody(outgoing: ServerResponse, reply: Reply): void {
+  const bytes = Buffer.from(typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body ?? ''));
+  outgoing.writeHead(reply.status, {
+    'Content-Type': 'application/json;charset=UTF-8',
+    'Content-Length': bytes.length,
+  });
+  outgoing.write(bytes.subarray(0, bytes.length >> 1), () => outgoing.destroy());
+}
+
+const FAULT_CODES: Record<number, [errorCode: string, message: string]> = {
+  400: ['UNKNOWN_EXCEPTION', 'simulated bad request'],
+  401: ['INVALID_SESSION_ID', 'Session expired or invalid'],
+  403: ['REQUEST_LIMIT_EXCEEDED', 'TotalRequests Limit exceeded.'],
+  404: ['NOT_FOUND', 'The requested resource does not exist'],
+  420: ['SERVER_UNAVAILABLE', 'The request was throttled'],
+  500: [
+    'UNKNOWN_EXCEPTION',
+    'An unexpected error occurred. Please include this ErrorId if you contact support: 1234567890-12345 (1234567890)',
+  ],
+  503: [
+    'SERVER_UNAVAILABLE',
+    'The server is temporarily unable to service your request due to maintenance downtime or capacity problems.',
+  ],
+};
+
+/** Gateways in front of an org (502, 504) answer a page, the org itself its JSON. */
+function faultReply(org: OrgState, fault: FaultAction, status: number): Reply {
+  const known = FAULT_CODES[status];
+  if (!known && fault.errorCode === undefined)
+    return { status, body: `<html><body><h1>${status}</h1></body></html>` };
+  const [errorCode, message] = known ?? ['UNKNOWN_EXCEPTION', 'simulated'];
+  const body = [{ message: fault.message ?? message, errorCode: fault.errorCode ?? errorCode }];
+  return { status, body, headers: { 'Sforce-Limit-Info': limitInfo(org) } };
+}
+
+async function work(org: OrgState, request: Request, entry: LedgerEntry): Promise<Reply> {
+  const [services, area, name, ...path] = request.path;
+  if (request.url.length > MAX_URI)
+    return { status: 414, body: '<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>' };
+  if (services === 'services' && area === 'oauth2' && (name === 'token' || name === 'revoke')) {
+    if (org.latencyMs > 0) await wait(org.latencyMs);
+    const form = new URLSearchParams(request.text);
+    return name === 'token'
+      ? token(org, request.method, form, request.headers.host ?? '')
+      : revoke(org, form);
+  }
+  if (services === 'services' && area === 'data' && name === undefined) return versions();
+  const session = org.sessions.use(bearer(request.headers.authorization));
+  if (!session)
+    return {
+      status: 401,
+      body: [{ message: 'Session expired or invalid', errorCode: 'INVALID_SESSION_ID' }],
+    };
+  if (services === 'id' || (services === 'services' && area === 'oauth2' && name === 'userinfo'))
+    return userinfo(org, session);
+  if (services !== 'services' || area !== 'data') return replyOf(notFound());
+  const reply = await rest(org, request, session, (name ?? '').replace(/^v/, ''), path, entry);
+  return { ...reply, headers: { ...reply.headers, 'Sforce-Limit-Info': limitInfo(org) } };
+}
+
+function bearer(authorization: string | undefined): string | undefined {
+  return /^(?:Bearer|OAuth)\s+(\S+)$/i.exec(authorization ?? '')?.[1];
+}
+
+async function rest(
+  org: OrgState,
+  request: Request,
+  session: Session,
+  version: string,
+  path: string[],
+  entry: LedgerEntry,
+): Promise<Reply> {
+  try {
+    if (org.ledger.runningFor(org.switches.longRunningMs, entry) >= org.switches.longRunningCalls) {
+      throw new ApiError(
+        403,
+        'REQUEST_LIMIT_EXCEEDED',
+        `ConcurrentRequests (Concurrent API Requests) Limit exceeded.`,
+      );
+    }
+    spend(org);
+    if (!/^\d+\.0$/.test(version) || Number(version) < OLDEST_VERSION || Number(version) > NEWEST_VERSION)
+      throw notFound();
+    const body = parseBody(request);
+    entry.records = recordsIn(path, request.query, body, request.method);
+    return await carryOut(org, request, session, version, path, body, entry);
+  } catch (thrown) {
+    return replyOf(thrown);
+  }
+}
+
+/** Takes the simulated time, holding locks where the org has them, then does all of the call at one moment. */
+async function carryOut(
+  org: OrgState,
+  request: Request,
+  session: Session,
+  version: string,
+  path: string[],
+  body: unknown,
+  entry: LedgerEntry,
+): Promise<Reply> {
+  const { method, url, query, headers } = request;
+  const began = org.store.now();
+  const writes = method !== 'GET' && entry.records > 0;
+  const late = writes ? org.switches.lateCommitMs : 0;
+  const { blocked, release } = org.locks.take(
+    writes && org.switches.rowLocks ? keysOf(org, path, query, body) : [],
+  );
+  const time = org.latencyMs + entry.records * org.recordLatencyMs + late;
+  if (late > 0) org.store.inFlight.set(entry, began);
+  try {
+    if (time > 0) await wait(time);
+    const tx = org.store.begin(
+      { user: session.userId, origin: originOf(version, headers) },
+      late > 0 ? began : undefined,
+    );
+    try {
+      const reply = answer(org, {
+        method,
+        url,
+        version,
+        path,
+        query,
+        headers,
+        body,
+        session,
+        tx,
+        entry,
+        blocked,
+      });
+      tx.commit();
+      return reply;
+    } catch (thrown) {
+      tx.rollback();
+      throw thrown;
+    }
+  } finally {
+    release();
+    org.store.inFlight.delete(entry);
+  }
+}
+
+/** CDC's changeOrigin; the client names itself in Sforce-Call-Options. */
+function originOf(version: string, headers: Readonly<Record<string, string>>): string {
+  const client = /\bclient=([^,;\s]+)/.exec(headers['sforce-call-options'] ?? '')?.[1];
+  return `com/salesforce/api/rest/${version}${client === undefined ? '' : `;client=${client}`}`;
+}
+
+function keysOf(
+  org: OrgState,
+  path: readonly string[],
+  query: URLSearchParams,
+  body: unknown,
+): [Sent, string[]][] {
+  const [resource, second, third, external] = path;
+  if (resource === 'sobjects') {
+    const record = { ...recordsOf(query, body)[0], Id: third };
+    return [[record, lockKeys(org.schema, record, second, undefined)]];
+  }
+  return recordsOf(query, body).map((record) => [record, lockKeys(org.schema, record, third, external)]);
+}
+
+const TEXT_UPLOAD = /^text\/csv\b/;
+
+function parseBody(request: Request): unknown {
+  if (request.text === '') return undefined;
+  const type = request.headers['content-type'] ?? '';
+  if (TEXT_UPLOAD.test(type) && request.method === 'PUT') return request.text;
+  if (!/^application\/json\b/.test(type)) {
+    throw new ApiError(
+      415,
+      'UNSUPPORTED_MEDIA_TYPE',
+      `Content type ${type === '' ? 'null' : type} not supported`,
+    );
+  }
+  try {
+    return JSON.parse(request.text);
+  } catch (thrown) {
+    throw new ApiError(400, 'JSON_PARSER_ERROR', thrown instanceof Error ? thrown.message : 'unreadable');
+  }
+}
