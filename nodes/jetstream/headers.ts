@@ -15,14 +15,17 @@ export function headers(options: Options<Header[]> = {}): Setting<Header[], Head
     default: [],
     fault: headerName.fault,
     parse(stored, title) {
-      if (!Array.isArray(stored)) throw wrong('INVALID_HEADER', title, stored, 'is not a list of headers');
-      return (stored as Partial<Header>[]).map(({ name = '', value = '' }) => ({
-        name: checked(name.trim()),
-        value,
-      }));
+      if (Array.isArray(stored) && stored.every(isHeader))
+        return stored.map(({ name, value }) => ({ name: checked(name.trim()), value }));
+      throw wrong('INVALID_HEADER', title, stored, 'is not a list of headers, each with name and value');
     },
     check: (stored) => (stored as Header[]).map(faultOf).find((fault) => fault !== undefined),
   };
+}
+
+function isHeader(header: unknown): header is Header {
+  const { name, value } = (header ?? {}) as Partial<Record<keyof Header, unknown>>;
+  return typeof name === 'string' && typeof value === 'string';
 }
 
 function checked(name: string): string {

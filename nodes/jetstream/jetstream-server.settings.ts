@@ -16,6 +16,6 @@ export const jetstreamServer = declare('jetstream-server', 1, {
   credentialsPath: text('', { required: 'auth=file' }),
   tls: node('tls-config'),
   tlsFirst: flag(false, { section: 'advanced' }),
-  inboxPrefix: open(text('', { format: formats.subject, section: 'advanced' })),
+  inboxPrefix: open(text('', { format: formats.plainSubject, section: 'advanced' })),
   domain: open(text('', { format: formats.natsName, section: 'advanced' })),
 });

@@ -1,5 +1,6 @@
 import { FlowError } from '../shared/errors';
 import { format, succeeds } from '../shared/formats';
+import { textOf } from '../shared/setting-kinds';
 import type { Options, Setting } from '../shared/settings';
 
 const UNITS: Record<string, number> = {
@@ -41,7 +42,7 @@ export function size(value: string, options: Options<number> = {}): Setting<numb
     kind: 'size',
     default: value,
     fault,
-    parse: (stored, title) => parseSize(stored as string | number, title),
+    parse: (stored, title) => parseSize(textOf(stored, title), title),
     check: (typed) => check(String(typed)),
   };
 }

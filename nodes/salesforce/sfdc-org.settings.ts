@@ -1,6 +1,6 @@
 import { FlowError } from '../shared/errors';
 import * as formats from '../shared/formats';
-import { choice, credential, text, textAs, whole } from '../shared/setting-kinds';
+import { choice, credential, text, textAs, textOf, whole } from '../shared/setting-kinds';
 import { declare, wrong, type Options, type Setting } from '../shared/settings';
 
 const BY_FORM = 'auth=client-credentials|jwt|refresh-token|password';
@@ -37,7 +37,7 @@ function percent(value: number, options: Options<number>): Setting<number, numbe
   return {
     ...whole(value, { ...options, min: 1, max: 100 }),
     parse(stored, title) {
-      const share = Number(stored);
+      const share = Number(textOf(stored, title));
       if (share > 0 && share <= 100) return share;
       throw wrong('INVALID_API_BUDGET', title, stored, 'is not a percentage between 1 and 100');
     },

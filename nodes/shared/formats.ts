@@ -40,6 +40,9 @@ export const subject: Format = {
     (isSubject(text.replace(/\{\{[^{}]*\}\}/g, 'x')) ? undefined : { text: 'subject' }),
 };
 
+/** A subject that is the same for each message. */
+export const plainSubject = format('subject', isSubject);
+
 /** One or several subject filters, separated by commas or blanks. */
 export const filters = format('filter', (text) => listOf(text).every(isFilter));
 
@@ -97,14 +100,16 @@ export function listOf(typed: string): string[] {
 }
 
 function isSubject(text: string): boolean {
-  return text.split('.').every((token) => token !== '' && !/[\s*>]/.test(token));
+  return text.split('.').every((token) => token !== '' && !/[\s*>\u0000-\u001f\u007f]/.test(token));
 }
 
 function isFilter(text: string): boolean {
   const tokens = text.split('.');
   return tokens.every(
     (token, i) =>
-      token === '*' || (token === '>' && i === tokens.length - 1) || (token !== '' && !/[\s*>]/.test(token)),
+      token === '*' ||
+      (token === '>' && i === tokens.length - 1) ||
+      (token !== '' && !/[\s*>\u0000-\u001f\u007f]/.test(token)),
   );
 }
 

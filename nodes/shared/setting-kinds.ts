@@ -139,8 +139,9 @@ export function flag(value: boolean, options: Options<boolean> = {}): Setting<bo
     kind: 'boolean',
     default: value,
     parse(stored, title) {
-      const text = String(stored).trim();
-      if (text === 'true' || text === 'false') return text === 'true';
+      const said = typeof stored === 'string' ? stored.trim() : stored;
+      if (said === true || said === 'true') return true;
+      if (said === false || said === 'false') return false;
       throw wrong('INVALID_SETTING', title, stored, 'is neither true nor false');
     },
     check: () => undefined,
@@ -191,10 +192,15 @@ export function fieldMap(options: Options<PayloadConfig> = {}): Setting<PayloadC
     kind: 'field map',
     default: { mode: 'event' },
     parse(stored, title) {
-      const { mode, fields } = stored as Partial<{ mode: string; fields: PayloadField[] }>;
+      const { mode, fields } = stored as Partial<{ mode: string; fields: unknown }>;
       if (mode !== 'map') return { mode: 'event' };
-      if (Array.isArray(fields)) return { mode, fields };
-      throw wrong('INVALID_SETTING', title, stored, 'is a map without fields');
+      if (Array.isArray(fields) && fields.every(isField)) return { mode, fields };
+      throw wrong(
+        'INVALID_SETTING',
+        title,
+        fields,
+        'is not a list of fields, each with name, type and value',
+      );
     },
     check: (payload) => fieldMapFault(payload as PayloadConfig),
   };
@@ -239,7 +245,8 @@ export function open<T, F>(setting: Setting<T, F>): Setting<T | undefined, F> {
   return { ...setting, open: true };
 }
 
-function textOf(stored: unknown, title: string): string {
+/** A text as it stands; a number or a truth as one. */
+export function textOf(stored: unknown, title: string): string {
   if (typeof stored === 'string') return stored;
   if (typeof stored === 'number' || typeof stored === 'boolean') return String(stored);
   throw wrong('INVALID_SETTING', title, stored, 'is not a text');
@@ -247,6 +254,11 @@ function textOf(stored: unknown, title: string): string {
 
 function joined(stored: unknown, title: string): string {
   return Array.isArray(stored) ? stored.map((part) => textOf(part, title)).join(',') : textOf(stored, title);
+}
+
+function isField(field: unknown): field is PayloadField {
+  const { name, type, value } = (field ?? {}) as Partial<Record<keyof PayloadField, unknown>>;
+  return [name, type, value].every((part) => typeof part === 'string');
 }
 
 function fieldMapFault(payload: PayloadConfig): Fault | undefined {

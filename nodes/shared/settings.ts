@@ -183,7 +183,14 @@ export function isRequired({ required = false }: Setting, valueOf: ValueOf): boo
 
 /** The sentence for a value that a setting can't have. */
 export function wrong(code: string, title: string, value: unknown, is: string): FlowError {
-  return new FlowError(code, `${title}: ${JSON.stringify(value)} ${is}`, false);
+  return new FlowError(code, `${title}: ${shown(value)} ${is}`, false);
+}
+
+/** A value as an error quotes it: a message may bring anything, of any length. */
+function shown(value: unknown): string {
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 120 ? `${value.slice(0, 120)}…` : value);
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }
 
 function isBlank(value: unknown): boolean {

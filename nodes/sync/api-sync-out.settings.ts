@@ -16,7 +16,7 @@ export const apiSyncOut = declare('api-sync-out', 1, {
   source: node('api-source'),
   start: choice(['beginning', 'now'], 'beginning'),
   server: node('jetstream-server', { required: true }),
-  subjectPrefix: textAs('sequin-records', checked, { required: true, format: formats.subject }),
+  subjectPrefix: textAs('sequin-records', checked, { required: true, format: formats.plainSubject }),
   stream: textAs('SEQUIN-RECORDS', checkStreamName, { required: true, format: formats.natsName }),
   provision: flag(true),
   streamConfig: onlyWhen('provision', group(recordStream, { section: 'stream', texts: 'stream' })),
