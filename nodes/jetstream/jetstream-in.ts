@@ -4,10 +4,11 @@ import { flowTracker } from '../shared/flow-completion';
 import { FlowError, codeOf, messageOf } from '../shared/errors';
 import { parseSettings, type Settings, type Stored } from '../shared/settings';
 import { StatusReporter } from '../shared/status';
+import type { Connection } from './connection';
 import { Consumer, type ConsumerState } from './consumer';
 import { consumerOf } from './consumer-settings';
 import { jetstreamIn } from './jetstream-in.settings';
-import type { ServerNode } from './jetstream-server';
+import { connectionOf } from './jetstream-server';
 import { jetStreamProperties, type JetStreamProperties } from './message';
 import type { Held, Unit } from './settlement';
 
@@ -33,16 +34,18 @@ export default function (RED: NodeAPI): void {
       this.error(messageOf(error));
       show('red', 'ring', 'misconfigured');
     };
-    const server = RED.nodes.getNode(def.server ?? '') as ServerNode | null;
-    if (!server?.connection)
-      return refuse(
-        new FlowError('NO_SERVER', 'No jetstream-server is chosen: open this node and choose one'),
-      );
+    let settings: InSettings;
+    let connection: Connection;
+    try {
+      settings = parseSettings(jetstreamIn, def);
+      connection = connectionOf(RED, settings.server);
+    } catch (error) {
+      return refuse(error);
+    }
     // Pulled messages would be acknowledged without anybody having seen them.
     if (!this.wires?.some((wires) => wires.length > 0)) return show('yellow', 'ring', 'unwired');
 
     let consumer: Consumer;
-    let settings: InSettings;
     const ready = (): NodeStatus =>
       consumer.inFlow === 0
         ? look('green', 'dot', 'ready')
@@ -53,8 +56,7 @@ export default function (RED: NodeAPI): void {
       else show('red', 'ring', statusKey(state.error));
     };
     try {
-      settings = parseSettings(jetstreamIn, def);
-      consumer = new Consumer(server.connection, consumerOf(settings), {
+      consumer = new Consumer(connection, consumerOf(settings), {
         deliver: (unit, payloads) => deliver(this, settings, unit, payloads),
         state: showState,
         log: (level, text) =>

@@ -4,9 +4,9 @@ import { FlowError, messageOf } from '../shared/errors';
 import { parseSettings, type Settings, type Stored } from '../shared/settings';
 import { StatusReporter } from '../shared/status';
 import { compileTemplate, templateScope, type Template, type TemplateScope } from '../shared/template';
-import type { ConnectionState } from './connection';
+import type { Connection, ConnectionState } from './connection';
 import { jetstreamOut } from './jetstream-out.settings';
-import type { ServerNode } from './jetstream-server';
+import { connectionOf } from './jetstream-server';
 import { Publisher, type Outgoing } from './publisher';
 
 type OutDef = NodeDef & Stored<typeof jetstreamOut>;
@@ -15,17 +15,12 @@ export default function (RED: NodeAPI): void {
   function JetstreamOut(this: Node, def: OutDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
-    const server = RED.nodes.getNode(def.server ?? '') as ServerNode | null;
+    let connection: Connection;
     let settings: Settings<typeof jetstreamOut>;
     let render: (scope: TemplateScope) => Omit<Outgoing, 'data'>;
     try {
-      if (!server?.connection)
-        throw new FlowError(
-          'NO_SERVER',
-          'No jetstream-server is chosen: open this node and choose one',
-          false,
-        );
       settings = parseSettings(jetstreamOut, def);
+      connection = connectionOf(RED, settings.server);
       render = compileOutgoing(settings);
     } catch (error) {
       this.on('input', (_msg, _send, done) => done(error as Error));
@@ -34,7 +29,6 @@ export default function (RED: NodeAPI): void {
       return;
     }
 
-    const { connection } = server;
     const publisher = new Publisher(connection, settings.window);
     const show = (state: ConnectionState): void => {
       if (state.phase === 'connected')

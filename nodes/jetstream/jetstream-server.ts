@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type LookupRequest } from '../shared/admin';
-import { messageOf } from '../shared/errors';
+import { FlowError, messageOf } from '../shared/errors';
 import type { PositionKeeper } from '../shared/positions';
 import { credentialsOf, parseSettings, type Secrets as Secret, type Stored } from '../shared/settings';
 import { bucketPositions } from './bucket-positions';
@@ -16,7 +16,7 @@ type ServerDef = NodeDef & Stored<typeof jetstreamServer>;
 /** What the other nodes of the room use; `positions` is for those of other rooms. */
 export interface ServerNode extends Node<Secrets>, PositionKeeper {
   /** Missing where the settings make no sense; the error has been logged. */
-  connection: Connection;
+  connection: Connection | undefined;
 }
 
 interface TlsNode extends Node {
@@ -27,11 +27,12 @@ export default function (RED: NodeAPI): void {
   function JetstreamServer(this: ServerNode, def: ServerDef): void {
     RED.nodes.createNode(this, def);
     try {
-      this.connection = new Connection(settingsOf(def, this.credentials));
+      const connection = new Connection(settingsOf(def, this.credentials));
+      this.connection = connection;
+      this.positions = (bucket, key) => bucketPositions(connection, bucket, key);
     } catch (error) {
-      return this.error(messageOf(error));
+      this.error(messageOf(error));
     }
-    this.positions = (bucket, key) => bucketPositions(this.connection, bucket, key);
   }
 
   RED.nodes.registerType<ServerNode, ServerDef, object, Secrets>('jetstream-server', JetstreamServer, {
@@ -55,4 +56,14 @@ export default function (RED: NodeAPI): void {
   lookup('streams', listStreams);
   lookup('consumers', (settings, { stream = '' }) => listConsumers(settings, stream));
   lookup('subjects', (settings, { stream }) => listSubjects(settings, stream));
+}
+
+/** The connection of the server a node is set to use. Throws NO_SERVER. */
+export function connectionOf(RED: NodeAPI, id: string): Connection {
+  const server = RED.nodes.getNode(id) as ServerNode | null;
+  if (server?.connection) return server.connection;
+  const why = server
+    ? 'The settings of the jetstream-server are wrong; its error is in the log'
+    : 'No jetstream-server is chosen: open this node and choose one';
+  throw new FlowError('NO_SERVER', why, false);
 }
