@@ -65,7 +65,7 @@ RED.nodes.registerType('sfdc-composite', {
 keepUpToDate(sfdcComposite);
 
 function showBatch(node: EditorNode, form: Form, batch: Batch): void {
-  const input = (name: keyof Batch & string) => form.input(`batch-${name}`);
+  const input = (name: keyof Batch) => form.input(`batch-${name}`);
   input('coalesce').prop('checked', batch.coalesce);
   for (const name of ['records', 'maxRequests', 'linger'] as const) {
     const verify = () => {

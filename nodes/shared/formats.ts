@@ -15,7 +15,7 @@ export interface Fault {
 export interface Format {
   /** Says what it must be. */
   readonly fault: Fault;
-  check(text: string): Fault | undefined;
+  readonly check: (text: string) => Fault | undefined;
 }
 
 export function format(text: FaultText, matches: (text: string) => boolean): Format {

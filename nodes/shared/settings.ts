@@ -109,7 +109,7 @@ export function declare<S extends Declared>(
  * of `${NAME}` already. Throws FlowError naming the setting that is wrong.
  */
 export function parseSettings<D extends NodeSettings>(declared: D, config: object): Settings<D> {
-  return parseFields(declared.settings, migrate(declared, config as Config)) as Settings<D>;
+  return parseFields(declared.settings, migrate(declared, config as Config));
 }
 
 /** Reads the settings of a group; `path` stands in front of their names in errors. */

@@ -47,7 +47,7 @@ function collections(): Setting<string[], string[]> {
   return {
     ...names,
     parse(stored, title, valueOf) {
-      const provider = String(valueOf('provider') || 'salesforce');
+      const provider = String(valueOf('provider'));
       const found = names.parse(stored, title, valueOf).map((name) => fullName(provider, name));
       if (provider !== 'flow' && found.length === 0)
         throw invalid(`The api-source has no collections; add for example "${provider}:contact"`);

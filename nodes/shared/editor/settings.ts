@@ -50,7 +50,7 @@ function shownValue({ settings }: NodeSettings, node: EditorNode, name: string):
 }
 
 function configVerdict(id: unknown, label: string | undefined): Verdict {
-  const config = RED.nodes.node(String(id ?? ''));
+  const config = RED.nodes.node(typeof id === 'string' ? id : '');
   if (config && config['valid'] !== false) return true;
   const verdict = config ? text('configWrong') : text('required');
   return label ? `${label}: ${verdict}` : verdict;
