@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import tseslint from 'typescript-eslint';
+import { importRules } from './imports.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -20,6 +21,7 @@ export default tseslint.config(
       '@typescript-eslint/only-throw-error': 'error',
     },
   },
+  ...importRules,
   {
     // node:test's `test()` returns a promise that the runner itself awaits.
     files: ['test/**/*.ts'],

@@ -10,36 +10,34 @@ import { natsServerPath } from './nats-server';
 const root = join(__dirname, '..');
 const TEST_TIMEOUT = 180_000;
 
-const flags = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
-const parts = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
-const files = globSync('test/**/*.test.ts', { cwd: root })
-  .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
-  .sort();
-
-if (files.length === 0) {
-  console.error(`no test file's path contains ${parts.join(' or ')}`);
-  process.exit(1);
-}
+/** How node's test runner is called; from the root of the repository. */
+export const RUNNER = [
+  '--import=tsx',
+  '--import=./test/support/whole-report.ts',
+  '--test',
+  '--test-reporter=spec',
+  '--test-concurrency=2',
+  `--test-timeout=${TEST_TIMEOUT}`,
+  '--test-force-exit', // a test that failed half way leaves sockets open, and its file would never end
+];
 
 async function main(): Promise<void> {
+  const flags = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
+  const parts = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+  const files = globSync('test/**/*.test.ts', { cwd: root })
+    .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
+    .sort();
+
+  if (files.length === 0) {
+    console.error(`no test file's path contains ${parts.join(' or ')}`);
+    process.exit(1);
+  }
+
   // Fetched once, before any test's time runs. Where there is none, each test that needs it says so.
   await natsServerPath().catch((error: Error) => console.error(error.message));
-  const runner = spawn(
-    process.execPath,
-    [
-      '--import=tsx',
-      '--test',
-      '--test-reporter=spec',
-      '--test-concurrency=2',
-      `--test-timeout=${TEST_TIMEOUT}`,
-      '--test-force-exit', // a test that failed half way leaves sockets open, and its file would never end
-      ...flags,
-      ...files,
-    ],
-    { cwd: root, stdio: 'inherit' },
-  );
+  const runner = spawn(process.execPath, [...RUNNER, ...flags, ...files], { cwd: root, stdio: 'inherit' });
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => runner.kill(signal));
   runner.on('exit', (code) => (process.exitCode = code ?? 1));
 }
 
-void main();
+if (require.main === module) void main();

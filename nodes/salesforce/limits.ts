@@ -1,4 +1,5 @@
 import { FlowError } from '../shared/errors';
+import type { FailureCode } from '../shared/failure-codes';
 
 /** What one request may hold, by Salesforce's documentation. */
 export const COLLECTION_RECORDS = 200;
@@ -11,7 +12,7 @@ export const TREE_LEVELS = 5;
 export const TREE_TYPES = 5;
 
 /** What can't be written whatever is tried. */
-export function invalid(code: string, message: string): FlowError {
+export function invalid(code: FailureCode, message: string): FlowError {
   return new FlowError(code, message, false);
 }
 

@@ -29,14 +29,14 @@ function explainApi(error: unknown): never {
   const code = codeOf(error);
   if (code === 'API_DISABLED_FOR_ORG' || code === 'API_CURRENTLY_DISABLED') {
     throw new FlowError(
-      code,
+      codeOf(error),
       'The login works, but the user may not use the API: give it the permission "API Enabled"',
       false,
     );
   }
   if (code === 'NOT_FOUND')
     throw new FlowError(
-      code,
+      codeOf(error),
       'The login works, but the org does not know this API version: set an older one',
       false,
     );

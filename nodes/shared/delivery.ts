@@ -25,8 +25,6 @@ export interface NodeState {
   holding: number;
   /** `closing` while its close handlers run, `closed` after: it finishes nothing any more. */
   phase: 'running' | 'closing' | 'closed';
-  /** Says that a message handed to the node has left it, for nodes that never say so themselves. */
-  onReceived?: (msg: object) => void;
   /** Sources already warned about. */
   warned: boolean;
 }
@@ -43,10 +41,11 @@ export class Delivery {
   /** Settled: nothing that still happens in the flow counts any more. */
   settled = false;
   failure: Failure | undefined;
-  /** Messages of this delivery anywhere in the flow, plus the deliveries it has been merged into. */
+  /** Messages of this delivery anywhere in the flow. */
   count = 0;
-  /** Deliveries whose messages were merged into one of this delivery's (join). */
-  merged: Delivery[] | undefined;
+  /** Deliveries that took over messages of this one (join), and those that this one took over from. */
+  private into: Set<Delivery> | undefined;
+  private joined: Set<Delivery> | undefined;
   private branches: Branch[] = [];
   private readonly startedAt = Date.now();
   private pauses = 0;
@@ -104,6 +103,44 @@ export class Delivery {
     }
   }
 
+  /**
+   * A message of it was put together with one of `other` (join) and goes on as that one: it is finished when
+   * `other` is, and fails with it. Two may each have gone on as the other.
+   */
+  goOnAs(other: Delivery): void {
+    (this.into ??= new Set()).add(other);
+    (other.joined ??= new Set()).add(this);
+  }
+
+  /** It, and every delivery that goes on as it does. */
+  together(): Iterable<Delivery> {
+    return this.joined ? reachable(this, (delivery) => delivery.joined) : [this];
+  }
+
+  /** No message of it, or of what it goes on as, is in the flow any more. */
+  isDrained(): boolean {
+    for (const { count } of this.way()) if (count > 0) return false;
+    return true;
+  }
+
+  /** What failed on its way, or on the way of what it goes on as. */
+  outcome(): Failure | undefined {
+    for (const { failure } of this.way()) if (failure) return failure;
+    return undefined;
+  }
+
+  /** It is over: those that go on as it hear `failure` and go on by themselves. Gives them. */
+  part(failure: Failure | undefined): Iterable<Delivery> {
+    const { joined = new Set(), into } = this;
+    this.joined = this.into = undefined;
+    into?.forEach((other) => other.joined?.delete(this));
+    for (const other of joined) {
+      other.into?.delete(this);
+      other.failure ??= failure;
+    }
+    return joined;
+  }
+
   /** The first failure is the one that is told. */
   fail(error: unknown, node?: RuntimeNode): void {
     this.failure ??= node ? { error, node: { id: node.id, type: node.type, name: node.name } } : { error };
@@ -137,6 +174,10 @@ export class Delivery {
     };
   }
 
+  private way(): Iterable<Delivery> {
+    return this.into ? reachable(this, (delivery) => delivery.into) : [this];
+  }
+
   private heldIn(state: NodeState): Branch | undefined {
     for (const branch of this.branches) if (branch.state === state && branch.open > 0) return branch;
     return undefined;
@@ -150,6 +191,15 @@ export class Delivery {
   }
 }
 
+function reachable(
+  from: Delivery,
+  next: (delivery: Delivery) => Iterable<Delivery> | undefined,
+): Set<Delivery> {
+  const found = new Set([from]);
+  for (const delivery of found) for (const other of next(delivery) ?? []) found.add(other);
+  return found;
+}
+
 export function describeNode(node: { id: string; type: string; name?: string }): string {
   return node.name ? `${node.type} "${node.name}"` : `${node.type} ${node.id}`;
 }
@@ -159,5 +209,13 @@ export function nodeClosed(node: RuntimeNode): FlowError {
   return new FlowError(
     'NODE_CLOSED',
     `${describeNode(node)} was stopped by a deploy while it held the message; it is delivered again`,
+  );
+}
+
+/** The message that it was put together with was settled while the flow still had it. */
+export function joinedGivenUp(): FlowError {
+  return new FlowError(
+    'NODE_CLOSED',
+    'The message that it was put together with was given up before the flow had finished; it is delivered again',
   );
 }

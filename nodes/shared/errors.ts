@@ -1,16 +1,18 @@
+import type { FailureCode } from './failure-codes';
+
 /**
  * An error a user can act on: `message` says in one sentence what happened, to what, and what to do next.
  * `retryable: false` means that repeating the same message can't help (or could double a write), so
  * jetstream-in sends it to the dead letter at once; anything else is retried with backoff.
  */
-export class FlowError extends Error {
+class Failure extends Error {
   override readonly name = 'FlowError';
 
   constructor(
     readonly code: string,
     message: string,
     readonly retryable: boolean = true,
-    options?: { cause?: unknown; details?: unknown },
+    options?: FailureOptions,
   ) {
     super(message, { cause: options?.cause });
     if (options?.details !== undefined) this.details = options.details;
@@ -20,12 +22,32 @@ export class FlowError extends Error {
   readonly details?: unknown;
 }
 
-/** What a thrown value says, whatever was thrown. */
+interface FailureOptions {
+  cause?: unknown;
+  details?: unknown;
+}
+
+/** A code that stands in the source is ours, and must be declared; one that comes at run time is somebody else's. */
+type Code<C extends string> = string extends C ? C : C extends FailureCode ? C : never;
+
+export type FlowError = Failure;
+export const FlowError = Failure as new <C extends string = string>(
+  code: C & Code<C>,
+  message: string,
+  retryable?: boolean,
+  options?: FailureOptions,
+) => Failure;
+
+/** What a thrown value says, whatever was thrown. Never throws itself. */
 export function messageOf(thrown: unknown): string {
-  if (thrown instanceof Error) return thrown.message || thrown.name;
-  if (typeof thrown === 'string') return thrown;
-  if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) return String(thrown.message);
-  return JSON.stringify(thrown) ?? String(thrown);
+  try {
+    if (thrown instanceof Error) return String(thrown.message || thrown.name);
+    if (typeof thrown === 'string') return thrown;
+    if (typeof thrown === 'object' && thrown !== null && 'message' in thrown) return String(thrown.message);
+    return typeof thrown === 'bigint' ? String(thrown) : (JSON.stringify(thrown) ?? String(thrown));
+  } catch {
+    return Object.prototype.toString.call(thrown);
+  }
 }
 
 /** The `code` of a thrown value, or `fallback`. */

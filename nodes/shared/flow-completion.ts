@@ -2,9 +2,11 @@ import type { NodeAPI } from 'node-red';
 import {
   Delivery,
   describeNode,
+  joinedGivenUp,
   nodeClosed,
   type Command,
   type DeliveryOwner,
+  type Failure,
   type NodeState,
 } from './delivery';
 import {
@@ -39,6 +41,18 @@ type Tracked = object & {
   jetstream?: { token?: unknown };
   salesforce?: { token?: unknown };
 };
+
+/** Of messages that can't be written on: a function node may freeze what it makes. */
+const unwritable = new WeakMap<object, string>();
+
+function tokenOf(msg: Tracked): string | undefined {
+  return msg[TOKEN] ?? unwritable.get(msg);
+}
+
+function writeToken(msg: Tracked, token: string): void {
+  if (!Reflect.set(msg, TOKEN, token)) unwritable.set(msg, token);
+}
+
 type WatchedNode = RuntimeNode & { [STATE]?: NodeState & { silent?: SilentNode } };
 
 class FlowTracker implements FlowHooks {
@@ -51,9 +65,8 @@ class FlowTracker implements FlowHooks {
   private readonly forget = (delivery: Delivery): void => this.end(delivery);
   /** What one node has sent since the event loop last turned to other code. */
   private sending: { node: RuntimeNode; deliveries: Set<Delivery> } | undefined;
-  /** The message a node is being called with at this moment. */
-  private receivingNode: RuntimeNode | undefined;
-  private receivingDelivery: Delivery | undefined;
+  /** The messages that nodes are being called with at this moment: a Catch node is called within another's call. */
+  private receiving: { event: ReceiveEvent; delivery: Delivery }[] = [];
   /** The message whose `done(error)` is under way; the runtime calls node.error(error, msg) next. */
   private completing: object | undefined;
 
@@ -73,7 +86,8 @@ class FlowTracker implements FlowHooks {
 
   /**
    * Sends `msg` into the flow by `send` and follows it if `follow`, else only makes it known for commands and
-   * pauses. `msg._msgid` must be unique. The owner hears `finished` when the last path has finished.
+   * pauses. `msg._msgid` must be unique. The owner hears `finished` when the last path has finished. What `send`
+   * throws fails a message that is followed.
    */
   begin(
     token: string,
@@ -91,25 +105,26 @@ class FlowTracker implements FlowHooks {
     delivery.count++;
     try {
       send();
-    } finally {
-      delivery.count--;
-      if (follow) this.check(delivery);
+    } catch (error) {
+      if (!follow) throw error;
+      delivery.fail(error);
     }
+    delivery.count--;
+    if (follow) this.check(delivery);
     return delivery;
   }
 
-  /** The delivery is settled, by whoever owns it: forget it. */
+  /** The delivery is settled, by whoever owns it, before the flow has finished: forget it. */
   end(delivery: Delivery): void {
+    this.close(delivery, delivery.outcome() ?? { error: joinedGivenUp() });
+  }
+
+  private close(delivery: Delivery, failure: Failure | undefined): void {
     delivery.settled = true;
     delivery.release();
     this.byToken.delete(delivery.token);
     if (delivery.msgid !== delivery.token) this.byMsgId.delete(delivery.msgid);
-    if (!delivery.merged) return;
-    for (const merged of delivery.merged) {
-      merged.count--;
-      if (delivery.failure) merged.failure ??= delivery.failure;
-      this.check(merged);
-    }
+    for (const joined of delivery.part(failure)) this.check(joined);
   }
 
   /** The unsettled delivery that `msg` belongs to, if it is being followed. */
@@ -121,10 +136,10 @@ class FlowTracker implements FlowHooks {
   /** The unsettled delivery that `msg` belongs to. */
   find(msg: object): Delivery | undefined {
     const tracked = msg as Tracked;
-    const token = tracked[TOKEN] ?? tracked.jetstream?.token ?? tracked.salesforce?.token;
+    const token = tokenOf(tracked) ?? tracked.jetstream?.token ?? tracked.salesforce?.token;
     if (typeof token === 'string') return this.byToken.get(token);
-    const id = tracked._msgid;
-    return id === undefined ? undefined : (this.byToken.get(id) ?? this.byMsgId.get(id));
+    const id = tracked._msgid ?? '';
+    return this.byToken.get(id) ?? this.byMsgId.get(id);
   }
 
   preDeliver(event: SendEvent): void {
@@ -145,7 +160,7 @@ class FlowTracker implements FlowHooks {
     if (this.byToken.size === 0) return;
     const delivery = this.followed(msg);
     if (!delivery) return;
-    msg[TOKEN] ??= delivery.token;
+    if (tokenOf(msg) === undefined) writeToken(msg, delivery.token);
     const state = this.state(node);
     delivery.receive(state);
     if (state.phase === 'closed') {
@@ -153,13 +168,22 @@ class FlowTracker implements FlowHooks {
       this.complete(state, delivery);
     }
     this.warnOfSilence(state);
-    this.receivingNode = node;
-    this.receivingDelivery = delivery;
+    // Another pack's hook may stop the message here, and then there is no postReceive.
+    if (this.receiving.length === 0) queueMicrotask(this.forgetReceiving);
+    this.receiving.push({ event, delivery });
   }
 
   postReceive(event: ReceiveEvent): void {
     (event.destination.node as WatchedNode)[STATE]?.silent?.received(event.msg);
-    this.receivingNode = this.receivingDelivery = undefined;
+    if (this.receiving.at(-1)?.event === event) this.receiving.pop();
+  }
+
+  private readonly forgetReceiving = (): void => void (this.receiving = []);
+
+  /** The delivery that the node is being called with at this moment. */
+  private receivedBy(node: RuntimeNode): Delivery | undefined {
+    const called = this.receiving.at(-1);
+    return called?.event.destination.node === node ? called.delivery : undefined;
   }
 
   onComplete(event: CompleteEvent): void {
@@ -187,18 +211,18 @@ class FlowTracker implements FlowHooks {
   private owning(msg: Tracked, source: RuntimeNode): Delivery | undefined {
     const known = this.followed(msg);
     if (known) {
-      msg[TOKEN] ??= known.token;
+      if (tokenOf(msg) === undefined) writeToken(msg, known.token);
       return known;
     }
     const state = (source as WatchedNode)[STATE];
     if (!state) return undefined;
-    if (msg[TOKEN] !== undefined) {
+    if (tokenOf(msg) !== undefined) {
       this.warnOfLateSend(state);
       return undefined;
     }
     // A message made anew: it belongs to what the node is working on, as far as that is clear.
-    const delivery = this.receivingNode === source ? this.receivingDelivery : this.onlyOneIn(state);
-    if (delivery) msg[TOKEN] = delivery.token;
+    const delivery = this.receivedBy(source) ?? this.onlyOneIn(state);
+    if (delivery) writeToken(msg, delivery.token);
     return delivery;
   }
 
@@ -216,7 +240,7 @@ class FlowTracker implements FlowHooks {
   private noteSending(node: RuntimeNode, delivery: Delivery): void {
     // Only a node that holds something besides the message it is being called with can put messages together.
     const state = (node as WatchedNode)[STATE];
-    if (!state || state.holding <= (this.receivingNode === node ? 1 : 0)) return;
+    if (!state || state.holding <= (this.receivedBy(node) ? 1 : 0)) return;
     if (this.sending?.node === node) {
       this.sending.deliveries.add(delivery);
       return;
@@ -226,35 +250,29 @@ class FlowTracker implements FlowHooks {
   }
 
   /**
-   * A node that finishes a message it was given earlier, right after sending one of another delivery and none
-   * of this one, has put the two together (join): this delivery then waits for that one.
+   * A node that finishes a message right after sending one of another delivery and none of this one has put the
+   * two together (join), under whichever name: this delivery then goes on as that one.
    */
   private mergeInto(node: RuntimeNode, delivery: Delivery): void {
-    if (
-      this.sending?.node !== node ||
-      this.receivingDelivery === delivery ||
-      this.sending.deliveries.has(delivery)
-    )
-      return;
+    if (this.sending?.node !== node || this.sending.deliveries.has(delivery)) return;
     const into = [...this.sending.deliveries].at(-1);
-    if (!into || into.settled) return;
-    delivery.count++;
-    (into.merged ??= []).push(delivery);
+    if (into && !into.settled) delivery.goOnAs(into);
   }
 
   private check(delivery: Delivery): void {
     if (delivery.count > 0 || delivery.settled) return;
-    if (this.drained.push(delivery) === 1) setImmediate(() => this.finish());
+    if (this.drained.length === 0) setImmediate(() => this.finish());
+    this.drained.push(...delivery.together());
   }
 
   private finish(): void {
     const drained = this.drained;
     this.drained = [];
     for (const delivery of drained) {
-      if (delivery.count > 0 || delivery.settled) continue;
-      const { owner, failure } = delivery;
-      this.end(delivery);
-      owner.finished(failure);
+      if (delivery.settled || !delivery.isDrained()) continue;
+      const failure = delivery.outcome();
+      this.close(delivery, failure);
+      delivery.owner.finished(failure);
     }
   }
 
@@ -341,8 +359,9 @@ class FlowTracker implements FlowHooks {
     );
   }
 
-  private warnOfLateSend(state: NodeState): void {
-    if (state.warned || state.node.type === 'trigger') return;
+  private warnOfLateSend(state: NodeState & { silent?: SilentNode }): void {
+    // A silent node has never said that it was done, and a trigger's later message is one of its own.
+    if (state.warned || state.silent || state.node.type === 'trigger') return;
     state.warned = true;
     state.node.warn(
       `${describeNode(state.node)} sent a message on after it had said that it was done with it, so the JetStream message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent`,
@@ -366,13 +385,15 @@ export const flowTracker = new FlowTracker();
  * message that no consumer holds.
  */
 export function pauseProcessing(msg: object): () => void {
-  return flowTracker.find(msg)?.pause() ?? (() => undefined);
+  const resumes = [...(flowTracker.find(msg)?.together() ?? [])].map((delivery) => delivery.pause());
+  return () => resumes.forEach((resume) => resume());
 }
 
-/** What `jetstream-ack` does: false if no unsettled delivery stands behind `msg`. */
+/** What `jetstream-ack` does, to every message that was put together as `msg`: false if no unsettled delivery stands behind `msg`. */
 export function commandDelivery(msg: object, command: Command): boolean {
   const delivery = flowTracker.find(msg);
   if (!delivery) return false;
-  delivery.owner.command(command);
+  // All of them first: the first that is settled parts from the others.
+  for (const { owner } of [...delivery.together()]) owner.command(command);
   return true;
 }

@@ -14,6 +14,8 @@ export interface RuntimeNode {
   error(error: unknown, msg?: object): void;
   warn(warning: unknown): void;
   close(removed?: boolean): Promise<void>;
+  /** Called by a deploy that leaves the node running; puts the runtime's own `send` in place. */
+  updateWires(wires: string[][]): void;
 }
 
 export interface SendEvent {

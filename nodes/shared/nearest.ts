@@ -6,7 +6,10 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
   for (const candidate of candidates) {
     const known = candidate.toLowerCase();
     // What is cut off at an end ("Status" of "Status__c") is nearer than as many other letters.
-    const distance = known.startsWith(wanted) || wanted.startsWith(known) ? 1 : editDistance(wanted, known);
+    const cutOff = known.startsWith(wanted) || wanted.startsWith(known);
+    // No fewer letters than one is longer than the other: a name out of a message may be a megabyte.
+    if (!cutOff && Math.abs(known.length - wanted.length) >= least) continue;
+    const distance = cutOff ? 1 : editDistance(wanted, known);
     if (distance < least) {
       least = distance;
       best = candidate;

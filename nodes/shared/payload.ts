@@ -130,7 +130,12 @@ function settled(
   run: (done: (error: Error | null, result: unknown) => void) => void,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    run((error, result) => (error ? reject(failure(messageOf(error))) : resolve(result)));
+    const failed = (error: unknown): void => reject(failure(messageOf(error)));
+    try {
+      run((error, result) => (error ? failed(error) : resolve(result)));
+    } catch (error) {
+      failed(error);
+    }
   });
 }
 

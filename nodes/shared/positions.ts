@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Node } from 'node-red';
 
 /**
@@ -73,6 +74,8 @@ export class PositionWriter {
         await this.store.save(position);
       } catch (error) {
         this.failed(error);
+        // A store that refuses at once, and a caller that tries again at once, leave room for others.
+        await turn();
       }
     }
     this.saving = undefined;

@@ -1,4 +1,5 @@
 import { parseDuration, parseDurations } from './duration';
+import type { FailureCode } from './failure-codes';
 import * as formats from './formats';
 import { listOf, succeeds, type Fault, type Format } from './formats';
 import type { PayloadConfig, PayloadField } from './payload';
@@ -116,7 +117,7 @@ export function durations(
 export function choice<const V extends readonly string[]>(
   values: V,
   value: NoInfer<V[number]>,
-  { code = 'INVALID_SETTING', ...options }: Omit<Options<string>, 'empty'> & { code?: string } = {},
+  { code = 'INVALID_SETTING', ...options }: Omit<Options<string>, 'empty'> & { code?: FailureCode } = {},
 ): Setting<V[number], V[number]> {
   return {
     ...options,

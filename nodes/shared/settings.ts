@@ -1,5 +1,6 @@
 import { FlowError } from './errors';
 import { holds, type ValueOf } from './conditions';
+import type { FailureCode } from './failure-codes';
 import type { Fault } from './formats';
 import { migrate, type Config, type Migrations, type Versioned } from './migrations';
 
@@ -182,7 +183,7 @@ export function isRequired({ required = false }: Setting, valueOf: ValueOf): boo
 }
 
 /** The sentence for a value that a setting can't have. */
-export function wrong(code: string, title: string, value: unknown, is: string): FlowError {
+export function wrong(code: FailureCode, title: string, value: unknown, is: string): FlowError {
   return new FlowError(code, `${title}: ${shown(value)} ${is}`, false);
 }
 

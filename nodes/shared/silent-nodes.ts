@@ -45,9 +45,8 @@ interface Parts {
  */
 class SwitchNode implements SilentNode {
   private readonly queue: object[] = [];
-  private readonly sequences = new Map<unknown, object[]>();
+  private readonly sequences = new Map<unknown, { msgs: object[]; count?: unknown }>();
   private readonly gathers: boolean;
-  private watched: RuntimeNode['send'] | undefined;
 
   constructor(
     private readonly node: RuntimeNode,
@@ -61,21 +60,29 @@ class SwitchNode implements SilentNode {
       warn(warning);
       this.next(warning);
     };
+    // A deploy that changes the wires puts the runtime's own `send` back, also while messages wait for their turn.
+    const updateWires = node.updateWires.bind(node);
+    node.updateWires = (wires) => {
+      updateWires(wires);
+      this.watchSend();
+    };
+    this.watchSend();
   }
 
   receiving(msg: object): void {
-    this.watchSend();
     const parts = (msg as { parts?: Parts }).parts;
     if (!this.gathers || parts?.id === undefined || parts.index === undefined) {
       this.queue.push(msg);
       return;
     }
-    const sequence = this.sequences.get(parts.id) ?? [];
-    sequence.push(msg);
+    const sequence = this.sequences.get(parts.id) ?? { msgs: [] };
+    sequence.msgs.push(msg);
+    // Any message of a sequence may be the one that says how many there are.
+    sequence.count = parts.count ?? sequence.count;
     this.sequences.set(parts.id, sequence);
-    if (sequence.length !== parts.count) return;
+    if (sequence.msgs.length !== sequence.count) return;
     this.sequences.delete(parts.id);
-    this.queue.push(...sequence);
+    this.queue.push(...sequence.msgs);
   }
 
   received(): void {
@@ -93,13 +100,11 @@ class SwitchNode implements SilentNode {
     if (msg) this.finished(msg, error);
   }
 
-  /** A deploy that changes the wires puts the runtime's own `send` back, so look again each time. */
   private watchSend(): void {
     const { node } = this;
-    if (Object.is(node.send, this.watched)) return;
-    const original = node.send.bind(node);
-    node.send = this.watched = (msg) => {
-      original(msg);
+    const send = node.send.bind(node);
+    node.send = (msg) => {
+      send(msg);
       this.next();
     };
   }

@@ -1,4 +1,4 @@
-import { FlowError } from './errors';
+import { FlowError, messageOf } from './errors';
 
 /** What a template can name. `event.data` is the payload, `event.subject` the subject the event came on. */
 export interface TemplateScope {
@@ -24,7 +24,7 @@ const EXPRESSION = /\{\{\s*([^{}]*?)\s*\}\}/g;
  * name is a property of the message. A template that is one expression and nothing else keeps the value's
  * type; in a longer text null is written as nothing and an object as JSON.
  * A path that leads nowhere throws TEMPLATE_MISSING_PATH when rendered, a path that is none INVALID_TEMPLATE
- * when compiled; both are permanent.
+ * when compiled, a value in a longer text that has no JSON TEMPLATE_VALUE; all are permanent.
  */
 export function compileTemplate(text: string): Template {
   const expressions = [...text.matchAll(EXPRESSION)];
@@ -40,7 +40,18 @@ export function compileTemplate(text: string): Template {
     end = match.index + match[0].length;
   }
   const tail = text.slice(end);
-  return (scope) => readers.map((read, i) => literals[i] + asText(read(scope))).join('') + tail;
+  const textOf = (value: unknown): string => {
+    try {
+      return asText(value);
+    } catch (error) {
+      throw new FlowError(
+        'TEMPLATE_VALUE',
+        `The template "${text}" can't write a value of this message as text: ${messageOf(error)}`,
+        false,
+      );
+    }
+  };
+  return (scope) => readers.map((read, i) => literals[i] + textOf(read(scope))).join('') + tail;
 }
 
 function compilePath(path: string, template: string): Template {
@@ -94,7 +105,11 @@ function asText(value: unknown): string {
   if (value === null) return '';
   if (value instanceof Date) return value.toISOString();
   if (Buffer.isBuffer(value)) return value.toString('utf8');
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  if (typeof value === 'string') return value;
+  if (typeof value === 'bigint') return String(value);
+  const json = JSON.stringify(value) as string | undefined;
+  if (json === undefined) throw new TypeError(`a ${typeof value} has no text`);
+  return json;
 }
 
 function raise(error: Error): never {

@@ -1,6 +1,5 @@
 import { holds } from '../conditions';
 import { installStyle } from './style';
-import { type Verdict } from './verdicts';
 
 /** An open form: its inputs by the name of the property. */
 export interface Form {
@@ -79,8 +78,8 @@ export function suggest(input: JQuery, value: unknown): void {
   input.attr('placeholder', value);
 }
 
-/** Marks an input that is no property of its own, which the editor therefore doesn't check. */
-export function mark(input: JQuery, verdict: Verdict): void {
+/** Marks an input that is no property of its own, which the editor therefore doesn't check: `verdict` says what is wrong. */
+export function mark(input: JQuery, verdict: true | string): void {
   input.toggleClass('input-error', verdict !== true).attr('title', verdict === true ? '' : verdict);
 }
 
