@@ -1,12 +1,8 @@
 import { mark } from '../shared/editor/form';
+import { sentence } from '../shared/editor/settings';
 import { text } from '../shared/editor/text';
-import { template, type Verdict } from '../shared/editor/validators';
-
-/** A header to publish with; its value is a template. */
-export interface Header {
-  name: string;
-  value: string;
-}
+import { headerName, template, type Format } from '../shared/formats';
+import { type Header } from './headers';
 
 /** A list of headers in `container`, filled from `headers`. Read it back with `readHeaders`. */
 export function headerList(container: JQuery, headers: Header[]): void {
@@ -17,17 +13,21 @@ export function headerList(container: JQuery, headers: Header[]): void {
     removable: true,
     addButton: text('addHeader'),
     addItem: (row, _index, header) => {
-      const input = (part: keyof Header, placeholder: string, check: (value: string) => Verdict) => {
+      const input = (part: keyof Header, placeholder: string, format: Format) => {
         const field = $('<input type="text">')
           .addClass(`jetforce-header-${part}`)
           .attr('placeholder', placeholder);
-        field.val(header[part] ?? '').on('change input', () => mark(field, check(String(field.val()))));
+        const verify = () => {
+          const typed = String(field.val());
+          const fault = typed === '' ? undefined : format.check(typed);
+          mark(field, fault === undefined || sentence('jetstream-out', fault));
+        };
+        field.val(header[part] ?? '').on('change input', verify);
         return field;
       };
-      row.addClass('jetforce-field').append(
-        input('name', text('header'), (value) => value === '' || isName(value) || text('headerName')),
-        input('value', '{{payload.id}}', template),
-      );
+      row
+        .addClass('jetforce-field')
+        .append(input('name', text('header'), headerName), input('value', '{{payload.id}}', template));
     },
   });
   headers.forEach((header) => list.editableList('addItem', header));
@@ -41,16 +41,4 @@ export function readHeaders(container: JQuery): Header[] {
     return { name: part('name').trim(), value: part('value') };
   });
   return headers.get().filter(({ name }) => name !== '');
-}
-
-/** What is wrong with the headers, for a node's `validate`. */
-export function checkHeaders(this: EditorNode, headers: Header[] | undefined, _opt?: object): Verdict {
-  if (headers === undefined) return true;
-  if (!headers.every(({ name }) => isName(name))) return text('headerName');
-  return headers.map(({ value }) => template(value)).find((verdict) => verdict !== true) ?? true;
-}
-
-/** What NATS takes as a header's name: visible ASCII without a colon. */
-function isName(name: string): boolean {
-  return /^[!-9;-~]+$/.test(name);
 }

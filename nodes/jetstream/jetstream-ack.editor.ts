@@ -1,17 +1,13 @@
 import { openForm, setting } from '../shared/editor/form';
-import { nodeText } from '../shared/editor/text';
-import { duration, validator } from '../shared/editor/validators';
+import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
+import { jetstreamAck } from './jetstream-ack.settings';
 
 RED.nodes.registerType('jetstream-ack', {
   category: 'JetStream and Salesforce',
   paletteLabel: 'jetstream ack',
   color: '#7fc4b4',
   icon: 'jetstream-ack.svg',
-  defaults: {
-    name: { value: '' },
-    action: { value: 'ack' },
-    delay: { value: '', label: nodeText('jetstream-ack', 'label.delay'), validate: validator(duration) },
-  },
+  defaults: { ...defaultsOf(jetstreamAck) },
   inputs: 1,
   outputs: 1,
   label() {
@@ -26,3 +22,4 @@ RED.nodes.registerType('jetstream-ack', {
     openForm(this);
   },
 });
+keepUpToDate(jetstreamAck);

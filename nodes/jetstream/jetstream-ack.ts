@@ -1,24 +1,30 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { Command } from '../shared/delivery';
-import { parseDuration } from '../shared/duration';
-import { FlowError } from '../shared/errors';
+import { FlowError, messageOf } from '../shared/errors';
 import { commandDelivery } from '../shared/flow-completion';
+import { parseSetting, parseSettings, type Settings, type Stored } from '../shared/settings';
+import { jetstreamAck } from './jetstream-ack.settings';
 
-interface AckDef extends NodeDef {
-  /** `msg`: msg.ack says which, as a word or as {action, delay}. */
-  action: Command['action'] | 'msg';
-  delay?: string;
-}
+type AckDef = NodeDef & Stored<typeof jetstreamAck>;
+type AckSettings = Settings<typeof jetstreamAck>;
 
 const ACTIONS: readonly string[] = ['ack', 'nak', 'term', 'progress'] satisfies Command['action'][];
 
 export default function (RED: NodeAPI): void {
   function JetstreamAck(this: Node, def: AckDef): void {
     RED.nodes.createNode(this, def);
+    let settings: AckSettings;
+    try {
+      settings = parseSettings(jetstreamAck, def);
+    } catch (error) {
+      this.on('input', (_msg, _send, done) => done(error as Error));
+      this.error(messageOf(error));
+      return;
+    }
 
     this.on('input', (msg, send, done) => {
       try {
-        const command = commandOf(def, msg);
+        const command = commandOf(settings, msg);
         if (!commandDelivery(msg, command)) {
           this.warn(
             `Nothing to ${command.action}: the message is settled already, or no jetstream-in node of this Node-RED delivered it`,
@@ -35,8 +41,8 @@ export default function (RED: NodeAPI): void {
   RED.nodes.registerType('jetstream-ack', JetstreamAck);
 }
 
-function commandOf(def: AckDef, msg: NodeMessage): Command {
-  const said = def.action === 'msg' ? msg.ack : def.action;
+function commandOf(settings: AckSettings, msg: NodeMessage): Command {
+  const said = settings.action === 'msg' ? msg.ack : settings.action;
   const { action, delay } =
     typeof said === 'object' && said !== null
       ? (said as { action?: unknown; delay?: unknown })
@@ -48,9 +54,9 @@ function commandOf(def: AckDef, msg: NodeMessage): Command {
       false,
     );
   }
-  const wait = (delay ?? def.delay ?? '') as string | number;
-  return {
-    action: action as Command['action'],
-    ...(wait === '' ? {} : { delay: parseDuration(wait, 'Delay') }),
-  };
+  const wait =
+    delay === undefined || delay === null
+      ? settings.delay
+      : parseSetting(jetstreamAck.settings.delay, delay, 'Delay');
+  return { action: action as Command['action'], ...(wait === undefined ? {} : { delay: wait }) };
 }

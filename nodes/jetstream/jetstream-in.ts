@@ -2,14 +2,18 @@ import { randomBytes } from 'node:crypto';
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
 import { flowTracker } from '../shared/flow-completion';
 import { FlowError, codeOf, messageOf } from '../shared/errors';
+import { parseSettings, type Settings, type Stored } from '../shared/settings';
 import { StatusReporter } from '../shared/status';
+import type { Connection } from './connection';
 import { Consumer, type ConsumerState } from './consumer';
-import { consumerSettings, type AckMode, type ConsumerForm } from './consumer-settings';
-import type { ServerNode } from './jetstream-server';
+import { consumerOf } from './consumer-settings';
+import { jetstreamIn } from './jetstream-in.settings';
+import { connectionOf } from './jetstream-server';
 import { jetStreamProperties, type JetStreamProperties } from './message';
 import type { Held, Unit } from './settlement';
 
-type InDef = NodeDef & ConsumerForm & { server: string; ack: AckMode };
+type InDef = NodeDef & Stored<typeof jetstreamIn>;
+type InSettings = Settings<typeof jetstreamIn>;
 
 /** How long closing waits for the flow to finish what it holds, in ms. */
 const GRACE = 3_500;
@@ -17,7 +21,6 @@ const GRACE = 3_500;
 export default function (RED: NodeAPI): void {
   function JetstreamIn(this: Node & { wires?: string[][] }, def: InDef): void {
     RED.nodes.createNode(this, def);
-    def.ack ??= 'flow'; // a flow written by hand may leave it out, as every other setting
     const status = new StatusReporter(this);
     type Look = [fill: NodeStatus['fill'], shape: NodeStatus['shape'], key: string, values?: object];
     const look = (...[fill, shape, key, values]: Look): NodeStatus => ({
@@ -31,11 +34,14 @@ export default function (RED: NodeAPI): void {
       this.error(messageOf(error));
       show('red', 'ring', 'misconfigured');
     };
-    const server = RED.nodes.getNode(def.server) as ServerNode | null;
-    if (!server?.connection)
-      return refuse(
-        new FlowError('NO_SERVER', 'No jetstream-server is chosen: open this node and choose one'),
-      );
+    let settings: InSettings;
+    let connection: Connection;
+    try {
+      settings = parseSettings(jetstreamIn, def);
+      connection = connectionOf(RED, settings.server);
+    } catch (error) {
+      return refuse(error);
+    }
     // Pulled messages would be acknowledged without anybody having seen them.
     if (!this.wires?.some((wires) => wires.length > 0)) return show('yellow', 'ring', 'unwired');
 
@@ -50,8 +56,8 @@ export default function (RED: NodeAPI): void {
       else show('red', 'ring', statusKey(state.error));
     };
     try {
-      consumer = new Consumer(server.connection, consumerSettings(def), {
-        deliver: (unit, payloads) => deliver(this, def, unit, payloads),
+      consumer = new Consumer(connection, consumerOf(settings), {
+        deliver: (unit, payloads) => deliver(this, settings, unit, payloads),
         state: showState,
         log: (level, text) =>
           void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
@@ -60,7 +66,7 @@ export default function (RED: NodeAPI): void {
     } catch (error) {
       return refuse(error);
     }
-    const unhook = def.ack === 'flow' ? flowTracker.use(RED) : undefined;
+    const unhook = settings.ack === 'flow' ? flowTracker.use(RED) : undefined;
 
     this.on('close', (_removed: boolean, done: () => void) => {
       const fail = (error: unknown): void => this.error(messageOf(error));
@@ -78,15 +84,15 @@ export default function (RED: NodeAPI): void {
   RED.nodes.registerType('jetstream-in', JetstreamIn);
 }
 
-function deliver(node: Node, def: InDef, unit: Unit, payloads: unknown[]): void {
+function deliver(node: Node, { ack, batchSize }: InSettings, unit: Unit, payloads: unknown[]): void {
   const token = nextToken();
-  const msg = flowMessage(unit, payloads, token, def.batchSize > 1);
-  if (def.ack === 'delivery') {
+  const msg = flowMessage(unit, payloads, token, batchSize > 1);
+  if (ack === 'delivery') {
     node.send(msg);
     unit.succeeded();
     return;
   }
-  const delivery = flowTracker.begin(token, msg, unit, def.ack === 'flow', () => node.send(msg));
+  const delivery = flowTracker.begin(token, msg, unit, ack === 'flow', () => node.send(msg));
   unit.progress = delivery;
   if (delivery.followed && delivery.count === 0) {
     delivery.abandon();

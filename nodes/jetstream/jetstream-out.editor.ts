@@ -1,11 +1,10 @@
-import { formOf, openForm, saveNumbers, setting, type Form } from '../shared/editor/form';
+import { formOf, openForm, setting, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
-import { nodeText, text } from '../shared/editor/text';
-import { subject, template, validator, whole } from '../shared/editor/validators';
-import { checkHeaders, headerList, readHeaders, type Header } from './headers.editor';
-
-const label = (property: string) => nodeText('jetstream-out', `label.${property}`);
+import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
+import { text } from '../shared/editor/text';
+import { headerList, readHeaders } from './headers.editor';
+import { jetstreamOut } from './jetstream-out.settings';
 
 RED.nodes.registerType('jetstream-out', {
   category: 'JetStream and Salesforce',
@@ -13,14 +12,7 @@ RED.nodes.registerType('jetstream-out', {
   color: '#7fc4b4',
   icon: 'jetstream-out.svg',
   align: 'right',
-  defaults: {
-    name: { value: '' },
-    server: { value: '', type: 'jetstream-server', required: true, label: label('server') },
-    subject: { value: '', required: true, label: label('subject'), validate: validator(subject) },
-    msgId: { value: '', label: label('msgId'), validate: validator(template) },
-    headers: { value: [] as Header[], validate: checkHeaders },
-    window: { value: 256, required: true, label: label('window'), validate: validator(whole(1)) },
-  },
+  defaults: { ...defaultsOf(jetstreamOut) },
   inputs: 1,
   outputs: 1,
   label() {
@@ -45,9 +37,10 @@ RED.nodes.registerType('jetstream-out', {
   oneditsave() {
     const form = formOf(this);
     this.headers = readHeaders(form.root.find('.jetforce-headers'));
-    saveNumbers(this, form, ['window']);
+    saveNumbers(this, form, jetstreamOut);
   },
 });
+keepUpToDate(jetstreamOut);
 
 /** The subject with its templates set off, so that a dot too many is seen. */
 function preview(form: Form): void {

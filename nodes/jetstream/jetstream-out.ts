@@ -1,34 +1,27 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import { pauseProcessing } from '../shared/flow-completion';
 import { FlowError, messageOf } from '../shared/errors';
+import { parseSettings, type Settings, type Stored } from '../shared/settings';
 import { StatusReporter } from '../shared/status';
 import { compileTemplate, templateScope, type Template, type TemplateScope } from '../shared/template';
-import type { ConnectionState } from './connection';
-import type { ServerNode } from './jetstream-server';
+import type { Connection, ConnectionState } from './connection';
+import { jetstreamOut } from './jetstream-out.settings';
+import { connectionOf } from './jetstream-server';
 import { Publisher, type Outgoing } from './publisher';
 
-interface OutDef extends NodeDef {
-  server: string;
-  subject: string;
-  msgId?: string;
-  headers?: { name: string; value: string }[];
-  window?: number | string;
-}
+type OutDef = NodeDef & Stored<typeof jetstreamOut>;
 
 export default function (RED: NodeAPI): void {
   function JetstreamOut(this: Node, def: OutDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
-    const server = RED.nodes.getNode(def.server) as ServerNode | null;
+    let connection: Connection;
+    let settings: Settings<typeof jetstreamOut>;
     let render: (scope: TemplateScope) => Omit<Outgoing, 'data'>;
     try {
-      if (!server?.connection)
-        throw new FlowError(
-          'NO_SERVER',
-          'No jetstream-server is chosen: open this node and choose one',
-          false,
-        );
-      render = compileOutgoing(def);
+      settings = parseSettings(jetstreamOut, def);
+      connection = connectionOf(RED, settings.server);
+      render = compileOutgoing(settings);
     } catch (error) {
       this.on('input', (_msg, _send, done) => done(error as Error));
       this.error(messageOf(error));
@@ -36,8 +29,7 @@ export default function (RED: NodeAPI): void {
       return;
     }
 
-    const { connection } = server;
-    const publisher = new Publisher(connection, Math.max(1, Number(def.window) || 256));
+    const publisher = new Publisher(connection, settings.window);
     const show = (state: ConnectionState): void => {
       if (state.phase === 'connected')
         status.show({ fill: 'green', shape: 'dot', text: RED._('status.ready') });
@@ -91,14 +83,12 @@ export default function (RED: NodeAPI): void {
 }
 
 /** Subject, message id and headers as templates over the message; msg.headers are the flow's business, not sent. */
-function compileOutgoing(def: OutDef): (scope: TemplateScope) => Omit<Outgoing, 'data'> {
-  const subject = compileTemplate(def.subject ?? '');
-  const msgId = def.msgId ? compileTemplate(def.msgId) : undefined;
-  const headers = (def.headers ?? []).map(({ name, value }) => ({
-    name: name.trim(),
-    value: compileTemplate(value),
-  }));
-  for (const { name } of headers) checkHeaderName(name);
+function compileOutgoing(
+  settings: Settings<typeof jetstreamOut>,
+): (scope: TemplateScope) => Omit<Outgoing, 'data'> {
+  const subject = compileTemplate(settings.subject);
+  const msgId = settings.msgId ? compileTemplate(settings.msgId) : undefined;
+  const headers = settings.headers.map(({ name, value }) => ({ name, value: compileTemplate(value) }));
   return (scope) => ({
     subject: textOf(subject, scope),
     ...(msgId ? { msgId: checkHeaderValue('The message id', textOf(msgId, scope)) } : {}),
@@ -111,16 +101,6 @@ function compileOutgoing(def: OutDef): (scope: TemplateScope) => Omit<Outgoing, 
 function textOf(template: Template, scope: TemplateScope): string {
   const value = template(scope);
   return typeof value === 'string' ? value : JSON.stringify(value);
-}
-
-function checkHeaderName(name: string): void {
-  if (!/^[!-9;-~]+$/.test(name)) {
-    throw new FlowError(
-      'INVALID_HEADER',
-      `"${name}" is not a header name: letters, digits and dashes, no blanks or colons`,
-      false,
-    );
-  }
 }
 
 function checkHeaderValue(name: string, value: string): string {

@@ -1,44 +1,14 @@
 import { openForm } from '../shared/editor/form';
 import { secretText } from '../shared/editor/secret';
+import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
-import { nodeText } from '../shared/editor/text';
-import {
-  natsName,
-  currentValue,
-  requiredWhen,
-  servers,
-  subject,
-  validator,
-} from '../shared/editor/validators';
-
-const label = (property: string) => nodeText('jetstream-server', `label.${property}`);
-const authIs = (auth: string) => (node: EditorNode) => currentValue(node, 'auth') === auth;
+import { credentialsOf } from '../shared/settings';
+import { jetstreamServer } from './jetstream-server.settings';
 
 RED.nodes.registerType('jetstream-server', {
   category: 'config',
-  defaults: {
-    name: { value: '' },
-    servers: {
-      value: 'nats://localhost:4222',
-      required: true,
-      label: label('servers'),
-      validate: validator(servers),
-    },
-    auth: { value: 'none' },
-    user: { value: '', label: label('user'), validate: requiredWhen(authIs('userpass')) },
-    credentialsPath: { value: '', label: label('credentialsPath'), validate: requiredWhen(authIs('file')) },
-    tls: { value: '', type: 'tls-config', required: false, label: label('tls') },
-    tlsFirst: { value: false },
-    inboxPrefix: { value: '', label: label('inboxPrefix'), validate: validator(subject) },
-    domain: { value: '', label: label('domain'), validate: validator(natsName) },
-  },
-  credentials: {
-    password: { type: 'password' },
-    token: { type: 'password' },
-    nkeySeed: { type: 'password' },
-    jwt: { type: 'password' },
-    creds: { type: 'password' },
-  },
+  defaults: { ...defaultsOf(jetstreamServer) },
+  credentials: { ...credentialsOf(jetstreamServer) },
   label() {
     return this.name || this.servers || 'jetstream-server';
   },
@@ -51,3 +21,4 @@ RED.nodes.registerType('jetstream-server', {
     testConnection(this, form);
   },
 });
+keepUpToDate(jetstreamServer);

@@ -1,18 +1,22 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type LookupRequest } from '../shared/admin';
+import { FlowError, messageOf } from '../shared/errors';
 import type { PositionKeeper } from '../shared/positions';
+import { credentialsOf, parseSettings, type Secrets as Secret, type Stored } from '../shared/settings';
 import { bucketPositions } from './bucket-positions';
 import { Connection } from './connection';
+import { jetstreamServer } from './jetstream-server.settings';
 import { listConsumers, listStreams, listSubjects, testConnection } from './lookups';
 import type { TlsOptions } from './nats';
 import type { ServerSettings } from './server-settings';
 
-type Secrets = Pick<ServerSettings, 'password' | 'token' | 'nkeySeed' | 'jwt' | 'creds'>;
-type ServerDef = NodeDef & Omit<ServerSettings, 'tls' | keyof Secrets> & { tls?: string };
+type Secrets = Secret<typeof jetstreamServer>;
+type ServerDef = NodeDef & Stored<typeof jetstreamServer>;
 
 /** What the other nodes of the room use; `positions` is for those of other rooms. */
 export interface ServerNode extends Node<Secrets>, PositionKeeper {
-  connection: Connection;
+  /** Missing where the settings make no sense; the error has been logged. */
+  connection: Connection | undefined;
 }
 
 interface TlsNode extends Node {
@@ -22,34 +26,23 @@ interface TlsNode extends Node {
 export default function (RED: NodeAPI): void {
   function JetstreamServer(this: ServerNode, def: ServerDef): void {
     RED.nodes.createNode(this, def);
-    this.connection = new Connection(settingsOf(def, this.credentials));
-    this.positions = (bucket, key) => bucketPositions(this.connection, bucket, key);
+    try {
+      const connection = new Connection(settingsOf(def, this.credentials));
+      this.connection = connection;
+      this.positions = (bucket, key) => bucketPositions(connection, bucket, key);
+    } catch (error) {
+      this.error(messageOf(error));
+    }
   }
 
   RED.nodes.registerType<ServerNode, ServerDef, object, Secrets>('jetstream-server', JetstreamServer, {
-    credentials: {
-      password: { type: 'password' },
-      token: { type: 'password' },
-      nkeySeed: { type: 'password' },
-      jwt: { type: 'password' },
-      creds: { type: 'password' },
-    },
+    credentials: credentialsOf(jetstreamServer),
   });
 
-  function settingsOf(def: Partial<ServerDef>, secrets: Secrets): ServerSettings {
-    const tls = def.tls ? (RED.nodes.getNode(def.tls) as TlsNode | null) : undefined;
-    return {
-      name: def.name,
-      servers: def.servers ?? '',
-      auth: def.auth ?? 'none',
-      user: def.user,
-      credentialsPath: def.credentialsPath,
-      tls: tls?.addTLSOptions({}),
-      tlsFirst: def.tlsFirst,
-      inboxPrefix: def.inboxPrefix || undefined,
-      domain: def.domain || undefined,
-      ...secrets,
-    };
+  function settingsOf(def: object, secrets: Secrets): ServerSettings {
+    const settings = parseSettings(jetstreamServer, { ...def, ...secrets });
+    const tls = settings.tls ? (RED.nodes.getNode(settings.tls) as TlsNode | null) : undefined;
+    return { ...settings, tls: tls?.addTLSOptions({}) };
   }
 
   const lookup = (
@@ -63,4 +56,14 @@ export default function (RED: NodeAPI): void {
   lookup('streams', listStreams);
   lookup('consumers', (settings, { stream = '' }) => listConsumers(settings, stream));
   lookup('subjects', (settings, { stream }) => listSubjects(settings, stream));
+}
+
+/** The connection of the server a node is set to use. Throws NO_SERVER. */
+export function connectionOf(RED: NodeAPI, id: string): Connection {
+  const server = RED.nodes.getNode(id) as ServerNode | null;
+  if (server?.connection) return server.connection;
+  const why = server
+    ? 'The settings of the jetstream-server are wrong; its error is in the log'
+    : 'No jetstream-server is chosen: open this node and choose one';
+  throw new FlowError('NO_SERVER', why, false);
 }

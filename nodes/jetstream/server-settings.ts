@@ -1,27 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { FlowError, messageOf } from '../shared/errors';
+import type { Settings } from '../shared/settings';
+import type { jetstreamServer } from './jetstream-server.settings';
 import type { Authenticator, ConnectionOptions, TlsOptions } from './nats';
 
-/** How to reach and enter a NATS system: the properties of jetstream-server and its credentials. */
-export interface ServerSettings {
-  name?: string;
-  /** "nats://a:4222,nats://b:4222"; a host without scheme or port will do. */
-  servers: string;
-  auth: 'none' | 'userpass' | 'token' | 'nkey' | 'jwt' | 'creds' | 'file';
-  user?: string;
-  /** A .creds file, or JSON {"nkey":{"seed"},"jwt","user","password","token"}. */
-  credentialsPath?: string;
-  /** What the core tls-config node adds to TLS options: ca, cert, key, passphrase, servername, rejectUnauthorized. */
-  tls?: TlsOptions;
-  tlsFirst?: boolean;
-  inboxPrefix?: string;
-  domain?: string;
-  password?: string;
-  token?: string;
-  nkeySeed?: string;
-  jwt?: string;
-  creds?: string;
-}
+type Declared = Settings<typeof jetstreamServer>;
+
+/** How to reach and enter a NATS system: the settings of jetstream-server and its credentials. */
+export type ServerSettings = Pick<Declared, 'servers' | 'auth'> &
+  Partial<Omit<Declared, 'servers' | 'auth' | 'tls'>> & {
+    /** What the core tls-config node adds to TLS options: ca, cert, key, passphrase, servername, rejectUnauthorized. */
+    tls?: TlsOptions;
+  };
 
 type Nats = typeof import('./nats.js');
 

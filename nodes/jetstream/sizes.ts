@@ -1,4 +1,7 @@
 import { FlowError } from '../shared/errors';
+import { format, succeeds } from '../shared/formats';
+import { textOf } from '../shared/setting-kinds';
+import type { Options, Setting } from '../shared/settings';
 
 const UNITS: Record<string, number> = {
   '': 1,
@@ -31,15 +34,15 @@ export function parseSize(value: string | number, setting: string): number {
   return match[1] === '-1' ? -1 : Math.round(Number(match[1]) * unit);
 }
 
-/** A whole number, -1 being no limit. */
-export function parseCount(value: string | number, setting: string): number {
-  const number = Number(value);
-  if (String(value).trim() === '' || !Number.isInteger(number) || number < -1) {
-    throw new FlowError(
-      'INVALID_NUMBER',
-      `${setting}: "${value}" is not a whole number; use -1 for no limit`,
-      false,
-    );
-  }
-  return number;
+/** Bytes, from "64MiB"; -1 is no limit. */
+export function size(value: string, options: Options<number> = {}): Setting<number, string | number> {
+  const { fault, check } = format('size', (text) => succeeds(() => parseSize(text, '')));
+  return {
+    ...options,
+    kind: 'size',
+    default: value,
+    fault,
+    parse: (stored, title) => parseSize(textOf(stored, title), title),
+    check: (typed) => check(String(typed)),
+  };
 }

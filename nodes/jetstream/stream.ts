@@ -1,28 +1,16 @@
-import { parseDuration } from '../shared/duration';
 import { FlowError } from '../shared/errors';
+import { parseFields } from '../shared/settings';
 import { jsApi } from './api';
 import { ApiCode, JetStreamError } from './errors';
 import type { NatsConnection } from './nats';
-import { parseCount, parseSize } from './sizes';
-import { parseSubjects } from './subjects';
+import { streamSettings, type StoredStream, type StreamSettings } from './stream.settings';
+import { checkStreamName } from './subjects';
 
-/** `streamConfig` as it stands in a flow: durations and sizes as people write them, empty for the server's default. */
-export interface StreamForm {
-  subjects?: string | string[];
-  maxAge?: string;
-  maxBytes?: string | number;
-  maxMsgs?: string | number;
-  maxMsgsPerSubject?: string | number;
-  maxMsgSize?: string | number;
-  retention?: 'limits' | 'interest' | 'workqueue';
-  discard?: 'old' | 'new';
-  storage?: 'file' | 'memory';
-  replicas?: string | number;
-  duplicateWindow?: string;
-  denyDelete?: boolean;
-  denyPurge?: boolean;
-  allowRollup?: boolean;
-  compression?: boolean | 'none' | 's2';
+/** What `streamConfig` of a node asks for as it stands in a flow, and what no form has. */
+export type StreamForm = Partial<Omit<StoredStream, 'subjects'>> &
+  StreamFeatures & { subjects?: string | string[] };
+
+export interface StreamFeatures {
   /** Atomic batch publishing, servers from 2.12; for api-sync-out. */
   allowAtomic?: boolean;
   /** Reading single messages from any replica; for api-sync-out. */
@@ -60,68 +48,36 @@ export interface StreamInfo {
 const NANOS = 1_000_000;
 
 /** What a form asks for, and nothing it leaves open. Throws FlowError naming the setting that is wrong. */
-export function streamConfig(name: string, form: StreamForm): StreamConfig {
-  checkStreamName(name);
-  const config: StreamConfig = { name };
-  const set = <K extends keyof StreamConfig>(key: K, value: StreamConfig[K] | undefined): void => {
-    if (value !== undefined) config[key] = value;
-  };
-  const given = <V, T>(value: V | undefined | null, parse: (value: NonNullable<V>) => T): T | undefined =>
-    value === undefined || value === null || value === '' ? undefined : parse(value);
-  const subjects = parseSubjects(form.subjects);
-  set('subjects', subjects.length > 0 ? subjects : undefined);
-  set(
-    'max_age',
-    given(form.maxAge, (age) => parseDuration(age, 'Maximum age') * NANOS),
-  );
-  set(
-    'max_bytes',
-    given(form.maxBytes, (size) => parseSize(size, 'Maximum bytes')),
-  );
-  set(
-    'max_msgs',
-    given(form.maxMsgs, (count) => parseCount(count, 'Maximum messages')),
-  );
-  set(
-    'max_msgs_per_subject',
-    given(form.maxMsgsPerSubject, (count) => parseCount(count, 'Messages per subject')),
-  );
-  set(
-    'max_msg_size',
-    given(form.maxMsgSize, (size) => parseSize(size, 'Maximum message size')),
-  );
-  set('retention', given(form.retention, String));
-  set('discard', given(form.discard, String));
-  set('storage', given(form.storage, String));
-  set(
-    'num_replicas',
-    given(form.replicas, (count) => parseCount(count, 'Replicas')),
-  );
-  set(
-    'duplicate_window',
-    given(form.duplicateWindow, (window) => parseDuration(window, 'Duplicate window') * NANOS),
-  );
-  // A box that isn't ticked asks for nothing: the server refuses to take these two back.
-  set('deny_delete', form.denyDelete || undefined);
-  set('deny_purge', form.denyPurge || undefined);
-  set('allow_rollup_hdrs', form.allowRollup || undefined);
-  set(
-    'compression',
-    given(form.compression, (kind) => (kind === true || kind === 's2' ? 's2' : 'none')),
-  );
-  set('allow_atomic', form.allowAtomic || undefined);
-  set('allow_direct', form.allowDirect || undefined);
-  return config;
+export function streamConfig(name: string, { allowAtomic, allowDirect, ...form }: StreamForm): StreamConfig {
+  return serverConfig(name, { ...parseFields(streamSettings, form), allowAtomic, allowDirect });
 }
 
-export function checkStreamName(name: string): void {
-  if (name === '' || /[\s.*>/\\]/.test(name)) {
-    throw new FlowError(
-      'INVALID_STREAM_NAME',
-      `"${name}" is not a stream name: it may hold no blanks, dots, slashes, * or >`,
-      false,
-    );
-  }
+/** The same of settings that are read already. */
+export function serverConfig(name: string, settings: Partial<StreamSettings> & StreamFeatures): StreamConfig {
+  const { subjects = [], maxAge, duplicateWindow } = settings;
+  const config: StreamConfig = {
+    name: checkStreamName(name),
+    subjects: subjects.length > 0 ? subjects : undefined,
+    max_age: maxAge === undefined ? undefined : maxAge * NANOS,
+    max_bytes: settings.maxBytes,
+    max_msgs: settings.maxMsgs,
+    max_msgs_per_subject: settings.maxMsgsPerSubject,
+    max_msg_size: settings.maxMsgSize,
+    retention: settings.retention,
+    discard: settings.discard,
+    storage: settings.storage,
+    num_replicas: settings.replicas,
+    duplicate_window: duplicateWindow === undefined ? undefined : duplicateWindow * NANOS,
+    // A box that isn't ticked asks for nothing: the server refuses to take these two back.
+    deny_delete: settings.denyDelete || undefined,
+    deny_purge: settings.denyPurge || undefined,
+    allow_rollup_hdrs: settings.allowRollup || undefined,
+    compression: settings.compression,
+    allow_atomic: settings.allowAtomic || undefined,
+    allow_direct: settings.allowDirect || undefined,
+  };
+  const asked = Object.entries(config).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(asked) as unknown as StreamConfig;
 }
 
 export async function streamInfo(

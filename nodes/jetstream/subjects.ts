@@ -1,4 +1,5 @@
 import { FlowError } from '../shared/errors';
+import { natsName } from '../shared/formats';
 
 /** The longest subject a server takes, in bytes. (facts: nats-server's max control line is 4,096) */
 const LONGEST = 4_000;
@@ -13,6 +14,26 @@ export function checkPublishSubject(subject: string): void {
 export function checkFilterSubject(subject: string): void {
   const fault = faultOf(subject) ?? (/(^|\.)>\./.test(subject) ? 'has ">" before its end' : undefined);
   if (fault) throw invalid(subject, fault);
+}
+
+/** The name of a stream. Throws INVALID_STREAM_NAME. */
+export function checkStreamName(name: string): string {
+  if (name !== '' && natsName.check(name) === undefined) return name;
+  throw new FlowError(
+    'INVALID_STREAM_NAME',
+    `"${name}" is not a stream name: it may hold no blanks, dots, slashes, * or >`,
+    false,
+  );
+}
+
+/** The name of a durable. Throws INVALID_DURABLE. */
+export function checkDurableName(name: string): string {
+  if (name !== '' && natsName.check(name) === undefined) return name;
+  throw new FlowError(
+    'INVALID_DURABLE',
+    `"${name}" is not a durable name: it is needed, and may hold no blanks, dots, slashes, * or >`,
+    false,
+  );
 }
 
 function faultOf(subject: string): string | undefined {

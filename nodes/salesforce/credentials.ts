@@ -1,27 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { FlowError, messageOf } from '../shared/errors';
-
-export type AuthMethod = 'file' | 'password' | 'client-credentials' | 'jwt' | 'refresh-token';
+import type { Secrets, Settings, Stored } from '../shared/settings';
+import type { sfdcOrg } from './sfdc-org.settings';
 
 /** The sfdc-org node's settings and secrets as the editor gives them. */
-export interface OrgConfig {
-  auth: AuthMethod;
-  loginUrl?: string;
-  username?: string;
-  apiVersion?: string;
-  pubsubEndpoint?: string;
-  apiBudget?: number | string;
-  credentialsPath?: string;
-}
-
-export interface OrgSecrets {
-  clientId?: string;
-  clientSecret?: string;
-  password?: string;
-  securityToken?: string;
-  refreshToken?: string;
-  privateKey?: string;
-}
+export type OrgConfig = Stored<typeof sfdcOrg>;
+export type OrgSecrets = Secrets<typeof sfdcOrg>;
+type OrgSettings = Settings<typeof sfdcOrg>;
 
 /** What one of the four OAuth flows needs, complete. */
 export type LoginGrant = { loginUrl: string; clientId: string } & (
@@ -31,23 +16,22 @@ export type LoginGrant = { loginUrl: string; clientId: string } & (
   | { flow: 'refresh-token'; refreshToken: string; clientSecret?: string }
 );
 
-const DEFAULT_LOGIN_URL = 'https://login.salesforce.com';
-
 /**
  * The grant that settings and secrets describe. `file` reads the JSON at credentialsPath anew each time, so
  * that a replaced secret is picked up by the next login. Throws INVALID_CREDENTIALS naming what is missing.
  */
-export async function readGrant(config: OrgConfig, secrets: OrgSecrets): Promise<LoginGrant> {
-  const found = config.auth === 'file' ? await readCredentialsFile(config.credentialsPath) : undefined;
-  const flow = found?.flow ?? (config.auth as Exclude<AuthMethod, 'file'>);
-  const values = found?.values ?? { ...secrets, username: config.username, password: secrets.password };
-  const where = found ? `in ${config.credentialsPath}` : 'in the org';
+export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
+  const { auth, credentialsPath } = settings;
+  const found =
+    auth === 'file' ? await readCredentialsFile(credentialsPath) : { flow: auth, values: settings };
+  const { flow, values } = found;
+  const where = auth === 'file' ? `in ${credentialsPath}` : 'in the org';
   const need = (name: string, value: string | undefined): string => {
     if (value !== undefined && value.trim() !== '') return value.trim();
     throw invalid(`The ${flow} login needs a ${name} ${where}`);
   };
 
-  const loginUrl = readLoginUrl(found?.values.loginUrl || config.loginUrl);
+  const loginUrl = readLoginUrl(values.loginUrl || settings.loginUrl);
   const clientId = need('client id', values.clientId);
   switch (flow) {
     case 'password':
@@ -77,20 +61,16 @@ export async function readGrant(config: OrgConfig, secrets: OrgSecrets): Promise
         refreshToken: need('refresh token', values.refreshToken),
         clientSecret: values.clientSecret?.trim() || undefined,
       };
-    default:
-      throw invalid(
-        `"${String(flow)}" is not a way to log in; choose one of file, password, client-credentials, jwt, refresh-token`,
-      );
   }
 }
 
 interface FileContent {
-  flow: Exclude<AuthMethod, 'file'>;
+  flow: Exclude<OrgSettings['auth'], 'file'>;
   values: OrgSecrets & { username?: string; loginUrl?: string };
 }
 
-async function readCredentialsFile(path: string | undefined): Promise<FileContent> {
-  if (!path?.trim()) throw invalid('The org logs in by a file, but no path of a credentials file is set');
+async function readCredentialsFile(path: string): Promise<FileContent> {
+  if (path === '') throw invalid('The org logs in by a file, but no path of a credentials file is set');
   let text: string;
   try {
     text = await readFile(path, 'utf8');
@@ -125,8 +105,8 @@ async function readCredentialsFile(path: string | undefined): Promise<FileConten
   return { flow, values };
 }
 
-function readLoginUrl(text: string | undefined): string {
-  const given = text?.trim() || DEFAULT_LOGIN_URL;
+function readLoginUrl(text: string): string {
+  const given = text.trim();
   const url = /^[\w.-]+$/.test(given) ? `https://${given}` : given;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed?.hostname.endsWith('.lightning.force.com')) {

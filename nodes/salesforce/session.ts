@@ -1,10 +1,12 @@
 import { FlowError, codeOf, messageOf } from '../shared/errors';
+import { parseSettings, type Settings } from '../shared/settings';
 import { logIn, type Grant } from './auth';
 import { ApiBudget } from './budget';
 import { readGrant, type LoginGrant, type OrgConfig, type OrgSecrets } from './credentials';
 import { OrgHold, type ProbePauses } from './hold';
 import { HttpClient } from './http';
 import { OrgOutage } from './outage';
+import { sfdcOrg } from './sfdc-org.settings';
 
 /** An answer of the org, whatever its status; `body` is parsed JSON, or the text where it is none. */
 export interface OrgAnswer {
@@ -34,8 +36,6 @@ export interface SessionOptions {
   pauses?: ProbePauses;
 }
 
-export const DEFAULT_API_VERSION = '65.0';
-const DEFAULT_BUDGET = 80;
 const REQUEST_TIMEOUT = 120_000;
 const PROBE_TIMEOUT = 20_000;
 
@@ -44,6 +44,7 @@ const PROBE_TIMEOUT = 20_000;
  * flight; a 401 leads to one new login and one repetition, never more.
  */
 export class OrgSession {
+  readonly settings: Settings<typeof sfdcOrg>;
   readonly apiVersion: string;
   readonly budget: ApiBudget;
   readonly hold: OrgHold;
@@ -55,8 +56,9 @@ export class OrgSession {
   private loggingIn: Promise<Grant> | undefined;
 
   constructor(private readonly options: SessionOptions) {
-    this.apiVersion = readVersion(options.config.apiVersion);
-    this.budget = new ApiBudget(readShare(options.config.apiBudget));
+    this.settings = parseSettings(sfdcOrg, { ...options.config, ...options.secrets });
+    this.apiVersion = this.settings.apiVersion;
+    this.budget = new ApiBudget(this.settings.apiBudget);
     this.hold = new OrgHold(
       () => this.probe(),
       () => this.changed(),
@@ -173,10 +175,10 @@ export class OrgSession {
   }
 
   private async performLogin(): Promise<Grant> {
-    const { config, secrets, refreshTokens } = this.options;
+    const { refreshTokens } = this.options;
     let grant: LoginGrant;
     try {
-      grant = await readGrant(config, secrets);
+      grant = await readGrant(this.settings);
     } catch (error) {
       throw new OrgOutage('login', codeOf(error), messageOf(error), false, { cause: error });
     }
@@ -269,24 +271,4 @@ function parseBody(text: string): unknown {
   } catch {
     return text;
   }
-}
-
-function readVersion(version: string | undefined): string {
-  const match = /^v?(\d+)(\.0)?$/.exec(version?.trim() || DEFAULT_API_VERSION);
-  if (match) return `${match[1]}.0`;
-  throw new FlowError(
-    'INVALID_API_VERSION',
-    `"${version}" is not an API version; write for example ${DEFAULT_API_VERSION}`,
-    false,
-  );
-}
-
-function readShare(share: number | string | undefined): number {
-  const percent = share === undefined || share === '' ? DEFAULT_BUDGET : Number(share);
-  if (percent > 0 && percent <= 100) return percent;
-  throw new FlowError(
-    'INVALID_API_BUDGET',
-    `The API budget "${share}" is not a percentage between 1 and 100`,
-    false,
-  );
 }

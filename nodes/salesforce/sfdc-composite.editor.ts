@@ -1,63 +1,32 @@
-import { checkPayload, payloadRows, readPayload } from '../shared/editor/field-map';
-import { formOf, mark, numberOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
+import { payloadRows, readPayload } from '../shared/editor/field-map';
+import {
+  formOf,
+  mark,
+  numberOf,
+  openForm,
+  setting,
+  showHints,
+  suggest,
+  type Form,
+} from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
+import { defaultsOf, keepUpToDate, sentence } from '../shared/editor/settings';
 import { nodeText, text } from '../shared/editor/text';
-import { apiName, apiNames, duration, validator, whole, type Verdict } from '../shared/editor/validators';
-import { type PayloadConfig } from '../shared/payload';
+import { faultOf } from '../shared/settings';
+import { sfdcComposite } from './sfdc-composite.settings';
 
-interface Batch {
-  records: number | string;
-  maxRequests: number | string;
-  linger: string;
-  coalesce: boolean;
-}
+const { fields, default: batchDefault } = sfdcComposite.settings.batch;
+type Batch = typeof batchDefault;
 
 const label = (property: string) => nodeText('sfdc-composite', `label.${property}`);
 
-const BATCH = {
-  records: validator(whole(1, 1000)),
-  maxRequests: validator(whole(1, 25)),
-  linger: validator(duration),
-};
-
-interface Properties {
-  name: string;
-  org: string;
-  operation: string;
-  sobject: string;
-  externalIdField: string;
-  allOrNone: boolean;
-  fields: string;
-  payload: PayloadConfig;
-  allowDuplicateSave: boolean;
-  autoAssign: boolean;
-  batch: Batch;
-  onOutage: string;
-}
-
-RED.nodes.registerType<Properties>('sfdc-composite', {
+RED.nodes.registerType('sfdc-composite', {
   category: 'JetStream and Salesforce',
   paletteLabel: 'sfdc composite',
   color: '#8db9e8',
   icon: 'sfdc-composite.svg',
-  defaults: {
-    name: { value: '' },
-    org: { value: '', type: 'sfdc-org', required: true, label: label('org') },
-    operation: { value: 'upsert' },
-    sobject: { value: '', label: label('sobject'), validate: validator(apiName) },
-    externalIdField: { value: '', label: label('externalIdField'), validate: validator(apiName) },
-    allOrNone: { value: false },
-    fields: { value: '', label: label('fields'), validate: validator(apiNames) },
-    payload: { value: { mode: 'event' }, validate: checkPayload },
-    allowDuplicateSave: { value: false },
-    autoAssign: { value: true },
-    batch: {
-      value: { records: 1000, maxRequests: 4, linger: '0ms', coalesce: false },
-      validate: checkBatch,
-    },
-    onOutage: { value: 'hold' },
-  },
+  defaults: { ...defaultsOf(sfdcComposite) },
   inputs: 1,
   outputs: 2,
   label() {
@@ -84,7 +53,7 @@ RED.nodes.registerType<Properties>('sfdc-composite', {
     picker(form.input('externalIdField'), { choices: lookUp('external-id-fields') });
     picker(form.input('fields'), { choices: lookUp('fields'), several: true });
     payloadRows(form, setting(this, 'payload'), lookUp('fields'), 'LastName');
-    showBatch(this, form, setting(this, 'batch'));
+    showBatch(this, form, { ...batchDefault, ...setting(this, 'batch') });
     showHints(form, () => hints(form).map((key) => this._(`hint.${key}`)));
   },
   oneditsave() {
@@ -93,12 +62,17 @@ RED.nodes.registerType<Properties>('sfdc-composite', {
     this.batch = readBatch(form);
   },
 });
+keepUpToDate(sfdcComposite);
 
 function showBatch(node: EditorNode, form: Form, batch: Batch): void {
   const input = (name: keyof Batch) => form.input(`batch-${name}`);
   input('coalesce').prop('checked', batch.coalesce);
   for (const name of ['records', 'maxRequests', 'linger'] as const) {
-    const verify = () => mark(input(name), BATCH[name].call(node, input(name).val()));
+    const verify = () => {
+      const fault = faultOf(fields[name], input(name).val(), () => undefined);
+      mark(input(name), fault === undefined || sentence('sfdc-composite', fault));
+    };
+    suggest(input(name), fields[name].default);
     input(name).val(batch[name]).on('change input', verify);
     verify();
   }
@@ -109,7 +83,9 @@ function showBatch(node: EditorNode, form: Form, batch: Batch): void {
       linger,
       coalesce ? node._('summary.coalesce') : '',
     ];
-    $('#jetforce-summary-batch').text(parts.filter((part) => part !== '' && part !== '0ms').join(' · '));
+    $('#jetforce-summary-batch').text(
+      parts.filter((part) => part !== '' && part !== fields.linger.default).join(' · '),
+    );
   });
 }
 
@@ -117,16 +93,9 @@ function readBatch(form: Form): Batch {
   return {
     records: numberOf(form.text('batch-records')),
     maxRequests: numberOf(form.text('batch-maxRequests')),
-    linger: form.text('batch-linger') || '0ms',
+    linger: form.text('batch-linger') || fields.linger.default,
     coalesce: form.value('batch-coalesce') === true,
   };
-}
-
-function checkBatch(this: EditorNode, batch: Batch | undefined, _opt?: object): Verdict {
-  const verdicts = (['records', 'maxRequests', 'linger'] as const).map((name) =>
-    BATCH[name].call(this, batch?.[name], { label: label(name) }),
-  );
-  return verdicts.find((verdict) => verdict !== true) ?? true;
 }
 
 /** What is allowed, because a message can bring it, but hardly meant. */

@@ -1,30 +1,19 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import { parseDuration } from '../shared/duration';
 import { messageOf } from '../shared/errors';
 import { pauseProcessing } from '../shared/flow-completion';
-import { compilePayload, type PayloadConfig } from '../shared/payload';
+import { compilePayload } from '../shared/payload';
+import { parseSettings, settingsFor, type Settings, type Stored } from '../shared/settings';
 import { StatusReporter } from '../shared/status';
 import { inTurn } from './in-turn';
 import { rowsFailed } from './job';
-import { CALL_RECORDS, invalid } from './limits';
-import { OPERATIONS, type Operation, type RowResult, type WriteRequest } from './operations';
+import type { RowResult, WriteRequest } from './operations';
 import { orgStatus } from './org-status';
+import { sfdcComposite } from './sfdc-composite.settings';
 import { sessionOf } from './sfdc-org';
-import { Writer, type WriterOptions } from './writer';
+import { Writer } from './writer';
 
-interface CompositeDef extends NodeDef {
-  org: string;
-  operation: Operation;
-  sobject?: string;
-  externalIdField?: string;
-  allOrNone?: boolean;
-  fields?: string | string[];
-  payload?: PayloadConfig;
-  allowDuplicateSave?: boolean;
-  autoAssign?: boolean;
-  batch?: { records?: number | string; maxRequests?: number | string; linger?: string; coalesce?: boolean };
-  onOutage?: 'hold' | 'fail';
-}
+type CompositeDef = NodeDef & Stored<typeof sfdcComposite>;
+type CompositeSettings = Settings<typeof sfdcComposite>;
 
 /** Node-RED gives up on a node that isn't closed after 15 s. */
 const CLOSE_MS = 12_000;
@@ -34,9 +23,9 @@ export default function (RED: NodeAPI): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
     const setUp = () => {
-      const { org, session } = sessionOf(RED, def.org);
-      const payloadOf = compilePayload(RED, this, def.payload ?? { mode: 'event' });
-      return { org, session, payloadOf, options: optionsOf(def) };
+      const settings = parseSettings(sfdcComposite, def);
+      const { org, session } = sessionOf(RED, settings.org);
+      return { org, session, settings, payloadOf: compilePayload(RED, this, settings.payload) };
     };
     let ready: ReturnType<typeof setUp>;
     try {
@@ -48,8 +37,8 @@ export default function (RED: NodeAPI): void {
       return;
     }
 
-    const { org, session, payloadOf, options } = ready;
-    const writer = new Writer(session, options, () => show());
+    const { org, session, payloadOf, settings } = ready;
+    const writer = new Writer(session, { ...settings, ...settings.batch }, () => show());
     const { show, stop } = orgStatus(
       status,
       session,
@@ -68,17 +57,22 @@ export default function (RED: NodeAPI): void {
     show();
 
     const ordered = inTurn();
-    const write = async (msg: NodeMessage & Overrides): Promise<RowResult[]> => {
-      const operation = operationOf(msg, def);
-      const byId = operation === 'get' || operation === 'delete';
+    const write = async (msg: Input, own: CompositeSettings): Promise<RowResult[]> => {
+      const byId = own.operation === 'get' || own.operation === 'delete';
       const given = byId && msg.ids !== undefined ? msg.ids : payloadOf(msg);
       const payload: unknown = given instanceof Promise ? await ordered(given) : given;
-      return writer.write(requestOf(msg, def, operation, payload), () => pauseProcessing(msg));
+      return writer.write(requestOf(msg, own, payload), () => pauseProcessing(msg));
     };
 
-    this.on('input', (msg: NodeMessage & Overrides, send, done) => {
-      write(msg).then((results) => {
-        const { operation, sobject } = settingsOf(msg, def);
+    this.on('input', (msg: Input, send, done) => {
+      let own: CompositeSettings;
+      try {
+        own = settingsFor(sfdcComposite, settings, msg);
+      } catch (error) {
+        return done(error as Error);
+      }
+      const { operation, sobject } = own;
+      write(msg, own).then((results) => {
         const sfdc = { operation, sobject, apiUsage: session.budget.usage };
         const failed = results.filter((result) => !result.success);
         const superseded = results.filter((result) => result.superseded).length;
@@ -108,23 +102,22 @@ export default function (RED: NodeAPI): void {
   RED.nodes.registerType('sfdc-composite', SfdcComposite);
 }
 
-/** Properties of a message that stand in for the settings of the node. */
-interface Overrides {
-  operation?: unknown;
-  sobject?: unknown;
-  externalIdField?: unknown;
-  allOrNone?: unknown;
+interface Input extends NodeMessage {
+  /** For get and delete, instead of a payload. */
   ids?: unknown;
-  fields?: unknown;
   jetstream?: Partial<Record<'sequence' | 'deliveries', number | number[]>> &
     Partial<Record<'stream' | 'consumer', string>> & { timestamp?: string | string[] };
 }
 
-function requestOf(msg: Overrides, def: CompositeDef, operation: Operation, payload: unknown): WriteRequest {
+function requestOf(msg: Input, settings: CompositeSettings, payload: unknown): WriteRequest {
+  const { operation, sobject, externalIdField, allOrNone, fields } = settings;
   const { deliveries } = msg.jetstream ?? {};
   return {
-    ...settingsOf(msg, def),
     operation,
+    sobject,
+    externalIdField,
+    allOrNone,
+    fields,
     payload,
     repeated: Array.isArray(deliveries) ? deliveries.some((count) => count > 1) : (deliveries ?? 1) > 1,
     origin: originOf(msg.jetstream, payload),
@@ -132,7 +125,7 @@ function requestOf(msg: Overrides, def: CompositeDef, operation: Operation, payl
 }
 
 /** Of a message of many, the origin of each record, as long as the flow has left each at its place. */
-function originOf(jetstream: Overrides['jetstream'], payload: unknown): WriteRequest['origin'] {
+function originOf(jetstream: Input['jetstream'], payload: unknown): WriteRequest['origin'] {
   const { stream = '', consumer = '', sequence, timestamp } = jetstream ?? {};
   const from = `${stream} ${consumer}`;
   if (typeof sequence === 'number' && typeof timestamp === 'string')
@@ -142,57 +135,7 @@ function originOf(jetstream: Overrides['jetstream'], payload: unknown): WriteReq
   return sequence.map((each, i) => ({ consumer: from, sequence: each, timestamp: timestamp[i] ?? '' }));
 }
 
-function settingsOf(msg: Overrides, def: CompositeDef) {
-  const fields = msg.fields ?? def.fields ?? [];
-  return {
-    operation: operationOf(msg, def),
-    sobject: textOf(msg.sobject ?? def.sobject),
-    externalIdField: textOf(msg.externalIdField ?? def.externalIdField) || undefined,
-    allOrNone: (msg.allOrNone ?? def.allOrNone) === true,
-    fields: (Array.isArray(fields) ? fields.map(textOf) : textOf(fields).split(','))
-      .map((name) => name.trim())
-      .filter((name) => name !== ''),
-  };
-}
-
-function operationOf(msg: Overrides, def: CompositeDef): Operation {
-  const operation = textOf(msg.operation ?? def.operation);
-  const known = OPERATIONS.find((name) => name === operation);
-  if (known) return known;
-  throw invalid(
-    'INVALID_OPERATION',
-    `"${operation}" is not an operation; use one of ${OPERATIONS.join(', ')} in the node or in msg.operation`,
-  );
-}
-
-function optionsOf(def: CompositeDef): WriterOptions {
-  const { records, maxRequests, linger, coalesce } = def.batch ?? {};
-  return {
-    records: whole('batch.records', records, CALL_RECORDS, CALL_RECORDS),
-    maxRequests: whole('batch.maxRequests', maxRequests, 4, 25),
-    linger: parseDuration(linger || '0ms', 'batch.linger'),
-    coalesce: coalesce === true,
-    onOutage: def.onOutage === 'fail' ? 'fail' : 'hold',
-    allowDuplicateSave: def.allowDuplicateSave,
-    autoAssign: def.autoAssign,
-  };
-}
-
-function whole(setting: string, value: number | string | undefined, standard: number, most: number): number {
-  const number = value === undefined || value === '' ? standard : Number(value);
-  if (Number.isInteger(number) && number >= 1 && number <= most) return number;
-  throw invalid('INVALID_SETTING', `${setting}: ${value} is not a whole number between 1 and ${most}`);
-}
-
 function isWired(node: Node, output: number): boolean {
   const { wires } = node as Node & { wires?: string[][] };
   return (wires?.[output]?.length ?? 0) > 0;
-}
-
-function textOf(value: unknown): string {
-  return typeof value === 'string'
-    ? value.trim()
-    : value === undefined || value === null
-      ? ''
-      : JSON.stringify(value);
 }

@@ -3,41 +3,32 @@ import type { DeliveryOwner } from '../shared/delivery';
 import { FlowError, messageOf } from '../shared/errors';
 import { flowTracker } from '../shared/flow-completion';
 import { contextPositions, type PositionKeeper, type PositionStore } from '../shared/positions';
+import { parseSettings, type Settings, type Stored } from '../shared/settings';
 import { StatusReporter } from '../shared/status';
-import { EventReader, type Replay } from './event-reader';
+import { EventReader } from './event-reader';
 import type { HeldEvent } from './event-settlement';
-import { invalid } from './limits';
 import { orgStatus } from './org-status';
 import type { ReceivedEvent } from './pubsub-subscription';
+import { sfdcEventIn } from './sfdc-event-in.settings';
 import { pubsubOf } from './sfdc-org';
 
-interface EventInDef extends NodeDef {
-  org: string;
-  /** "/event/OrderStatus__e", "/data/ContactChangeEvent", "/data/ChangeEvents" or a channel of one's own. */
-  topic: string;
-  replay?: Replay;
-  ack?: 'flow' | 'manual' | 'delivery';
-  /** Where a stored position is kept: in the node's context, or in a KV bucket of `server`. */
-  checkpoint?: 'context' | 'kv';
-  server?: string;
-  bucket?: string;
-}
+type EventInDef = NodeDef & Stored<typeof sfdcEventIn>;
+type EventInSettings = Settings<typeof sfdcEventIn>;
 
 /** How long a flow may take to finish what it holds when the node is stopped, in ms. */
 const GRACE = 3_000;
-const DEFAULT_BUCKET = 'salesforce-replay';
 
 export default function (RED: NodeAPI): void {
   function SfdcEventIn(this: Node & { wires?: string[][] }, def: EventInDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
     const text = (key: string, values: Record<string, string | number> = {}) => RED._(key, values);
-    const replay = def.replay ?? 'stored';
-    const setUp = () => ({
-      ...pubsubOf(RED, def.org),
-      topic: topicOf(def),
-      store: replay === 'stored' ? storeOf(this, def) : undefined,
-    });
+    const setUp = () => {
+      const settings = parseSettings(sfdcEventIn, def);
+      const { org, pubsub } = pubsubOf(RED, settings.org);
+      const store = settings.replay === 'stored' ? storeOf(this, settings) : undefined;
+      return { org, pubsub, settings, store };
+    };
     let ready: ReturnType<typeof setUp>;
     try {
       ready = setUp();
@@ -50,16 +41,17 @@ export default function (RED: NodeAPI): void {
     if (!this.wires?.some((wires) => wires.length > 0))
       return status.show({ fill: 'yellow', shape: 'ring', text: text('status.unwired') });
 
-    const { org, pubsub, topic, store } = ready;
+    const { org, pubsub, settings, store } = ready;
+    const { topic, replay, ack } = settings;
     const reader = new EventReader(pubsub, topic, store, {
-      deliver: (held) => deliver(this, def, topic, held),
+      deliver: (held) => deliver(this, settings, held),
       changed: () => show(),
       positionLost: (error, gap) => this.error(error, { topic, payload: gap }),
       log: (level, line) =>
         void (level === 'info' ? this.log(line) : level === 'warn' ? this.warn(line) : this.error(line)),
     });
     const { show, stop } = orgStatus(status, pubsub, text, () => statusOf(reader, text));
-    const unhook = (def.ack ?? 'flow') === 'flow' ? flowTracker.use(RED) : undefined;
+    const unhook = ack === 'flow' ? flowTracker.use(RED) : undefined;
     org.register(this);
     show();
     reader.start(replay);
@@ -76,7 +68,7 @@ export default function (RED: NodeAPI): void {
 
   RED.nodes.registerType('sfdc-event-in', SfdcEventIn);
 
-  function deliver(node: Node, def: EventInDef, topic: string, held: HeldEvent): void {
+  function deliver(node: Node, { ack, topic }: EventInSettings, held: HeldEvent): void {
     const token = RED.util.generateId();
     const { replayId, id, schemaId, payload } = held.event as ReceivedEvent;
     const msg = {
@@ -85,7 +77,7 @@ export default function (RED: NodeAPI): void {
       payload,
       salesforce: { topic, replayId, id, schemaId, deliveries: held.deliveries, token },
     };
-    if (def.ack === 'delivery') {
+    if (ack === 'delivery') {
       node.send(msg);
       return held.finished(undefined);
     }
@@ -93,7 +85,7 @@ export default function (RED: NodeAPI): void {
       finished: (failure) => held.finished(failure),
       command: (command) => held.command(command),
     };
-    const delivery = flowTracker.begin(token, msg, owner, def.ack !== 'manual', () => node.send(msg));
+    const delivery = flowTracker.begin(token, msg, owner, ack === 'flow', () => node.send(msg));
     if (delivery.followed && delivery.count === 0) {
       flowTracker.end(delivery);
       const error = new FlowError('NOT_WIRED', 'No enabled node is wired to this sfdc-event-in node');
@@ -106,16 +98,16 @@ export default function (RED: NodeAPI): void {
     };
   }
 
-  function storeOf(node: Node, def: EventInDef): PositionStore {
-    if (def.checkpoint !== 'kv') {
+  function storeOf(node: Node, { checkpoint, topic, server, bucket }: EventInSettings): PositionStore {
+    if (checkpoint === 'context') {
       if (contextIsVolatile())
         node.warn(
-          `The position of ${def.topic} is kept in memory, so after a restart of Node-RED reading begins with the earliest event that the org has. Set contextStorage in settings.js to keep it, or keep it in a KV bucket`,
+          `The position of ${topic} is kept in memory, so after a restart of Node-RED reading begins with the earliest event that the org has. Set contextStorage in settings.js to keep it, or keep it in a KV bucket`,
         );
       return contextPositions(node, 'replay', contextIsConfigured());
     }
-    const server = RED.nodes.getNode(def.server ?? '') as (Node & Partial<PositionKeeper>) | null;
-    if (server?.positions) return server.positions(def.bucket?.trim() || DEFAULT_BUCKET, node.id);
+    const keeper = RED.nodes.getNode(server) as (Node & Partial<PositionKeeper>) | null;
+    if (keeper?.positions) return keeper.positions(bucket, node.id);
     throw new FlowError(
       'NO_SERVER',
       'The position is to be kept in a KV bucket: choose a jetstream-server for it',
@@ -158,12 +150,3 @@ const WORDS: Record<string, string> = {
   TOPIC_DENIED: 'status.noTopic',
   POSITION_UNREADABLE: 'status.noPosition',
 };
-
-function topicOf(def: EventInDef): string {
-  const topic = (def.topic ?? '').trim();
-  if (/^\/(event|data)\/\w+$/.test(topic)) return topic;
-  throw invalid(
-    'INVALID_TOPIC',
-    `"${topic}" is not a topic to read; set one in the node, for example /event/OrderStatus__e or /data/ContactChangeEvent`,
-  );
-}

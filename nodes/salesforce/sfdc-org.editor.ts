@@ -1,57 +1,14 @@
-import { formOf, openForm, saveNumbers, showHints } from '../shared/editor/form';
+import { formOf, openForm, showHints } from '../shared/editor/form';
 import { secretText } from '../shared/editor/secret';
+import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
-import { nodeText } from '../shared/editor/text';
-import {
-  apiVersion,
-  currentValue,
-  endpoint,
-  requiredWhen,
-  url,
-  validator,
-  whole,
-} from '../shared/editor/validators';
-
-const label = (property: string) => nodeText('sfdc-org', `label.${property}`);
-const authIs =
-  (...auth: unknown[]) =>
-  (node: EditorNode) =>
-    auth.includes(currentValue(node, 'auth'));
+import { credentialsOf } from '../shared/settings';
+import { sfdcOrg } from './sfdc-org.settings';
 
 RED.nodes.registerType('sfdc-org', {
   category: 'config',
-  defaults: {
-    name: { value: '' },
-    auth: { value: 'client-credentials' },
-    loginUrl: {
-      value: 'https://login.salesforce.com',
-      label: label('loginUrl'),
-      validate: requiredWhen(authIs('client-credentials', 'jwt', 'refresh-token', 'password'), url),
-    },
-    username: { value: '', label: label('username'), validate: requiredWhen(authIs('jwt', 'password')) },
-    apiVersion: {
-      value: '65.0',
-      required: true,
-      label: label('apiVersion'),
-      validate: validator(apiVersion),
-    },
-    pubsubEndpoint: {
-      value: 'api.pubsub.salesforce.com:7443',
-      required: true,
-      label: label('pubsubEndpoint'),
-      validate: validator(endpoint),
-    },
-    apiBudget: { value: 80, required: true, label: label('apiBudget'), validate: validator(whole(1, 100)) },
-    credentialsPath: { value: '', label: label('credentialsPath'), validate: requiredWhen(authIs('file')) },
-  },
-  credentials: {
-    clientId: { type: 'password' },
-    clientSecret: { type: 'password' },
-    password: { type: 'password' },
-    securityToken: { type: 'password' },
-    refreshToken: { type: 'password' },
-    privateKey: { type: 'password' },
-  },
+  defaults: { ...defaultsOf(sfdcOrg) },
+  credentials: { ...credentialsOf(sfdcOrg) },
   label() {
     return (
       this.name || this.username || String(this.loginUrl ?? '').replace(/^https?:\/\//, '') || 'sfdc-org'
@@ -72,6 +29,7 @@ RED.nodes.registerType('sfdc-org', {
     });
   },
   oneditsave() {
-    saveNumbers(this, formOf(this), ['apiBudget']);
+    saveNumbers(this, formOf(this), sfdcOrg);
   },
 });
+keepUpToDate(sfdcOrg);

@@ -2,6 +2,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute } from '../shared/admin';
 import { formatDuration } from '../shared/duration';
 import { FlowError, messageOf } from '../shared/errors';
+import { credentialsOf } from '../shared/settings';
 import type { OrgConfig, OrgSecrets } from './credentials';
 import type { OrgHold } from './hold';
 import { listExternalIdFields, listFields, listObjects, testConnection } from './lookups';
@@ -9,6 +10,7 @@ import { PubSub } from './pubsub';
 import { listEventFields, listTopics, testPubSub } from './pubsub-lookups';
 import { refreshTokenStore } from './refresh-tokens';
 import { OrgSession } from './session';
+import { sfdcOrg } from './sfdc-org.settings';
 
 type OrgDef = NodeDef & OrgConfig;
 
@@ -22,8 +24,6 @@ export interface OrgNode extends Node<OrgSecrets> {
   deregister(user: Node): void;
 }
 
-export const DEFAULT_PUBSUB_ENDPOINT = 'api.pubsub.salesforce.com:7443';
-
 export default function (RED: NodeAPI): void {
   function SfdcOrg(this: OrgNode, def: OrgDef): void {
     RED.nodes.createNode(this, def);
@@ -36,7 +36,7 @@ export default function (RED: NodeAPI): void {
         refreshTokens: refreshTokenStore(this.context()),
         timeout: requestTimeout(RED),
       });
-      this.pubsub = new PubSub(this.session, endpointOf(def));
+      this.pubsub = new PubSub(this.session, this.session.settings.pubsubEndpoint);
     } catch (error) {
       this.error(messageOf(error));
     }
@@ -68,14 +68,7 @@ export default function (RED: NodeAPI): void {
   }
 
   RED.nodes.registerType<OrgNode, OrgDef, object, OrgSecrets>('sfdc-org', SfdcOrg, {
-    credentials: {
-      clientId: { type: 'password' },
-      clientSecret: { type: 'password' },
-      password: { type: 'password' },
-      securityToken: { type: 'password' },
-      refreshToken: { type: 'password' },
-      privateKey: { type: 'password' },
-    },
+    credentials: credentialsOf(sfdcOrg),
   });
 
   const lookup = (
@@ -84,12 +77,12 @@ export default function (RED: NodeAPI): void {
   ) =>
     lookupRoute(RED, 'sfdc-org', action, async ({ config, credentials, params }) => {
       const session = new OrgSession({
-        config: config as unknown as OrgConfig,
+        config,
         secrets: credentials,
         refreshTokens: refreshTokenStore(),
       });
       try {
-        return await ask(session, params, endpointOf(config as unknown as OrgConfig));
+        return await ask(session, params, session.settings.pubsubEndpoint);
       } finally {
         session.close();
       }
@@ -109,10 +102,6 @@ export default function (RED: NodeAPI): void {
 function requestTimeout(RED: NodeAPI): number | undefined {
   const { httpRequestTimeout } = RED.settings as { httpRequestTimeout?: number | string };
   return Number(httpRequestTimeout) || undefined;
-}
-
-function endpointOf({ pubsubEndpoint }: OrgConfig): string {
-  return pubsubEndpoint?.trim() || DEFAULT_PUBSUB_ENDPOINT;
 }
 
 /** The session of the org a node is set to use. Throws NO_ORG. */

@@ -1,35 +1,19 @@
-import { checkPayload, payloadRows, readPayload } from '../shared/editor/field-map';
-import { formOf, openForm, saveNumbers, setting, showHints, type Form } from '../shared/editor/form';
+import { payloadRows, readPayload } from '../shared/editor/field-map';
+import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
+import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { nodeText, text } from '../shared/editor/text';
-import { eventTopic, validator, whole } from '../shared/editor/validators';
-import { type PayloadConfig } from '../shared/payload';
+import { sfdcPlatformEvent } from './sfdc-platform-event.settings';
 
 const label = (property: string) => nodeText('sfdc-platform-event', `label.${property}`);
 
-interface Properties {
-  name: string;
-  org: string;
-  topic: string;
-  payload: PayloadConfig;
-  maxRequests: number;
-  onOutage: string;
-}
-
-RED.nodes.registerType<Properties>('sfdc-platform-event', {
+RED.nodes.registerType('sfdc-platform-event', {
   category: 'JetStream and Salesforce',
   paletteLabel: 'sfdc platform event',
   color: '#8db9e8',
   icon: 'sfdc-platform-event.svg',
-  defaults: {
-    name: { value: '' },
-    org: { value: '', type: 'sfdc-org', required: true, label: label('org') },
-    topic: { value: '', required: true, label: label('topic'), validate: validator(eventTopic) },
-    payload: { value: { mode: 'event' }, validate: checkPayload },
-    maxRequests: { value: 4, required: true, label: label('maxRequests'), validate: validator(whole(1, 25)) },
-    onOutage: { value: 'hold' },
-  },
+  defaults: { ...defaultsOf(sfdcPlatformEvent) },
   inputs: 1,
   outputs: 1,
   label() {
@@ -57,9 +41,10 @@ RED.nodes.registerType<Properties>('sfdc-platform-event', {
   oneditsave() {
     const form = formOf(this);
     this.payload = readPayload(form);
-    saveNumbers(this, form, ['maxRequests']);
+    saveNumbers(this, form, sfdcPlatformEvent);
   },
 });
+keepUpToDate(sfdcPlatformEvent);
 
 /** What is allowed, but has a price. */
 function hints(form: Form): string[] {

@@ -1,24 +1,18 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import { FlowError, messageOf } from '../shared/errors';
+import { messageOf } from '../shared/errors';
 import { pauseProcessing } from '../shared/flow-completion';
-import { compilePayload, type PayloadConfig } from '../shared/payload';
+import { compilePayload } from '../shared/payload';
+import { parseSettings, type Stored } from '../shared/settings';
 import { StatusReporter } from '../shared/status';
 import { eventIds } from './event-ids';
 import { inTurn } from './in-turn';
-import { invalid } from './limits';
 import { orgStatus } from './org-status';
-import { Publisher, type PublisherOptions } from './pubsub-publisher';
+import { Publisher } from './pubsub-publisher';
 import type { PublishResult } from './pubsub-queue';
 import { pubsubOf } from './sfdc-org';
+import { sfdcPlatformEvent } from './sfdc-platform-event.settings';
 
-interface PlatformEventDef extends NodeDef {
-  org: string;
-  /** "/event/OrderStatus__e" */
-  topic: string;
-  payload?: PayloadConfig;
-  maxRequests?: number | string;
-  onOutage?: 'hold' | 'fail';
-}
+type PlatformEventDef = NodeDef & Stored<typeof sfdcPlatformEvent>;
 
 /** Node-RED gives up on a node that isn't closed after 15 s. */
 const CLOSE_MS = 12_000;
@@ -28,9 +22,9 @@ export default function (RED: NodeAPI): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
     const setUp = () => {
-      const { org, pubsub } = pubsubOf(RED, def.org);
-      const payloadOf = compilePayload(RED, this, def.payload ?? { mode: 'event' });
-      return { org, pubsub, payloadOf, options: optionsOf(def) };
+      const settings = parseSettings(sfdcPlatformEvent, def);
+      const { org, pubsub } = pubsubOf(RED, settings.org);
+      return { org, pubsub, settings, payloadOf: compilePayload(RED, this, settings.payload) };
     };
     let ready: ReturnType<typeof setUp>;
     try {
@@ -42,8 +36,8 @@ export default function (RED: NodeAPI): void {
       return;
     }
 
-    const { org, pubsub, payloadOf, options } = ready;
-    const publisher = new Publisher(pubsub, options, () => show());
+    const { org, pubsub, payloadOf, settings } = ready;
+    const publisher = new Publisher(pubsub, settings, () => show());
     const { show, stop } = orgStatus(
       status,
       pubsub,
@@ -68,7 +62,7 @@ export default function (RED: NodeAPI): void {
 
     this.on('input', (msg, send, done) => {
       publish(msg).then((results) => {
-        send({ ...msg, payload: results, sfdc: { topic: options.topic } });
+        send({ ...msg, payload: results, sfdc: { topic: settings.topic } });
         done();
       }, done);
     });
@@ -83,25 +77,4 @@ export default function (RED: NodeAPI): void {
   }
 
   RED.nodes.registerType('sfdc-platform-event', SfdcPlatformEvent);
-}
-
-const MAX_REQUESTS = 4;
-
-function optionsOf(def: PlatformEventDef): PublisherOptions {
-  const topic = (def.topic ?? '').trim();
-  if (!/^\/\w+\/\w+$/.test(topic)) {
-    throw new FlowError(
-      'INVALID_TOPIC',
-      `"${topic}" is not a topic to publish to; set one in the node, for example /event/OrderStatus__e`,
-      false,
-    );
-  }
-  const maxRequests =
-    def.maxRequests === undefined || def.maxRequests === '' ? MAX_REQUESTS : Number(def.maxRequests);
-  if (!(Number.isInteger(maxRequests) && maxRequests >= 1 && maxRequests <= 25))
-    throw invalid(
-      'INVALID_SETTING',
-      `maxRequests: ${def.maxRequests} is not a whole number between 1 and 25`,
-    );
-  return { topic, maxRequests, onOutage: def.onOutage === 'fail' ? 'fail' : 'hold' };
 }

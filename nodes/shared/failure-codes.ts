@@ -129,7 +129,6 @@ export const FAILURE_CODES = {
     'A header has a name or a value that NATS cannot carry.',
     'Use letters, digits and dashes in names, no line breaks in values.',
   ),
-  INVALID_LEASE: never('The lease of api-sync-out is too short.', 'Set it to 2s or more.'),
   INVALID_NUMBER: never(
     'A setting is no number, or too small.',
     'Correct the setting that the message names.',
@@ -154,7 +153,10 @@ export const FAILURE_CODES = {
     'A reference id of a tree does not begin with a letter or digit, or stands twice.',
     'Make it valid and unique.',
   ),
-  INVALID_SETTING: never('A setting is out of its limits.', 'Correct the setting that the message names.'),
+  INVALID_SETTING: never(
+    'A setting is out of its limits, or none of its choices.',
+    'Correct the setting that the message names.',
+  ),
   INVALID_SIZE: never(
     'A setting is not a size.',
     'Write for example 1048576, 512MiB or 2GiB, or -1 for no limit.',
@@ -207,6 +209,10 @@ export const FAILURE_CODES = {
   MESSAGE_TOO_LARGE: never(
     'A message is larger than its stream or the server takes.',
     'Send less, or raise the maximum message size or max_payload.',
+  ),
+  NEWER_VERSION: never(
+    'The settings of a node were saved by a newer version of this pack, so what they mean is not known.',
+    'Update the pack, or set the node up anew.',
   ),
   NODE_CLOSED: retried(
     'A node was stopped by a deploy while it held the message.',

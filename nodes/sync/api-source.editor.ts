@@ -1,23 +1,14 @@
-import { parseDuration } from '../shared/duration';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, lookup, openConfig } from '../shared/editor/lookup';
+import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
-import { nodeText, text } from '../shared/editor/text';
+import { text } from '../shared/editor/text';
 import { newUuid } from '../shared/editor/uuid';
-import {
-  configWhen,
-  currentValue,
-  duration,
-  jsonObject,
-  requiredWhen,
-  url,
-  validator,
-  type Verdict,
-} from '../shared/editor/validators';
-import { collectionList, faultOf, readCollections } from './collections.editor';
+import { credentialsOf } from '../shared/settings';
+import { apiSource } from './api-source.settings';
+import { collectionList, readCollections } from './collections.editor';
 import { READY, type ProviderName } from './provider-names';
 
-const label = (property: string) => nodeText('api-source', `label.${property}`);
 /** Where the APIs are; those of one's own account as an example. */
 const ADDRESSES: Record<string, string> = {
   hubspot: 'https://api.hubapi.com',
@@ -28,60 +19,10 @@ const ADDRESSES: Record<string, string> = {
   custom: 'https://api.example.com/v1',
 };
 
-const providerOf = (node: EditorNode) => (currentValue(node, 'provider') ?? 'salesforce') as ProviderName;
-const providerIs =
-  (...providers: ProviderName[]) =>
-  (node: EditorNode) =>
-    providers.includes(providerOf(node));
-
-interface Properties {
-  name: string;
-  provider: string;
-  syncId: string;
-  collections: string[];
-  org: string;
-  mode: string;
-  pollInterval: string;
-  lookback: string;
-  reconcile: string;
-  baseUrl: string;
-  user: string;
-  definition: string;
-}
-
-RED.nodes.registerType<Properties>('api-source', {
+RED.nodes.registerType('api-source', {
   category: 'config',
-  defaults: {
-    name: { value: '' },
-    provider: { value: 'salesforce', validate: checkProvider },
-    syncId: { value: '', required: true, label: label('syncId') },
-    collections: { value: [] as string[], validate: checkCollections },
-    org: { value: '', type: 'sfdc-org', label: label('org'), validate: configWhen(providerIs('salesforce')) },
-    mode: { value: 'cdc' },
-    pollInterval: {
-      value: '1m',
-      required: true,
-      label: label('pollInterval'),
-      validate: validator(duration),
-    },
-    lookback: { value: '10m', required: true, label: label('lookback'), validate: validator(upToADay) },
-    reconcile: { value: '', label: label('reconcile'), validate: validator(duration) },
-    baseUrl: {
-      value: '',
-      label: label('baseUrl'),
-      validate: requiredWhen(providerIs('zendesk', 'jira', 'custom'), url),
-    },
-    user: { value: '', label: label('user'), validate: requiredWhen(providerIs('zendesk', 'jira')) },
-    definition: {
-      value: '',
-      label: label('definition'),
-      validate: requiredWhen(providerIs('custom'), jsonObject),
-    },
-  },
-  credentials: {
-    token: { type: 'password' },
-    secret: { type: 'password' },
-  },
+  defaults: { ...defaultsOf(apiSource) },
+  credentials: { ...credentialsOf(apiSource) },
   label() {
     const names = (this.collections ?? []).map((collection) => collection.replace(/^\w+:/, ''));
     const provider = setting(this, 'provider');
@@ -110,6 +51,7 @@ RED.nodes.registerType<Properties>('api-source', {
     this.collections = readCollections(formOf(this));
   },
 });
+keepUpToDate(apiSource);
 
 /** A sync has its id from its first day; one that was written by hand without gets it here. */
 function syncId(form: Form): void {
@@ -117,13 +59,6 @@ function syncId(form: Form): void {
   const renew = () => input.val(newUuid()).trigger('change');
   if (form.text('syncId') === '') renew();
   $('#jetforce-new-sync-id').attr('title', text('newId')).on('click', renew);
-}
-
-/** What is looked back at is read each time. */
-function upToADay(value: string): Verdict {
-  const verdict = duration(value);
-  if (verdict !== true) return verdict;
-  return parseDuration(value) <= parseDuration('1d') || nodeText('api-source', 'wrong.overADay');
 }
 
 /** Whether changes are asked for again and again, rather than told by the API. */
@@ -147,17 +82,4 @@ function hints(node: EditorNode, form: Form): string[] {
 
 function isReady(provider: unknown): boolean {
   return READY.includes(provider as ProviderName);
-}
-
-function checkProvider(this: EditorNode, provider: string | undefined, _opt?: object): Verdict {
-  return isReady(provider ?? 'salesforce') || nodeText('api-source', 'wrong.notReady');
-}
-
-/** What is wrong with the collections; records from a flow bring their own. */
-function checkCollections(this: EditorNode, collections: string[] | undefined, _opt?: object): Verdict {
-  const provider = providerOf(this);
-  if (provider === 'flow') return true;
-  if (!collections?.length) return nodeText('api-source', 'wrong.noCollection');
-  if (new Set(collections).size < collections.length) return nodeText('api-source', 'wrong.twice');
-  return collections.map((one) => faultOf(provider, one)).find((fault) => fault !== true) ?? true;
 }

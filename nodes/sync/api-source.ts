@@ -1,19 +1,19 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute } from '../shared/admin';
 import { FlowError, messageOf } from '../shared/errors';
-import type { OrgConfig } from '../salesforce/credentials';
+import { credentialsOf, parseSettings, type Secrets, type Stored } from '../shared/settings';
 import { listObjects, testConnection } from '../salesforce/lookups';
 import { OrgSession } from '../salesforce/session';
 import { sessionOf } from '../salesforce/sfdc-org';
+import { apiSource, type SourceSettings } from './api-source.settings';
 import type { Provider } from './provider';
 import { SalesforceProvider } from './providers/salesforce';
 import type { Source } from './sync-out';
 import { within } from './within';
-import { sourceSettings, type SourceForm, type SourceSettings } from './source-settings';
 
-type SourceDef = NodeDef & SourceForm;
+type SourceDef = NodeDef & Stored<typeof apiSource>;
 /** For the providers to come. */
-type SourceSecrets = Partial<Record<'token' | 'secret', string>>;
+type SourceSecrets = Secrets<typeof apiSource>;
 
 /** What api-sync-out uses. */
 export interface SourceNode extends Node<SourceSecrets> {
@@ -32,7 +32,8 @@ export default function (RED: NodeAPI): void {
     const stops = new Set<() => Promise<void>>();
     const sources = new WeakMap<Node, Source>();
     try {
-      this.settings = sourceSettings(def, this.id);
+      const settings = parseSettings(apiSource, def);
+      this.settings = { ...settings, syncId: settings.syncId || this.id };
     } catch (error) {
       this.error(messageOf(error));
     }
@@ -65,7 +66,7 @@ export default function (RED: NodeAPI): void {
   }
 
   RED.nodes.registerType<SourceNode, SourceDef, object, SourceSecrets>('api-source', ApiSource, {
-    credentials: { token: { type: 'password' }, secret: { type: 'password' } },
+    credentials: credentialsOf(apiSource),
   });
 
   lookupRoute(RED, 'api-source', 'collections', ({ config, references }) => {
@@ -77,8 +78,8 @@ export default function (RED: NodeAPI): void {
       })),
     );
   });
-  lookupRoute(RED, 'api-source', 'test', ({ id, config, references }) => {
-    const { collections } = sourceSettings(config, id);
+  lookupRoute(RED, 'api-source', 'test', ({ config, references }) => {
+    const { collections } = parseSettings(apiSource, config);
     return withSession(references.org, async (session) => {
       const { message } = await testConnection(session);
       const known = new Set(
@@ -102,7 +103,7 @@ async function withSession<T>(
   ask: (session: OrgSession) => Promise<T>,
 ): Promise<T> {
   if (!org) throw new FlowError('NO_ORG', 'No sfdc-org is chosen: choose one', false);
-  const session = new OrgSession({ config: org.config as unknown as OrgConfig, secrets: org.credentials });
+  const session = new OrgSession({ config: org.config, secrets: org.credentials });
   try {
     return await ask(session);
   } finally {

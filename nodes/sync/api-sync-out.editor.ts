@@ -1,89 +1,18 @@
-import {
-  checkStreamSettings,
-  readStreamConfig,
-  streamConfigRows,
-  type StreamConfig,
-} from '../jetstream/stream-config.editor';
-import { parseDuration } from '../shared/duration';
+import { readStreamConfig, streamConfigRows } from '../jetstream/stream-config.editor';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
-import { nodeText, text } from '../shared/editor/text';
-import {
-  bucketName,
-  duration,
-  natsName,
-  subject,
-  validator,
-  type Verdict,
-} from '../shared/editor/validators';
+import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
+import { text } from '../shared/editor/text';
 import { syncOutHints } from './api-sync-out-hints';
+import { apiSyncOut } from './api-sync-out.settings';
 
-const label = (property: string) => nodeText('api-sync-out', `label.${property}`);
-
-interface Properties {
-  name: string;
-  server: string;
-  source: string;
-  subjectPrefix: string;
-  stream: string;
-  provision: boolean;
-  streamConfig: StreamConfig;
-  start: string;
-  events: boolean;
-  checkpoint: string;
-  bucket: string;
-  lease: string;
-}
-
-RED.nodes.registerType<Properties>('api-sync-out', {
+RED.nodes.registerType('api-sync-out', {
   category: 'JetStream and Salesforce',
   paletteLabel: 'api sync out',
   color: '#c4b5e3',
   icon: 'api-sync-out.svg',
-  defaults: {
-    name: { value: '' },
-    server: { value: '', type: 'jetstream-server', required: true, label: label('server') },
-    source: { value: '', type: 'api-source', required: false, label: label('source') },
-    subjectPrefix: {
-      value: 'sequin-records',
-      required: true,
-      label: label('subjectPrefix'),
-      validate: validator(subject),
-    },
-    stream: {
-      value: 'SEQUIN-RECORDS',
-      required: true,
-      label: label('stream'),
-      validate: validator(natsName),
-    },
-    provision: { value: true },
-    streamConfig: {
-      value: {
-        subjects: [],
-        maxAge: '',
-        maxBytes: '',
-        maxMsgs: '',
-        maxMsgsPerSubject: 1,
-        maxMsgSize: '',
-        retention: 'limits',
-        discard: 'old',
-        storage: 'file',
-        replicas: 1,
-        duplicateWindow: '',
-        denyDelete: false,
-        denyPurge: false,
-        allowRollup: false,
-        compression: 'none',
-      },
-      validate: checkStreamSettings,
-    },
-    start: { value: 'beginning' },
-    events: { value: false },
-    checkpoint: { value: 'kv' },
-    bucket: { value: 'api-sync', label: label('bucket'), validate: validator(bucketName) },
-    lease: { value: '15s', label: label('lease'), validate: validator(notTooShort) },
-  },
+  defaults: { ...defaultsOf(apiSyncOut) },
   inputs: 1,
   outputs: 1,
   label() {
@@ -96,7 +25,7 @@ RED.nodes.registerType<Properties>('api-sync-out', {
   outputLabels: 'progress',
   oneditprepare() {
     // What a flow leaves out of them is as advised, not as the server would have it.
-    const advised = this._def.defaults['streamConfig']?.value as StreamConfig;
+    const advised = apiSyncOut.settings.streamConfig.default;
     streamConfigRows($('#jetforce-stream-config'), { ...advised, ...setting(this, 'streamConfig') });
     const form = openForm(this);
     picker(form.input('stream'), {
@@ -116,6 +45,7 @@ RED.nodes.registerType<Properties>('api-sync-out', {
     this.streamConfig = readStreamConfig(formOf(this));
   },
 });
+keepUpToDate(apiSyncOut);
 
 function settingsOf(form: Form) {
   return {
@@ -125,13 +55,6 @@ function settingsOf(form: Form) {
     start: form.text('start'),
     checkpoint: form.text('checkpoint'),
   };
-}
-
-/** It is renewed three times in its length, and an answer of the server can take a second. */
-function notTooShort(value: string): Verdict {
-  const verdict = duration(value);
-  if (verdict !== true) return verdict;
-  return parseDuration(value) >= parseDuration('2s') || nodeText('api-sync-out', 'wrong.lease');
 }
 
 /** The subjects that records get, with what the chosen source says of them filled in. */

@@ -1,22 +1,20 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import type { ServerNode } from '../jetstream/jetstream-server';
+import type { Connection } from '../jetstream/connection';
+import { connectionOf } from '../jetstream/jetstream-server';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import { FlowError, messageOf } from '../shared/errors';
 import { pauseProcessing } from '../shared/flow-completion';
 import { contextPositions } from '../shared/positions';
+import { parseSettings, type Stored } from '../shared/settings';
 import { StatusReporter } from '../shared/status';
 import type { SourceNode } from './api-source';
+import { apiSyncOut } from './api-sync-out.settings';
 import type { ControlCommand } from './control';
 import { SyncOut, type Source } from './sync-out';
-import { syncOutSettings, type SyncOutForm } from './sync-out-settings';
 import { syncStatus } from './sync-status';
 import { within } from './within';
 
-interface SyncOutDef extends NodeDef, SyncOutForm {
-  server: string;
-  /** Empty: every api-source of the flows. */
-  source?: string;
-}
+type SyncOutDef = NodeDef & Stored<typeof apiSyncOut>;
 
 type SyncOutMessage = NodeMessage & { sync_id?: unknown };
 
@@ -28,34 +26,27 @@ export default function (RED: NodeAPI): void {
   function ApiSyncOut(this: Node, def: SyncOutDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
-    const server = RED.nodes.getNode(def.server) as ServerNode | null;
+    let connection: Connection;
     let out: SyncOut;
     const show = (): void =>
       status.show(() =>
-        syncStatus(out.progress, server?.connection.state ?? { phase: 'idle' }, (key, values) =>
-          RED._(key, { ...values }),
-        ),
+        syncStatus(out.progress, connection.state, (key, values) => RED._(key, { ...values })),
       );
     const setUp = (): SyncOut => {
-      if (!server?.connection)
-        throw new FlowError(
-          'NO_SERVER',
-          'No jetstream-server is chosen: open this node and choose one',
-          false,
-        );
+      const settings = parseSettings(apiSyncOut, def);
+      connection = connectionOf(RED, settings.server);
       if (def.source && !sourceNode(def.source)?.settings)
         throw new FlowError(
           'NO_SOURCE',
           'The api-source chosen is not there, or its settings are wrong',
           false,
         );
-      const settings = syncOutSettings(def);
       if (settings.bucket === undefined && contextIsVolatile(RED))
         this.warn(
           'The position is kept in memory, so after a restart of Node-RED everything is read and compared again. Set contextStorage in settings.js to keep it, or keep it in a KV bucket',
         );
       return new SyncOut(
-        server.connection,
+        connection,
         settings,
         {
           progress: (payload) => this.send({ topic: payload.collection, payload }),
@@ -82,7 +73,7 @@ export default function (RED: NodeAPI): void {
     show();
 
     this.on('input', (msg: SyncOutMessage, _send, done) => {
-      handle(out, msg, server).then(() => done(), done);
+      handle(out, msg, connection).then(() => done(), done);
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {
@@ -108,11 +99,11 @@ export default function (RED: NodeAPI): void {
   }
 }
 
-async function handle(out: SyncOut, msg: SyncOutMessage, server: ServerNode | null): Promise<void> {
+async function handle(out: SyncOut, msg: SyncOutMessage, connection: Connection): Promise<void> {
   const { topic, payload, sync_id } = msg;
   if (topic === 'status') return out.tellAll();
   // Waiting for a server that is away is not the flow's hanging.
-  const resume = server?.connection.open ? undefined : pauseProcessing(msg);
+  const resume = connection.open ? undefined : pauseProcessing(msg);
   try {
     if (COMMANDS.has(topic)) await out.command(topic as ControlCommand, collectionsOf(payload));
     else await out.write(payload, typeof sync_id === 'string' ? sync_id : undefined);

@@ -1,8 +1,9 @@
 import { mark, type Form } from '../shared/editor/form';
 import { type Choice } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
+import { sentence } from '../shared/editor/settings';
 import { nodeText, text } from '../shared/editor/text';
-import { type Verdict } from '../shared/editor/validators';
+import { collectionFault, fullName } from './api-source.settings';
 
 /**
  * Fills the form's `.jetforce-collections` with a row for each collection. What is typed without its provider
@@ -26,9 +27,10 @@ export function collectionList(form: Form, collections: string[], choices: () =>
       row.addClass('jetforce-field').append(input);
       picker(input, { choices });
       input.on('change', () => {
-        const full = completed(form.text('provider'), String(input.val()));
+        const full = fullName(form.text('provider'), String(input.val()));
         input.val(full);
-        mark(input, full === '' || faultOf(form.text('provider'), full));
+        const fault = full === '' ? undefined : collectionFault(form.text('provider'), full);
+        mark(input, fault === undefined || sentence('api-source', fault));
       });
     },
   });
@@ -39,21 +41,6 @@ export function collectionList(form: Form, collections: string[], choices: () =>
 /** What the rows say now; empty ones are left out. */
 export function readCollections(form: Form): string[] {
   const inputs = form.root.find('.jetforce-collections .jetforce-collection');
-  const typed = inputs.map((_, input) => completed(form.text('provider'), String($(input).val())));
+  const typed = inputs.map((_, input) => fullName(form.text('provider'), String($(input).val())));
   return typed.get().filter((collection) => collection !== '');
-}
-
-/** Salesforce's names are the same in any case, but subjects are not. */
-function completed(provider: string, typed: string): string {
-  const collection = typed.trim();
-  if (collection === '' || collection.startsWith('${')) return collection;
-  const full = collection.includes(':') ? collection : `${provider}:${collection}`;
-  return provider === 'salesforce' ? full.toLowerCase() : full;
-}
-
-/** True, or what is wrong with the name of a collection. */
-export function faultOf(provider: string, collection: string): Verdict {
-  if (collection.startsWith('${')) return true;
-  const belongs = collection.startsWith(`${provider}:`) && collection.length > provider.length + 1;
-  return belongs || nodeText('api-source', 'wrong.otherProvider');
 }

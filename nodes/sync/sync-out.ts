@@ -2,15 +2,15 @@ import type { Connection } from '../jetstream/connection';
 import { Bucket } from '../jetstream/kv';
 import { codeOf, FlowError, messageOf } from '../shared/errors';
 import type { PositionStore } from '../shared/positions';
+import type { SourceSettings } from './api-source.settings';
+import type { SyncOutSettings } from './api-sync-out.settings';
 import type { ControlCommand } from './control';
 import { FlowRecords } from './flow-records';
 import { ProgressTeller, type Progress } from './progress';
 import type { Provider } from './provider';
 import type { RecordStream } from './record-writer';
-import type { SourceSettings } from './source-settings';
 import { OwnStore, type Store } from './store';
 import { Sync } from './sync';
-import type { SyncOutSettings } from './sync-out-settings';
 import { Target } from './target';
 
 /** An api-source as it runs. */
@@ -58,7 +58,7 @@ export class SyncOut {
     context: () => PositionStore,
   ) {
     this.release = connection.use({ state: () => host.changed() });
-    const { stream, prefix, provision, form, events, bucket } = settings;
+    const { stream, subjectPrefix: prefix, provision, streamConfig: form = {}, events, bucket } = settings;
     const warn = (text: string): void => host.log('warn', text);
     this.target = new Target(connection, { stream, prefix, provision, form, events, warn });
     this.store = bucket === undefined ? new OwnStore(context()) : new Bucket(connection, bucket);
@@ -146,7 +146,7 @@ export class SyncOut {
 
   private startSync(source: Source): Sync {
     const { syncId, collections, reconcile } = source.settings;
-    const { prefix, start, events, bucket, lease } = this.settings;
+    const { subjectPrefix: prefix, start, events, bucket, lease } = this.settings;
     const say = (level: 'info' | 'error') => (text: string) => this.host.log(level, text);
     return new Sync({
       syncId,
@@ -167,7 +167,7 @@ export class SyncOut {
   }
 
   private startRecords({ syncId }: SourceSettings): FlowRecords {
-    const { prefix, events } = this.settings;
+    const { subjectPrefix: prefix, events } = this.settings;
     // The stream is there before the first record.
     this.stream().catch(
       (error: Error) => !this.stopping.signal.aborted && this.host.log('error', error.message),

@@ -8,13 +8,16 @@ import { scan } from '../jetstream/scan';
 import {
   provisionStream,
   serverAtLeast,
-  streamConfig,
+  serverConfig,
   streamInfo,
-  type StreamForm,
+  type StreamFeatures,
   type StreamInfo,
 } from '../jetstream/stream';
+import type { StreamSettings } from '../jetstream/stream.settings';
 import { covers } from '../jetstream/subjects';
 import { codeOf, FlowError, messageOf } from '../shared/errors';
+import { parseFields } from '../shared/settings';
+import { recordStream } from './api-sync-out.settings';
 import { readBody } from './record';
 import type { RecordStream } from './record-writer';
 
@@ -23,14 +26,13 @@ export interface TargetSettings {
   prefix: string;
   /** Create or update the stream; `form` holds what differs from the guide's advice. */
   provision: boolean;
-  form: StreamForm;
+  form: Partial<StreamSettings>;
   events: boolean;
   warn: (text: string) => void;
 }
 
-/** As the guide advises: the latest version of each record, for ever. */
-const ADVISED: StreamForm = { maxMsgsPerSubject: 1, discard: 'old' };
-const EVENTS_KEPT = '7d';
+const ADVISED = parseFields(recordStream, {});
+const EVENTS_KEPT = 7 * 24 * 60 * 60_000;
 
 /** The stream that records go to, with what it takes to write there and to see what is there. */
 export class Target {
@@ -76,22 +78,15 @@ export class Target {
   private async provision(nc: NatsConnection): Promise<void> {
     const { stream, prefix, form, events } = this.settings;
     const { domain } = this.connection.settings;
-    const given = Object.entries(form).filter(
-      ([, value]) => value !== undefined && value !== '' && (!Array.isArray(value) || value.length > 0),
-    );
-    const features: StreamForm = { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) };
-    const wanted = streamConfig(stream, {
-      ...ADVISED,
-      subjects: [`${prefix}.>`],
-      ...features,
-      ...Object.fromEntries(given),
-    });
+    const features: StreamFeatures = { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) };
+    const subjects = form.subjects?.length ? form.subjects : [`${prefix}.>`];
+    const wanted = serverConfig(stream, { ...ADVISED, ...form, ...features, subjects });
     await provisionStream(nc, domain, wanted);
     const subject = `${prefix}-events.>`;
     if (!events || wanted.subjects?.some((each) => covers(each, subject))) return;
-    const forEvents: StreamForm = { subjects: [subject], maxAge: EVENTS_KEPT, ...features };
+    const forEvents = { subjects: [subject], maxAge: EVENTS_KEPT, ...features };
     try {
-      await provisionStream(nc, domain, streamConfig(`${stream}-EVENTS`, forEvents));
+      await provisionStream(nc, domain, serverConfig(`${stream}-EVENTS`, forEvents));
     } catch (error) {
       // Another stream takes the events already.
       if (!(error instanceof JetStreamError) || error.apiCode !== ApiCode.subjectsOverlap) throw error;

@@ -175,5 +175,8 @@ export const contract: Record<string, Contract> = {
   },
 };
 
+/** Each has the version of its type's settings too. */
+for (const { properties } of Object.values(contract)) properties['version'] = 1;
+
 export const types = Object.keys(contract);
 export const flowTypes = types.filter((type) => !contract[type]?.config);

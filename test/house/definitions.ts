@@ -38,7 +38,8 @@ export function definitionOf(type: string): Definition {
   const scripts = [...pageOf(type).matchAll(/<script type="text\/javascript">([\s\S]*?)<\/script>/g)];
   const found = new Map<string, Definition>();
   const registerType = (name: string, definition: Definition) => void found.set(name, definition);
-  const RED = { nodes: { registerType }, _: (key: string) => key, i18n: { lang: () => 'en-US' } };
+  const events = { on: () => undefined };
+  const RED = { nodes: { registerType }, _: (key: string) => key, i18n: { lang: () => 'en-US' }, events };
   for (const [, code = ''] of scripts) runInNewContext(code, { RED });
   const definition = found.get(type);
   if (!definition)

@@ -23,7 +23,7 @@ const server = (more: object = {}) => ({
 });
 const out = { id: 'out', type: 'jetstream-out', server: 'server', subject: 'a', wires: [['next']] };
 
-const phaseOf = (node: unknown) => (node as ServerNode).connection.state.phase;
+const phaseOf = (node: unknown) => (node as ServerNode).connection?.state.phase;
 
 test('is registered, with what its form says', async () => {
   await red.load(server());

@@ -2,12 +2,9 @@ import { afterEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  readGrant,
-  type AuthMethod,
-  type OrgConfig,
-  type OrgSecrets,
-} from '../../nodes/salesforce/credentials';
+import { readGrant, type OrgConfig, type OrgSecrets } from '../../nodes/salesforce/credentials';
+import { sfdcOrg } from '../../nodes/salesforce/sfdc-org.settings';
+import { parseSettings } from '../../nodes/shared/settings';
 import { temporaryFolder } from '../support/cleanup';
 
 const loginUrl = 'https://acme.my.salesforce.com';
@@ -20,7 +17,9 @@ const secrets: OrgSecrets = {
   privateKey: 'a\\nb',
 };
 const read = (config: Partial<OrgConfig>, given: OrgSecrets = secrets) =>
-  readGrant({ auth: 'client-credentials', loginUrl, username: 'me@x.y', ...config }, given);
+  readGrant(
+    parseSettings(sfdcOrg, { auth: 'client-credentials', loginUrl, username: 'me@x.y', ...config, ...given }),
+  );
 
 test('each flow has what it needs, without blanks around it', async () => {
   const base = { loginUrl, clientId: 'client' };
@@ -53,7 +52,7 @@ test('each flow has what it needs, without blanks around it', async () => {
 });
 
 test('what is missing is named, and where', async () => {
-  const needs: [AuthMethod, string[]][] = [
+  const needs: [OrgConfig['auth'], string[]][] = [
     ['client-credentials', ['clientId', 'clientSecret']],
     ['password', ['clientId', 'clientSecret', 'password']],
     ['jwt', ['clientId', 'privateKey']],
@@ -71,7 +70,7 @@ test('what is missing is named, and where', async () => {
       }
   for (const auth of ['password', 'jwt'] as const)
     await assert.rejects(read({ auth, username: undefined }), { message: /needs a username in the org/ });
-  await assert.rejects(read({ auth: 'kerberos' as AuthMethod }), {
+  await assert.rejects(read({ auth: 'kerberos' as 'jwt' }), {
     message: /^"kerberos" is not a way to log in/,
   });
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import fc from 'fast-check';
-import { consumerSettings, type ConsumerForm } from '../../nodes/jetstream/consumer-settings';
+import { consumerSettings } from '../../nodes/jetstream/consumer-settings';
 import { parseTime } from '../../nodes/shared/time';
 import { isoTime, timeOf } from '../../nodes/sync/record';
 
@@ -56,10 +56,10 @@ test('the start time of a consumer without an offset is UTC', () =>
     const form = {
       stream: 'ORDERS',
       durable: 'c',
-      deliver: 'by_start_time',
+      deliver: 'by_start_time' as const,
       startTime: '2026-03-29T02:30:00',
     };
-    const { startTime } = consumerSettings({ ...form, batchSize: 1 } as ConsumerForm);
+    const { startTime } = consumerSettings({ ...form, batchSize: 1 });
     assert.equal(startTime, '2026-03-29T02:30:00.000Z');
   }));
 

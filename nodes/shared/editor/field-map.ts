@@ -1,13 +1,18 @@
+import { template } from '../formats';
 import { type FieldType, type PayloadConfig, type PayloadField } from '../payload';
 import { mark, type Form } from './form';
 import { type Choice } from './lookup';
 import { picker } from './picker';
 import { text } from './text';
-import { template, type Verdict } from './validators';
 
 const TYPES: (FieldType | TypedInputType)[] = [
   'msg',
-  { value: 'template', label: '{{ }}', icon: 'fa fa-code', validate: (value) => template(value) === true },
+  {
+    value: 'template',
+    label: '{{ }}',
+    icon: 'fa fa-code',
+    validate: (value) => template.check(value) === undefined,
+  },
   'str',
   'num',
   'bool',
@@ -66,35 +71,4 @@ export function readPayload(form: Form): PayloadConfig {
     };
   });
   return { mode: 'map', fields: fields.get() };
-}
-
-/** What is wrong with a payload setting, for a node's `validate`. */
-export function checkPayload(this: EditorNode, payload: PayloadConfig | undefined, _opt?: object): Verdict {
-  if (payload?.mode !== 'map') return true;
-  const names = payload.fields.map((field) => field.name.trim());
-  if (names.length === 0) return text('fieldNone');
-  if (names.includes('')) return text('fieldName');
-  if (new Set(names).size < names.length) return text('fieldTwice');
-  return payload.fields.every(hasValue) || text('fieldValue');
-}
-
-function hasValue({ type, value }: PayloadField): boolean {
-  switch (type) {
-    case 'num':
-      return value.trim() !== '' && !Number.isNaN(Number(value));
-    case 'json':
-      try {
-        JSON.parse(value);
-        return true;
-      } catch {
-        return false;
-      }
-    case 'template':
-      return template(value) === true;
-    case 'str':
-    case 'bool':
-      return true;
-    default:
-      return value.trim() !== '' && !value.endsWith('.');
-  }
 }

@@ -1,3 +1,4 @@
+import { holds } from '../conditions';
 import { installStyle } from './style';
 
 /** An open form: its inputs by the name of the property. */
@@ -45,26 +46,36 @@ export function openForm(node: EditorNode): Form {
   installStyle();
   const form = formOf(node);
   for (const [name, { value, type }] of Object.entries(node._def.defaults)) {
-    if (node[name] !== undefined || type !== undefined) continue;
+    if (type !== undefined) continue;
+    suggest(form.input(name), value);
+    if (node[name] !== undefined) continue;
     if (typeof value === 'boolean') form.input(name).prop('checked', value);
     else if (typeof value === 'string' || typeof value === 'number') form.input(name).val(value);
   }
   form.watch(() => {
     form.root.find('[data-when]').each((_, element) => {
-      const conditions = (element.dataset['when'] ?? '').split(/\s+/);
-      element.hidden = !conditions.every((condition) => holds(condition, form.value));
+      element.hidden = !holds(element.dataset['when'] ?? '', form.value);
     });
   });
+  explainLabels(node, form);
   // The editor marks what is wrong right after oneditprepare.
   setTimeout(() => form.root.find('details').has('.input-error').prop('open', true));
   return form;
 }
 
-function holds(condition: string, value: Form['value']): boolean {
-  const [, not = '', name = '', allowed] = /^(!?)([\w-]+)(?:=(.*))?$/.exec(condition) ?? [];
-  const found = value(name);
-  const truth = allowed === undefined ? found === true : allowed.split('|').includes(String(found));
-  return truth === (not === '');
+/** A setting whose tip isn't in the form tells it when its label is pointed at. */
+function explainLabels(node: EditorNode, form: Form): void {
+  form.root.find('.form-row:not(:has(.jetforce-tip)) > label[for]').each((_, label) => {
+    const key = `tip.${(label.getAttribute('for') ?? '').replace(/^node-(config-)?input-/, '')}`;
+    const tip = node._(key);
+    if (!tip.endsWith(key)) label.title = tip;
+  });
+}
+
+/** Shows the default in an input that is empty, where the form has no example. */
+export function suggest(input: JQuery, value: unknown): void {
+  if (input.attr('placeholder') || (typeof value !== 'string' && typeof value !== 'number')) return;
+  input.attr('placeholder', value);
 }
 
 /** Marks an input that is no property of its own, which the editor therefore doesn't check: `verdict` says what is wrong. */
@@ -84,19 +95,9 @@ export function showHints(form: Form, hints: () => string[]): void {
   });
 }
 
-/** Numbers are saved as numbers: the editor itself would save what an input holds, a text. */
-export function saveNumbers(node: Record<string, unknown>, form: Form, names: string[]): void {
-  for (const name of names) node[name] = numberOf(form.text(name));
-}
-
 /** A number, or the text as it is where it is none: an environment variable, or nothing. */
 export function numberOf(typed: string): number | string {
   return typed !== '' && Number.isFinite(Number(typed)) ? Number(typed) : typed;
-}
-
-/** "a, b c" → the list of its parts. */
-export function listOf(typed: string): string[] {
-  return typed.split(/[\s,]+/).filter((part) => part !== '');
 }
 
 /** A row with its label, as the forms in the html files have them. */

@@ -18,6 +18,8 @@ declare const RED: {
     /** Every config node, until the callback gives false. */
     eachConfig(callback: (node: EditorNode) => boolean): void;
   };
+  /** nodes:add: a node was loaded, imported or dragged in. */
+  events: { on(event: 'nodes:add', listener: (node: EditorNode) => void): void };
   editor: { getEditStack(): { id: string }[] };
 };
 
@@ -44,7 +46,7 @@ interface EditorProperty<T> {
   type?: string;
   label?: string;
   /** True, or the sentence that says what is wrong. Must take two parameters, else the sentence is dropped. */
-  validate?(this: EditorNode, value: never, opt?: { label?: string }): boolean | string;
+  validate?(this: EditorNode, value: unknown, opt?: { label?: string }): boolean | string;
 }
 
 interface EditorNodeDefinition<P extends object> {

@@ -1,0 +1,68 @@
+import { FlowError } from '../shared/errors';
+import * as formats from '../shared/formats';
+import {
+  choice,
+  duration,
+  durations,
+  flag,
+  group,
+  list,
+  node,
+  onlyWhen,
+  open,
+  text,
+  textAs,
+  whole,
+} from '../shared/setting-kinds';
+import { declare } from '../shared/settings';
+import { parseTime } from '../shared/time';
+import { streamSettings } from './stream.settings';
+import { checkDurableName, checkStreamName, parseSubjects } from './subjects';
+
+export const jetstreamIn = declare('jetstream-in', 1, {
+  name: text(''),
+  server: node('jetstream-server', { required: true }),
+  stream: textAs('', checkStreamName, { required: true, format: formats.natsName }),
+  provision: flag(false),
+  streamConfig: onlyWhen(
+    'provision',
+    group(
+      { ...streamSettings, subjects: { ...streamSettings.subjects, required: true } },
+      { section: 'stream', texts: 'stream' },
+    ),
+  ),
+  subject: list('', { format: formats.filters, read: parseSubjects }),
+  durable: textAs('', checkDurableName, { required: true, format: formats.natsName }),
+  ack: choice(['flow', 'manual', 'delivery'], 'flow', { section: 'settle' }),
+  deadLetter: open(text('', { format: formats.plainSubject, section: 'settle' })),
+  maxDeliver: whole(5, { min: -1, required: true, section: 'settle', title: 'Deliveries' }),
+  backoff: durations('10s, 30s, 1m, 5m', { empty: [], section: 'settle', title: 'Backoff' }),
+  ackWait: duration('120s', { min: '1ms', required: true, section: 'settle', title: 'Ack wait' }),
+  processingLimit: duration('10m', { required: true, section: 'settle', title: 'Processing limit' }),
+  format: choice(['auto', 'json', 'string', 'buffer'], 'auto', { section: 'message' }),
+  batchSize: whole(1, { min: 1, required: true, section: 'message', title: 'Batch size' }),
+  batchWait: duration('250ms', { required: true, section: 'message', title: 'Batch wait' }),
+  deliver: choice(['all', 'new', 'last', 'last_per_subject', 'by_start_sequence', 'by_start_time'], 'all', {
+    section: 'flow',
+  }),
+  startSequence: onlyWhen(
+    'deliver=by_start_sequence',
+    whole('', { min: 1, required: true, empty: 1, section: 'flow', title: 'Start sequence' }),
+  ),
+  startTime: onlyWhen(
+    'deliver=by_start_time',
+    textAs('', isoTime, { required: true, format: formats.time, section: 'flow', title: 'Start time' }),
+  ),
+  prefetch: whole(1000, { min: 1, required: true, section: 'flow', title: 'Prefetch' }),
+  maxAckPending: whole(1000, { min: -1, required: true, section: 'flow', title: 'Max ack pending' }),
+});
+
+function isoTime(typed: string, title: string): string {
+  const ms = parseTime(typed);
+  if (!Number.isNaN(ms)) return new Date(ms).toISOString();
+  throw new FlowError(
+    'INVALID_TIME',
+    `${title}: "${typed}" is not a time; write for example 2026-01-31T12:00:00Z`,
+    false,
+  );
+}

@@ -1,0 +1,13 @@
+import * as formats from '../shared/formats';
+import { node, template, text, whole } from '../shared/setting-kinds';
+import { declare } from '../shared/settings';
+import { headers } from './headers';
+
+export const jetstreamOut = declare('jetstream-out', 1, {
+  name: text(''),
+  server: node('jetstream-server', { required: true }),
+  subject: template('', { required: true, format: formats.subject }),
+  msgId: template(''),
+  headers: headers(),
+  window: whole(256, { min: 1, required: true }),
+});

@@ -1,0 +1,21 @@
+import * as formats from '../shared/formats';
+import { choice, credential, flag, node, open, text } from '../shared/setting-kinds';
+import { declare } from '../shared/settings';
+
+export const jetstreamServer = declare('jetstream-server', 1, {
+  name: text(''),
+  // Empty is not the default: a variable that isn't set must not lead to some other server.
+  servers: text('nats://localhost:4222', { required: true, format: formats.servers, empty: '' }),
+  auth: choice(['none', 'userpass', 'token', 'nkey', 'jwt', 'creds', 'file'], 'none'),
+  user: text('', { required: 'auth=userpass' }),
+  password: credential(),
+  token: credential(),
+  jwt: credential(),
+  nkeySeed: credential(),
+  creds: credential(),
+  credentialsPath: text('', { required: 'auth=file' }),
+  tls: node('tls-config'),
+  tlsFirst: flag(false, { section: 'advanced' }),
+  inboxPrefix: open(text('', { format: formats.plainSubject, section: 'advanced' })),
+  domain: open(text('', { format: formats.natsName, section: 'advanced' })),
+});

@@ -1,0 +1,55 @@
+import { FlowError } from '../shared/errors';
+import * as formats from '../shared/formats';
+import { choice, credential, text, textAs, textOf, whole } from '../shared/setting-kinds';
+import { declare, wrong, type Options, type Setting } from '../shared/settings';
+
+const BY_FORM = 'auth=client-credentials|jwt|refresh-token|password';
+
+export const sfdcOrg = declare('sfdc-org', 1, {
+  name: text(''),
+  auth: choice(['client-credentials', 'jwt', 'refresh-token', 'password', 'file'], 'client-credentials', {
+    code: 'INVALID_CREDENTIALS',
+  }),
+  loginUrl: text('https://login.salesforce.com', { required: BY_FORM, format: formats.url }),
+  clientId: credential(),
+  clientSecret: credential(),
+  username: text('', { required: 'auth=jwt|password' }),
+  password: credential(),
+  securityToken: credential(),
+  refreshToken: credential(),
+  privateKey: credential(),
+  credentialsPath: text('', { required: 'auth=file' }),
+  apiBudget: percent(80, { required: true }),
+  apiVersion: textAs('65.0', readVersion, {
+    required: true,
+    format: formats.apiVersion,
+    section: 'advanced',
+  }),
+  pubsubEndpoint: text('api.pubsub.salesforce.com:7443', {
+    required: true,
+    format: formats.endpoint,
+    section: 'advanced',
+  }),
+});
+
+/** A share, which may be a part of a percent. */
+function percent(value: number, options: Options<number>): Setting<number, number | string> {
+  return {
+    ...whole(value, { ...options, min: 1, max: 100 }),
+    parse(stored, title) {
+      const share = Number(textOf(stored, title));
+      if (share > 0 && share <= 100) return share;
+      throw wrong('INVALID_API_BUDGET', title, stored, 'is not a percentage between 1 and 100');
+    },
+  };
+}
+
+function readVersion(typed: string): string {
+  const match = /^v?(\d+)(\.0)?$/.exec(typed);
+  if (match) return `${match[1]}.0`;
+  throw new FlowError(
+    'INVALID_API_VERSION',
+    `"${typed}" is not an API version; write for example 65.0`,
+    false,
+  );
+}

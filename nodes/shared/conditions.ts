@@ -1,0 +1,16 @@
+/** The value of a setting beside the one in question, or its default where nothing is said. */
+export type ValueOf = (name: string) => unknown;
+
+/**
+ * Whether "auth=jwt|nkey provision" holds of the settings: every condition of it. A name alone: the box is ticked;
+ * `!` in front: the rest does not hold.
+ */
+export function holds(conditions: string, valueOf: ValueOf): boolean {
+  return conditions.split(/\s+/).every((condition) => {
+    const [, not = '', name = '', allowed] = /^(!?)([\w-]+)(?:=(.*))?$/.exec(condition) ?? [];
+    const found = valueOf(name);
+    const truth =
+      allowed === undefined ? found === true || found === 'true' : allowed.split('|').includes(String(found));
+    return truth === (not === '');
+  });
+}

@@ -1,0 +1,83 @@
+import { FlowError } from '../shared/errors';
+import * as formats from '../shared/formats';
+import type { Fault } from '../shared/formats';
+import { choice, credential, duration, json, list, node, onlyWhen, text } from '../shared/setting-kinds';
+import { declare, type Setting, type Settings } from '../shared/settings';
+import { PROVIDERS, READY, type ProviderName } from './provider-names';
+
+const REST = 'provider=hubspot|stripe|zendesk|jira|github|custom';
+
+export const apiSource = declare('api-source', 1, {
+  name: text(''),
+  provider: provider(),
+  org: node('sfdc-org', { required: 'provider=salesforce' }),
+  baseUrl: onlyWhen(REST, text('', { required: 'provider=zendesk|jira|custom', format: formats.url })),
+  user: text('', { required: 'provider=zendesk|jira' }),
+  token: credential(),
+  secret: credential(),
+  definition: onlyWhen('provider=custom', json('', { required: true })),
+  collections: collections(),
+  mode: choice(['cdc', 'poll'], 'cdc'),
+  pollInterval: duration('1m', { min: '100ms', required: true, title: 'Ask every' }),
+  lookback: duration('10m', { max: '1d', required: true, title: 'Look back' }),
+  reconcile: duration('', { empty: 0, title: 'Compare every' }),
+  syncId: text('', { required: true }),
+});
+
+export type SourceSettings = Settings<typeof apiSource>;
+
+function provider(): Setting<ProviderName, ProviderName> {
+  const any = choice(PROVIDERS, 'salesforce', { title: 'Provider', code: 'INVALID_SOURCE' });
+  return {
+    ...any,
+    parse(stored, title, valueOf) {
+      const name = any.parse(stored, title, valueOf);
+      if (READY.includes(name)) return name;
+      throw invalid(
+        `This version can't read ${name} yet; read it in a flow and hand its records to an api-source with the provider "flow"`,
+      );
+    },
+    check: (name) => (READY.includes(name as ProviderName) ? undefined : { text: 'wrong.notReady' }),
+  };
+}
+
+/** Records from a flow bring their collections with them. */
+function collections(): Setting<string[], string[]> {
+  const names = list([]);
+  return {
+    ...names,
+    parse(stored, title, valueOf) {
+      const provider = String(valueOf('provider'));
+      const found = names.parse(stored, title, valueOf).map((name) => fullName(provider, name));
+      if (provider !== 'flow' && found.length === 0)
+        throw invalid(`The api-source has no collections; add for example "${provider}:contact"`);
+      return [...new Set(found)];
+    },
+    check(stored, valueOf) {
+      const provider = String(valueOf('provider'));
+      const found = stored as string[];
+      if (provider === 'flow') return undefined;
+      if (found.length === 0) return { text: 'wrong.noCollection' };
+      if (new Set(found).size < found.length) return { text: 'wrong.twice' };
+      return found.map((name) => collectionFault(provider, name)).find((fault) => fault !== undefined);
+    },
+  };
+}
+
+/** "Contact" → "salesforce:contact". Salesforce's names are the same in any case, but subjects are not. */
+export function fullName(provider: string, typed: string): string {
+  const name = typed.trim();
+  if (name === '' || name.startsWith('${')) return name;
+  const full = name.includes(':') ? name : `${provider}:${name}`;
+  return provider === 'salesforce' ? full.toLowerCase() : full;
+}
+
+export function collectionFault(provider: string, name: string): Fault | undefined {
+  if (name.startsWith('${')) return undefined;
+  const belongs = name.startsWith(`${provider}:`) && name.length > provider.length + 1;
+  return belongs ? undefined : { text: 'wrong.otherProvider' };
+}
+
+function invalid(message: string): FlowError {
+  return new FlowError('INVALID_SOURCE', message, false);
+}

@@ -1,0 +1,35 @@
+import { streamSettings } from '../jetstream/stream.settings';
+import { checkPublishSubject, checkStreamName } from '../jetstream/subjects';
+import * as formats from '../shared/formats';
+import { choice, duration, flag, group, node, onlyWhen, text, textAs, whole } from '../shared/setting-kinds';
+import { declare, type Settings } from '../shared/settings';
+
+/** As the guide advises: the latest version of each record, for ever. No subjects: those of the prefix. */
+export const recordStream = {
+  ...streamSettings,
+  maxMsgsPerSubject: whole(1, { min: -1, title: 'Messages per subject' }),
+  discard: choice(['old', 'new'], 'old', { title: 'Discard' }),
+};
+
+export const apiSyncOut = declare('api-sync-out', 1, {
+  name: text(''),
+  source: node('api-source'),
+  start: choice(['beginning', 'now'], 'beginning'),
+  server: node('jetstream-server', { required: true }),
+  subjectPrefix: textAs('sequin-records', checked, { required: true, format: formats.plainSubject }),
+  stream: textAs('SEQUIN-RECORDS', checkStreamName, { required: true, format: formats.natsName }),
+  provision: flag(true),
+  streamConfig: onlyWhen('provision', group(recordStream, { section: 'stream', texts: 'stream' })),
+  events: flag(false),
+  checkpoint: choice(['kv', 'context'], 'kv', { section: 'position' }),
+  bucket: onlyWhen('checkpoint=kv', text('api-sync', { format: formats.bucketName, section: 'position' })),
+  // It is renewed three times in its length, and an answer of the server can take a second.
+  lease: duration('15s', { min: '2s', section: 'position', title: 'Lease' }),
+});
+
+export type SyncOutSettings = Settings<typeof apiSyncOut>;
+
+function checked(prefix: string): string {
+  checkPublishSubject(prefix);
+  return prefix;
+}
