@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { connect, type NatsConnection } from 'nats';
-import { Connection } from '../nodes/jetstream/connection';
-import { Bucket } from '../nodes/jetstream/kv';
-import type { Changes, Collection, Page, Provider } from '../nodes/sync/provider';
-import { recordBodies, type SourceRecord } from '../nodes/sync/record';
-import { Sync } from '../nodes/sync/sync';
-import { Target } from '../nodes/sync/target';
+import { Connection } from '../nodes/jetstream/server/connection';
+import { Bucket } from '../nodes/jetstream/streams/kv';
+import type { Changes, Collection, Page, Provider } from '../nodes/sync/engine/provider';
+import { recordBodies, type SourceRecord } from '../nodes/sync/engine/record';
+import { Sync } from '../nodes/sync/engine/sync';
+import { Target } from '../nodes/sync/engine/target';
 import { startOrg, type Org } from '../test/org/org';
 import { startNats, type Nats } from '../test/support/nats';
 import { startNodeRed, type NodeRed } from '../test/support/node-red';

@@ -1,13 +1,14 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { recordScore, type Mutant, type Explanation } from './mutation-scores';
 
 /**
  * npm run mutate -- PATH … [--tests part,part] [--lines 10-60] [--survivors] [--concurrency N]
  *
  * Changes a source file in one place at a time (StrykerJS) and runs the nearest tests on each change: a test has to
- * fail. The nearest tests are test/**&#47;NAME.test.ts and NAME-*.test.ts; `--tests` adds files whose path contains a part.
+ * fail. The nearest tests of nodes/ROOM/NAME.ts are test/ROOM/NAME.test.ts and NAME-*.test.ts; `--tests` adds files
+ * whose path contains a part.
  * A run over a whole file writes its score into test/mutation.md. `--survivors` tries again what no test noticed the
  * last time, as long as the source file hasn't changed. A survivor that no test can tell is explained in
  * test/mutation/NAME.json: [{line, mutant?, why}].
@@ -37,17 +38,15 @@ function slugOf(path: string): string {
 }
 
 function nearestTests(path: string): string[] {
-  const name = basename(path, '.ts');
+  const beside = path.replace(/^nodes/, 'test').replace(/\.ts$/, '');
   const parts = values.get('tests')?.split(',') ?? [];
   return globSync('test/**/*.test.ts', { cwd: root })
-    .filter((file) => {
-      const test = basename(file, '.test.ts');
-      return (
-        test === name ||
-        (test.startsWith(`${name}-`) && !file.startsWith('test/editor/')) ||
-        parts.some((part) => file.includes(part))
-      );
-    })
+    .filter(
+      (file) =>
+        file === `${beside}.test.ts` ||
+        file.startsWith(`${beside}-`) ||
+        parts.some((part) => file.includes(part)),
+    )
     .sort();
 }
 

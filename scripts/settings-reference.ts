@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { NodeSettings, Setting } from '../nodes/shared/settings';
+import type { NodeSettings, Setting } from '../nodes/shared/settings/settings';
 import sharedTexts from '../nodes/shared/editor/texts/en-US.json';
 
 /**

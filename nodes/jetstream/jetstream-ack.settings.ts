@@ -1,5 +1,5 @@
-import { choice, duration, open, text } from '../shared/setting-kinds';
-import { declare } from '../shared/settings';
+import { choice, duration, open, text } from '../shared/settings/kinds';
+import { declare } from '../shared/settings/settings';
 
 /** `msg`: msg.ack says which, as a word or as {action, delay}. */
 export const jetstreamAck = declare('jetstream-ack', 1, {

@@ -1,8 +1,8 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import type { Command } from '../shared/delivery';
+import type { Command } from '../shared/flow/delivery';
 import { FlowError, messageOf } from '../shared/errors';
-import { commandDelivery } from '../shared/flow-completion';
-import { parseSetting, parseSettings, type Settings, type Stored } from '../shared/settings';
+import { commandDelivery } from '../shared/flow/completion';
+import { parseSetting, parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { jetstreamAck } from './jetstream-ack.settings';
 
 type AckDef = NodeDef & Stored<typeof jetstreamAck>;

@@ -3,9 +3,9 @@ import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { nodeText, text } from '../shared/editor/text';
-import { jetstreamInHints } from './jetstream-in-hints';
+import { jetstreamInHints } from './consume/hints';
 import { jetstreamIn } from './jetstream-in.settings';
-import { readStreamConfig, streamConfigRows } from './stream-config.editor';
+import { readStreamConfig, streamConfigRows } from './streams/stream-config.editor';
 
 const label = (property: string) => nodeText('jetstream-in', `label.${property}`);
 

@@ -1,5 +1,5 @@
 import { FlowError } from '../shared/errors';
-import * as formats from '../shared/formats';
+import * as formats from '../shared/settings/formats';
 import {
   choice,
   duration,
@@ -13,11 +13,11 @@ import {
   text,
   textAs,
   whole,
-} from '../shared/setting-kinds';
-import { declare } from '../shared/settings';
+} from '../shared/settings/kinds';
+import { declare } from '../shared/settings/settings';
 import { parseTime } from '../shared/time';
-import { streamSettings } from './stream.settings';
-import { checkDurableName, checkStreamName, parseSubjects } from './subjects';
+import { streamSettings } from './streams/stream.settings';
+import { checkDurableName, checkStreamName, parseSubjects } from './streams/subjects';
 
 export const jetstreamIn = declare('jetstream-in', 1, {
   name: text(''),

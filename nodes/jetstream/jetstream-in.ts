@@ -1,16 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
-import { flowTracker } from '../shared/flow-completion';
+import { flowTracker } from '../shared/flow/completion';
 import { FlowError, codeOf, messageOf } from '../shared/errors';
-import { parseSettings, type Settings, type Stored } from '../shared/settings';
+import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
-import type { Connection } from './connection';
-import { Consumer, type ConsumerState } from './consumer';
-import { consumerOf } from './consumer-settings';
+import type { Connection } from './server/connection';
+import { Consumer, type ConsumerState } from './consume/consumer';
+import { consumerOf } from './consume/consumer-settings';
 import { jetstreamIn } from './jetstream-in.settings';
 import { connectionOf } from './jetstream-server';
-import { jetStreamProperties, type JetStreamProperties } from './message';
-import type { Held, Unit } from './settlement';
+import { jetStreamProperties, type JetStreamProperties } from './consume/message';
+import type { Held, Unit } from './consume/settlement';
 
 type InDef = NodeDef & Stored<typeof jetstreamIn>;
 type InSettings = Settings<typeof jetstreamIn>;

@@ -3,7 +3,7 @@ import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { text } from '../shared/editor/text';
-import { headerList, readHeaders } from './headers.editor';
+import { headerList, readHeaders } from './publish/headers.editor';
 import { jetstreamOut } from './jetstream-out.settings';
 
 RED.nodes.registerType('jetstream-out', {

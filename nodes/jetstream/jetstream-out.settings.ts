@@ -1,7 +1,7 @@
-import * as formats from '../shared/formats';
-import { node, template, text, whole } from '../shared/setting-kinds';
-import { declare } from '../shared/settings';
-import { headers } from './headers';
+import * as formats from '../shared/settings/formats';
+import { node, template, text, whole } from '../shared/settings/kinds';
+import { declare } from '../shared/settings/settings';
+import { headers } from './publish/headers';
 
 export const jetstreamOut = declare('jetstream-out', 1, {
   name: text(''),

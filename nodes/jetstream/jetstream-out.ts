@@ -1,13 +1,13 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import { pauseProcessing } from '../shared/flow-completion';
+import { pauseProcessing } from '../shared/flow/completion';
 import { FlowError, messageOf } from '../shared/errors';
-import { parseSettings, type Settings, type Stored } from '../shared/settings';
+import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { compileTemplate, templateScope, type Template, type TemplateScope } from '../shared/template';
-import type { Connection, ConnectionState } from './connection';
+import type { Connection, ConnectionState } from './server/connection';
 import { jetstreamOut } from './jetstream-out.settings';
 import { connectionOf } from './jetstream-server';
-import { Publisher, type Outgoing } from './publisher';
+import { Publisher, type Outgoing } from './publish/publisher';
 
 type OutDef = NodeDef & Stored<typeof jetstreamOut>;
 

@@ -2,7 +2,7 @@ import { openForm } from '../shared/editor/form';
 import { secretText } from '../shared/editor/secret';
 import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
-import { credentialsOf } from '../shared/settings';
+import { credentialsOf } from '../shared/settings/settings';
 import { jetstreamServer } from './jetstream-server.settings';
 
 RED.nodes.registerType('jetstream-server', {

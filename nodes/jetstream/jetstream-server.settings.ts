@@ -1,6 +1,6 @@
-import * as formats from '../shared/formats';
-import { choice, credential, flag, node, open, text } from '../shared/setting-kinds';
-import { declare } from '../shared/settings';
+import * as formats from '../shared/settings/formats';
+import { choice, credential, flag, node, open, text } from '../shared/settings/kinds';
+import { declare } from '../shared/settings/settings';
 
 export const jetstreamServer = declare('jetstream-server', 1, {
   name: text(''),

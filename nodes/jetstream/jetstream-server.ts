@@ -2,13 +2,18 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type LookupRequest } from '../shared/admin';
 import { FlowError, messageOf } from '../shared/errors';
 import type { PositionKeeper } from '../shared/positions';
-import { credentialsOf, parseSettings, type Secrets as Secret, type Stored } from '../shared/settings';
-import { bucketPositions } from './bucket-positions';
-import { Connection } from './connection';
+import {
+  credentialsOf,
+  parseSettings,
+  type Secrets as Secret,
+  type Stored,
+} from '../shared/settings/settings';
+import { bucketPositions } from './streams/bucket-positions';
+import { Connection } from './server/connection';
 import { jetstreamServer } from './jetstream-server.settings';
-import { listConsumers, listStreams, listSubjects, testConnection } from './lookups';
-import type { TlsOptions } from './nats';
-import type { ServerSettings } from './server-settings';
+import { listConsumers, listStreams, listSubjects, testConnection } from './streams/lookups';
+import type { TlsOptions } from './server/nats';
+import type { ServerSettings } from './server/server-settings';
 
 type Secrets = Secret<typeof jetstreamServer>;
 type ServerDef = NodeDef & Stored<typeof jetstreamServer>;

@@ -13,7 +13,7 @@ import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, sentence } from '../shared/editor/settings';
 import { nodeText, text } from '../shared/editor/text';
-import { faultOf } from '../shared/settings';
+import { faultOf } from '../shared/settings/settings';
 import { sfdcComposite } from './sfdc-composite.settings';
 
 const { fields, default: batchDefault } = sfdcComposite.settings.batch;

@@ -1,4 +1,4 @@
-import * as formats from '../shared/formats';
+import * as formats from '../shared/settings/formats';
 import {
   choice,
   duration,
@@ -10,10 +10,10 @@ import {
   open,
   text,
   whole,
-} from '../shared/setting-kinds';
-import { declare } from '../shared/settings';
-import { CALL_RECORDS } from './limits';
-import { OPERATIONS } from './operations';
+} from '../shared/settings/kinds';
+import { declare } from '../shared/settings/settings';
+import { CALL_RECORDS } from './composite/limits';
+import { OPERATIONS } from './composite/operations';
 
 export const sfdcComposite = declare('sfdc-composite', 1, {
   name: text(''),

@@ -1,16 +1,16 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import { messageOf } from '../shared/errors';
-import { pauseProcessing } from '../shared/flow-completion';
+import { pauseProcessing } from '../shared/flow/completion';
 import { compilePayload } from '../shared/payload';
-import { parseSettings, settingsFor, type Settings, type Stored } from '../shared/settings';
+import { parseSettings, settingsFor, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
-import { inTurn } from './in-turn';
-import { rowsFailed } from './job';
-import type { RowResult, WriteRequest } from './operations';
-import { orgStatus } from './org-status';
+import { inTurn } from '../shared/async/in-order';
+import { rowsFailed } from './composite/results';
+import type { RowResult, WriteRequest } from './composite/operations';
+import { orgStatus } from './org/status';
 import { sfdcComposite } from './sfdc-composite.settings';
 import { sessionOf } from './sfdc-org';
-import { Writer } from './writer';
+import { Writer } from './composite/writer';
 
 type CompositeDef = NodeDef & Stored<typeof sfdcComposite>;
 type CompositeSettings = Settings<typeof sfdcComposite>;

@@ -1,7 +1,7 @@
 import { FlowError } from '../shared/errors';
-import * as formats from '../shared/formats';
-import { choice, node, text, textAs } from '../shared/setting-kinds';
-import { declare } from '../shared/settings';
+import * as formats from '../shared/settings/formats';
+import { choice, node, text, textAs } from '../shared/settings/kinds';
+import { declare } from '../shared/settings/settings';
 
 /** `checkpoint`: where a stored position is kept, in the node's context or in a KV bucket of `server`. */
 export const sfdcEventIn = declare('sfdc-event-in', 1, {

@@ -1,14 +1,14 @@
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
-import type { DeliveryOwner } from '../shared/delivery';
+import type { DeliveryOwner } from '../shared/flow/delivery';
 import { FlowError, messageOf } from '../shared/errors';
-import { flowTracker } from '../shared/flow-completion';
+import { flowTracker } from '../shared/flow/completion';
 import { contextPositions, type PositionKeeper, type PositionStore } from '../shared/positions';
-import { parseSettings, type Settings, type Stored } from '../shared/settings';
+import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
-import { EventReader } from './event-reader';
-import type { HeldEvent } from './event-settlement';
-import { orgStatus } from './org-status';
-import type { ReceivedEvent } from './pubsub-subscription';
+import { EventReader } from './events/reader';
+import type { HeldEvent } from './events/settlement';
+import { orgStatus } from './org/status';
+import type { ReceivedEvent } from './pubsub/subscription';
 import { sfdcEventIn } from './sfdc-event-in.settings';
 import { pubsubOf } from './sfdc-org';
 

@@ -2,7 +2,7 @@ import { formOf, openForm, showHints } from '../shared/editor/form';
 import { secretText } from '../shared/editor/secret';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
-import { credentialsOf } from '../shared/settings';
+import { credentialsOf } from '../shared/settings/settings';
 import { sfdcOrg } from './sfdc-org.settings';
 
 RED.nodes.registerType('sfdc-org', {

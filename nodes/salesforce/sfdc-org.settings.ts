@@ -1,7 +1,7 @@
 import { FlowError } from '../shared/errors';
-import * as formats from '../shared/formats';
-import { choice, credential, text, textAs, textOf, whole } from '../shared/setting-kinds';
-import { declare, wrong, type Options, type Setting } from '../shared/settings';
+import * as formats from '../shared/settings/formats';
+import { choice, credential, text, textAs, textOf, whole } from '../shared/settings/kinds';
+import { declare, wrong, type Options, type Setting } from '../shared/settings/settings';
 
 const BY_FORM = 'auth=client-credentials|jwt|refresh-token|password';
 

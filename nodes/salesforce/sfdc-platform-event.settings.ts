@@ -1,7 +1,7 @@
 import { FlowError } from '../shared/errors';
-import * as formats from '../shared/formats';
-import { choice, fieldMap, node, text, textAs, whole } from '../shared/setting-kinds';
-import { declare } from '../shared/settings';
+import * as formats from '../shared/settings/formats';
+import { choice, fieldMap, node, text, textAs, whole } from '../shared/settings/kinds';
+import { declare } from '../shared/settings/settings';
 
 export const sfdcPlatformEvent = declare('sfdc-platform-event', 1, {
   name: text(''),

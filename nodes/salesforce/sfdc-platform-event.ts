@@ -1,14 +1,14 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import { messageOf } from '../shared/errors';
-import { pauseProcessing } from '../shared/flow-completion';
+import { pauseProcessing } from '../shared/flow/completion';
 import { compilePayload } from '../shared/payload';
-import { parseSettings, type Stored } from '../shared/settings';
+import { parseSettings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
-import { eventIds } from './event-ids';
-import { inTurn } from './in-turn';
-import { orgStatus } from './org-status';
-import { Publisher } from './pubsub-publisher';
-import type { PublishResult } from './pubsub-queue';
+import { eventIds } from './events/event-ids';
+import { inTurn } from '../shared/async/in-order';
+import { orgStatus } from './org/status';
+import { Publisher } from './events/publisher';
+import type { PublishResult } from './events/queue';
 import { pubsubOf } from './sfdc-org';
 import { sfdcPlatformEvent } from './sfdc-platform-event.settings';
 

@@ -4,10 +4,10 @@ import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
 import { text } from '../shared/editor/text';
 import { newUuid } from '../shared/editor/uuid';
-import { credentialsOf } from '../shared/settings';
+import { credentialsOf } from '../shared/settings/settings';
 import { apiSource } from './api-source.settings';
-import { collectionList, readCollections } from './collections.editor';
-import { READY, type ProviderName } from './provider-names';
+import { collectionList, readCollections } from './providers/collections.editor';
+import { READY, type ProviderName } from './providers/catalog';
 
 /** Where the APIs are; those of one's own account as an example. */
 const ADDRESSES: Record<string, string> = {

@@ -1,9 +1,9 @@
 import { FlowError } from '../shared/errors';
-import * as formats from '../shared/formats';
-import type { Fault } from '../shared/formats';
-import { choice, credential, duration, json, list, node, onlyWhen, text } from '../shared/setting-kinds';
-import { declare, type Setting, type Settings } from '../shared/settings';
-import { PROVIDERS, READY, type ProviderName } from './provider-names';
+import * as formats from '../shared/settings/formats';
+import type { Fault } from '../shared/settings/formats';
+import { choice, credential, duration, json, list, node, onlyWhen, text } from '../shared/settings/kinds';
+import { declare, type Setting, type Settings } from '../shared/settings/settings';
+import { PROVIDERS, READY, type ProviderName } from './providers/catalog';
 
 const REST = 'provider=hubspot|stripe|zendesk|jira|github|custom';
 

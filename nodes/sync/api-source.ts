@@ -1,15 +1,15 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute } from '../shared/admin';
 import { FlowError, messageOf } from '../shared/errors';
-import { credentialsOf, parseSettings, type Secrets, type Stored } from '../shared/settings';
-import { listObjects, testConnection } from '../salesforce/lookups';
-import { OrgSession } from '../salesforce/session';
+import { credentialsOf, parseSettings, type Secrets, type Stored } from '../shared/settings/settings';
+import { listObjects, testConnection } from '../salesforce/org/lookups';
+import { OrgSession } from '../salesforce/org/session';
 import { sessionOf } from '../salesforce/sfdc-org';
 import { apiSource, type SourceSettings } from './api-source.settings';
-import type { Provider } from './provider';
+import type { Provider } from './engine/provider';
 import { SalesforceProvider } from './providers/salesforce';
-import type { Source } from './sync-out';
-import { within } from './within';
+import type { Source } from './engine/sync-out';
+import { within } from '../shared/async/timeout';
 
 type SourceDef = NodeDef & Stored<typeof apiSource>;
 /** For the providers to come. */

@@ -1,10 +1,10 @@
-import { readStreamConfig, streamConfigRows } from '../jetstream/stream-config.editor';
+import { readStreamConfig, streamConfigRows } from '../jetstream/streams/stream-config.editor';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { text } from '../shared/editor/text';
-import { syncOutHints } from './api-sync-out-hints';
+import { syncOutHints } from './engine/hints';
 import { apiSyncOut } from './api-sync-out.settings';
 
 RED.nodes.registerType('api-sync-out', {

@@ -1,8 +1,8 @@
-import { streamSettings } from '../jetstream/stream.settings';
-import { checkPublishSubject, checkStreamName } from '../jetstream/subjects';
-import * as formats from '../shared/formats';
-import { choice, duration, flag, group, node, onlyWhen, text, textAs, whole } from '../shared/setting-kinds';
-import { declare, type Settings } from '../shared/settings';
+import { streamSettings } from '../jetstream/streams/stream.settings';
+import { checkPublishSubject, checkStreamName } from '../jetstream/streams/subjects';
+import * as formats from '../shared/settings/formats';
+import { choice, duration, flag, group, node, onlyWhen, text, textAs, whole } from '../shared/settings/kinds';
+import { declare, type Settings } from '../shared/settings/settings';
 
 /** As the guide advises: the latest version of each record, for ever. No subjects: those of the prefix. */
 export const recordStream = {

@@ -1,18 +1,18 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import type { Connection } from '../jetstream/connection';
+import type { Connection } from '../jetstream/server/connection';
 import { connectionOf } from '../jetstream/jetstream-server';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import { FlowError, messageOf } from '../shared/errors';
-import { pauseProcessing } from '../shared/flow-completion';
+import { pauseProcessing } from '../shared/flow/completion';
 import { contextPositions } from '../shared/positions';
-import { parseSettings, type Stored } from '../shared/settings';
+import { parseSettings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import type { SourceNode } from './api-source';
 import { apiSyncOut } from './api-sync-out.settings';
-import type { ControlCommand } from './control';
-import { SyncOut, type Source } from './sync-out';
-import { syncStatus } from './sync-status';
-import { within } from './within';
+import type { ControlCommand } from './engine/control';
+import { SyncOut, type Source } from './engine/sync-out';
+import { syncStatus } from './engine/status';
+import { within } from '../shared/async/timeout';
 
 type SyncOutDef = NodeDef & Stored<typeof apiSyncOut>;
 

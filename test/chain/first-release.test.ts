@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { after, describe, test } from 'node:test';
-import { parseSettings } from '../../nodes/shared/settings';
+import { parseSettings } from '../../nodes/shared/settings/settings';
 import { declaredNodes } from '../../scripts/settings-reference';
 import { startOrg } from '../org/org';
 import { openRoom } from '../jetstream/room';

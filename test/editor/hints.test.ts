@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { syncOutHints, type SyncOutSettings } from '../../nodes/sync/api-sync-out-hints';
-import { jetstreamInHints, type JetstreamInSettings } from '../../nodes/jetstream/jetstream-in-hints';
+import { syncOutHints, type SyncOutSettings } from '../../nodes/sync/engine/hints';
+import { jetstreamInHints, type JetstreamInSettings } from '../../nodes/jetstream/consume/hints';
 
 const standard: JetstreamInSettings = {
   provision: false,

@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { FlowError } from '../../nodes/shared/errors';
-import { faultOf, parseSetting, type Setting } from '../../nodes/shared/settings';
+import { faultOf, parseSetting, type Setting } from '../../nodes/shared/settings/settings';
 import {
   declaredNodes,
   FOLDER,

@@ -13,9 +13,9 @@ import {
   type KeyPair as NKeyPair,
 } from '@nats-io/jwt';
 import { connect } from 'nats';
-import { Connection } from '../../nodes/jetstream/connection';
-import { testConnection } from '../../nodes/jetstream/lookups';
-import type { ServerSettings } from '../../nodes/jetstream/server-settings';
+import { Connection } from '../../nodes/jetstream/server/connection';
+import { testConnection } from '../../nodes/jetstream/streams/lookups';
+import type { ServerSettings } from '../../nodes/jetstream/server/server-settings';
 import { makeAuthority, type Authority } from '../support/certificates';
 import { temporaryFolder } from '../support/cleanup';
 import { embedNodeRed, type FlowNode } from '../support/node-red';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
-import { ensureDurable, type DurableSettings } from '../../nodes/jetstream/durable';
-import { provisionStream, streamConfig, type StreamForm } from '../../nodes/jetstream/stream';
+import { ensureDurable, type DurableSettings } from '../../nodes/jetstream/consume/durable';
+import { provisionStream, streamConfig, type StreamForm } from '../../nodes/jetstream/streams/stream';
 import { until } from '../support/until';
 import { startCluster, startNats, type Nats } from '../support/nats';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Connection } from '../../nodes/jetstream/connection';
-import { Consumer } from '../../nodes/jetstream/consumer';
-import { consumerSettings } from '../../nodes/jetstream/consumer-settings';
+import { Connection } from '../../nodes/jetstream/server/connection';
+import { Consumer } from '../../nodes/jetstream/consume/consumer';
+import { consumerSettings } from '../../nodes/jetstream/consume/consumer-settings';
 import { freePort } from '../support/cleanup';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';

@@ -5,7 +5,7 @@ import sfdcEventIn from '../../nodes/salesforce/sfdc-event-in';
 import sfdcOrg from '../../nodes/salesforce/sfdc-org';
 import { startOrg, type Org } from '../org/org';
 import { orgNode } from '../salesforce/event-flows';
-import { TOPIC } from '../salesforce/pubsub-rig';
+import { TOPIC } from '../salesforce/pubsub/rig';
 import { until } from '../support/until';
 import { inbox, stage } from './helper';
 

@@ -4,7 +4,7 @@ import sfdcComposite from '../../nodes/salesforce/sfdc-composite';
 import sfdcOrg, { type OrgNode } from '../../nodes/salesforce/sfdc-org';
 import { startOrg, type Org } from '../org/org';
 import { orgNode } from '../salesforce/event-flows';
-import { TOPIC } from '../salesforce/pubsub-rig';
+import { TOPIC } from '../salesforce/pubsub/rig';
 import { inbox, stage } from './helper';
 
 const red = stage(sfdcOrg, sfdcComposite);

@@ -4,7 +4,7 @@ import sfdcOrg from '../../nodes/salesforce/sfdc-org';
 import sfdcPlatformEvent from '../../nodes/salesforce/sfdc-platform-event';
 import { startOrg, type Org } from '../org/org';
 import { orgNode } from '../salesforce/event-flows';
-import { TOPIC } from '../salesforce/pubsub-rig';
+import { TOPIC } from '../salesforce/pubsub/rig';
 import { codeOf } from '../../nodes/shared/errors';
 import { until } from '../support/until';
 import { catcher, errorOf, inbox, stage } from './helper';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Org } from '../org/org';
 import { root, type FlowNode } from '../support/user-dir';
-import { TOPIC } from './pubsub-rig';
+import { TOPIC } from './pubsub/rig';
 
 /** The org's config node. */
 export function orgNode(org: Org, more: object = {}): FlowNode {

@@ -7,7 +7,7 @@ import { temporaryFolder } from '../support/cleanup';
 import { startNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
 import { code, orgNode, receiveNode, tab } from './event-flows';
-import { TOPIC, orders } from './pubsub-rig';
+import { TOPIC, orders } from './pubsub/rig';
 
 const KILLS = 20;
 const EVENTS = 4_000;

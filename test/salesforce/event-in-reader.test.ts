@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import type { Change } from '../../nodes/salesforce/cdc';
-import { EventReader, type Replay, type ReplayGap } from '../../nodes/salesforce/event-reader';
-import { SETTLEMENT, type HeldEvent, type SettlementSettings } from '../../nodes/salesforce/event-settlement';
-import { PubSub } from '../../nodes/salesforce/pubsub';
-import type { ReceivedEvent } from '../../nodes/salesforce/pubsub-subscription';
+import type { Change } from '../../nodes/salesforce/pubsub/change-events';
+import { EventReader, type Replay, type ReplayGap } from '../../nodes/salesforce/events/reader';
+import {
+  SETTLEMENT,
+  type HeldEvent,
+  type SettlementSettings,
+} from '../../nodes/salesforce/events/settlement';
+import { PubSub } from '../../nodes/salesforce/pubsub/client';
+import type { ReceivedEvent } from '../../nodes/salesforce/pubsub/subscription';
 import type { PositionStore } from '../../nodes/shared/positions';
 import { FlowError } from '../../nodes/shared/errors';
 import { startOrg, type Org, type OrgOptions } from '../org/org';
 import { until } from '../support/until';
-import { TOPIC, orders } from './pubsub-rig';
+import { TOPIC, orders } from './pubsub/rig';
 import { QUICK, sessionWith } from './rig';
 
 /** A store in memory that outlives the reader, as a bucket or a file does. */

@@ -6,7 +6,7 @@ import { startNats } from '../support/nats';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
 import { code, example, orgNode, receiveNode, sink, tab } from './event-flows';
-import { TOPIC, orders } from './pubsub-rig';
+import { TOPIC, orders } from './pubsub/rig';
 
 let org: Org;
 let red: EmbeddedNodeRed;

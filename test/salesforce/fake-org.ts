@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { FlowError } from '../../nodes/shared/errors';
-import { ApiBudget } from '../../nodes/salesforce/budget';
-import { OrgHold, PROBE_PAUSES } from '../../nodes/salesforce/hold';
-import type { RowResult, WriteRequest } from '../../nodes/salesforce/operations';
-import { OrgOutage, type OutageReason } from '../../nodes/salesforce/outage';
-import type { OrgAnswer, OrgRequest } from '../../nodes/salesforce/session';
-import { Writer, type WritableOrg, type WriterOptions } from '../../nodes/salesforce/writer';
+import { ApiBudget } from '../../nodes/salesforce/org/budget';
+import { OrgHold, PROBE_PAUSES } from '../../nodes/salesforce/org/availability';
+import type { RowResult, WriteRequest } from '../../nodes/salesforce/composite/operations';
+import { OrgOutage, type OutageReason } from '../../nodes/salesforce/org/outage';
+import type { OrgAnswer, OrgRequest } from '../../nodes/salesforce/org/session';
+import { Writer, type WritableOrg, type WriterOptions } from '../../nodes/salesforce/composite/writer';
 
 type Wire = Record<string, unknown>;
 

@@ -1,9 +1,9 @@
 import { after, before, test } from 'node:test';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { Operation, RowResult, WriteRequest } from '../../nodes/salesforce/operations';
-import type { OrgSession } from '../../nodes/salesforce/session';
-import { Writer } from '../../nodes/salesforce/writer';
+import type { Operation, RowResult, WriteRequest } from '../../nodes/salesforce/composite/operations';
+import type { OrgSession } from '../../nodes/salesforce/org/session';
+import { Writer } from '../../nodes/salesforce/composite/writer';
 import { startOrg, type Org } from '../org/org';
 import type { Fault } from '../org/control/faults';
 import { sessionWith, WRITER } from './rig';

@@ -6,7 +6,7 @@ import { startNats } from '../support/nats';
 import { startNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
 import { orgNode, publishNode, sink, tab } from './event-flows';
-import { TOPIC, order } from './pubsub-rig';
+import { TOPIC, order } from './pubsub/rig';
 
 const EVENTS = 10_000;
 

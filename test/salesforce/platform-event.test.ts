@@ -9,7 +9,7 @@ import { temporaryFolder } from '../support/cleanup';
 import { embedNodeRed, startNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
 import { code, example, orgNode, publishNode, receiveNode, sink, tab } from './event-flows';
-import { TOPIC, order, orders } from './pubsub-rig';
+import { TOPIC, order, orders } from './pubsub/rig';
 
 let org: Org;
 let nats: Nats;

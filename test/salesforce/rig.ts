@@ -1,6 +1,6 @@
-import { OrgSession, type SessionOptions } from '../../nodes/salesforce/session';
-import type { RowResult, WriteRequest } from '../../nodes/salesforce/operations';
-import { Writer, type WriterOptions } from '../../nodes/salesforce/writer';
+import { OrgSession, type SessionOptions } from '../../nodes/salesforce/org/session';
+import type { RowResult, WriteRequest } from '../../nodes/salesforce/composite/operations';
+import { Writer, type WriterOptions } from '../../nodes/salesforce/composite/writer';
 import { startOrg, type Org, type OrgOptions } from '../org/org';
 
 /** Pauses that a test can wait for. */

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { OrgHold, type PROBE_PAUSES } from '../../nodes/salesforce/hold';
-import { OrgOutage } from '../../nodes/salesforce/outage';
-import { OrgSession } from '../../nodes/salesforce/session';
-import { Writer } from '../../nodes/salesforce/writer';
+import { OrgHold, type PROBE_PAUSES } from '../../nodes/salesforce/org/availability';
+import { OrgOutage } from '../../nodes/salesforce/org/outage';
+import { OrgSession } from '../../nodes/salesforce/org/session';
+import { Writer } from '../../nodes/salesforce/composite/writer';
 import { temporaryFolder } from '../support/cleanup';
 import { watchHeartbeat } from '../support/heartbeat';
 import { stopAtEach, type Gates } from '../support/stops';
 import { until } from '../support/until';
-import { startServer, type AnsweringServer } from './answering-server';
+import { startServer, type AnsweringServer } from './org/answering-server';
 import { record, records } from './fake-org';
 
 // Every long-running thing on the way to the org is stopped at each of its awaits. The event loop must go on turning.

@@ -4,7 +4,7 @@ import type { Node } from 'node-red';
 import { contextPositions, PositionWriter, type PositionStore } from '../../nodes/shared/positions';
 import { watchHeartbeat } from '../support/heartbeat';
 import { stopAtEach } from '../support/stops';
-import { gate, turns } from './flow';
+import { gate, turns } from './flow/runtime';
 
 watchHeartbeat();
 

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, test } from 'node:test';
 import fc from 'fast-check';
-import { consumerSettings } from '../../nodes/jetstream/consumer-settings';
+import { consumerSettings } from '../../nodes/jetstream/consume/consumer-settings';
 import { parseTime } from '../../nodes/shared/time';
-import { isoTime, timeOf } from '../../nodes/sync/record';
+import { isoTime, timeOf } from '../../nodes/sync/engine/record';
 
 const HERE = process.env.TZ;
 /** West of UTC by three and a half hours, east with and without daylight saving, and that of half an hour. */

@@ -5,7 +5,7 @@ import { startOrg, type Org } from '../org/org';
 import { startNats, type Nats } from '../support/nats';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
-import type { Progress } from '../../nodes/sync/progress';
+import type { Progress } from '../../nodes/sync/engine/progress';
 import { orgNode } from '../salesforce/event-flows';
 import { contacts, SYNC_ID } from './rig';
 import { differences, readTable } from './table';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Store } from '../../nodes/sync/store';
+import type { Store } from '../../nodes/sync/engine/store';
 import { until } from '../support/until';
 import { chance, mutate } from './oracle';
 import { assertHistory, type Seen } from './oracle-history';

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
-import { Connection } from '../../nodes/jetstream/connection';
+import { Connection } from '../../nodes/jetstream/server/connection';
 import { connect } from 'nats';
-import type { SourceRecord } from '../../nodes/sync/record';
+import type { SourceRecord } from '../../nodes/sync/engine/record';
 import {
   RecordWriter,
   type RecordStream,
   type WriteOptions,
   type Written,
-} from '../../nodes/sync/record-writer';
-import { Target } from '../../nodes/sync/target';
+} from '../../nodes/sync/engine/record-writer';
+import { Target } from '../../nodes/sync/engine/target';
 import { startNats } from '../support/nats';
 import type { Message } from './table';
 

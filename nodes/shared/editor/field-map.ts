@@ -1,4 +1,4 @@
-import { template } from '../formats';
+import { template } from '../settings/formats';
 import { type FieldType, type PayloadConfig, type PayloadField } from '../payload';
 import { mark, type Form } from './form';
 import { type Choice } from './lookup';

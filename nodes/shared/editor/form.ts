@@ -1,4 +1,4 @@
-import { holds } from '../conditions';
+import { holds } from '../settings/conditions';
 import { installStyle } from './style';
 
 /** An open form: its inputs by the name of the property. */

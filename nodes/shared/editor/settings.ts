@@ -1,7 +1,14 @@
-import { migrate, type Config } from '../migrations';
-import type { ValueOf } from '../conditions';
-import type { Fault } from '../formats';
-import { faultOf, isRequired, valuesOf, type NodeSettings, type SecretName, type Setting } from '../settings';
+import { migrate, type Config } from '../settings/migrations';
+import type { ValueOf } from '../settings/conditions';
+import type { Fault } from '../settings/formats';
+import {
+  faultOf,
+  isRequired,
+  valuesOf,
+  type NodeSettings,
+  type SecretName,
+  type Setting,
+} from '../settings/settings';
 import { numberOf, type Form } from './form';
 import { nodeText, text } from './text';
 import { currentValue, type Verdict } from './verdicts';

@@ -1,5 +1,5 @@
 import { codeOf, FlowError } from '../../../shared/errors';
-import type { Page } from '../../provider';
+import type { Page } from '../../engine/provider';
 import { csvLines } from './csv';
 import { PAGE, count, select, soql } from './query';
 import type { OrgReader } from './reader';

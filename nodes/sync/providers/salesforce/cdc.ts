@@ -1,12 +1,12 @@
-import { isChange, type Change } from '../../../salesforce/cdc';
-import type { PubSub } from '../../../salesforce/pubsub';
+import { isChange, type Change } from '../../../salesforce/pubsub/change-events';
+import type { PubSub } from '../../../salesforce/pubsub/client';
 import {
   Subscription,
   type ReceivedEvent,
   type SubscriptionState,
-} from '../../../salesforce/pubsub-subscription';
-import { Waker } from '../../../shared/waker';
-import type { Changes } from '../../provider';
+} from '../../../salesforce/pubsub/subscription';
+import { Waker } from '../../../shared/async/waker';
+import type { Changes } from '../../engine/provider';
 import type { ChangeFeed } from './changes';
 import { ReadPace } from './pace';
 import { Poll, type PollPosition } from './poll';

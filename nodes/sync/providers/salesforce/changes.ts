@@ -1,5 +1,5 @@
-import { pause } from '../../../jetstream/connection';
-import type { Changes } from '../../provider';
+import { pause } from '../../../jetstream/server/connection';
+import type { Changes } from '../../engine/provider';
 import { Poll, type PollPosition } from './poll';
 import type { OrgReader } from './reader';
 import type { SObject } from './sobject';

@@ -1,8 +1,8 @@
-import type { OrgSession } from '../../../salesforce/session';
+import type { OrgSession } from '../../../salesforce/org/session';
 import { codeOf, FlowError } from '../../../shared/errors';
-import type { PubSub } from '../../../salesforce/pubsub';
-import type { Changes, Collection, Page, Position, Provider } from '../../provider';
-import type { SourceRecord } from '../../record';
+import type { PubSub } from '../../../salesforce/pubsub/client';
+import type { Changes, Collection, Page, Position, Provider } from '../../engine/provider';
+import type { SourceRecord } from '../../engine/record';
 import { Backfill, type BackfillPosition } from './backfill';
 import { CdcFeed, changeTopic } from './cdc';
 import { PollFeed, type ChangeFeed } from './changes';

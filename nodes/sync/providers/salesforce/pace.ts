@@ -1,4 +1,4 @@
-import type { ApiBudget } from '../../../salesforce/budget';
+import type { ApiBudget } from '../../../salesforce/org/budget';
 
 /** Milliseconds from one call to the next: who changes records in a row gets one call for many. */
 const GAP = 500;

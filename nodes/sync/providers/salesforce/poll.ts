@@ -1,5 +1,5 @@
-import { isoTime, timeOf, type SourceRecord } from '../../record';
-import type { Changes } from '../../provider';
+import { isoTime, timeOf, type SourceRecord } from '../../engine/record';
+import type { Changes } from '../../engine/provider';
 import { PAGE, readByIds, select } from './query';
 import type { OrgReader } from './reader';
 import type { SObject } from './sobject';

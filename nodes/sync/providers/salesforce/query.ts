@@ -1,4 +1,4 @@
-import type { SourceRecord } from '../../record';
+import type { SourceRecord } from '../../engine/record';
 import type { OrgReader } from './reader';
 import type { SObject } from './sobject';
 

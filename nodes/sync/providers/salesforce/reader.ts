@@ -1,11 +1,11 @@
-import { OrgOutage } from '../../../salesforce/outage';
+import { OrgOutage } from '../../../salesforce/org/outage';
 import {
   outageOf,
   restError,
   type OrgAnswer,
   type OrgRequest,
   type OrgSession,
-} from '../../../salesforce/session';
+} from '../../../salesforce/org/session';
 import { FlowError } from '../../../shared/errors';
 
 /** An org that answers others but fails so often on one request is not away; the request is at fault. */

@@ -1,5 +1,5 @@
 import { FlowError } from '../../../shared/errors';
-import { isoTime, type SourceRecord } from '../../record';
+import { isoTime, type SourceRecord } from '../../engine/record';
 import type { OrgReader } from './reader';
 
 interface DescribedField {

@@ -1,0 +1,95 @@
+import type { NatsConnection } from '../server/nats';
+
+/** Every 200 ms the server is asked whether it has read what was sent. */
+const CONFIRM_AFTER = 200;
+
+const PROGRESS = Buffer.from('+WPI');
+const ACK = Buffer.from('+ACK');
+const TERM = Buffer.from('+TERM');
+
+/**
+ * Sends acknowledgements, and sends them again after a reconnect until a PONG shows that the server has read
+ * them: the client drops without a word what is published while disconnected.
+ */
+export class Acks {
+  /** Ack subject → what was said, not confirmed yet. */
+  private readonly unconfirmed = new Map<string, Uint8Array>();
+  private timer: NodeJS.Timeout | undefined;
+  private interrupted = false;
+
+  constructor(private readonly connected: () => NatsConnection | undefined) {}
+
+  ack(reply: string): void {
+    this.say(reply, ACK);
+  }
+
+  term(reply: string): void {
+    this.say(reply, TERM);
+  }
+
+  /** `delay` in ms; without one the server delivers again at once. */
+  nak(reply: string, delay: number): void {
+    this.say(reply, Buffer.from(delay > 0 ? `-NAK {"delay":${Math.round(delay * 1e6)}}` : '-NAK'));
+  }
+
+  /** Starts the ack wait anew. Not worth repeating: the next one comes in time. */
+  progress(reply: string): void {
+    this.publish(reply, PROGRESS);
+  }
+
+  /** The connection is lost: a PONG of the next one says nothing of what was sent before, until it is repeated. */
+  interrupt(): void {
+    this.interrupted = true;
+  }
+
+  /** After a reconnect. */
+  repeat(): void {
+    this.interrupted = false;
+    for (const [reply, payload] of this.unconfirmed) this.publish(reply, payload);
+    this.confirmSoon();
+  }
+
+  /** The consumer was made anew: there the same ack subjects mean other deliveries. */
+  forget(): void {
+    this.unconfirmed.clear();
+  }
+
+  /** Resolves when the server has read everything, or can't be reached. */
+  async settle(): Promise<void> {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    // The client leaves a question without an end where the connection is closed.
+    await Promise.race([this.confirm(), this.connected()?.closed()]);
+  }
+
+  private say(reply: string, payload: Uint8Array): void {
+    this.unconfirmed.set(reply, payload);
+    this.publish(reply, payload);
+    this.confirmSoon();
+  }
+
+  private publish(reply: string, payload: Uint8Array): void {
+    const nc = this.connected();
+    if (nc && !nc.isClosed()) nc.publish(reply, payload);
+  }
+
+  private confirmSoon(): void {
+    this.timer ??= setTimeout(() => {
+      this.timer = undefined;
+      void this.confirm();
+    }, CONFIRM_AFTER);
+  }
+
+  private async confirm(): Promise<void> {
+    const nc = this.connected();
+    if (!nc || this.interrupted || this.unconfirmed.size === 0) return;
+    const sent = [...this.unconfirmed];
+    try {
+      await nc.flush();
+    } catch {
+      return; // Disconnected on the way: repeat() sends them again.
+    }
+    for (const [reply, payload] of sent)
+      if (this.unconfirmed.get(reply) === payload) this.unconfirmed.delete(reply);
+  }
+}

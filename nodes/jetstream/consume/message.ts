@@ -1,0 +1,140 @@
+import { FlowError } from '../../shared/errors';
+import type { Msg, MsgHdrs } from '../server/nats';
+
+export type PayloadFormat = 'auto' | 'json' | 'string' | 'buffer';
+
+/** What the server tells of a message in its ack subject. `timestamp` in nanoseconds, as text (it exceeds 2^53). */
+export interface DeliveryInfo {
+  stream: string;
+  consumer: string;
+  deliveries: number;
+  sequence: number;
+  timestamp: string;
+  pending: number;
+}
+
+/**
+ * $JS.ACK.<stream>.<consumer>.<deliveries>.<stream seq>.<consumer seq>.<ns>.<pending>, with
+ * <domain>.<account hash> after ACK and a random token at the end on newer servers (ADR-15).
+ */
+export function deliveryInfo(reply: string): DeliveryInfo {
+  const tokens = reply.split('.');
+  const at = tokens.length > 9 ? 4 : 2;
+  return {
+    stream: tokens[at] ?? '',
+    consumer: tokens[at + 1] ?? '',
+    deliveries: Number(tokens[at + 2]),
+    sequence: Number(tokens[at + 3]),
+    timestamp: tokens[at + 5] ?? '0',
+    pending: Number(tokens[at + 6]),
+  };
+}
+
+const strict = new TextDecoder('utf-8', { fatal: true });
+
+/** The payload as the flow gets it. Throws BAD_PAYLOAD (not retryable: no repetition makes it valid). */
+export function decodePayload(data: Uint8Array, format: PayloadFormat): unknown {
+  const buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  switch (format) {
+    // A copy: the client's own memory is shared by everything that arrived with it.
+    case 'buffer':
+      return Buffer.from(buffer);
+    case 'string':
+      return text(buffer);
+    case 'json':
+      try {
+        return JSON.parse(text(buffer)) as unknown;
+      } catch (error) {
+        throw new FlowError(
+          'BAD_PAYLOAD',
+          `The message is not the JSON that this node expects: ${(error as Error).message}`,
+          false,
+        );
+      }
+    case 'auto':
+      return guess(buffer);
+  }
+}
+
+function guess(buffer: Buffer): unknown {
+  try {
+    const string = text(buffer);
+    // Cheaper than a throw for plain text; everything that JSON can start with goes through the parser.
+    if (!/^\s*[[{"\-\dtfn]/.test(string)) return string;
+    try {
+      return JSON.parse(string) as unknown;
+    } catch {
+      return string;
+    }
+  } catch {
+    return Buffer.from(buffer);
+  }
+}
+
+function text(buffer: Buffer): string {
+  const string = buffer.toString('utf8');
+  // The quick way puts U+FFFD in the place of what is not UTF-8, which may also stand there by right.
+  if (!string.includes('\ufffd')) return string.charCodeAt(0) === 0xfeff ? string.slice(1) : string;
+  try {
+    return strict.decode(buffer);
+  } catch {
+    throw new FlowError(
+      'BAD_PAYLOAD',
+      'The message is not valid UTF-8 text: choose the format "buffer" for binary payloads',
+      false,
+    );
+  }
+}
+
+let latestMs = '';
+let latestIso = '';
+
+/** Many messages of a busy stream share their millisecond. */
+function isoTime(ms: string): string {
+  if (ms !== latestMs) {
+    latestMs = ms;
+    latestIso = new Date(Number(ms)).toISOString();
+  }
+  return latestIso;
+}
+
+/** Header values: one as a string, several as an array. */
+export function headerRecord(headers: MsgHdrs | undefined): Record<string, string | string[]> {
+  const record: Record<string, string | string[]> = {};
+  if (!headers) return record;
+  for (const [key, values] of headers) record[key] = values.length === 1 ? (values[0] ?? '') : [...values];
+  return record;
+}
+
+/** What a flow sees as `msg.jetstream`; everything can be serialised. */
+export interface JetStreamProperties {
+  stream: string;
+  consumer: string;
+  subject: string;
+  sequence: number;
+  deliveries: number;
+  /** Messages waiting behind this one when it was delivered. */
+  pending: number;
+  /** ISO time at which the stream took the message. */
+  timestamp: string;
+  headers: Record<string, string | string[]>;
+  /** What jetstream-ack knows the delivery by. */
+  token: string;
+}
+
+export function jetStreamProperties(
+  { msg, info, deliveries }: { msg: Msg; info: DeliveryInfo; deliveries: number },
+  token: string,
+): JetStreamProperties {
+  return {
+    stream: info.stream,
+    consumer: info.consumer,
+    subject: msg.subject,
+    sequence: info.sequence,
+    deliveries,
+    pending: info.pending,
+    timestamp: isoTime(info.timestamp.slice(0, -6)),
+    headers: headerRecord(msg.headers),
+    token,
+  };
+}

@@ -1,0 +1,142 @@
+import { randomUUID } from 'node:crypto';
+import { FlowError } from '../../shared/errors';
+import { ApiCode } from '../server/errors';
+import type { MsgHdrs } from '../server/nats';
+import { explainPublish } from './errors';
+import type { Published } from './publisher';
+import type { Answer, ManyRequest, RequestMany } from './request-many';
+import { serverAtLeast } from '../streams/stream';
+import { checkPublishSubject } from '../streams/subjects';
+
+export interface BatchMessage {
+  subject: string;
+  data: string;
+  /** Without line breaks. */
+  msgId: string;
+  /** The last sequence of this subject, 0 for none: a stream where it is another one refuses the message. */
+  expected?: number;
+}
+
+/** What became of a message; the code is WRONG_LAST_SEQUENCE where `expected` was not so. */
+export type BatchOutcome = Published | FlowError;
+
+export const WRONG_LAST_SEQUENCE = 'WRONG_LAST_SEQUENCE';
+
+/** Messages in an atomic batch, by the server's limit; and batches under way. */
+const BATCH = 1_000;
+const BATCHES = 3;
+/** Messages without a PubAck, where each has its own. */
+const WINDOW = 1_000;
+
+interface PubAck {
+  stream: string;
+  seq: number;
+  duplicate?: boolean;
+  batch?: string;
+  error?: { err_code?: number; description?: string };
+}
+
+/**
+ * Publishes many messages to one stream: in atomic batches (ADR-50) where the server is 2.12 or newer and the
+ * stream allows them, else pipelined. Either way each message has its own outcome, and nothing but a PubAck
+ * makes it a good one.
+ */
+export class BatchPublisher {
+  /**
+   * Whether batches are to be used where they can be. The server writes what is in one twice, first aside and then
+   * into the stream: with replicas that is less work than agreeing on each message (37k instead of 30k messages a
+   * second on three servers), on a single server it is more (38k instead of 50k).
+   */
+  atomic = true;
+  /** The stream has said that it takes no batches. */
+  private refusesBatches = false;
+
+  constructor(private readonly requests: RequestMany) {}
+
+  /**
+   * The messages have different subjects; in which order they are stored is open. Waits for the connection if
+   * there is none. Throws INVALID_SUBJECT, and CLOSED when `signal` aborts.
+   */
+  async publish(messages: readonly BatchMessage[], signal: AbortSignal): Promise<BatchOutcome[]> {
+    for (const { subject } of messages) checkPublishSubject(subject);
+    const nc = await this.requests.connection.ready(signal);
+    const atomic = this.atomic && messages.length > 1 && serverAtLeast(nc, 2, 12) && !this.refusesBatches;
+    const outcomes = atomic ? await this.publishBatches(messages, signal) : [];
+    const rest = messages.flatMap((_, i) => (outcomes[i] ? [] : [i]));
+    if (rest.length === 0) return outcomes as BatchOutcome[];
+    const alone = rest.map((i) => messages[i] as BatchMessage);
+    const found = await this.requests.send(alone, WINDOW, signal, {
+      request: (message) => request(message),
+      read: (answer, message) => this.outcome(answer, message),
+    });
+    rest.forEach((i, n) => (outcomes[i] = found[n]));
+    return outcomes as BatchOutcome[];
+  }
+
+  /** No outcome for those whose batch the stream refused, maybe for one of them: they are to be sent alone. */
+  private async publishBatches(
+    messages: readonly BatchMessage[],
+    signal: AbortSignal,
+  ): Promise<(BatchOutcome | undefined)[]> {
+    let id = '';
+    const outcomes: (BatchOutcome | undefined)[] = [];
+    await this.requests.send(messages, BATCHES, signal, {
+      request: (message, i) => {
+        if (i % BATCH === 0) id = randomUUID();
+        const place = `Nats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${(i % BATCH) + 1}\r\n`;
+        const last = i % BATCH === BATCH - 1 || i === messages.length - 1;
+        return { ...request(message, last ? `${place}Nats-Batch-Commit: 1\r\n` : place), silent: !last };
+      },
+      read: (answer, _message, i) => {
+        const ack = answer instanceof FlowError ? answer : readAck(answer);
+        for (let at = i - (i % BATCH); at <= i; at++) outcomes[at] = this.batchOutcome(ack, i - at);
+      },
+    });
+    return outcomes;
+  }
+
+  /** Of the message that is `before` places before the last one of its batch. */
+  private batchOutcome(ack: PubAck | FlowError | undefined, before: number): BatchOutcome | undefined {
+    if (ack instanceof FlowError) return ack.code === 'MESSAGE_TOO_LARGE' ? undefined : ack;
+    if (ack?.batch !== undefined) return { stream: ack.stream, seq: ack.seq - before, duplicate: false };
+    if (ack?.error?.err_code === ApiCode.atomicPublishDisabled) this.refusesBatches = true;
+    return undefined;
+  }
+
+  private outcome(answer: Answer, { subject, data }: BatchMessage): BatchOutcome {
+    if (answer instanceof FlowError) return answer;
+    const ack = readAck(answer);
+    if (ack && !ack.error) return { stream: ack.stream, seq: ack.seq, duplicate: ack.duplicate ?? false };
+    const { domain } = this.requests.connection.settings;
+    const size = Buffer.byteLength(data);
+    if (!ack?.error)
+      return explainPublish({ code: String(answer.headers?.code ?? '') }, subject, size, domain);
+    const { error } = ack;
+    if (error.err_code === ApiCode.wrongLastSequence || error.err_code === ApiCode.wrongLastSequenceUnnamed)
+      return new FlowError(WRONG_LAST_SEQUENCE, `"${subject}" has a newer message: ${error.description}`);
+    return explainPublish({ api_error: error }, subject, size, domain);
+  }
+}
+
+function request({ subject, data, msgId, expected }: BatchMessage, more = ''): ManyRequest {
+  const lines = `Nats-Msg-Id: ${msgId}\r\n${expected === undefined ? '' : `Nats-Expected-Last-Subject-Sequence: ${expected}\r\n`}${more}`;
+  return { subject, data: Buffer.from(data), headers: wireHeaders(lines) };
+}
+
+/**
+ * Headers as they go over the wire. The client's own ones are checked and copied one by one, which takes longer than
+ * all the rest of publishing; it asks them for nothing but this (nats 2.29, protocol.ts).
+ */
+function wireHeaders(lines: string): MsgHdrs {
+  const bytes = Buffer.from(`NATS/1.0\r\n${lines}\r\n`);
+  return { encode: () => bytes } as unknown as MsgHdrs;
+}
+
+/** Undefined for an answer that is none, such as 503, which has no body. */
+function readAck(answer: Exclude<Answer, FlowError>): PubAck | undefined {
+  try {
+    return answer.json<PubAck>();
+  } catch {
+    return undefined;
+  }
+}

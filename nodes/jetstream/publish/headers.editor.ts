@@ -1,0 +1,44 @@
+import { mark } from '../../shared/editor/form';
+import { sentence } from '../../shared/editor/settings';
+import { text } from '../../shared/editor/text';
+import { headerName, template, type Format } from '../../shared/settings/formats';
+import { type Header } from './headers';
+
+/** A list of headers in `container`, filled from `headers`. Read it back with `readHeaders`. */
+export function headerList(container: JQuery, headers: Header[]): void {
+  const list = $('<ol>').appendTo(container);
+  list.editableList<Partial<Header>>({
+    height: 'auto',
+    sortable: true,
+    removable: true,
+    addButton: text('addHeader'),
+    addItem: (row, _index, header) => {
+      const input = (part: keyof Header, placeholder: string, format: Format) => {
+        const field = $('<input type="text">')
+          .addClass(`jetforce-header-${part}`)
+          .attr('placeholder', placeholder);
+        const verify = () => {
+          const typed = String(field.val());
+          const fault = typed === '' ? undefined : format.check(typed);
+          mark(field, fault === undefined || sentence('jetstream-out', fault));
+        };
+        field.val(header[part] ?? '').on('change input', verify);
+        return field;
+      };
+      row
+        .addClass('jetforce-field')
+        .append(input('name', text('header'), headerName), input('value', '{{payload.id}}', template));
+    },
+  });
+  headers.forEach((header) => list.editableList('addItem', header));
+}
+
+/** What the list says now; rows without a name are left out. */
+export function readHeaders(container: JQuery): Header[] {
+  const rows = container.find('.red-ui-editableList-list').editableList('items');
+  const headers = rows.map((_, row): Header => {
+    const part = (name: keyof Header) => String($(row).find(`.jetforce-header-${name}`).val());
+    return { name: part('name').trim(), value: part('value') };
+  });
+  return headers.get().filter(({ name }) => name !== '');
+}

@@ -1,0 +1,62 @@
+import { FlowError, messageOf } from '../../shared/errors';
+import { explainPermission, JetStreamError } from './errors';
+import type { NatsConnection } from './nats';
+
+const TIMEOUT = 5_000;
+
+interface ApiAnswer {
+  error?: { code: number; err_code?: number; description?: string };
+}
+
+/**
+ * One request to the JetStream API, e.g. verb "STREAM.INFO.crm". Throws JetStreamError with what the server
+ * said, PERMISSION_DENIED naming the subject, JETSTREAM_UNAVAILABLE, or TIMEOUT.
+ */
+export async function jsApi<T extends object>(
+  nc: NatsConnection,
+  domain: string | undefined,
+  verb: string,
+  body?: object,
+): Promise<T> {
+  const subject = `${apiPrefix(domain)}.${verb}`;
+  let answer: T & ApiAnswer;
+  try {
+    const msg = await nc.request(subject, body ? JSON.stringify(body) : undefined, { timeout: TIMEOUT });
+    answer = msg.json();
+  } catch (error) {
+    throw explainRequest(error, subject, domain);
+  }
+  if (answer.error) {
+    const { code, err_code = code, description = 'unknown error' } = answer.error;
+    throw new JetStreamError(
+      err_code,
+      description,
+      `JetStream answered ${verb} with "${description}" (${err_code})`,
+    );
+  }
+  return answer;
+}
+
+export function apiPrefix(domain: string | undefined): string {
+  return domain ? `$JS.${domain}.API` : '$JS.API';
+}
+
+function explainRequest(error: unknown, subject: string, domain: string | undefined): FlowError {
+  const refused = explainPermission(error);
+  if (refused) return refused;
+  const code = (error as { code?: string }).code;
+  if (code === '503') {
+    const where = domain ? `in the domain "${domain}"` : 'for this account';
+    return new FlowError(
+      'JETSTREAM_UNAVAILABLE',
+      `JetStream is not available ${where}: enable it on the nats-server, or check the domain`,
+    );
+  }
+  if (code === 'TIMEOUT') {
+    return new FlowError(
+      'TIMEOUT',
+      `The server did not answer ${subject} within ${TIMEOUT / 1_000}s: it is overloaded, has no leader, or the inbox may not be read`,
+    );
+  }
+  return new FlowError(code ?? 'REQUEST_FAILED', `The request ${subject} failed: ${messageOf(error)}`);
+}

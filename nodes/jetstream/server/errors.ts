@@ -1,0 +1,117 @@
+import { codeOf, FlowError, messageOf } from '../../shared/errors';
+
+/** An answer {error:{code, err_code, description}} of the JetStream API. `apiCode` is err_code. */
+export class JetStreamError extends FlowError {
+  constructor(
+    readonly apiCode: number,
+    readonly description: string,
+    message: string,
+    retryable = true,
+  ) {
+    super(`JETSTREAM_${apiCode}`, message, retryable);
+  }
+}
+
+/** Codes of JetStream API answers that this pack acts on. (server/errors.json of nats-server) */
+export const ApiCode = {
+  consumerNotFound: 10014,
+  streamNotFound: 10059,
+  streamNameInUse: 10058,
+  subjectsOverlap: 10065,
+  streamStoreFailed: 10077,
+  messageTooLarge: 10054,
+  replicasNotSupported: 10074,
+  streamUpdateRefused: 10052,
+  unknownField: 10025,
+  consumerExists: 10148,
+  duplicateInBatch: 10201,
+  wrongLastSequence: 10071,
+  wrongLastSequenceUnnamed: 10164,
+  atomicPublishDisabled: 10174,
+} as const;
+
+interface NatsErrorShape {
+  code?: string;
+  permissionContext?: { operation?: string; subject?: string };
+  chainedError?: unknown;
+}
+
+/** PERMISSION_DENIED naming the subject, if the thrown value is the server's refusal of one. */
+export function explainPermission(thrown: unknown): FlowError | undefined {
+  const { code, permissionContext } = thrown as NatsErrorShape;
+  if (code !== 'PERMISSIONS_VIOLATION') return undefined;
+  return permissionDenied(
+    permissionContext?.operation,
+    permissionContext?.subject ?? 'a subject that it does not name',
+  );
+}
+
+export function permissionDenied(operation: string | undefined, subject: string): FlowError {
+  const verb = operation === 'subscription' ? 'subscribe to' : 'publish to';
+  const hint =
+    operation === 'subscription' ? ', or give the jetstream-server node the inbox prefix it may use' : '';
+  return new FlowError(
+    'PERMISSION_DENIED',
+    `The NATS user may not ${verb} "${subject}": grant it that right${hint} (the README has a table of least rights)`,
+  );
+}
+
+/** What a failed connection means, in words. */
+export function explainConnectFailure(thrown: unknown, servers: string): FlowError {
+  if (thrown instanceof FlowError) return thrown;
+  const cause = (thrown as NatsErrorShape | undefined)?.chainedError ?? thrown;
+  const code = codeOf(cause, codeOf(thrown));
+  const say = (name: string, sentence: string): FlowError =>
+    new FlowError(name, sentence, true, { cause: thrown });
+  switch (code) {
+    case 'ECONNREFUSED':
+    case 'CONNECTION_REFUSED':
+      return say(
+        'CONNECTION_REFUSED',
+        `Nothing answers at ${servers}: is nats-server running there, and is the port right?`,
+      );
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return say('HOST_UNKNOWN', `The host of ${servers} is unknown: check its name and the DNS`);
+    case 'AUTHORIZATION_VIOLATION':
+      return say(
+        'AUTHORIZATION',
+        `${servers} refused the login: check the authentication of the jetstream-server node`,
+      );
+    case 'AUTHENTICATION_EXPIRED':
+    case 'ACCOUNT_EXPIRED':
+      return say('AUTHORIZATION', `The credentials for ${servers} have expired: renew them`);
+    case 'AUTHENTICATION_TIMEOUT':
+      return say(
+        'AUTHORIZATION',
+        `${servers} waited in vain for a login: check the authentication of the jetstream-server node`,
+      );
+    case 'TIMEOUT':
+    case 'ETIMEDOUT':
+      return say('TIMEOUT', `${servers} did not answer within 5s: check the address and the firewall`);
+    case 'SECURE_CONN_REQ':
+    case 'SERVER_OPT_NA':
+      return say(
+        'TLS',
+        `${servers} and the jetstream-server node disagree about TLS: set or remove its TLS configuration`,
+      );
+    case 'BAD_CREDS':
+    case 'BAD_AUTHENTICATION':
+    case 'INVALID_CREDS':
+      return say(
+        'BAD_CREDENTIALS',
+        `The credentials for ${servers} are malformed: a .creds file holds a JWT and a seed (SU…)`,
+      );
+    default:
+      if (/CERT|SSL|TLS|SIGN|ISSUER|ALTNAME|VERIFY/i.test(code)) {
+        return say(
+          'TLS',
+          `TLS with ${servers} failed (${messageOf(cause)}): check the CA, the name and the client certificate of its TLS configuration`,
+        );
+      }
+      return say(
+        code === 'ERROR' ? 'CONNECT_FAILED' : code,
+        `The connection to ${servers} failed: ${messageOf(thrown)}`,
+      );
+  }
+}

@@ -1,0 +1,98 @@
+import { FlowError } from '../../shared/errors';
+import { jsApi } from '../server/api';
+import { explainConnectFailure } from '../server/errors';
+import type { NatsConnection } from '../server/nats';
+import { connectionOptions, type ServerSettings } from '../server/server-settings';
+import { streamInfo } from './stream';
+
+/** One entry of a picker. */
+export interface Choice {
+  value: string;
+  label?: string;
+}
+
+/** Opens a connection of its own for one question, tried once. Throws FlowError in words. */
+export async function askServer<T>(
+  settings: ServerSettings,
+  ask: (nc: NatsConnection) => Promise<T>,
+): Promise<T> {
+  const nats = await import('../server/nats.js');
+  let nc: NatsConnection;
+  try {
+    nc = await nats.connect({ ...connectionOptions(settings, nats), reconnect: false });
+  } catch (error) {
+    throw explainConnectFailure(error, settings.servers);
+  }
+  try {
+    return await ask(nc);
+  } finally {
+    await nc.close().catch(() => undefined);
+  }
+}
+
+/** "Connected to …": which server, whether JetStream is there, what it holds. */
+export async function testConnection(settings: ServerSettings): Promise<{ message: string }> {
+  return askServer(settings, async (nc) => {
+    const server = `${nc.getServer()} (nats-server ${nc.info?.version ?? '?'})`;
+    try {
+      const account = await jsApi<{ streams: number; consumers: number }>(nc, settings.domain, 'INFO');
+      return {
+        message: `Connected to ${server}. JetStream holds ${account.streams} streams and ${account.consumers} consumers.`,
+      };
+    } catch (error) {
+      if (!(error instanceof FlowError) || error.code !== 'PERMISSION_DENIED') throw error;
+      return {
+        message: `Connected to ${server}. This user may not ask about JetStream as a whole, which no node needs.`,
+      };
+    }
+  });
+}
+
+interface Page {
+  total: number;
+  offset: number;
+  limit: number;
+}
+
+/** All pages of a list of the JetStream API. */
+async function listAll<T>(
+  nc: NatsConnection,
+  domain: string | undefined,
+  verb: string,
+  key: 'streams' | 'consumers',
+): Promise<T[]> {
+  const found: T[] = [];
+  for (;;) {
+    const page = await jsApi<Page & Partial<Record<'streams' | 'consumers', T[] | null>>>(nc, domain, verb, {
+      offset: found.length,
+    });
+    const items = page[key] ?? [];
+    found.push(...items);
+    if (items.length === 0 || found.length >= page.total) return found;
+  }
+}
+
+export async function listStreams(settings: ServerSettings): Promise<Choice[]> {
+  return askServer(settings, async (nc) => {
+    const streams = await listAll<string>(nc, settings.domain, 'STREAM.NAMES', 'streams');
+    return streams.sort().map((value) => ({ value }));
+  });
+}
+
+export async function listConsumers(settings: ServerSettings, stream: string): Promise<Choice[]> {
+  return askServer(settings, async (nc) => {
+    const consumers = await listAll<string>(nc, settings.domain, `CONSUMER.NAMES.${stream}`, 'consumers');
+    return consumers.sort().map((value) => ({ value }));
+  });
+}
+
+/** The subjects that a stream takes; without a stream, those of all of them. */
+export async function listSubjects(settings: ServerSettings, stream: string | undefined): Promise<Choice[]> {
+  return askServer(settings, async (nc) => {
+    const names = stream ? [stream] : await listAll<string>(nc, settings.domain, 'STREAM.NAMES', 'streams');
+    const infos = await Promise.all(names.map((name) => streamInfo(nc, settings.domain, name)));
+    return infos.flatMap((info) =>
+      (info?.config.subjects ?? []).map((value) => ({ value, label: `${value} (${info?.config.name})` })),
+    );
+  });
+}

@@ -1,0 +1,39 @@
+import * as formats from '../../shared/settings/formats';
+import { choice, duration, flag, list, open, whole } from '../../shared/settings/kinds';
+import type { Parsed, StoredFields } from '../../shared/settings/settings';
+import { size } from '../../shared/size';
+import { parseSubjects } from './subjects';
+
+const compression = choice(['none', 's2'], 'none', { title: 'Compression' });
+
+/**
+ * Of a stream to create or update. What is left open stays as the server has it; a new stream gets the server's
+ * defaults.
+ */
+export const streamSettings = {
+  subjects: list([], { format: formats.filters, read: parseSubjects }),
+  retention: open(choice(['limits', 'interest', 'workqueue'], 'limits', { title: 'Retention' })),
+  discard: open(choice(['old', 'new'], 'old', { title: 'Discard' })),
+  maxAge: open(duration('', { title: 'Maximum age' })),
+  maxBytes: open(size('', { title: 'Maximum bytes' })),
+  maxMsgs: open(whole('', { min: -1, title: 'Maximum messages' })),
+  maxMsgsPerSubject: open(whole('', { min: -1, title: 'Messages per subject' })),
+  maxMsgSize: open(size('', { title: 'Maximum message size' })),
+  duplicateWindow: open(duration('', { title: 'Duplicate window' })),
+  storage: open(choice(['file', 'memory'], 'file', { title: 'Storage' })),
+  replicas: open(whole(1, { min: 1, max: 5, title: 'Replicas' })),
+  compression: open({
+    ...compression,
+    /** The server's own word for it was a yes or no once. */
+    parse: (stored: unknown, title: string) =>
+      stored === true ? 's2' : stored === false ? 'none' : compression.parse(stored, title, () => undefined),
+  }),
+  denyDelete: flag(false),
+  denyPurge: flag(false),
+  allowRollup: flag(false),
+};
+
+/** Milliseconds and bytes; undefined for what is left open. */
+export type StreamSettings = Parsed<typeof streamSettings>;
+/** As it stands in a flow. */
+export type StoredStream = StoredFields<typeof streamSettings>;

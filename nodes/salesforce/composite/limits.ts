@@ -1,0 +1,26 @@
+import { FlowError } from '../../shared/errors';
+import type { FailureCode } from '../../shared/failure-codes';
+
+/** What one request may hold, by Salesforce's documentation. */
+export const COLLECTION_RECORDS = 200;
+export const CALL_COLLECTIONS = 5;
+export const CALL_RECORDS = COLLECTION_RECORDS * CALL_COLLECTIONS;
+/** Runs of records of one type in a collection of mixed types. */
+export const TYPE_CHUNKS = 10;
+export const TREE_RECORDS = 200;
+export const TREE_LEVELS = 5;
+export const TREE_TYPES = 5;
+
+/** What can't be written whatever is tried. */
+export function invalid(code: FailureCode, message: string): FlowError {
+  return new FlowError(code, message, false);
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** 15 characters that tell case apart, or 18 that needn't. */
+export function isId(value: unknown): value is string {
+  return typeof value === 'string' && /^[a-zA-Z0-9]{15}([a-zA-Z0-9]{3})?$/.test(value);
+}

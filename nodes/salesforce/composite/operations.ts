@@ -1,0 +1,125 @@
+import type { FlowError } from '../../shared/errors';
+
+export const OPERATIONS = ['create', 'get', 'update', 'upsert', 'delete', 'tree'] as const;
+export type Operation = (typeof OPERATIONS)[number];
+
+/** What one message asks for. */
+export interface WriteRequest {
+  operation: Operation;
+  sobject: string;
+  externalIdField?: string;
+  allOrNone: boolean;
+  /** For get: the fields to read. */
+  fields?: string[];
+  /** A record, an array of records; for get and delete ids, or records with an id. */
+  payload: unknown;
+  /** The same message was delivered before: what it asks for may have been done already. */
+  repeated?: boolean;
+  /** Where it comes from; of each record, where they come from different messages. */
+  origin?: Origin | Origin[];
+}
+
+/** The place of a message among those of its consumer. */
+export interface Origin {
+  /** Its stream and its consumer. */
+  consumer: string;
+  sequence: number;
+  /** ISO time at which the stream took it. */
+  timestamp: string;
+}
+
+/** As collections write it: `statusCode`, not the `errorCode` of top-level errors. */
+export interface RowError {
+  statusCode: string;
+  message: string;
+  fields: string[];
+}
+
+export interface RowResult {
+  id: string | null;
+  success: boolean;
+  /** For upsert. */
+  created?: boolean;
+  errors: RowError[];
+  /** The record of the input; for get the record that was read. */
+  record: unknown;
+  /** For tree: the new id of each reference id in the tree. */
+  references?: Record<string, string>;
+  /** The message came again: these fields were left as newer messages had written them in the meantime. */
+  superseded?: string[];
+}
+
+/** Rows of one lane may share a collection. */
+export interface Lane {
+  operation: Operation;
+  sobject: string;
+  externalIdField?: string;
+  fields?: string[];
+  /** Equal for equal lanes. */
+  name: string;
+}
+
+/** What a row touches: two units that name one key, one of them writing it, never run at the same time. */
+export interface Key {
+  name: string;
+  write: boolean;
+}
+
+export interface Row {
+  /** Position among the records of the message. */
+  index: number;
+  /** What goes over the wire: a record with its attributes, or an id. */
+  wire: unknown;
+  /** Names the record that it writes, where that is known. */
+  key?: string;
+  /** The field that says which record it is, in lower case. */
+  keyField?: string;
+  superseded?: string[];
+}
+
+/** What is sent, answered and repeated as one: a single row, or the rows of a message that belong together. */
+export interface Unit {
+  readonly job: Job;
+  readonly lane: Lane;
+  readonly rows: Row[];
+  readonly keys: Key[];
+  /** All rows or none: a collection of its own, above 200 rows (and for tree) a call of its own. */
+  readonly atomic: boolean;
+  /** A second write of the same leaves the org as the first did. */
+  readonly repeatable: boolean;
+  /** Holds a text that /composite would take for a reference: must travel outside of it. */
+  readonly direct: boolean;
+  /** Times it was refused for a reason that passes, and times its answer was lost. */
+  refusals: number;
+  losses: number;
+  /** Not to be sent before this time (of performance.now, which no clock change moves). */
+  notBefore: number;
+  /** Only units of one group share a call: how the one that spoils a call is found. */
+  group: number | undefined;
+}
+
+/** One message from its arrival until each of its rows has a result. */
+export interface Job {
+  readonly request: WriteRequest;
+  /** Input records in order, for the results. */
+  readonly records: unknown[];
+  readonly results: (RowResult | undefined)[];
+  /** Rows without a result. */
+  open: number;
+  /** The first reason why rows were given up or may have been written unknown to us. */
+  failure?: FlowError;
+}
+
+/** `/composite` replaces @{name.field} anywhere in its subrequests, also in what people have typed. */
+const REFERENCE = '@{';
+
+export function unit(made: Pick<Unit, 'job' | 'lane' | 'rows' | 'keys' | 'atomic' | 'repeatable'>): Unit {
+  const direct = made.rows.some((row) => holds(row.wire, REFERENCE));
+  return { ...made, direct, refusals: 0, losses: 0, notBefore: 0, group: undefined };
+}
+
+function holds(value: unknown, text: string): boolean {
+  if (typeof value === 'string') return value.includes(text);
+  if (typeof value !== 'object' || value === null) return false;
+  return Object.values(value).some((part) => holds(part, text));
+}

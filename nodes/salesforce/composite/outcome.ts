@@ -1,0 +1,185 @@
+import type { Collection, Entry } from './batcher';
+import type { CollectionAnswer } from './requests';
+import { isRecord } from './limits';
+import type { RowError, RowResult, Unit } from './operations';
+import { outageOf, restError } from '../org/session';
+import type { OrgOutage } from '../org/outage';
+
+/** What an answer means for the units of one entry. */
+export type Verdict =
+  /** One result for each row sent, for good. */
+  | { kind: 'final'; results: RowResult[] }
+  /** Not written, for a reason that passes; the results say which, should it never pass. */
+  | { kind: 'again'; results: RowResult[] };
+
+/** What an answer means for a whole collection. */
+export type Judgement =
+  | { kind: 'rows'; verdicts: Verdict[] }
+  /** Not carried out, for the org's own reasons. */
+  | { kind: 'outage'; outage: OrgOutage }
+  /** Nobody knows whether it was carried out. */
+  | { kind: 'lost'; error: RowError; outage?: OrgOutage }
+  /** Refused as a whole. `shared`: one unit among them may have spoilt it for the others. */
+  | { kind: 'refused'; error: RowError; shared: boolean };
+
+/** Row errors that pass by themselves. */
+export const PASSING: ReadonlySet<string> = new Set([
+  'UNABLE_TO_LOCK_ROW',
+  'SERVER_UNAVAILABLE',
+  'REQUEST_RUNNING_TOO_LONG',
+  'QUERY_TIMEOUT',
+  'REQUEST_LIMIT_EXCEEDED',
+]);
+
+/** Rows that were right themselves, in a collection or call of all or none. */
+export const ROLLED_BACK: ReadonlySet<string> = new Set([
+  'ALL_OR_NONE_OPERATION_ROLLED_BACK',
+  'PROCESSING_HALTED',
+]);
+
+/** Refusals that every row of the lane would get: the object, the field or the right is missing. */
+const LANE_REFUSALS = new Set([
+  'NOT_FOUND',
+  'INVALID_TYPE',
+  'INVALID_FIELD',
+  'INSUFFICIENT_ACCESS',
+  'INSUFFICIENT_ACCESS_OR_READONLY',
+  'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY',
+]);
+
+export function judge(collection: Collection, answer: CollectionAnswer): Judgement {
+  const { status } = answer;
+  const rest = { status, headers: {}, body: answer.body };
+  const outage = outageOf(rest);
+  const { errorCode, message, fields } = restError(rest);
+  const error: RowError = { statusCode: errorCode, message, fields: fields ?? [] };
+  if (outage && !outage.sent) return { kind: 'outage', outage };
+  if (status >= 500) return { kind: 'lost', error, outage };
+  if (collection.lane.operation === 'tree') return judgeTree(collection, answer, error);
+  if (status !== 200) return { kind: 'refused', error, shared: !LANE_REFUSALS.has(errorCode) };
+
+  const rows = rowsOf(collection, answer.body);
+  if (!rows)
+    return {
+      kind: 'lost',
+      error: {
+        statusCode: 'UNREADABLE_ANSWER',
+        message: 'The answer of the org does not have one result for each record',
+        fields: [],
+      },
+    };
+  let next = 0;
+  const verdicts = collection.entries.map((entry) =>
+    judgeEntry(entry, rows.slice(next, (next += entry.wires.length))),
+  );
+  return { kind: 'rows', verdicts };
+}
+
+function judgeEntry(entry: Entry, answers: unknown[]): Verdict {
+  const [unit] = entry.units;
+  const results = answers.map((answer, i) => resultOf(unit as Unit, entry.wires[i], answer));
+  const errors = results.flatMap((result) => result.errors.map((error) => error.statusCode));
+  const passes =
+    errors.some((code) => PASSING.has(code)) &&
+    errors.every((code) => PASSING.has(code) || ROLLED_BACK.has(code));
+  return { kind: passes ? 'again' : 'final', results };
+}
+
+function resultOf(unit: Unit, wire: unknown, answer: unknown): RowResult {
+  if (unit.lane.operation === 'get') {
+    if (isRecord(answer))
+      return { id: textOf(answer.Id) ?? textOf(wire), success: true, errors: [], record: answer };
+    const error = {
+      statusCode: 'NOT_FOUND',
+      message: 'There is no such record, or the user may not see it',
+      fields: ['Id'],
+    };
+    return { id: textOf(wire), success: false, errors: [error], record: null };
+  }
+  const row = isRecord(answer) ? answer : {};
+  const errors = (Array.isArray(row.errors) ? row.errors.filter(isRecord) : []) as unknown as RowError[];
+  const id =
+    textOf(row.id) ??
+    textOf(unit.lane.operation === 'delete' ? wire : isRecord(wire) ? (wire.Id ?? wire.id) : null);
+  if (row.success === true) {
+    return {
+      id,
+      success: true,
+      ...(typeof row.created === 'boolean' && { created: row.created }),
+      errors: [],
+      record: null,
+    };
+  }
+  if (deletedBefore(unit, errors)) return { id, success: true, errors: [], record: null };
+  return { id, success: false, errors, record: null };
+}
+
+/** A delete that may have been carried out before finds its record gone: that is what was wanted. */
+function deletedBefore(unit: Unit, errors: RowError[]): boolean {
+  const repeated = unit.losses > 0 || unit.job.request.repeated === true;
+  return (
+    unit.lane.operation === 'delete' &&
+    repeated &&
+    errors.length > 0 &&
+    errors.every((error) => error.statusCode === 'ENTITY_IS_DELETED')
+  );
+}
+
+/** Rows in the order they were sent, or undefined if the answer doesn't fit the question. */
+function rowsOf(collection: Collection, body: unknown): unknown[] | undefined {
+  if (!Array.isArray(body)) return undefined;
+  const wires = collection.entries.flatMap((entry) => entry.wires);
+  if (collection.lane.operation !== 'get') return body.length === wires.length ? body : undefined;
+  const ids = [...new Set(wires)];
+  if (body.length !== ids.length) return undefined;
+  const found = new Map(ids.map((id, i) => [id, body[i] as unknown]));
+  return wires.map((wire) => found.get(wire));
+}
+
+interface TreeAnswer {
+  hasErrors: boolean;
+  results: { referenceId: string; id?: string; errors?: RowError[] }[];
+}
+
+/** 201 gives an id for each reference id; 400 names the failing records only, and nothing was written. */
+function judgeTree(collection: Collection, answer: CollectionAnswer, error: RowError): Judgement {
+  const { hasErrors, results } = (isRecord(answer.body) ? answer.body : {}) as Partial<TreeAnswer>;
+  const entry = collection.entries[0];
+  if (!entry || !Array.isArray(results)) return { kind: 'refused', error, shared: false };
+  const byReference = new Map(results.map((result) => [result.referenceId, result]));
+  const rows = entry.wires.map((root): RowResult => {
+    const names = referenceIdsOf(root);
+    const own = names.map((name) => byReference.get(name));
+    if (!hasErrors && answer.status === 201) {
+      const references = Object.fromEntries(names.map((name, i) => [name, own[i]?.id ?? '']));
+      return { id: own[0]?.id ?? null, success: true, errors: [], record: null, references };
+    }
+    const errors = own.flatMap((result) => result?.errors ?? []);
+    return { id: null, success: false, errors: errors.length > 0 ? errors : [HALTED], record: null };
+  });
+  const codes = rows.flatMap((row) => row.errors.map((one) => one.statusCode));
+  const passes =
+    codes.some((code) => PASSING.has(code)) &&
+    codes.every((code) => PASSING.has(code) || ROLLED_BACK.has(code));
+  return { kind: 'rows', verdicts: [{ kind: passes ? 'again' : 'final', results: rows }] };
+}
+
+const HALTED: RowError = {
+  statusCode: 'PROCESSING_HALTED',
+  message: 'This tree was not written because another tree of the same request failed',
+  fields: [],
+};
+
+/** Reference ids of a tree, its root's first. */
+function referenceIdsOf(node: unknown): string[] {
+  if (!isRecord(node)) return [];
+  const own = (node.attributes as { referenceId?: string } | undefined)?.referenceId;
+  const children = Object.values(node).flatMap((value) =>
+    isRecord(value) && Array.isArray(value.records) ? (value.records as unknown[]) : [],
+  );
+  return [...(own === undefined ? [] : [own]), ...children.flatMap(referenceIdsOf)];
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}

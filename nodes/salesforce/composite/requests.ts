@@ -1,0 +1,151 @@
+import type { Call, Collection } from './batcher';
+import { COLLECTION_RECORDS, isRecord } from './limits';
+import { restError, type OrgAnswer } from '../org/session';
+
+/** Settings of the node that travel as request headers. */
+export interface WriteHeaders {
+  allowDuplicateSave?: boolean;
+  autoAssign?: boolean;
+}
+
+/** What the org said of one collection of a call. */
+export interface CollectionAnswer {
+  status: number;
+  body: unknown;
+}
+
+interface Subrequest {
+  method: string;
+  /** Below /services/data/vXX.X. */
+  path: string;
+  body?: unknown;
+}
+
+export interface CallRequest extends Subrequest {
+  headers: Record<string, string>;
+}
+
+/** The one request that carries a call: its only collection, or `/composite` around several. */
+export function requestOf(call: Call, dataPath: string, settings: WriteHeaders): CallRequest {
+  const headers = headersOf(settings);
+  const [first] = call.collections;
+  if (first && call.collections.length === 1) {
+    const slices = slicesOf(first);
+    if (slices.length === 1)
+      return {
+        ...subrequest(
+          first,
+          first.entries.flatMap((entry) => entry.wires),
+        ),
+        headers,
+      };
+  }
+  const httpHeaders = Object.keys(headers).length > 0 ? { httpHeaders: headers } : {};
+  const compositeRequest = call.collections
+    .flatMap((collection) => slicesOf(collection).map((wires) => subrequest(collection, wires)))
+    .map(({ method, path, body }, i) => ({
+      method,
+      url: dataPath + path,
+      referenceId: `c${i}`,
+      body,
+      ...httpHeaders,
+    }));
+  // One atomic unit above 200 records is alone in its call, which then succeeds or fails as a whole.
+  const allOrNone = call.collections.length === 1;
+  return {
+    method: 'POST',
+    path: '/composite',
+    body: { allOrNone, collateSubrequests: false, compositeRequest },
+    headers: {},
+  };
+}
+
+/** One answer for each collection of the call. */
+export function answersOf(call: Call, answer: OrgAnswer): CollectionAnswer[] {
+  const whole = { status: answer.status, body: answer.body };
+  const slices = call.collections.map(slicesOf);
+  const composite = call.collections.length > 1 || slices.some((parts) => parts.length > 1);
+  if (!composite || answer.status !== 200) return call.collections.map(() => whole);
+
+  const parts = (
+    answer.body as { compositeResponse?: { httpStatusCode: number; body: unknown }[] } | undefined
+  )?.compositeResponse;
+  if (parts?.length !== slices.flat().length)
+    return call.collections.map(() => ({ status: 200, body: undefined }));
+  let next = 0;
+  return slices.map((wires) => {
+    const own = parts
+      .slice(next, (next += wires.length))
+      .map((part) => ({ status: part.httpStatusCode, body: part.body }));
+    return own.length === 1 && own[0] ? own[0] : join(own, wires);
+  });
+}
+
+function subrequest({ lane, atomic }: Collection, wires: unknown[]): Subrequest {
+  const { operation, sobject, externalIdField, fields } = lane;
+  switch (operation) {
+    case 'create':
+      return { method: 'POST', path: '/composite/sobjects', body: { allOrNone: atomic, records: wires } };
+    case 'update':
+      return { method: 'PATCH', path: '/composite/sobjects', body: { allOrNone: atomic, records: wires } };
+    case 'upsert':
+      return {
+        method: 'PATCH',
+        path: `/composite/sobjects/${sobject}/${externalIdField}`,
+        body: { allOrNone: atomic, records: wires },
+      };
+    case 'delete':
+      return { method: 'DELETE', path: `/composite/sobjects?ids=${wires.join(',')}&allOrNone=${atomic}` };
+    case 'get':
+      return {
+        method: 'POST',
+        path: `/composite/sobjects/${sobject}`,
+        body: { ids: [...new Set(wires)], fields },
+      };
+    case 'tree':
+      return { method: 'POST', path: `/composite/tree/${sobject}`, body: { records: wires } };
+  }
+}
+
+/** The rows of a collection in parts that Salesforce takes; only an atomic unit above 200 has more than one. */
+function slicesOf(collection: Collection): unknown[][] {
+  const wires = collection.entries.flatMap((entry) => entry.wires);
+  if (!collection.atomic || collection.lane.operation === 'tree' || wires.length <= COLLECTION_RECORDS)
+    return [wires];
+  const slices: unknown[][] = [];
+  for (let at = 0; at < wires.length; at += COLLECTION_RECORDS)
+    slices.push(wires.slice(at, at + COLLECTION_RECORDS));
+  return slices;
+}
+
+/** Makes one answer of the parts of an atomic unit, in which one failure is the failure of all. */
+function join(parts: CollectionAnswer[], slices: unknown[][]): CollectionAnswer {
+  const lost = parts.find((part) => part.status >= 500);
+  if (lost) return lost;
+  const rows = parts.flatMap((part, i) => {
+    if (part.status === 200 && Array.isArray(part.body)) return part.body as unknown[];
+    const { errorCode, message } = restError({ ...part, headers: {} });
+    return new Array<unknown>(slices[i]?.length ?? 0).fill(failure(errorCode, message));
+  });
+  if (rows.every(isSuccess)) return { status: 200, body: rows };
+  const rolledBack = failure(
+    'ALL_OR_NONE_OPERATION_ROLLED_BACK',
+    'Record rolled back because not all records were valid',
+  );
+  return { status: 200, body: rows.map((row) => (isSuccess(row) ? rolledBack : row)) };
+}
+
+function failure(statusCode: string, message: string) {
+  return { success: false, errors: [{ statusCode, message, fields: [] }] };
+}
+
+function isSuccess(row: unknown): boolean {
+  return isRecord(row) && row.success === true;
+}
+
+function headersOf({ allowDuplicateSave, autoAssign }: WriteHeaders): Record<string, string> {
+  return {
+    ...(allowDuplicateSave && { 'Sforce-Duplicate-Rule-Header': 'allowSave=true' }),
+    ...(autoAssign === false && { 'Sforce-Auto-Assign': 'FALSE' }),
+  };
+}

@@ -1,0 +1,69 @@
+import { FlowError } from '../../shared/errors';
+import type { Job, RowError, RowResult, Unit } from './operations';
+import { PASSING, ROLLED_BACK } from './outcome';
+
+/** Gives the unit's rows their results; the record of each is that of the input, except for get. */
+export function finish(unit: Unit, results: readonly RowResult[]): void {
+  const { job, rows, lane } = unit;
+  rows.forEach((row, i) => {
+    const result = results[i];
+    if (!result || job.results[row.index]) return;
+    const { superseded } = row;
+    job.results[row.index] =
+      lane.operation === 'get'
+        ? result
+        : { ...result, record: job.records[row.index], ...(superseded && { superseded }) };
+    job.open--;
+  });
+}
+
+/** Gives up the unit: each of its rows fails with the error, and the message with it. */
+export function giveUp(unit: Unit, error: FlowError): void {
+  const failed: RowError = { statusCode: error.code, message: error.message, fields: [] };
+  unit.job.failure = worse(unit.job.failure, error);
+  finish(
+    unit,
+    unit.rows.map(() => ({ id: null, success: false, errors: [failed], record: null })),
+  );
+}
+
+function worse(known: FlowError | undefined, error: FlowError): FlowError {
+  return known && !(known.retryable && !error.retryable) ? known : error;
+}
+
+/**
+ * The results of a job that is over, in input order. Throws where rows were given up: then what has become of
+ * each row stands in `details`, and the message may be repeated only if that can't double a write.
+ */
+export function resultsOf(job: Job): RowResult[] {
+  const results = job.results as RowResult[];
+  if (!job.failure) return results;
+  const { code, message, retryable, cause } = job.failure;
+  const written = results.filter((result) => result.success).length;
+  const doubles = written > 0 && (job.request.operation === 'create' || job.request.operation === 'tree');
+  const sentence =
+    written === 0 ? message : `${message}. ${written} of ${results.length} records were written before`;
+  throw new FlowError(code, sentence, retryable && !doubles, { details: results, cause });
+}
+
+/**
+ * The error of a message of which rows failed for good, where nobody else takes care of them. Only where nothing
+ * was written, and nothing but time is missing, may the message be repeated.
+ */
+export function rowsFailed(operation: string, sobject: string, results: readonly RowResult[]): FlowError {
+  const failed = results
+    .map(({ success, errors }, index) => ({ success, errors, index }))
+    .filter((row) => !row.success);
+  const errors = failed.flatMap((row) => row.errors.map((error) => ({ error, index: row.index })));
+  const { error, index } = errors.find((one) => !ROLLED_BACK.has(one.error.statusCode)) ?? errors[0] ?? {};
+  const passing = errors.every(
+    (one) => PASSING.has(one.error.statusCode) || ROLLED_BACK.has(one.error.statusCode),
+  );
+  const fields = error?.fields?.length ? ` [${error.fields.join(', ')}]` : '';
+  return new FlowError(
+    error?.statusCode ?? 'ROWS_FAILED',
+    `${failed.length} of ${results.length} records failed in ${operation} of ${sobject}; record ${index}: ${error?.statusCode} ${error?.message}${fields}. Correct the data, or wire output 2 to handle such records`,
+    passing && failed.length === results.length,
+    { details: results },
+  );
+}

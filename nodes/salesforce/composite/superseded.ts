@@ -1,0 +1,125 @@
+import { RecentMap } from '../../shared/recent-map';
+import { finish } from './results';
+import type { Origin, Row, Unit } from './operations';
+
+/** Kept for very many records: small, and with texts that others keep too. */
+interface Written {
+  sequence: number;
+  timestamp: string;
+  /** Lower case, in order, with commas between; ALL for a delete. */
+  fields: string;
+  id: string | null;
+  /** The same record by an earlier message, with other fields. */
+  before: Written | undefined;
+}
+
+const ALL = '*';
+/** After a crash a message comes again when its ack wait is over: at 1,000 records a second these are two minutes' worth. */
+const RECORDS = 100_000;
+/** Different sets of fields that are remembered of one record. */
+const SHAPES = 8;
+
+/**
+ * Which message of a consumer has last written each record of an org, and which of its fields. A message that is
+ * delivered again, after an error, a crash or a redeploy, may come behind newer ones; what those have written
+ * stays. Only the latest records are remembered (in some 200 bytes each), and not over a restart.
+ */
+export class WrittenRecords {
+  private readonly consumers = new Map<string, RecentMap<string, Written>>();
+
+  /** The message has written the row, whose record now has this id. */
+  add(unit: Unit, row: Row, id: string | null): void {
+    const origin = originOf(unit, row);
+    if (!origin || row.key === undefined) return;
+    const { consumer, sequence, timestamp } = origin;
+    let records = this.consumers.get(consumer);
+    if (!records) this.consumers.set(consumer, (records = new RecentMap(RECORDS)));
+    const fields = unit.lane.operation === 'delete' ? ALL : shapeOf(row);
+    const known = listOf(records.get(row.key));
+    const same = known.find((written) => written.fields === fields);
+    if (same && isNewer(same, origin)) return;
+    const before = known
+      .filter((written) => written !== same)
+      .slice(0, SHAPES - 1)
+      .reduceRight<Written | undefined>((older, written) => ({ ...written, before: older }), undefined);
+    records.set(row.key, { sequence, timestamp, fields, id, before });
+  }
+
+  /** The fields of the row (in lower case) that newer messages have written since; undefined where none has. */
+  since(unit: Unit, row: Row): { fields: Set<string>; id: string | null } | undefined {
+    const origin = originOf(unit, row);
+    if (!origin || row.key === undefined || row.keyField === undefined) return undefined;
+    const known = listOf(this.consumers.get(origin.consumer)?.get(row.key));
+    const newer = known.filter((written) => isNewer(written, origin));
+    const [latest] = newer;
+    if (!latest) return undefined;
+    const written = new Set(newer.flatMap(({ fields }) => fields.split(',')));
+    const fields = fieldsOf(row).filter((field) => written.has(field) || written.has(ALL));
+    return { fields: new Set(fields), id: latest.id };
+  }
+}
+
+function listOf(written: Written | undefined): Written[] {
+  const list: Written[] = [];
+  for (let next = written; next; next = next.before) list.push(next);
+  return list;
+}
+
+/**
+ * Takes out of the unit what newer messages have written in the meantime: fields, and rows of which nothing is left,
+ * which count as written. True where nothing of the unit is left.
+ */
+export function leaveSuperseded(unit: Unit, written: WrittenRecords): boolean {
+  for (const row of [...unit.rows]) {
+    const since = written.since(unit, row);
+    if (!since) continue;
+    const wire = row.wire as Record<string, unknown>;
+    const fields = Object.keys(wire).filter((field) => since.fields.has(field.toLowerCase()));
+    row.wire = Object.fromEntries(Object.entries(wire).filter(([field]) => !fields.includes(field)));
+    row.superseded = [...(row.superseded ?? []), ...fields];
+    if (fieldsOf(row).length > 0) continue;
+    const created = unit.lane.operation === 'upsert' ? { created: false } : {};
+    finish({ ...unit, rows: [row] }, [{ id: since.id, success: true, ...created, errors: [], record: null }]);
+    unit.rows.splice(unit.rows.indexOf(row), 1);
+  }
+  return unit.rows.length === 0;
+}
+
+const orgs = new Map<string, WrittenRecords>();
+
+/** Of this process: what a node has written outlives its redeploy. */
+export function writtenRecords(organizationId: string): WrittenRecords {
+  let records = orgs.get(organizationId);
+  if (!records) orgs.set(organizationId, (records = new WrittenRecords()));
+  return records;
+}
+
+function originOf({ job }: Unit, { index }: Row): Origin | undefined {
+  const { origin } = job.request;
+  return Array.isArray(origin) ? origin[index] : origin;
+}
+
+type Place = Pick<Origin, 'sequence' | 'timestamp'>;
+
+/** A stream that was made anew begins with 1 again, but its messages are younger. */
+function isNewer(one: Place, other: Place): boolean {
+  return one.sequence > other.sequence && one.timestamp >= other.timestamp;
+}
+
+/** By the names as they stand in records, which are few. */
+const shapes = new RecentMap<string, string>(1_000);
+
+function shapeOf(row: Row): string {
+  const names = `${row.keyField} ${Object.keys(row.wire as object).join(',')}`;
+  let shape = shapes.get(names);
+  if (shape === undefined) shapes.set(names, (shape = fieldsOf(row).join(',')));
+  return shape;
+}
+
+/** Without what only says which record it is. */
+function fieldsOf({ wire, keyField }: Row): string[] {
+  return Object.keys(wire as object)
+    .map((field) => field.toLowerCase())
+    .filter((field) => field !== 'attributes' && field !== keyField)
+    .sort();
+}

@@ -1,0 +1,181 @@
+import { formatDuration } from '../../shared/duration';
+import { FlowError, messageOf } from '../../shared/errors';
+import { PositionWriter, type PositionStore } from '../../shared/positions';
+import { Waker } from '../../shared/async/waker';
+import { EventSettlement, SETTLEMENT, type HeldEvent, type SettlementSettings } from './settlement';
+import { OrgOutage } from '../org/outage';
+import type { PubSub } from '../pubsub/client';
+import { unlessStopped } from '../../shared/async/stopped';
+import { Subscription, type ReplayStart, type SubscriptionState } from '../pubsub/subscription';
+import { loadPosition, type ReplayPosition } from './replay-position';
+
+export type Replay = 'stored' | 'latest' | 'earliest';
+
+/** Events that are lost, as far as is known. ISO times. */
+export interface ReplayGap {
+  from: string;
+  to: string;
+  ms: number;
+}
+
+export interface EventReaderHost {
+  /** Puts an event into the flow. */
+  deliver(held: HeldEvent): void;
+  /** `state` or `inFlow` has changed. */
+  changed(): void;
+  positionLost(error: FlowError, gap: ReplayGap): void;
+  log(level: 'info' | 'warn' | 'error', text: string): void;
+}
+
+const FIRST_PAUSE = 500;
+const LONGEST_PAUSE = 10_000;
+const FLUSH_MS = 2_000;
+
+/**
+ * Reads a topic event by event, each as often as it takes until the flow has finished it, and keeps the position
+ * behind the last event that is finished with all before it.
+ */
+export class EventReader {
+  state: SubscriptionState = { phase: 'connecting' };
+  private readonly settlement: EventSettlement;
+  private readonly subscription: Subscription;
+  private readonly writer: PositionWriter | undefined;
+  private readonly waker = new Waker();
+  private organizationId = '';
+  /** Where the flow has come to, and when. */
+  private at = Date.now();
+  private readonly stopping = new AbortController();
+  private started: Promise<void> | undefined;
+
+  /** `store` keeps the position over restarts; without one every start is at the tip, or at the earliest event. */
+  constructor(
+    private readonly pubsub: PubSub,
+    private readonly topic: string,
+    private readonly store: PositionStore | undefined,
+    private readonly host: EventReaderHost,
+    settings: SettlementSettings = SETTLEMENT,
+  ) {
+    this.writer = store && new PositionWriter(store, (error) => this.notSaved(error));
+    this.settlement = new EventSettlement(topic, settings, {
+      deliver: (held) => host.deliver(held),
+      position: (replayId) => this.reached(replayId),
+      released: () => {
+        this.subscription.more();
+        host.changed();
+      },
+      log: (level, text) => host.log(level, text),
+    });
+    this.subscription = new Subscription(pubsub, topic, {
+      event: (event) => {
+        this.settlement.arrived(event);
+        host.changed();
+      },
+      idle: (replayId) => this.settlement.passed(replayId),
+      room: () => this.settlement.room,
+      positionLost: (error) => this.positionLost(error),
+      state: (state) => this.enter(state),
+      log: (level, text) => host.log(level, text),
+    });
+  }
+
+  /** Events in the flow. */
+  get inFlow(): number {
+    return this.settlement.size;
+  }
+
+  start(replay: Replay): void {
+    this.started = this.begin(replay);
+  }
+
+  /** Reads no more, and gives the flow `grace` ms to finish; what it doesn't comes again after the next start. */
+  async stop(grace: number): Promise<void> {
+    this.stopping.abort();
+    this.waker.wake();
+    await this.started;
+    await this.subscription.stop();
+    await this.settlement.stop(grace);
+    // Neither a save nor a store that hangs may keep the node from closing.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), FLUSH_MS);
+    await unlessStopped(late.signal, this.writer?.flush() ?? Promise.resolve()).catch(() => undefined);
+    await unlessStopped(late.signal, this.store?.close() ?? Promise.resolve()).catch(() => undefined);
+    clearTimeout(timer);
+  }
+
+  private async begin(replay: Replay): Promise<void> {
+    const stopListening = this.pubsub.onChange(() => this.waker.wake());
+    const { signal } = this.stopping;
+    for (let failures = 0; !signal.aborted;) {
+      if (this.pubsub.hold.current) {
+        await this.waker.wait();
+        continue;
+      }
+      try {
+        const grant = await unlessStopped(signal, this.pubsub.login(this.pubsub.session.login()));
+        this.organizationId = grant.organizationId;
+        const from = replay === 'stored' ? await unlessStopped(signal, this.stored()) : replay;
+        this.subscription.start(from);
+        break;
+      } catch (error) {
+        if (signal.aborted) break;
+        // An org that is closed holds nobody.
+        if (error instanceof OrgOutage && this.pubsub.hold.current) continue;
+        if (!(error instanceof OrgOutage)) this.cantLoad(error, failures);
+        await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++));
+      }
+    }
+    stopListening();
+  }
+
+  private async stored(): Promise<ReplayStart> {
+    const position = this.store && (await loadPosition(this.store, this.organizationId, this.topic));
+    if (!position) {
+      this.host.log(
+        'info',
+        `No position is stored for ${this.topic}: reading from the earliest event the org has`,
+      );
+      return 'earliest';
+    }
+    this.at = position.at;
+    return { replayId: position.replayId };
+  }
+
+  private cantLoad(error: unknown, failures: number): void {
+    const text = `The position of ${this.topic} can't be read, so nothing is: ${messageOf(error)}`;
+    if (failures === 0) this.host.log('error', text);
+    this.enter({
+      phase: 'failing',
+      error: new FlowError('POSITION_UNREADABLE', text, true, { cause: error }),
+    });
+  }
+
+  private reached(replayId: string): void {
+    this.at = Date.now();
+    const { organizationId, topic, at } = this;
+    this.writer?.save(JSON.stringify({ organizationId, topic, replayId, at } satisfies ReplayPosition));
+  }
+
+  private notSaved(error: unknown): void {
+    this.host.log(
+      'error',
+      `The position of ${this.topic} can't be stored: ${messageOf(error)}. Events since the last one stored come again after a restart`,
+    );
+  }
+
+  private positionLost(error: FlowError): void {
+    const now = Date.now();
+    // The clock may have been set back since.
+    const from = Math.min(this.at, now);
+    const gap = { from: new Date(from).toISOString(), to: new Date(now).toISOString(), ms: now - from };
+    const text = `${error.message}: it was reached ${formatDuration(gap.ms)} ago (${gap.from}), and events since then may be lost to this node, a gap of at most ${formatDuration(gap.ms)}. Reading goes on with the earliest event that the org still has; read the records again that may have changed in between`;
+    this.host.positionLost(
+      new FlowError('REPLAY_POSITION_LOST', text, false, { cause: error, details: gap }),
+      gap,
+    );
+  }
+
+  private enter(state: SubscriptionState): void {
+    this.state = state;
+    this.host.changed();
+  }
+}

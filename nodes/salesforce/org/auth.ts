@@ -1,0 +1,182 @@
+import { createSign } from 'node:crypto';
+import { messageOf } from '../../shared/errors';
+import type { LoginGrant } from './credentials';
+import type { HttpClient } from './http';
+import { OrgOutage } from './outage';
+
+/** A session as the org granted it. */
+export interface Grant {
+  accessToken: string;
+  instanceUrl: string;
+  organizationId: string;
+  userId: string;
+  /** Only where the org sent one: it may replace the one that was used. */
+  refreshToken?: string;
+}
+
+interface TokenAnswer {
+  access_token: string;
+  instance_url?: string;
+  /** https://login.salesforce.com/id/<organization>/<user> */
+  id?: string;
+  refresh_token?: string;
+}
+
+const LOGIN_TIMEOUT = 30_000;
+
+/**
+ * One login by one of the four OAuth flows at `{loginUrl}/services/oauth2/token`. Throws OrgOutage:
+ * `unreachable` where no answer came, `login` where the org refuses, in words that say what to do.
+ */
+export async function logIn(http: HttpClient, grant: LoginGrant): Promise<Grant> {
+  const answer = await http.send({
+    method: 'POST',
+    url: `${grant.loginUrl}/services/oauth2/token`,
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams(parameters(grant)).toString(),
+    timeout: LOGIN_TIMEOUT,
+  });
+  const body = parse(answer.text);
+  if (answer.status >= 500) {
+    throw new OrgOutage(
+      'unreachable',
+      `HTTP_${answer.status}`,
+      `The login at ${grant.loginUrl} answered ${answer.status}; Salesforce may be down, see https://status.salesforce.com`,
+      false,
+    );
+  }
+  if (answer.status !== 200 || typeof body.access_token !== 'string')
+    throw refusal(grant, answer.status, body);
+
+  const token = body as unknown as TokenAnswer;
+  const instanceUrl = (token.instance_url ?? grant.loginUrl).replace(/\/+$/, '');
+  if (!URL.canParse(instanceUrl)) {
+    const why = `The login at ${grant.loginUrl} names "${instanceUrl}" as the address of the org, which is no URL; check the login URL and any proxy before it`;
+    throw new OrgOutage('login', 'INVALID_INSTANCE_URL', why, false);
+  }
+  const identity = token.id
+    ? fromIdentityUrl(token.id)
+    : await askIdentity(http, instanceUrl, token.access_token);
+  return { accessToken: token.access_token, instanceUrl, ...identity, refreshToken: token.refresh_token };
+}
+
+function parameters(grant: LoginGrant): Record<string, string> {
+  const client = { client_id: grant.clientId };
+  switch (grant.flow) {
+    case 'password':
+      return {
+        grant_type: 'password',
+        ...client,
+        client_secret: grant.clientSecret,
+        username: grant.username,
+        password: grant.password,
+      };
+    case 'client-credentials':
+      return { grant_type: 'client_credentials', ...client, client_secret: grant.clientSecret };
+    case 'jwt':
+      return { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion: assertion(grant) };
+    case 'refresh-token':
+      return {
+        grant_type: 'refresh_token',
+        ...client,
+        refresh_token: grant.refreshToken,
+        ...(grant.clientSecret && { client_secret: grant.clientSecret }),
+      };
+  }
+}
+
+/** Salesforce refuses assertions that live longer than five minutes; its clock and ours may differ by some. */
+const ASSERTION_SECONDS = 180;
+
+function assertion(grant: LoginGrant & { flow: 'jwt' }): string {
+  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const claims = {
+    iss: grant.clientId,
+    sub: grant.username,
+    aud: grant.loginUrl,
+    exp: Math.floor(Date.now() / 1_000) + ASSERTION_SECONDS,
+  };
+  const unsigned = `${encode({ alg: 'RS256' })}.${encode(claims)}`;
+  try {
+    return `${unsigned}.${createSign('RSA-SHA256').update(unsigned).sign(grant.privateKey, 'base64url')}`;
+  } catch (error) {
+    const why =
+      'The private key of the org is no RSA key in PEM form (-----BEGIN PRIVATE KEY-----); paste it whole, without a passphrase';
+    throw new OrgOutage('login', 'INVALID_CREDENTIALS', why, false, { cause: messageOf(error) });
+  }
+}
+
+function fromIdentityUrl(url: string): { organizationId: string; userId: string } {
+  const [organizationId = '', userId = ''] = url.split('/').slice(-2);
+  return { organizationId, userId };
+}
+
+async function askIdentity(http: HttpClient, instanceUrl: string, accessToken: string) {
+  const answer = await http.send({
+    method: 'GET',
+    url: `${instanceUrl}/services/oauth2/userinfo`,
+    headers: { authorization: `Bearer ${accessToken}` },
+    timeout: LOGIN_TIMEOUT,
+  });
+  const { organization_id, user_id } = parse(answer.text);
+  if (typeof organization_id === 'string' && typeof user_id === 'string') {
+    return { organizationId: organization_id, userId: user_id };
+  }
+  throw new OrgOutage(
+    'login',
+    `HTTP_${answer.status}`,
+    'The org granted a session but does not say whose; give the connected app the scope "openid" or "id"',
+    false,
+  );
+}
+
+/** What the refusal means, and the way out. Neither carries a secret. */
+function refusal(grant: LoginGrant, status: number, body: Record<string, unknown>): OrgOutage {
+  const error = typeof body.error === 'string' ? body.error : `HTTP_${status}`;
+  const description = typeof body.error_description === 'string' ? body.error_description : 'no description';
+  const advice = adviceFor(grant, error, description.toLowerCase());
+  return new OrgOutage(
+    'login',
+    error,
+    `The org refuses the ${grant.flow} login (${error}: ${description}); ${advice}`,
+    false,
+  );
+}
+
+function adviceFor(grant: LoginGrant, error: string, description: string): string {
+  if (error === 'invalid_client_id')
+    return 'check the client id (consumer key); a new app takes up to ten minutes to work';
+  if (error === 'invalid_client') return 'check the client secret, and that the app allows this flow';
+  if (error === 'inactive_user') return 'activate the user, or log in as another one';
+  if (error === 'inactive_org') return 'the org is locked, closed or suspended: ask its administrator';
+  if (error === 'rate_limit_exceeded')
+    return 'the user has logged in too often (3,600 an hour): find out who else logs in with it, and wait';
+  if (/ip restricted|ip range/.test(description))
+    return "allow this machine's address in the profile's login IP ranges, or relax IP restrictions in the app";
+
+  switch (grant.flow) {
+    case 'password':
+      return 'check username, password and security token (appended where the network is not trusted). The org may block this flow: since Summer ’23 it is off in new orgs (Setup → OAuth and OpenID Connect Settings → Allow OAuth Username-Password Flows), and it is being retired. Better use client-credentials or jwt';
+    case 'client-credentials':
+      return /^https:\/\/(login|test)\.salesforce\.com/.test(grant.loginUrl) || description.includes('domain')
+        ? 'this flow works at My Domain only: set the login URL to https://<your domain>.my.salesforce.com'
+        : 'enable the client credentials flow in the app and choose a Run As user there';
+    case 'jwt':
+      if (description.includes('approved'))
+        return 'pre-authorize the user: in the app choose "Admin approved users are pre-authorized" and give the user a permission set of it';
+      if (description.includes('audience'))
+        return 'set the login URL to https://login.salesforce.com, https://test.salesforce.com (sandbox) or the My Domain';
+      return 'check that the private key belongs to the certificate of the app, the username, and this machine’s clock';
+    case 'refresh-token':
+      return 'the refresh token is expired, revoked or already replaced: authorize the app again and store the new token';
+  }
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

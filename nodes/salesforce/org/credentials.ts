@@ -1,0 +1,132 @@
+import { readFile } from 'node:fs/promises';
+import { FlowError, messageOf } from '../../shared/errors';
+import type { Secrets, Settings, Stored } from '../../shared/settings/settings';
+import type { sfdcOrg } from '../sfdc-org.settings';
+
+/** The sfdc-org node's settings and secrets as the editor gives them. */
+export type OrgConfig = Stored<typeof sfdcOrg>;
+export type OrgSecrets = Secrets<typeof sfdcOrg>;
+type OrgSettings = Settings<typeof sfdcOrg>;
+
+/** What one of the four OAuth flows needs, complete. */
+export type LoginGrant = { loginUrl: string; clientId: string } & (
+  | { flow: 'password'; clientSecret: string; username: string; password: string }
+  | { flow: 'client-credentials'; clientSecret: string }
+  | { flow: 'jwt'; username: string; privateKey: string }
+  | { flow: 'refresh-token'; refreshToken: string; clientSecret?: string }
+);
+
+/**
+ * The grant that settings and secrets describe. `file` reads the JSON at credentialsPath anew each time, so
+ * that a replaced secret is picked up by the next login. Throws INVALID_CREDENTIALS naming what is missing.
+ */
+export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
+  const { auth, credentialsPath } = settings;
+  const found =
+    auth === 'file' ? await readCredentialsFile(credentialsPath) : { flow: auth, values: settings };
+  const { flow, values } = found;
+  const where = auth === 'file' ? `in ${credentialsPath}` : 'in the org';
+  const need = (name: string, value: string | undefined): string => {
+    if (value !== undefined && value.trim() !== '') return value.trim();
+    throw invalid(`The ${flow} login needs a ${name} ${where}`);
+  };
+
+  const loginUrl = readLoginUrl(values.loginUrl || settings.loginUrl);
+  const clientId = need('client id', values.clientId);
+  switch (flow) {
+    case 'password':
+      return {
+        flow,
+        loginUrl,
+        clientId,
+        clientSecret: need('client secret', values.clientSecret),
+        username: need('username', values.username),
+        password: need('password', values.password) + (values.securityToken?.trim() ?? ''),
+      };
+    case 'client-credentials':
+      return { flow, loginUrl, clientId, clientSecret: need('client secret', values.clientSecret) };
+    case 'jwt':
+      return {
+        flow,
+        loginUrl,
+        clientId,
+        username: need('username', values.username),
+        privateKey: need('private key', values.privateKey).replaceAll('\\n', '\n'),
+      };
+    case 'refresh-token':
+      return {
+        flow,
+        loginUrl,
+        clientId,
+        refreshToken: need('refresh token', values.refreshToken),
+        clientSecret: values.clientSecret?.trim() || undefined,
+      };
+  }
+}
+
+interface FileContent {
+  flow: Exclude<OrgSettings['auth'], 'file'>;
+  values: OrgSecrets & { username?: string; loginUrl?: string };
+}
+
+async function readCredentialsFile(path: string): Promise<FileContent> {
+  if (path === '') throw invalid('The org logs in by a file, but no path of a credentials file is set');
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw invalid(`The credentials file ${path} can't be read: ${messageOf(error)}`);
+  }
+  let json: Record<string, unknown>;
+  try {
+    json = JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    // The parser's message would quote the file, and the file holds secrets.
+    throw invalid(`The credentials file ${path} is not valid JSON`);
+  }
+  const get = (name: string) => (typeof json[name] === 'string' ? json[name] : undefined);
+  const values = {
+    clientId: get('client_id'),
+    clientSecret: get('client_secret'),
+    username: get('username'),
+    password: get('password'),
+    securityToken: get('security_token'),
+    privateKey: get('private_key'),
+    refreshToken: get('refresh_token'),
+    loginUrl: get('login_url'),
+  };
+  const flow = values.privateKey
+    ? 'jwt'
+    : values.refreshToken
+      ? 'refresh-token'
+      : values.username || values.password
+        ? 'password'
+        : 'client-credentials';
+  return { flow, values };
+}
+
+function readLoginUrl(text: string): string {
+  const given = text.trim();
+  const url = /^[\w.-]+$/.test(given) ? `https://${given}` : given;
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.hostname.endsWith('.lightning.force.com')) {
+    const myDomain = parsed.hostname.replace('.lightning.force.com', '.my.salesforce.com');
+    throw invalid(`The login URL ${given} is the address of the user interface; use https://${myDomain}`);
+  }
+  if (parsed?.protocol === 'https:' || (parsed?.protocol === 'http:' && isLoopback(parsed.hostname))) {
+    // An Experience Cloud site logs in below its path.
+    return parsed.origin + parsed.pathname.replace(/\/+$/, '');
+  }
+  throw invalid(
+    `The login URL "${given}" is not an https URL; write for example https://acme.my.salesforce.com`,
+  );
+}
+
+/** Secrets travel in the clear only where they don't leave the machine. */
+function isLoopback(hostname: string): boolean {
+  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+function invalid(message: string): FlowError {
+  return new FlowError('INVALID_CREDENTIALS', message, true);
+}

@@ -1,0 +1,154 @@
+import http from 'node:http';
+import https from 'node:https';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { codeOf, messageOf } from '../../shared/errors';
+import { OrgOutage } from './outage';
+import { proxyFor, TunnelAgent } from './proxy';
+
+export interface HttpRequest {
+  method: string;
+  url: string;
+  headers?: Record<string, string>;
+  body?: string;
+  /** Milliseconds for the whole exchange. */
+  timeout: number;
+}
+
+export interface HttpAnswer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  text: string;
+}
+
+/** Idle connections are closed by us before the org (or a firewall) does it under a request being sent. */
+const IDLE_MS = 15_000;
+
+/**
+ * The requests of one org, over connections that are kept: jsforce opens (and TLS-handshakes) a new one for
+ * each request, repeats some of them by itself, and hides the status. Every answer with a status is an
+ * answer; everything else throws OrgOutage(unreachable) which knows whether the request may have got through.
+ */
+export class HttpClient {
+  private readonly agents = new Map<string, http.Agent>();
+  /** Gives up each request that has no answer yet. */
+  private readonly underWay = new Set<(why: string) => void>();
+  private closed = false;
+
+  send(request: HttpRequest): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) throw sessionClosed();
+      let sent = false;
+      const end = () => {
+        clearTimeout(timer);
+        this.underWay.delete(giveUp);
+      };
+      const fail = (error: unknown) => {
+        end();
+        reject(explainFailure(error, request.url, sent));
+      };
+      // A request that still waits for its connection tells of no error before it has one.
+      const giveUp = (why: string) => {
+        const error = new Error(why);
+        fail(error);
+        outgoing.destroy(error);
+      };
+      const url = new URL(request.url);
+      const secure = url.protocol === 'https:';
+      const body = request.body === undefined ? undefined : Buffer.from(request.body, 'utf8');
+      const outgoing = (secure ? https : http).request(url, {
+        agent: this.agentFor(url),
+        method: request.method,
+        headers: {
+          accept: 'application/json',
+          'accept-encoding': 'gzip',
+          ...(body && { 'content-length': body.length }),
+          ...request.headers,
+        },
+      });
+      const timer = setTimeout(giveUp, request.timeout, `no answer within ${request.timeout / 1_000} s`);
+      this.underWay.add(giveUp);
+      outgoing.on('socket', (socket) => {
+        if (!socket.connecting) sent = true;
+        else socket.once(secure ? 'secureConnect' : 'connect', () => (sent = true));
+      });
+      outgoing.on('error', fail);
+      outgoing.on('response', (response) => {
+        const chunks: Buffer[] = [];
+        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        response.on('error', fail);
+        response.on('end', () => {
+          end();
+          const answer = { status: response.statusCode ?? 0, headers: response.headers };
+          decode(Buffer.concat(chunks), response.headers['content-encoding']).then(
+            (text) => resolve({ ...answer, text }),
+            fail,
+          );
+        });
+      });
+      outgoing.end(body);
+    });
+  }
+
+  /** Ends every connection; requests under way fail, and so does whatever is asked afterwards. */
+  close(): void {
+    this.closed = true;
+    for (const giveUp of this.underWay) giveUp('the session was closed');
+    for (const agent of this.agents.values()) agent.destroy();
+  }
+
+  private agentFor(url: URL): http.Agent {
+    const options = { keepAlive: true, timeout: IDLE_MS, scheduling: 'lifo' as const };
+    const proxy = url.protocol === 'https:' ? proxyFor(url.hostname) : undefined;
+    const name = proxy?.href ?? url.protocol;
+    let agent = this.agents.get(name);
+    if (!agent) {
+      if (proxy) agent = new TunnelAgent(proxy, options);
+      else agent = url.protocol === 'https:' ? new https.Agent(options) : new http.Agent(options);
+      this.agents.set(name, agent);
+    }
+    return agent;
+  }
+}
+
+const unzip = promisify(gunzip);
+
+async function decode(body: Buffer, encoding: string | undefined): Promise<string> {
+  return (encoding === 'gzip' ? await unzip(body) : body).toString('utf8');
+}
+
+function sessionClosed(): OrgOutage {
+  return new OrgOutage('unreachable', 'CLOSED', 'The session with the org was closed', false);
+}
+
+/** Says in words why no answer came, and what to look at. */
+function explainFailure(error: unknown, url: string, sent: boolean): OrgOutage {
+  const { host } = new URL(url);
+  const code = codeOf(error, 'ORG_UNREACHABLE');
+  const sentence = (what: string) => new OrgOutage('unreachable', code, what, sent, { cause: error });
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return sentence(`The host ${host} is unknown; check the login URL and this machine's DNS`);
+    case 'ECONNREFUSED':
+      return sentence(`${host} refuses connections; check the URL and its port, and any firewall or proxy`);
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ETIMEDOUT':
+      return sentence(`${host} can't be reached from here (${code}); check the network, firewall and proxy`);
+    case 'EPROTO':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+      return sentence(`${host} doesn't speak TLS on this port; check the URL (https or http) and its port`);
+    case 'CERT_HAS_EXPIRED':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return sentence(
+        `The TLS certificate of ${host} is refused (${messageOf(error)}); check the URL, or add the certificate authority of your proxy with NODE_EXTRA_CA_CERTS`,
+      );
+    default:
+      return sentence(`The request to ${host} was lost: ${messageOf(error)}`);
+  }
+}

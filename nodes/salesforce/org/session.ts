@@ -1,0 +1,274 @@
+import { FlowError, codeOf, messageOf } from '../../shared/errors';
+import { parseSettings, type Settings } from '../../shared/settings/settings';
+import { logIn, type Grant } from './auth';
+import { ApiBudget } from './budget';
+import { readGrant, type LoginGrant, type OrgConfig, type OrgSecrets } from './credentials';
+import { OrgHold, type ProbePauses } from './availability';
+import { HttpClient } from './http';
+import { OrgOutage } from './outage';
+import { sfdcOrg } from '../sfdc-org.settings';
+
+/** An answer of the org, whatever its status; `body` is parsed JSON, or the text where it is none. */
+export interface OrgAnswer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: unknown;
+}
+
+export interface OrgRequest {
+  body?: unknown;
+  headers?: Record<string, string>;
+  /** Milliseconds for each attempt; that of the session unless told. */
+  timeout?: number;
+}
+
+export interface SessionOptions {
+  config: OrgConfig;
+  secrets: OrgSecrets;
+  /** Keeps a refresh token that replaced the one configured, and gives it back after a restart. */
+  refreshTokens?: {
+    load: (configured: string) => string | undefined;
+    store: (configured: string, current: string) => void;
+  };
+  /** Milliseconds to wait for an answer; 120 s unless told. */
+  timeout?: number;
+  /** Other pauses between probes, for tests. */
+  pauses?: ProbePauses;
+}
+
+const REQUEST_TIMEOUT = 120_000;
+const PROBE_TIMEOUT = 20_000;
+
+/**
+ * One session with one org, shared by everything that talks to it. Logs in when first needed, in single
+ * flight; a 401 leads to one new login and one repetition, never more.
+ */
+export class OrgSession {
+  readonly settings: Settings<typeof sfdcOrg>;
+  readonly apiVersion: string;
+  readonly budget: ApiBudget;
+  readonly hold: OrgHold;
+  private readonly http = new HttpClient();
+  /** Requests that have no answer yet. */
+  underWay = 0;
+  private readonly listeners = new Set<() => void>();
+  private grant: Grant | undefined;
+  private loggingIn: Promise<Grant> | undefined;
+
+  constructor(private readonly options: SessionOptions) {
+    this.settings = parseSettings(sfdcOrg, { ...options.config, ...options.secrets });
+    this.apiVersion = this.settings.apiVersion;
+    this.budget = new ApiBudget(this.settings.apiBudget);
+    this.hold = new OrgHold(
+      () => this.probe(),
+      () => this.changed(),
+      options.pauses,
+    );
+  }
+
+  /** Of the last login; undefined before the first. */
+  get accessToken(): string | undefined {
+    return this.grant?.accessToken;
+  }
+  get instanceUrl(): string | undefined {
+    return this.grant?.instanceUrl;
+  }
+  get organizationId(): string | undefined {
+    return this.grant?.organizationId;
+  }
+  get userId(): string | undefined {
+    return this.grant?.userId;
+  }
+
+  /** Logs in beforehand, so that what is wrong shows before the first message comes. */
+  connect(): void {
+    this.login().catch((error: unknown) => error instanceof OrgOutage && this.hold.begin(error));
+  }
+
+  /** Called after each login, and whenever the hold begins, changes or ends; returns the way to stop listening. */
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
+  /** The session, logged in. Throws OrgOutage: `login` when refused, `unreachable` when nobody answers. */
+  async login(): Promise<Grant> {
+    return this.grant ?? this.newLogin();
+  }
+
+  /**
+   * A login that replaces the one with `staleToken`, which the org no longer takes. Where somebody else has
+   * replaced it already that one is given.
+   */
+  async relogin(staleToken: string): Promise<Grant> {
+    if (this.grant && this.grant.accessToken !== staleToken) return this.grant;
+    this.grant = undefined;
+    return this.newLogin();
+  }
+
+  /**
+   * One request below /services/data/vXX.X (or at `path` as it stands if it starts with /services/). Gives
+   * every answer that has a status, except 401, which after one new login is an outage. Throws OrgOutage.
+   * Never repeats anything but a request refused with 401.
+   */
+  async request(method: string, path: string, request: OrgRequest = {}): Promise<OrgAnswer> {
+    const grant = await this.login();
+    const answer = await this.send(grant, method, path, request);
+    if (answer.status !== 401) return answer;
+    const repeated = await this.send(await this.relogin(grant.accessToken), method, path, request);
+    if (repeated.status !== 401) return repeated;
+    const { errorCode, message } = restError(repeated);
+    throw new OrgOutage(
+      'login',
+      errorCode,
+      `The org refuses a session it has just granted (${errorCode}: ${message}); check that the user may use the API`,
+      false,
+    );
+  }
+
+  /** GETs the body of a 2xx answer. Throws OrgOutage, or FlowError with the org's own code. */
+  async get<T>(path: string, request: OrgRequest = {}): Promise<T> {
+    const answer = await this.request('GET', path, request);
+    if (answer.status >= 200 && answer.status < 300) return answer.body as T;
+    const { errorCode, message } = restError(answer);
+    throw new FlowError(
+      errorCode,
+      `The org refused GET ${path} (${answer.status} ${errorCode}): ${message}`,
+      answer.status >= 500,
+    );
+  }
+
+  /** Where the versioned REST API begins, without the host: "/services/data/v65.0". */
+  get dataPath(): string {
+    return `/services/data/v${this.apiVersion}`;
+  }
+
+  /** Requests under way fail; nothing may be asked afterwards. */
+  close(): void {
+    this.hold.close();
+    this.http.close();
+  }
+
+  private async send(grant: Grant, method: string, path: string, request: OrgRequest): Promise<OrgAnswer> {
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    this.underWay++;
+    const { status, headers, text } = await this.http
+      .send({
+        method,
+        url: grant.instanceUrl + (path.startsWith('/services/') ? path : this.dataPath + path),
+        headers: {
+          authorization: `Bearer ${grant.accessToken}`,
+          ...(body !== undefined && { 'content-type': 'application/json; charset=utf-8' }),
+          ...request.headers,
+        },
+        body,
+        timeout: request.timeout ?? this.options.timeout ?? REQUEST_TIMEOUT,
+      })
+      .finally(() => this.underWay--);
+    this.budget.observe(headers['sforce-limit-info']);
+    return { status, headers, body: parseBody(text) };
+  }
+
+  private newLogin(): Promise<Grant> {
+    this.loggingIn ??= this.performLogin().finally(() => (this.loggingIn = undefined));
+    return this.loggingIn;
+  }
+
+  private async performLogin(): Promise<Grant> {
+    const { refreshTokens } = this.options;
+    let grant: LoginGrant;
+    try {
+      grant = await readGrant(this.settings);
+    } catch (error) {
+      throw new OrgOutage('login', codeOf(error), messageOf(error), false, { cause: error });
+    }
+    const configured = grant.flow === 'refresh-token' ? grant.refreshToken : undefined;
+    if (grant.flow === 'refresh-token')
+      grant.refreshToken = refreshTokens?.load(grant.refreshToken) ?? grant.refreshToken;
+    this.grant = await logIn(this.http, grant);
+    if (configured !== undefined && this.grant.refreshToken)
+      refreshTokens?.store(configured, this.grant.refreshToken);
+    this.changed();
+    return this.grant;
+  }
+
+  private changed(): void {
+    for (const listener of [...this.listeners]) listener();
+  }
+
+  /** GET /limits asks everything at once: host, login, limit, and what is left of the budget. */
+  private async probe(): Promise<void> {
+    const answer = await this.request('GET', '/limits', { timeout: PROBE_TIMEOUT });
+    const outage = outageOf(answer, false);
+    if (outage) throw outage;
+    const daily = (answer.body as { DailyApiRequests?: { Max: number; Remaining: number } }).DailyApiRequests;
+    if (daily) this.budget.usage = { used: daily.Max - daily.Remaining, max: daily.Max };
+    if (this.budget.spent()) throw this.budgetOutage();
+  }
+
+  budgetOutage(): OrgOutage {
+    const { used = 0, max = 0 } = this.budget.usage ?? {};
+    return new OrgOutage(
+      'budget',
+      'API_BUDGET_SPENT',
+      `The org has used ${used} of its ${max} daily API calls, and this pack may bring it to ${this.budget.share} % only; wait until older calls fall out of the last 24 hours, or raise the budget`,
+      false,
+    );
+  }
+}
+
+/** The outage that a whole answer tells of, if it does. `write` answers of 5xx may have been carried out. */
+export function outageOf(answer: OrgAnswer, write = true): OrgOutage | undefined {
+  const { errorCode, message } = restError(answer);
+  const said = `(${answer.status} ${errorCode}: ${message})`;
+  if (answer.status === 403 && errorCode === 'REQUEST_LIMIT_EXCEEDED') {
+    return new OrgOutage(
+      'limit',
+      errorCode,
+      `The org's API request limit is spent ${said}; it may last until older calls fall out of the last 24 hours`,
+      false,
+    );
+  }
+  if (answer.status === 403 && /^API_(CURRENTLY_DISABLED|DISABLED_FOR_ORG)$/.test(errorCode)) {
+    return new OrgOutage(
+      'login',
+      errorCode,
+      `The org does not allow API calls to this user ${said}; enable the API`,
+      false,
+    );
+  }
+  if (answer.status === 503 || (answer.status >= 500 && !write)) {
+    return new OrgOutage(
+      'unreachable',
+      errorCode,
+      `The org is not available ${said}; see https://status.salesforce.com`,
+      write,
+    );
+  }
+  return undefined;
+}
+
+/** First entry of a REST error body `[{message, errorCode}]`, or of what stands in its place. */
+export function restError(answer: OrgAnswer): { errorCode: string; message: string; fields?: string[] } {
+  const body: unknown = Array.isArray(answer.body) ? answer.body[0] : answer.body;
+  if (typeof body === 'object' && body !== null) {
+    const { errorCode, message, fields } = body as {
+      errorCode?: string;
+      message?: string;
+      fields?: string[];
+    };
+    if (errorCode !== undefined) return { errorCode, message: message ?? '', fields };
+  }
+  return {
+    errorCode: `HTTP_${answer.status}`,
+    message: typeof answer.body === 'string' ? answer.body.slice(0, 200) : '',
+  };
+}
+
+function parseBody(text: string): unknown {
+  try {
+    return text === '' ? undefined : JSON.parse(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,59 @@
+import type { NodeStatus } from 'node-red';
+import type { StatusReporter } from '../../shared/status';
+import type { Hold } from './availability';
+
+/** What is watched: the org's REST API by its session, or its Pub/Sub API. */
+interface OrgApi {
+  hold: { readonly current: Hold | undefined };
+  readonly accessToken: string | undefined;
+  onChange(listener: () => void): () => void;
+}
+
+/** The clock of a hold in the status moves this often. */
+const CLOCK_MS = 5_000;
+
+/**
+ * Shows what the org does on a node that uses it: connecting, ready, or why and for how long it is held; `busy`
+ * says more where the org is well. `show` is to be called when what `busy` says has changed.
+ */
+export function orgStatus(
+  status: StatusReporter,
+  api: OrgApi,
+  text: (key: string, values?: Record<string, string>) => string,
+  busy: () => NodeStatus | undefined = () => undefined,
+): { show: () => void; stop: () => void } {
+  let clock: NodeJS.Timeout | undefined;
+  const show = () => {
+    clearTimeout(clock);
+    const { current } = api.hold;
+    if (current) {
+      const time = coarse(Date.now() - current.since);
+      status.show({
+        fill: current.reason === 'login' ? 'red' : 'yellow',
+        shape: 'ring',
+        text: text(`status.${current.reason}`, { time }),
+      });
+      clock = setTimeout(show, CLOCK_MS);
+    } else if (api.accessToken === undefined) {
+      status.show({ fill: 'yellow', shape: 'ring', text: text('status.connecting') });
+    } else {
+      status.show(busy() ?? { fill: 'green', shape: 'dot', text: text('status.ready') });
+    }
+  };
+  const stopListening = api.onChange(show);
+  return {
+    show,
+    stop: () => {
+      clearTimeout(clock);
+      stopListening();
+      status.stop();
+    },
+  };
+}
+
+/** In the largest unit alone: a status has room for no more. */
+function coarse(ms: number): string {
+  const seconds = Math.floor(ms / 1_000);
+  if (seconds < 60) return `${seconds}s`;
+  return seconds < 3_600 ? `${Math.floor(seconds / 60)}m` : `${Math.floor(seconds / 3_600)}h`;
+}

@@ -1,0 +1,327 @@
+import { formatDuration } from '../../shared/duration';
+import { FlowError, codeOf, messageOf } from '../../shared/errors';
+import { Waker } from '../../shared/async/waker';
+import { readChange, isChange } from './change-events';
+import { OrgOutage } from '../org/outage';
+import type { PubSub } from './client';
+import type { EventSchema } from './schemas';
+import { Stopped, unlessStopped } from '../../shared/async/stopped';
+import type { FetchRequest, FetchResponse, RpcStream } from './messages';
+
+/** An event as it came. */
+export interface ReceivedEvent {
+  /** Base64: opaque, not contiguous. */
+  replayId: string;
+  /** What its publisher gave it: the same for an event that was published twice. */
+  id: string;
+  schemaId: string;
+  /** By field names; of a change event as `readChange` gives it. Undefined where the event can't be read. */
+  payload: Record<string, unknown> | undefined;
+  /** Why it can't be read. */
+  error?: FlowError;
+}
+
+/** Where to begin: at a preset, or behind the event with a replay id. */
+export type ReplayStart = 'latest' | 'earliest' | { replayId: string };
+
+export type SubscriptionState =
+  { phase: 'connecting' | 'subscribed' } | { phase: 'failing'; error: FlowError };
+
+export interface SubscriptionHost {
+  /** The next event. Called in the order of the topic, without pause: `room` is how to stop it. */
+  event(event: ReceivedEvent): void;
+  /** There is no event between the last one and this replay id. */
+  idle(replayId: string): void;
+  /** How many events may come now, beside those that `event` was called with. */
+  room(): number;
+  /** The org doesn't know the position any more; it goes on with the earliest event that the org has. */
+  positionLost(error: FlowError): void;
+  state(state: SubscriptionState): void;
+  log(level: 'info' | 'warn' | 'error', text: string): void;
+}
+
+/** Salesforce delivers no more before it is asked again. */
+export const MOST_OUTSTANDING = 100;
+/** The org says something within 270 s, if only that there is nothing. */
+const SILENCE_MS = 300_000;
+/** A stream that wasn't refused by then is taken for good: the org says nothing until it has an event. */
+const ACCEPTED_MS = 2_000;
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 60_000;
+
+type Stream = RpcStream<FetchRequest>;
+
+/**
+ * Reads one topic until it is stopped: asks for as many events as there is room for, opens the stream again
+ * whenever it breaks, behind the last event it handed out, and waits where the org can't be reached.
+ */
+export class Subscription {
+  private readonly stopping = new AbortController();
+  private from: ReplayStart = 'latest';
+  private running: Promise<void> = Promise.resolve();
+  private stream: Stream | undefined;
+  /** The session it was opened with. */
+  private token = '';
+  /** Events that the org still owes to this stream, and that have come but not been handed out. */
+  private outstanding = 0;
+  private arriving = 0;
+  /** The stream has shown that it works, and has handed out events. */
+  private accepted = false;
+  private delivered = false;
+  private everAccepted = false;
+  private brokenAt = 0;
+  private failing: FlowError | undefined;
+  private pausing = false;
+  private readonly waker = new Waker();
+
+  constructor(
+    private readonly pubsub: PubSub,
+    readonly topic: string,
+    private readonly host: SubscriptionHost,
+  ) {}
+
+  start(from: ReplayStart): void {
+    this.from = from;
+    this.host.state({ phase: 'connecting' });
+    this.running = this.run();
+  }
+
+  /** There is room again. */
+  more(): void {
+    if (this.stream) this.ask(this.stream);
+    else if (!this.pausing) this.waker.wake();
+  }
+
+  /** Nothing is handed out any more when this is called. */
+  async stop(): Promise<void> {
+    const { stream } = this;
+    this.stream = undefined;
+    this.stopping.abort();
+    stream?.cancel();
+    this.waker.wake();
+    await this.running;
+  }
+
+  private async run(): Promise<void> {
+    const { signal } = this.stopping;
+    const stopListening = this.pubsub.onChange(() => this.waker.wake());
+    for (let failures = 0; !signal.aborted;) {
+      if (this.pubsub.hold.current || this.host.room() <= 0) {
+        await this.waker.wait();
+        continue;
+      }
+      let failure: unknown;
+      const openedAt = performance.now();
+      try {
+        await this.read();
+      } catch (error) {
+        failure = error;
+      }
+      if (signal.aborted) break;
+      this.brokenAt = performance.now();
+      // One that breaks as soon as it has said something is no better than one that is refused.
+      if (this.delivered || (this.accepted && this.brokenAt - openedAt >= ACCEPTED_MS)) failures = 0;
+      failures++;
+      await this.recover(failure ?? new Error('the org ended the stream'), failures);
+    }
+    stopListening();
+  }
+
+  /** One stream, until it ends (resolves) or fails. */
+  private async read(): Promise<void> {
+    const { signal } = this.stopping;
+    this.accepted = false;
+    this.delivered = false;
+    this.outstanding = 0;
+    this.arriving = 0;
+    const channel = await unlessStopped(signal, this.pubsub.open());
+    const grant = await unlessStopped(signal, this.pubsub.login(this.pubsub.session.login()));
+    this.token = grant.accessToken;
+    const accepting = setTimeout(() => this.accept(), ACCEPTED_MS);
+    let silence: NodeJS.Timeout | undefined;
+    let opened: Stream | undefined;
+    const listen = () => {
+      clearTimeout(silence);
+      silence = setTimeout(() => opened?.cancel(), SILENCE_MS);
+    };
+    try {
+      await new Promise<void>((resolve, reject) => {
+        let tail = Promise.resolve();
+        const stream: Stream = channel.subscribe(grant, {
+          data: (response) => {
+            if (this.stream !== stream) return;
+            listen();
+            this.accept();
+            this.pubsub.worked();
+            this.outstanding -= response.events.length;
+            this.arriving += response.events.length;
+            tail = tail.then(() => this.take(stream, response)).catch(reject);
+          },
+          over: (error) => void tail.then(() => (error ? reject(error) : resolve())),
+        });
+        opened = this.stream = stream;
+        listen();
+        this.begin(stream);
+      });
+    } finally {
+      clearTimeout(accepting);
+      clearTimeout(silence);
+      opened?.cancel();
+      this.stream = undefined;
+    }
+  }
+
+  private begin(stream: Stream): void {
+    const { from } = this;
+    this.outstanding = Math.min(MOST_OUTSTANDING, this.host.room());
+    stream.write({
+      topic_name: this.topic,
+      num_requested: this.outstanding,
+      ...(typeof from === 'object'
+        ? { replay_preset: 'CUSTOM', replay_id: Buffer.from(from.replayId, 'base64') }
+        : { replay_preset: from === 'earliest' ? 'EARLIEST' : 'LATEST' }),
+    });
+  }
+
+  /** A few at a time, so that not every event that is finished costs a request. */
+  private ask(stream: Stream): void {
+    const wanted = Math.min(
+      this.host.room() - this.arriving - this.outstanding,
+      MOST_OUTSTANDING - this.outstanding,
+    );
+    if (wanted <= 0 || (wanted < MOST_OUTSTANDING / 4 && this.outstanding > MOST_OUTSTANDING / 4)) return;
+    this.outstanding += wanted;
+    stream.write({ topic_name: this.topic, num_requested: wanted });
+  }
+
+  private accept(): void {
+    if (this.accepted || this.stopping.signal.aborted) return;
+    this.accepted = true;
+    if (this.failing) this.host.log('info', `Receiving from ${this.topic} again`);
+    this.failing = undefined;
+    this.host.state({ phase: 'subscribed' });
+    if (this.everAccepted && this.from === 'latest') {
+      const gap = formatDuration(performance.now() - this.brokenAt);
+      this.host.log(
+        'error',
+        `The subscription to ${this.topic} broke before anything was received from it, so there was no position to go on from: events of the ${gap} until now are missed`,
+      );
+    }
+    this.everAccepted = true;
+  }
+
+  private async take(stream: Stream, response: FetchResponse): Promise<void> {
+    if (response.events.length === 0) {
+      // Only an org that could have sent events says by this that there are none.
+      if (
+        this.stream !== stream ||
+        response.pending_num_requested === 0 ||
+        response.latest_replay_id.length === 0
+      )
+        return;
+      const replayId = response.latest_replay_id.toString('base64');
+      this.from = { replayId };
+      this.host.idle(replayId);
+      return;
+    }
+    const schemas = new Map<string, EventSchema | FlowError>();
+    for (const id of new Set(response.events.map(({ event }) => event?.schema_id ?? '')))
+      schemas.set(id, await this.schemaOf(id));
+    for (const { event, replay_id } of response.events) {
+      // What has come on a broken stream comes again on the next.
+      if (this.stream !== stream) return;
+      const replayId = replay_id.toString('base64');
+      const schemaId = event?.schema_id ?? '';
+      const read = readEvent(schemas.get(schemaId), event?.payload);
+      this.arriving--;
+      this.from = { replayId };
+      this.delivered = true;
+      this.host.event({ replayId, id: event?.id ?? '', schemaId, ...read });
+    }
+    this.ask(stream);
+  }
+
+  /** Throws where the org can't be asked now; gives the error where it has no such schema. */
+  private async schemaOf(id: string): Promise<EventSchema | FlowError> {
+    if (id === '') return unreadable('it names no schema');
+    try {
+      return await unlessStopped(this.stopping.signal, this.pubsub.schemas.get(id));
+    } catch (error) {
+      if (error instanceof OrgOutage || error instanceof Stopped || codeOf(error) === 'CLOSED') throw error;
+      return unreadable(messageOf(error));
+    }
+  }
+
+  private async recover(failure: unknown, failures: number): Promise<void> {
+    if (failure instanceof OrgOutage) return this.outage(failure, failures);
+    const error = failure instanceof FlowError ? failure : undefined;
+    const trouble = error ? undefined : this.pubsub.troubleOf(failure, `topic ${this.topic}`);
+    switch (trouble?.kind) {
+      case 'session':
+        if (failures > 1)
+          return this.outage(this.pubsub.explain(failure, `topic ${this.topic}`) as OrgOutage, failures);
+        return this.relogin();
+      case 'outage':
+        // Streams are cut now and then, by proxies and restarts of the service, and an org lets one go that doesn't
+        // ask for more: that is no outage yet.
+        if (failures > 1 || trouble.outage.reason === 'limit') await this.outage(trouble.outage, failures);
+        return;
+      case 'position':
+        if (this.from !== 'earliest') {
+          this.from = 'earliest';
+          return this.host.positionLost(trouble.error);
+        }
+        break;
+      case 'topic':
+      case 'refused':
+      case undefined:
+    }
+    await this.fail(error ?? (trouble as { error: FlowError }).error, failures);
+  }
+
+  private async relogin(): Promise<void> {
+    try {
+      await unlessStopped(this.stopping.signal, this.pubsub.login(this.pubsub.session.relogin(this.token)));
+    } catch {
+      // The session's hold has begun, or nobody needs the login any more.
+    }
+  }
+
+  /** Said once for each cause; tried again with growing pauses, as an administrator may mend it. */
+  private async fail(error: FlowError, failures: number): Promise<void> {
+    if (this.failing?.message !== error.message) this.host.log('error', error.message);
+    this.failing = error;
+    this.host.state({ phase: 'failing', error });
+    await this.pause(failures);
+  }
+
+  private async outage(outage: OrgOutage, failures: number): Promise<void> {
+    this.pubsub.begin(outage, this.topic);
+    // The end of the hold ends the pause; an org that is closed holds nobody.
+    await this.pause(failures);
+  }
+
+  private async pause(failures: number): Promise<void> {
+    this.pausing = true;
+    await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)));
+    this.pausing = false;
+  }
+}
+
+function readEvent(
+  schema: EventSchema | FlowError | undefined,
+  bytes: Buffer | undefined,
+): Pick<ReceivedEvent, 'payload' | 'error'> {
+  if (!schema || schema instanceof FlowError || !bytes)
+    return { payload: undefined, error: schema instanceof FlowError ? schema : unreadable('it has no data') };
+  try {
+    const payload = schema.decode(bytes);
+    return { payload: isChange(payload) ? readChange(payload, schema.fields) : payload };
+  } catch (error) {
+    return { payload: undefined, error: unreadable(messageOf(error)) };
+  }
+}
+
+function unreadable(why: string): FlowError {
+  return new FlowError('UNREADABLE_EVENT', `The event can't be read: ${why}`, false);
+}

@@ -1,0 +1,221 @@
+import { FlowError } from '../errors';
+import type { RuntimeNode } from './hooks';
+
+/** Why a message failed, and at which node of the flow. */
+export interface Failure {
+  error: unknown;
+  node?: { id: string; type: string; name?: string };
+}
+
+/** What `jetstream-ack` can ask for. `delay` in milliseconds. */
+export type Command = { action: 'ack' | 'nak' | 'term' | 'progress'; delay?: number };
+
+/** Whoever put the message into the flow and settles it. Each is called by the tracker, never both for one end. */
+export interface DeliveryOwner {
+  /** Every path has finished: without `failure` none of them had an error. Called once. */
+  finished(failure: Failure | undefined): void;
+  /** The flow itself says what is to happen. */
+  command(command: Command): void;
+}
+
+/** What the tracker knows of one running node. */
+export interface NodeState {
+  node: RuntimeNode;
+  /** Messages of deliveries inside the node. */
+  holding: number;
+  /** `closing` while its close handlers run, `closed` after: it finishes nothing any more. */
+  phase: 'running' | 'closing' | 'closed';
+  /** Sources already warned about. */
+  warned: boolean;
+}
+
+/** How many messages of one delivery are on their way to a node, and inside it. */
+interface Branch {
+  state: NodeState;
+  announced: number;
+  open: number;
+}
+
+/** One message handed to the flow, until every path it took has finished. */
+export class Delivery {
+  /** Settled: nothing that still happens in the flow counts any more. */
+  settled = false;
+  failure: Failure | undefined;
+  /** Messages of this delivery anywhere in the flow. */
+  count = 0;
+  /** Deliveries that took over messages of this one (join), and those that this one took over from. */
+  private into: Set<Delivery> | undefined;
+  private joined: Set<Delivery> | undefined;
+  private branches: Branch[] = [];
+  private readonly startedAt = Date.now();
+  private pauses = 0;
+  private pausedAt = 0;
+  private pausedFor = 0;
+
+  constructor(
+    readonly token: string,
+    readonly msgid: string,
+    readonly owner: DeliveryOwner,
+    /** Whether its way through the flow is followed; else it is only known for commands and pauses. */
+    readonly followed: boolean,
+    private readonly forget: (delivery: Delivery) => void,
+  ) {}
+
+  /** A message is on its way to the node. */
+  announce(state: NodeState): void {
+    this.branch(state).announced++;
+    this.count++;
+  }
+
+  /** The node takes a message: one announced before, or one handed to it directly (link call, catch, complete). */
+  receive(state: NodeState): void {
+    const branch = this.branch(state);
+    if (branch.announced > 0) branch.announced--;
+    else this.count++;
+    branch.open++;
+    state.holding++;
+  }
+
+  /** The node has finished a message; false if it held none. */
+  complete(state: NodeState): boolean {
+    const branch = this.heldIn(state);
+    if (!branch) return false;
+    branch.open--;
+    state.holding--;
+    this.count--;
+    return true;
+  }
+
+  isIn(state: NodeState): boolean {
+    return this.heldIn(state) !== undefined;
+  }
+
+  /** The node is gone, and with it whatever it held. */
+  leave(state: NodeState): void {
+    while (this.complete(state));
+  }
+
+  /** Nodes that still hold a message of it hold nothing of a delivery any more. */
+  release(): void {
+    for (const branch of this.branches) {
+      branch.state.holding -= branch.open;
+      branch.open = 0;
+    }
+  }
+
+  /**
+   * A message of it was put together with one of `other` (join) and goes on as that one: it is finished when
+   * `other` is, and fails with it. Two may each have gone on as the other.
+   */
+  goOnAs(other: Delivery): void {
+    (this.into ??= new Set()).add(other);
+    (other.joined ??= new Set()).add(this);
+  }
+
+  /** It, and every delivery that goes on as it does. */
+  together(): Iterable<Delivery> {
+    return this.joined ? reachable(this, (delivery) => delivery.joined) : [this];
+  }
+
+  /** No message of it, or of what it goes on as, is in the flow any more. */
+  isDrained(): boolean {
+    for (const { count } of this.way()) if (count > 0) return false;
+    return true;
+  }
+
+  /** What failed on its way, or on the way of what it goes on as. */
+  outcome(): Failure | undefined {
+    for (const { failure } of this.way()) if (failure) return failure;
+    return undefined;
+  }
+
+  /** It is over: those that go on as it hear `failure` and go on by themselves. Gives them. */
+  part(failure: Failure | undefined): Iterable<Delivery> {
+    const { joined = new Set(), into } = this;
+    this.joined = this.into = undefined;
+    into?.forEach((other) => other.joined?.delete(this));
+    for (const other of joined) {
+      other.into?.delete(this);
+      other.failure ??= failure;
+    }
+    return joined;
+  }
+
+  /** The first failure is the one that is told. */
+  fail(error: unknown, node?: RuntimeNode): void {
+    this.failure ??= node ? { error, node: { id: node.id, type: node.type, name: node.name } } : { error };
+  }
+
+  /** The nodes that have not finished yet, for a warning or a failure. */
+  unfinishedNodes(): string[] {
+    return this.branches
+      .filter((branch) => branch.announced + branch.open > 0)
+      .map((branch) => describeNode(branch.state.node));
+  }
+
+  /** It is settled without the flow having finished: nothing that still happens to it counts. */
+  abandon(): void {
+    this.forget(this);
+  }
+
+  /** Milliseconds in the flow, without the time it was paused. */
+  processingTime(now = Date.now()): number {
+    return now - this.startedAt - this.pausedFor - (this.pauses > 0 ? now - this.pausedAt : 0);
+  }
+
+  /** Stops the processing clock until the returned function is called; pauses may overlap. */
+  pause(): () => void {
+    if (this.pauses++ === 0) this.pausedAt = Date.now();
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      if (--this.pauses === 0) this.pausedFor += Date.now() - this.pausedAt;
+    };
+  }
+
+  private way(): Iterable<Delivery> {
+    return this.into ? reachable(this, (delivery) => delivery.into) : [this];
+  }
+
+  private heldIn(state: NodeState): Branch | undefined {
+    for (const branch of this.branches) if (branch.state === state && branch.open > 0) return branch;
+    return undefined;
+  }
+
+  private branch(state: NodeState): Branch {
+    for (const branch of this.branches) if (branch.state === state) return branch;
+    const branch = { state, announced: 0, open: 0 };
+    this.branches.push(branch);
+    return branch;
+  }
+}
+
+function reachable(
+  from: Delivery,
+  next: (delivery: Delivery) => Iterable<Delivery> | undefined,
+): Set<Delivery> {
+  const found = new Set([from]);
+  for (const delivery of found) for (const other of next(delivery) ?? []) found.add(other);
+  return found;
+}
+
+export function describeNode(node: { id: string; type: string; name?: string }): string {
+  return node.name ? `${node.type} "${node.name}"` : `${node.type} ${node.id}`;
+}
+
+/** The node was stopped (by a deploy) while the message was in it. */
+export function nodeClosed(node: RuntimeNode): FlowError {
+  return new FlowError(
+    'NODE_CLOSED',
+    `${describeNode(node)} was stopped by a deploy while it held the message; it is delivered again`,
+  );
+}
+
+/** The message that it was put together with was settled while the flow still had it. */
+export function joinedGivenUp(): FlowError {
+  return new FlowError(
+    'NODE_CLOSED',
+    'The message that it was put together with was given up before the flow had finished; it is delivered again',
+  );
+}

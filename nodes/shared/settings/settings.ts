@@ -1,0 +1,199 @@
+import { FlowError } from '../errors';
+import { holds, type ValueOf } from './conditions';
+import type { FailureCode } from '../failure-codes';
+import type { Fault } from './formats';
+import { migrate, type Config, type Migrations, type Versioned } from './migrations';
+
+export type Kind =
+  | 'text'
+  | 'number'
+  | 'duration'
+  | 'durations'
+  | 'size'
+  | 'choice'
+  | 'boolean'
+  | 'list'
+  | 'json'
+  | 'field map'
+  | 'headers'
+  | 'node'
+  | 'credential'
+  | 'group';
+
+/** What a declaration says of a setting beside its kind and its default. */
+export interface Options<T> {
+  /** To be filled in: always, or while a condition holds ("auth=file"). The editor asks for it. */
+  required?: boolean | string;
+  /** The property of a message that stands in for it. */
+  msg?: string;
+  /** The folded section of the form that it is in, by the name of its text. */
+  section?: string;
+  /** How an error names it; unless told, by its property. */
+  title?: string;
+  /** What it means when it is left empty; unless told, its default. */
+  empty?: T;
+}
+
+/** A setting of a node: T as the runtime works with it, F as it stands in a flow. Made in setting-kinds.ts. */
+export interface Setting<T = unknown, F = unknown> extends Options<T> {
+  readonly kind: Kind;
+  /** Of a new node, and of a flow that leaves it out. The only place where it is written. */
+  readonly default: F;
+  /** It counts only while this condition holds. */
+  readonly when?: string;
+  /** Left out or empty it stays undefined, whatever a new node has. */
+  readonly open?: boolean;
+  /** Of a choice. */
+  readonly values?: readonly string[];
+  /** Of a node: the type of the config node that it refers to. */
+  readonly type?: string;
+  /** Of a group. */
+  readonly fields?: Declared;
+  /** Of a group: the labels of its fields are texts of all forms, behind this word. */
+  readonly texts?: 'stream';
+  /** Says what a value must be. */
+  readonly fault?: Fault;
+  /** Of a duration or a size, as people write it. */
+  readonly limits?: { min?: string; max?: string };
+  /** Reads a value that isn't empty. Throws FlowError naming the setting and what is allowed. */
+  parse(value: unknown, title: string, valueOf: ValueOf): T;
+  /** What is wrong with a value in a form. */
+  check(value: unknown, valueOf: ValueOf): Fault | undefined;
+}
+
+/** A secret: the editor keeps it out of the flow. */
+export interface Credential extends Setting<string | undefined, undefined> {
+  readonly kind: 'credential';
+}
+
+export type Declared = Readonly<Record<string, Setting>>;
+export type Parsed<S extends Declared> = { [K in keyof S]: ReturnType<S[K]['parse']> };
+export type StoredFields<S extends Declared> = { [K in keyof S]: S[K]['default'] };
+
+/** The settings of a node type, said once for the runtime, the editor and the reference. */
+export interface NodeSettings<S extends Declared = Declared> extends Versioned {
+  readonly settings: S;
+}
+
+/** As the runtime works with them: milliseconds, bytes, lists. */
+export type Settings<D extends NodeSettings> = Parsed<D['settings']>;
+
+/** As they stand in a flow; one written by hand may leave each of them out. */
+export type Stored<D extends NodeSettings> = Partial<StoredFields<D['settings']>> & { version?: number };
+
+export type SecretName<S extends Declared> = {
+  [K in keyof S]: S[K] extends Credential ? K : never;
+}[keyof S];
+/** The secrets as Node-RED gives them to a node. */
+export type Secrets<D extends NodeSettings> = Partial<Record<SecretName<D['settings']> & string, string>>;
+
+/** What registerType wants to know of the secrets, in the runtime and in the editor. */
+export function credentialsOf<D extends NodeSettings>({ settings }: D) {
+  const names = Object.keys(settings).filter((name) => settings[name]?.kind === 'credential');
+  return Object.fromEntries(names.map((name) => [name, { type: 'password' as const }])) as Record<
+    SecretName<D['settings']> & string,
+    { type: 'password' }
+  >;
+}
+
+export function declare<S extends Declared>(
+  type: string,
+  version: number,
+  settings: S,
+  migrations: Migrations = {},
+): NodeSettings<S> {
+  return { type, version, settings, migrations };
+}
+
+/**
+ * Reads a node's settings, whatever version of this pack has written them. Node-RED has put values in the place
+ * of `${NAME}` already. Throws FlowError naming the setting that is wrong.
+ */
+export function parseSettings<D extends NodeSettings>(declared: D, config: object): Settings<D> {
+  return parseFields(declared.settings, migrate(declared, config as Config));
+}
+
+/** Reads the settings of a group; `path` stands in front of their names in errors. */
+export function parseFields<S extends Declared>(fields: S, config: object, path = ''): Parsed<S> {
+  const stored = config as Config;
+  const valueOf = valuesOf(fields, stored);
+  const parsed = Object.entries(fields).map(([name, setting]): [string, unknown] => [
+    name,
+    setting.when !== undefined && !holds(setting.when, valueOf)
+      ? undefined
+      : parseSetting(setting, stored[name], setting.title ?? path + name, valueOf),
+  ]);
+  return Object.fromEntries(parsed) as Parsed<S>;
+}
+
+/** The settings for one message: properties of it stand in for those that say so. */
+export function settingsFor<D extends NodeSettings>(
+  declared: D,
+  settings: Settings<D>,
+  msg: object,
+): Settings<D> {
+  let own: Record<string, unknown> | undefined;
+  for (const [name, setting] of Object.entries(declared.settings)) {
+    const given = setting.msg === undefined ? undefined : (msg as Config)[setting.msg];
+    if (given === undefined || given === null) continue;
+    own ??= { ...settings };
+    // What a message leaves empty is not the default: the node may be set to something else.
+    own[name] =
+      setting.open && isBlank(given)
+        ? undefined
+        : setting.parse(given, `msg.${setting.msg}`, () => undefined);
+  }
+  return (own as Settings<D> | undefined) ?? settings;
+}
+
+export function parseSetting<T>(
+  setting: Setting<T>,
+  stored: unknown,
+  title: string,
+  valueOf: ValueOf = () => undefined,
+): T {
+  const left = stored === undefined || stored === null;
+  if (setting.open && (left || isBlank(stored))) return undefined as T;
+  const value = left ? setting.default : stored;
+  if (!isBlank(value)) return setting.parse(value, title, valueOf);
+  return 'empty' in setting ? (setting.empty as T) : setting.parse(setting.default, title, valueOf);
+}
+
+/** What is wrong with a value in a form, `required` included. An environment variable may turn out to be anything. */
+export function faultOf(setting: Setting, stored: unknown, valueOf: ValueOf): Fault | undefined {
+  if (setting.when !== undefined && !holds(setting.when, valueOf)) return undefined;
+  const value = stored ?? setting.default;
+  const empty = isBlank(value) || (Array.isArray(value) && value.length === 0);
+  if (empty && isRequired(setting, valueOf)) return { text: 'required' };
+  if (isBlank(value)) return undefined;
+  if (typeof value === 'string' && /^\$\{\w+\}$/.test(value.trim())) return undefined;
+  return setting.check(value, valueOf);
+}
+
+/** What each of the fields says, or its default. */
+export function valuesOf(fields: Declared, stored: Config): ValueOf {
+  return (name) => {
+    const value = stored[name];
+    return value === undefined || value === null || isBlank(value) ? fields[name]?.default : value;
+  };
+}
+
+export function isRequired({ required = false }: Setting, valueOf: ValueOf): boolean {
+  return typeof required === 'string' ? holds(required, valueOf) : required;
+}
+
+/** The sentence for a value that a setting can't have. */
+export function wrong(code: FailureCode, title: string, value: unknown, is: string): FlowError {
+  return new FlowError(code, `${title}: ${shown(value)} ${is}`, false);
+}
+
+/** A value as an error quotes it: a message may bring anything, of any length. */
+function shown(value: unknown): string {
+  if (typeof value === 'string')
+    return JSON.stringify(value.length > 120 ? `${value.slice(0, 120)}…` : value);
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+}
+
+function isBlank(value: unknown): boolean {
+  return typeof value === 'string' && value.trim() === '';
+}

@@ -1,0 +1,344 @@
+import { pause } from '../../jetstream/server/connection';
+import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
+import { LOST, readCheckpoint, type Checkpoint } from './checkpoint';
+import { Rate, type Phase, type Progress } from './progress';
+import type { Changes, Collection, Page, Position, Provider } from './provider';
+import type { SourceRecord } from './record';
+import type { RecordWriter } from './record-writer';
+import type { Store } from './store';
+import type { Turns } from '../../shared/async/semaphore';
+
+export interface RunOptions {
+  syncId: string;
+  collection: string;
+  provider: Provider;
+  writer: RecordWriter;
+  store: Store;
+  /** Of the checkpoint in the store. */
+  key: string;
+  /** When the stream was made, if that can be known. */
+  streamCreated: () => string | undefined;
+  /** Makes the stream that is gone, where that is asked for. */
+  reopenStream: (signal: AbortSignal) => Promise<unknown>;
+  turns: Turns;
+  start: 'beginning' | 'now';
+  events: boolean;
+  /** Throws when another process may be the runner by now. */
+  fence: () => void;
+  /** The ids of the records that the stream holds and that aren't deleted, in pages; undefined if it can't be read. */
+  held: ((signal: AbortSignal) => AsyncIterable<string[]>) | undefined;
+  /** Milliseconds between two comparisons of the whole stream with the API; 0 for none. */
+  reconcile: number;
+  progress: (progress: Progress) => void;
+  log: (text: string) => void;
+  error: (text: string) => void;
+}
+
+/** Milliseconds after a look at changes that found none, however soon there is said to be something. */
+const IDLE = 100;
+const RETRY = { first: 1_000, longest: 60_000, permanent: 10 * 60_000 };
+
+/** Another process has written the checkpoint: it is the runner now. */
+export const LEASE_LOST = 'LEASE_LOST';
+
+/**
+ * One collection of a sync, from its first page to being followed for ever. It is where its checkpoint says, and
+ * the checkpoint moves on only after what it covers is in the stream.
+ */
+export class CollectionRun {
+  private checkpoint: Checkpoint | undefined;
+  private collection: Collection | undefined;
+  private revision = 0;
+  private phase: Phase = 'waiting';
+  private problem: { code: string; message: string } | undefined;
+  /** What the collection last said was in its way. */
+  private hindrance: string | undefined;
+  private readonly rate = new Rate();
+  private published = 0;
+  private refused = 0;
+  private asOf: number | undefined;
+  private wakeUp = new AbortController();
+  private reconciledAt = performance.now();
+  private failures = 0;
+
+  constructor(
+    private readonly options: RunOptions,
+    /** Which command to read everything anew is to be followed: `Wanted.resync`, 0 for none. */
+    private resync: number,
+  ) {}
+
+  /** Until `signal` aborts. Throws LEASE_LOST, and nothing else. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        this.checkpoint ??= await this.load(signal);
+        await this.open(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        if (codeOf(error) === LEASE_LOST) throw error;
+        // Whether the last save got through is not known.
+        this.checkpoint = undefined;
+        const retry = Math.min(RETRY.longest, RETRY.first * 2 ** this.failures++);
+        await this.failed(error, isRetryable(error) ? retry : RETRY.permanent, signal);
+        if (codeOf(error) === 'NO_STREAM') await this.options.reopenStream(signal).catch(() => undefined);
+      }
+    }
+  }
+
+  private async open(signal: AbortSignal): Promise<void> {
+    const collection = await this.options.provider.open(this.options.collection, signal);
+    this.collection = collection;
+    try {
+      await this.follow(collection, signal);
+    } finally {
+      this.collection = undefined;
+      await collection.close().catch(() => undefined);
+    }
+  }
+
+  /** Reads everything anew if it hasn't been told so already. */
+  askResync(resync: number): void {
+    this.resync = resync;
+    if (this.checkpoint && this.isOutdated(this.checkpoint)) this.wake();
+  }
+
+  /** A failure isn't waited out any longer. */
+  wake(): void {
+    this.wakeUp.abort();
+  }
+
+  get progress(): Progress {
+    const { syncId, collection, provider } = this.options;
+    const { held } = provider;
+    const problem =
+      this.problem ?? (held && { code: held.code, message: held.message }) ?? this.collection?.problem;
+    return {
+      sync_id: syncId,
+      collection,
+      phase: held && this.phase !== 'failed' ? 'waiting' : this.phase,
+      done: this.checkpoint?.done ?? 0,
+      total: this.checkpoint?.total ?? null,
+      rate: this.rate.perSecond,
+      lag: this.phase === 'live' && this.asOf !== undefined ? Math.max(0, Date.now() - this.asOf) : null,
+      published: this.published,
+      refused: this.refused,
+      ...(problem && { error: problem }),
+    };
+  }
+
+  private async load(signal: AbortSignal): Promise<Checkpoint | undefined> {
+    const { store, key, collection, start, writer, log, error } = this.options;
+    const entry = await store.get(key, signal);
+    this.revision = entry?.revision ?? 0;
+    if (!entry) return undefined;
+    const checkpoint = readCheckpoint(entry.value);
+    if (!checkpoint) {
+      error(`The checkpoint of ${collection} can't be read: everything is read again`);
+      return LOST;
+    }
+    const created = this.options.streamCreated();
+    if (!checkpoint.stream || !created || checkpoint.stream === created) return checkpoint;
+    writer.forget();
+    if (start === 'now' && checkpoint.phase === 'live') return checkpoint;
+    log(`The stream was made anew at ${created}: ${collection} is read from the beginning`);
+    return start === 'now' ? LOST : undefined;
+  }
+
+  private async save(checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
+    const { store, key, fence, streamCreated } = this.options;
+    fence();
+    const value = JSON.stringify({ ...checkpoint, stream: streamCreated() ?? checkpoint.stream });
+    const revision = await store.put(key, value, this.revision, signal);
+    if (revision === undefined)
+      throw new FlowError(LEASE_LOST, `Another instance has taken over ${this.options.collection}`);
+    this.revision = revision;
+    this.checkpoint = checkpoint;
+    this.failures = 0;
+  }
+
+  /** It has not been read since it was last told to be. One that is ahead of what is wanted is up to date. */
+  private isOutdated(checkpoint: Checkpoint): boolean {
+    return checkpoint.resync < this.resync;
+  }
+
+  private async follow(collection: Collection, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const checkpoint = this.checkpoint;
+      if (!checkpoint || this.isOutdated(checkpoint)) await this.begin(collection, checkpoint, signal);
+      else if (checkpoint.phase === 'backfill') await this.backfill(collection, checkpoint, signal);
+      else if (checkpoint.phase === 'sweep') await this.sweep(collection, checkpoint, signal);
+      else await this.live(collection, checkpoint, signal);
+    }
+  }
+
+  private async begin(
+    collection: Collection,
+    before: Checkpoint | undefined,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const position = await collection.now(signal);
+    const backfill = before !== undefined || this.options.start === 'beginning';
+    if (before) this.options.log(`${this.options.collection} is read anew`);
+    await this.save(this.afresh(position, backfill, before, before !== undefined), signal);
+  }
+
+  private afresh(
+    position: Position,
+    backfill: boolean,
+    before: Checkpoint | undefined,
+    sweep: boolean,
+  ): Checkpoint {
+    this.options.writer.forget();
+    const complete = before?.complete ?? false;
+    const phase = backfill ? 'backfill' : 'live';
+    const resync = Math.max(this.resync, before?.resync ?? 0);
+    return { phase, position, done: 0, resync, complete: complete || !backfill, sweep };
+  }
+
+  /** Page by page, the next one read while this one is being published, unless others wait for their turn. */
+  private async backfill(collection: Collection, from: Checkpoint, signal: AbortSignal): Promise<void> {
+    this.enter('backfill');
+    const { turns } = this.options;
+    let checkpoint: Checkpoint = from;
+    if (checkpoint.total === undefined) checkpoint = { ...checkpoint, total: await collection.count(signal) };
+    let ahead: Promise<Page> | undefined;
+    try {
+      while (checkpoint.phase === 'backfill' && !this.isOutdated(checkpoint) && !signal.aborted) {
+        const wait = await turns.take(async () => {
+          const { records, next, wait = 0 } = await (ahead ?? collection.page(checkpoint.cursor, signal));
+          ahead = next && wait === 0 && !turns.contended ? collection.page(next, signal) : undefined;
+          ahead?.catch(() => undefined);
+          await this.write(collection, records, { events: checkpoint.complete, remember: false }, signal);
+          const done = checkpoint.done + records.length;
+          checkpoint = { ...checkpoint, cursor: next, done };
+          if (!next) checkpoint = this.afterBackfill(checkpoint);
+          await this.save(checkpoint, signal);
+          return wait;
+        });
+        this.report();
+        if (wait > 0) await pause(wait, signal);
+      }
+    } finally {
+      await ahead?.catch(() => undefined);
+    }
+  }
+
+  private afterBackfill(checkpoint: Checkpoint): Checkpoint {
+    const { held, collection, log } = this.options;
+    if (!checkpoint.sweep || held) return { ...checkpoint, phase: checkpoint.sweep ? 'sweep' : 'live' };
+    log(
+      `${collection} was read anew, but records deleted in the meantime can't be found: the NATS user may not read the stream`,
+    );
+    return { ...checkpoint, phase: 'live', complete: true };
+  }
+
+  /** Every record that the stream shows as living is read again; what is gone is published as deleted. */
+  private async sweep(collection: Collection, checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
+    for await (const ids of this.held(signal)) {
+      await this.options.turns.take(async () => {
+        const records = await collection.read(ids, signal);
+        await this.write(collection, records, { events: true, remember: false }, signal);
+      });
+      this.report();
+    }
+    if (signal.aborted) return;
+    this.reconciledAt = performance.now();
+    await this.save({ ...checkpoint, phase: 'live', sweep: false, complete: true }, signal);
+  }
+
+  /** What the stream shows as living, as far as the NATS user may read it. */
+  private async *held(signal: AbortSignal): AsyncGenerator<string[], void, undefined> {
+    try {
+      yield* this.options.held?.(signal) ?? [];
+    } catch (error) {
+      if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
+      this.options.error(`Deleted records of ${this.options.collection} can't be found: ${messageOf(error)}`);
+    }
+  }
+
+  private async live(collection: Collection, from: Checkpoint, signal: AbortSignal): Promise<void> {
+    this.enter('live');
+    const { turns, reconcile, held, log } = this.options;
+    let checkpoint: Checkpoint = from.complete
+      ? from
+      : { ...from, complete: true, done: 0, total: undefined };
+    this.wakeUp = new AbortController();
+    const awake = AbortSignal.any([signal, this.wakeUp.signal]);
+    while (checkpoint.phase === 'live' && !this.isOutdated(checkpoint) && !signal.aborted) {
+      await collection.ready(checkpoint.position, awake);
+      if (awake.aborted) return;
+      const idle = await turns.take(async () => {
+        const changes = await collection.changes(checkpoint.position, signal);
+        const { published } = await this.write(
+          collection,
+          changes.records,
+          { events: true, remember: true },
+          signal,
+        );
+        this.asOf = changes.asOf;
+        checkpoint = { ...checkpoint, position: changes.position, done: checkpoint.done + published };
+        if (changes.gap) checkpoint = this.afterGap(changes, checkpoint);
+        else if (reconcile > 0 && held && performance.now() - this.reconciledAt > reconcile)
+          checkpoint = { ...checkpoint, phase: 'sweep' };
+        await this.save(checkpoint, signal);
+        if (published > 0 || collection.problem?.message !== this.hindrance) this.report();
+        if (collection.problem && collection.problem.message !== this.hindrance)
+          this.options.error(collection.problem.message);
+        this.hindrance = collection.problem?.message;
+        return changes.records.length === 0 && !changes.more;
+      });
+      if (idle) await pause(IDLE, awake);
+    }
+    if (checkpoint.phase === 'sweep') log(`${this.options.collection} is compared with the stream`);
+  }
+
+  private afterGap({ gap, position }: Changes, checkpoint: Checkpoint): Checkpoint {
+    this.options.error(`Changes of ${this.options.collection} are lost: ${gap}; everything is read again`);
+    return this.afresh(position, true, checkpoint, true);
+  }
+
+  private async write(
+    collection: Collection,
+    records: readonly SourceRecord[],
+    how: { events: boolean; remember: boolean },
+    signal: AbortSignal,
+  ): Promise<{ published: number }> {
+    const { writer, fence, events, error } = this.options;
+    const written = await writer.write(records, {
+      signal,
+      fence,
+      events: events && how.events,
+      remember: how.remember,
+      read: (ids) => collection.read(ids, signal),
+      refused: (record, reason) =>
+        error(`${this.options.collection} ${record.id} is not in the stream: ${reason.message}`),
+    });
+    this.rate.add(records.length);
+    this.published += written.published;
+    this.refused += written.refused;
+    return written;
+  }
+
+  private async failed(error: unknown, wait: number, signal: AbortSignal): Promise<void> {
+    const problem = { code: codeOf(error), message: messageOf(error) };
+    const { collection } = this.options;
+    if (this.problem?.message !== problem.message) this.options.error(`${collection}: ${problem.message}`);
+    this.problem = problem;
+    this.phase = isRetryable(error) ? 'waiting' : 'failed';
+    this.report();
+    this.wakeUp = new AbortController();
+    await pause(wait, AbortSignal.any([signal, this.wakeUp.signal]));
+  }
+
+  private enter(phase: Phase): void {
+    if (this.phase === phase && !this.problem) return;
+    if (this.problem) this.options.log(`${this.options.collection} goes on`);
+    this.problem = undefined;
+    this.phase = phase;
+    this.report();
+  }
+
+  private report(): void {
+    this.options.progress(this.progress);
+  }
+}

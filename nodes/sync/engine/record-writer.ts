@@ -1,0 +1,281 @@
+import { WRONG_LAST_SEQUENCE, type BatchMessage, type BatchOutcome } from '../../jetstream/publish/batches';
+import type { LastMessage } from '../../jetstream/publish/last-messages';
+import { FlowError } from '../../shared/errors';
+import { KnownRecords, type Known } from './published';
+import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceRecord } from './record';
+import { collectionSubject, escapeToken, type SubjectOf } from './tokens';
+
+/** Where records go, and what is asked there. */
+export interface RecordStream {
+  publish(messages: readonly BatchMessage[], signal: AbortSignal): Promise<BatchOutcome[]>;
+  /** Undefined where the NATS user may not read the stream: then nothing can be compared. */
+  last:
+    ((subjects: readonly string[], signal: AbortSignal) => Promise<(LastMessage | undefined)[]>) | undefined;
+  /** When it was made, where this user may know. */
+  created?: string;
+}
+
+export interface WriteOptions {
+  signal: AbortSignal;
+  /**
+   * Reads records from the API, one for each id, where their order can't be told otherwise. Without it records
+   * come in any order, and only their own time tells which is newer.
+   */
+  read?: (ids: string[]) => Promise<SourceRecord[]>;
+  /** Publish what happened as an event, too. */
+  events?: boolean;
+  /** Keep in mind what was published; false for a backfill, where every record comes but once. */
+  remember?: boolean;
+  /** Throws when this process may not publish any more, because another one does. */
+  fence?: () => void;
+  /** Told of a record that no stream will take, for good. */
+  refused: (record: SourceRecord, error: FlowError) => void;
+}
+
+export interface Written {
+  published: number;
+  unchanged: number;
+  refused: number;
+}
+
+interface Entry {
+  record: SourceRecord;
+  body: string;
+  fingerprint: string;
+  /** How often the stream took it for a message that it has had, although it does not hold it. */
+  repeats: number;
+}
+
+/** Records that are published together, and how many times that at once. */
+const CHUNK = 1_000;
+const CHUNKS = 3;
+const TRIES = 10;
+
+/**
+ * Publishes the records of one collection so that a subject never goes back to an older version. Records are
+ * handed in in the order in which they were read, so what this writer has published itself is older than what it
+ * is given. What somebody else published (or this one in an earlier life) is looked at first, and is replaced
+ * only by a record that is newer by its own time, or was read again afterwards. Each message names the sequence
+ * that it replaces: whatever comes in between makes the stream refuse it, and it is looked at again.
+ */
+export class RecordWriter {
+  private readonly known = new KnownRecords();
+  private readonly body: (record: SourceRecord) => string;
+  private readonly subject: string;
+  private readonly eventSubject: string;
+  /** The last look found nothing: a backfill takes it that nothing is there, and the stream says so if it is wrong. */
+  private expectNew = false;
+
+  constructor(
+    private readonly of: SubjectOf,
+    private readonly stream: RecordStream,
+  ) {
+    this.body = recordBodies(of);
+    this.subject = collectionSubject(of);
+    this.eventSubject = collectionSubject({ ...of, prefix: `${of.prefix}-events` });
+  }
+
+  /** Resolves when each record is in the stream. Throws FlowError; writing the same records again is harmless. */
+  async write(records: readonly SourceRecord[], options: WriteOptions): Promise<Written> {
+    const written: Written = { published: 0, unchanged: 0, refused: 0 };
+    const latest = this.latest(records, options.read !== undefined);
+    written.unchanged = records.length - latest.length;
+    const underWay: Promise<void>[] = [];
+    let failure: { error: unknown } | undefined;
+    for (let from = 0; from < latest.length && !failure; from += CHUNK) {
+      const chunk = this.writeChunk(latest.slice(from, from + CHUNK), options, written);
+      underWay.push(chunk.catch((error: unknown) => void (failure ??= { error })));
+      // What a chunk costs here is done while the stream is at work on the ones before.
+      await new Promise(setImmediate);
+      await underWay[underWay.length - CHUNKS];
+    }
+    await Promise.all(underWay);
+    if (failure) throw failure.error;
+    return written;
+  }
+
+  private async writeChunk(records: SourceRecord[], options: WriteOptions, written: Written): Promise<void> {
+    let rest = records.map((record) => this.entry(record));
+    for (let attempt = 0; rest.length > 0; attempt++) {
+      if (attempt === TRIES) throw contested(rest.length, this.subject);
+      rest = await this.attempt(rest, options, written);
+    }
+  }
+
+  /** What the stream holds is looked at again, whatever was published from here. */
+  forget(): void {
+    this.known.clear();
+    this.expectNew = false;
+  }
+
+  /** The last of each record; where they are in no order, the newest. */
+  private latest(records: readonly SourceRecord[], inOrder: boolean): SourceRecord[] {
+    const latest = new Map<string, SourceRecord>();
+    for (const record of records) {
+      const other = inOrder ? undefined : latest.get(record.id);
+      if (!other || !isBefore(timeOf(record.updatedAt), timeOf(other.updatedAt)))
+        latest.set(record.id, record);
+    }
+    return [...latest.values()];
+  }
+
+  private entry(record: SourceRecord): Entry {
+    const body = this.body(record);
+    return { record, body, fingerprint: fingerprint(body), repeats: 0 };
+  }
+
+  /** Gives back what is to be tried again because the stream has something else than was thought. */
+  private async attempt(entries: Entry[], options: WriteOptions, written: Written): Promise<Entry[]> {
+    let wanted = entries.filter((entry) => !this.isThere(entry));
+    const unknown = wanted.filter(({ record }) => !this.known.get(record.id));
+    // An event can't be taken back when its record turns out to be there: then each record is looked at.
+    const guess = this.expectNew && options.remember === false && !options.events;
+    if (unknown.length > 0 && !guess) {
+      const doubtful = await this.lookUp(unknown, options.signal);
+      wanted = (await this.readAgain(wanted, doubtful, options)).filter((entry) => !this.isThere(entry));
+    }
+    if (!options.read) wanted = wanted.filter((entry) => !this.isOlder(entry));
+    written.unchanged += entries.length - wanted.length;
+    if (wanted.length === 0) return [];
+    options.fence?.();
+    if (options.events) wanted = await this.publishEvents(wanted, options, written);
+    if (wanted.length === 0) return [];
+    const messages = wanted.map((entry) => this.message(entry));
+    const outcomes = await this.stream.publish(messages, options.signal);
+    return this.settle(wanted, outcomes, options, written);
+  }
+
+  private isThere({ record, fingerprint }: Entry): boolean {
+    const known = this.known.get(record.id);
+    return (
+      known !== undefined && (known.fingerprint === fingerprint || (known.deleted && record.gone === true))
+    );
+  }
+
+  private isOlder({ record }: Entry): boolean {
+    return isBefore(timeOf(record.updatedAt), this.known.get(record.id)?.updatedAt);
+  }
+
+  /** The ids of those that the stream has in a version that may be the newer one. */
+  private async lookUp(entries: readonly Entry[], signal: AbortSignal): Promise<string[]> {
+    if (!this.stream.last) return [];
+    const subjects = entries.map(({ record }) => this.subject + escapeToken(record.id));
+    const found = await this.stream.last(subjects, signal);
+    this.expectNew = found.every((last) => !last);
+    const doubtful: string[] = [];
+    entries.forEach((entry, i) => {
+      const last = found[i];
+      if (!last) return;
+      const { id } = entry.record;
+      const { updatedAt, deleted } = readBody(last.data);
+      this.known.set(id, { seq: last.seq, fingerprint: fingerprint(last.data), updatedAt, deleted });
+      const newer = isBefore(updatedAt, timeOf(entry.record.updatedAt));
+      if (!newer && !this.isThere(entry)) doubtful.push(id);
+    });
+    return doubtful;
+  }
+
+  /** What is read after the stream's message was seen is not older than that. */
+  private async readAgain(entries: Entry[], ids: string[], { read }: WriteOptions): Promise<Entry[]> {
+    if (ids.length === 0 || !read) return entries;
+    const again = new Map((await read(ids)).map((record) => [record.id, this.entry(record)]));
+    return entries.map((entry) => again.get(entry.record.id) ?? entry);
+  }
+
+  private message({ record, body, fingerprint, repeats }: Entry): BatchMessage {
+    const seq = this.known.get(record.id)?.seq;
+    const expected = this.stream.last ? (seq ?? 0) : undefined;
+    const msgId = messageId(this.of, record, fingerprint, expected ?? seq);
+    return {
+      subject: this.subject + escapeToken(record.id),
+      data: body,
+      msgId: repeats === 0 ? msgId : `${msgId}:again-${repeats}`,
+      expected,
+    };
+  }
+
+  /**
+   * An event comes before its record, so that it can come twice but not be missing. Gives back those whose event
+   * is stored; a record whose event no stream will take isn't published either.
+   */
+  private async publishEvents(entries: Entry[], options: WriteOptions, written: Written): Promise<Entry[]> {
+    const messages = entries.map((entry): BatchMessage => {
+      const action = this.action(entry);
+      const { msgId } = this.message(entry);
+      return {
+        subject: `${this.eventSubject}${escapeToken(entry.record.id)}.${action}`,
+        data: `{"action":"${action}",${entry.body.slice(1)}`,
+        msgId: `${msgId}:${action}`,
+      };
+    });
+    const outcomes = await this.stream.publish(messages, options.signal);
+    const failed = outcomes.find((outcome) => outcome instanceof FlowError && outcome.retryable);
+    if (failed) throw failed as FlowError;
+    return entries.filter(({ record }, i) => {
+      const outcome = outcomes[i] as BatchOutcome;
+      if (!(outcome instanceof FlowError)) return true;
+      options.refused(record, outcome);
+      written.refused++;
+      return false;
+    });
+  }
+
+  private action({ record }: Entry): 'insert' | 'update' | 'delete' {
+    if (record.deleted) return 'delete';
+    const known = this.known.get(record.id);
+    if (!known && !this.stream.last) return record.createdAt === record.updatedAt ? 'insert' : 'update';
+    return known && !known.deleted ? 'update' : 'insert';
+  }
+
+  /** Gives those that are to be looked at again. */
+  private settle(
+    entries: readonly Entry[],
+    outcomes: readonly BatchOutcome[],
+    options: WriteOptions,
+    written: Written,
+  ): Entry[] {
+    let error: FlowError | undefined;
+    const again = entries.filter((entry, i) => {
+      const { record } = entry;
+      const outcome = outcomes[i] as BatchOutcome;
+      if (!(outcome instanceof FlowError) && outcome.duplicate && this.stream.last) {
+        // Stored before, but is it still there? Not after a purge.
+        this.known.delete(record.id);
+        entry.repeats++;
+        return true;
+      }
+      if (!(outcome instanceof FlowError)) {
+        written.published++;
+        if (options.remember !== false) this.known.set(record.id, knownAs(entry, outcome.seq));
+        return false;
+      }
+      this.known.delete(record.id);
+      if (outcome.code === WRONG_LAST_SEQUENCE) return true;
+      if (outcome.retryable) error ??= outcome;
+      else {
+        options.refused(record, outcome);
+        written.refused++;
+      }
+      return false;
+    });
+    if (error) throw error;
+    if (again.length > 0) this.expectNew = false;
+    return again;
+  }
+}
+
+function knownAs({ record, fingerprint }: Entry, seq: number): Known {
+  return { seq, fingerprint, updatedAt: timeOf(record.updatedAt), deleted: record.deleted ?? false };
+}
+
+/** Only where both have a time: without one nothing can be told. */
+function isBefore(time: number | undefined, other: number | undefined): boolean {
+  return time !== undefined && other !== undefined && time < other;
+}
+
+function contested(records: number, subject: string): FlowError {
+  return new FlowError(
+    'CONTESTED_SUBJECT',
+    `${records} records of "${subject}*" could not be published in ${TRIES} tries, because somebody else publishes them at the same time: give every sync an id of its own, and let nobody else publish there`,
+  );
+}

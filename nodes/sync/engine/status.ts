@@ -1,0 +1,64 @@
+import type { NodeStatus } from 'node-red';
+import type { ConnectionState } from '../../jetstream/server/connection';
+import type { Phase, Progress } from './progress';
+
+type Text = (key: string, values?: Record<string, string | number>) => string;
+
+/** The worst comes first. */
+const ORDER: Phase[] = ['failed', 'waiting', 'backfill', 'stopped', 'live'];
+
+/** The short word for an error; the log has the sentence. */
+const WORDS: Record<string, string> = {
+  LEASED: 'standby',
+  API_BUDGET_SPENT: 'budget',
+  REQUEST_LIMIT_EXCEEDED: 'limit',
+  PERMISSION_DENIED: 'noRights',
+  NO_STREAM: 'noStream',
+  NO_SUCH_OBJECT: 'noCollection',
+};
+
+/** What a node shows of all its collections: the one that is worst off. */
+export function syncStatus(
+  progress: readonly Progress[],
+  connection: ConnectionState,
+  text: Text,
+): NodeStatus {
+  if (connection.phase === 'disconnected')
+    return { fill: 'red', shape: 'ring', text: text('status.disconnected') };
+  if (connection.phase !== 'connected' || progress.length === 0)
+    return connection.phase === 'connected'
+      ? { fill: 'green', shape: 'dot', text: text('status.ready') }
+      : { fill: 'yellow', shape: 'ring', text: text('status.connecting') };
+  const [worst] = [...progress].sort((a, b) => ORDER.indexOf(a.phase) - ORDER.indexOf(b.phase));
+  const { phase, error } = worst as Progress;
+  switch (phase) {
+    case 'failed':
+    case 'waiting': {
+      const word = error ? (WORDS[error.code] ?? 'failed') : 'starting';
+      const standby = word === 'standby';
+      return {
+        fill: standby ? 'grey' : phase === 'failed' ? 'red' : 'yellow',
+        shape: 'ring',
+        text: text(`status.${word}`),
+      };
+    }
+    case 'backfill':
+      return { fill: 'blue', shape: 'dot', text: backfillText(progress, text) };
+    case 'stopped':
+      return { fill: 'grey', shape: 'dot', text: text('status.stopped') };
+    case 'live':
+      return progress.some((entry) => entry.error)
+        ? { fill: 'yellow', shape: 'dot', text: text('status.polling') }
+        : { fill: 'green', shape: 'dot', text: text('status.live') };
+  }
+}
+
+function backfillText(progress: readonly Progress[], text: Text): string {
+  const reading = progress.filter(({ phase }) => phase === 'backfill');
+  const done = reading.reduce((sum, entry) => sum + entry.done, 0);
+  const total = reading.reduce((sum, entry) => sum + (entry.total ?? NaN), 0);
+  if (Number.isNaN(total)) return text('status.read', { count: done });
+  return text('status.backfill', {
+    percent: total === 0 ? 0 : Math.min(100, Math.floor((100 * done) / total)),
+  });
+}

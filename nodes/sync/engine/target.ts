@@ -1,0 +1,131 @@
+import { BatchPublisher } from '../../jetstream/publish/batches';
+import type { Connection } from '../../jetstream/server/connection';
+import { ApiCode, JetStreamError } from '../../jetstream/server/errors';
+import { LastMessages } from '../../jetstream/publish/last-messages';
+import type { NatsConnection } from '../../jetstream/server/nats';
+import { RequestMany } from '../../jetstream/publish/request-many';
+import { scan } from '../../jetstream/streams/scan';
+import {
+  provisionStream,
+  serverAtLeast,
+  serverConfig,
+  streamInfo,
+  type StreamFeatures,
+  type StreamInfo,
+} from '../../jetstream/streams/stream';
+import type { StreamSettings } from '../../jetstream/streams/stream.settings';
+import { covers } from '../../jetstream/streams/subjects';
+import { codeOf, FlowError, messageOf } from '../../shared/errors';
+import { parseFields } from '../../shared/settings/settings';
+import { recordStream } from '../api-sync-out.settings';
+import { readBody } from './record';
+import type { RecordStream } from './record-writer';
+
+export interface TargetSettings {
+  stream: string;
+  prefix: string;
+  /** Create or update the stream; `form` holds what differs from the guide's advice. */
+  provision: boolean;
+  form: Partial<StreamSettings>;
+  events: boolean;
+  warn: (text: string) => void;
+}
+
+const ADVISED = parseFields(recordStream, {});
+const EVENTS_KEPT = 7 * 24 * 60 * 60_000;
+
+/** The stream that records go to, with what it takes to write there and to see what is there. */
+export class Target {
+  private readonly requests: RequestMany;
+  private readonly publisher: BatchPublisher;
+  private readonly last: LastMessages;
+  private warned = '';
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly settings: TargetSettings,
+  ) {
+    this.requests = new RequestMany(connection);
+    this.publisher = new BatchPublisher(this.requests);
+    this.last = new LastMessages(this.requests, settings.stream);
+  }
+
+  /** Makes the streams where that is asked for, and finds out what this user may do. Throws FlowError. */
+  async open(signal: AbortSignal): Promise<RecordStream> {
+    const nc = await this.connection.ready(signal);
+    if (this.settings.provision) await this.provision(nc);
+    const info = await this.info(nc);
+    this.publisher.atomic = (info?.config.num_replicas ?? 1) > 1;
+    return {
+      created: info?.created,
+      publish: (messages, stop) => this.publisher.publish(messages, stop),
+      last: (await this.readable(signal)) ? (subjects, stop) => this.last.read(subjects, stop) : undefined,
+    };
+  }
+
+  /** The tokens of the records below a subject that aren't deleted, with what their messages say of them. */
+  async *held(subject: string, signal: AbortSignal): AsyncGenerator<string[], void, undefined> {
+    for await (const page of scan(this.connection, this.settings.stream, `${subject}*`, signal)) {
+      const bodies = page.map((msg) => msg.string()).filter((body) => !readBody(body).deleted);
+      yield bodies.map(idOf).filter((id) => id !== undefined);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.requests.close();
+  }
+
+  private async provision(nc: NatsConnection): Promise<void> {
+    const { stream, prefix, form, events } = this.settings;
+    const { domain } = this.connection.settings;
+    const features: StreamFeatures = { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) };
+    const subjects = form.subjects?.length ? form.subjects : [`${prefix}.>`];
+    const wanted = serverConfig(stream, { ...ADVISED, ...form, ...features, subjects });
+    await provisionStream(nc, domain, wanted);
+    const subject = `${prefix}-events.>`;
+    if (!events || wanted.subjects?.some((each) => covers(each, subject))) return;
+    const forEvents = { subjects: [subject], maxAge: EVENTS_KEPT, ...features };
+    try {
+      await provisionStream(nc, domain, serverConfig(`${stream}-EVENTS`, forEvents));
+    } catch (error) {
+      // Another stream takes the events already.
+      if (!(error instanceof JetStreamError) || error.apiCode !== ApiCode.subjectsOverlap) throw error;
+    }
+  }
+
+  private async info(nc: NatsConnection): Promise<StreamInfo | undefined> {
+    try {
+      return await streamInfo(nc, this.connection.settings.domain, this.settings.stream);
+    } catch (error) {
+      if (codeOf(error) === 'PERMISSION_DENIED') return undefined;
+      throw error;
+    }
+  }
+
+  /** A user who may do nothing but publish can't compare; that works, but is worth knowing. */
+  private async readable(signal: AbortSignal): Promise<boolean> {
+    const { stream, prefix, warn } = this.settings;
+    try {
+      await this.last.read([`${prefix}.default`], signal);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === 'NO_STREAM')
+        throw new FlowError(
+          'NO_STREAM',
+          `There is no stream "${stream}": create it, or let this node provision it`,
+        );
+      if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
+      if (this.warned !== messageOf(error))
+        warn(
+          `${messageOf(error)}. Records are published without a look at what the stream holds: fine as long as this is the only instance`,
+        );
+      this.warned = messageOf(error);
+      return false;
+    }
+  }
+}
+
+function idOf(body: string): string | undefined {
+  const { data } = JSON.parse(body) as { data?: { upstream_id?: unknown } };
+  return typeof data?.upstream_id === 'string' ? data.upstream_id : undefined;
+}

@@ -1,0 +1,141 @@
+import { FlowError } from '../../shared/errors';
+import { isoTime, type SourceRecord } from '../engine/record';
+import { RecordWriter, type RecordStream } from '../engine/record-writer';
+
+interface Waiting {
+  records: SourceRecord[];
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+/** The records of one collection on their way, and those that wait for the next write. */
+interface Lane {
+  writer: RecordWriter;
+  waiting: Waiting[];
+  busy: boolean;
+}
+
+export interface FlowRecordsOptions {
+  syncId: string;
+  prefix: string;
+  events: boolean;
+  stream: () => Promise<RecordStream>;
+  /** Told after each write. */
+  written: (collection: string, done: number, published: number) => void;
+}
+
+/**
+ * Publishes records that a flow hands in. What comes while a collection is being written to goes together with the
+ * next write; each message has its own outcome.
+ */
+export class FlowRecords {
+  private readonly stopping = new AbortController();
+  private readonly lanes = new Map<string, Lane>();
+
+  constructor(private readonly options: FlowRecordsOptions) {}
+
+  /**
+   * Resolves when each record is in the stream, in this version or a newer one. Throws FlowError: INVALID_RECORD
+   * (nothing is written), MESSAGE_TOO_LARGE, and those of publishing.
+   */
+  async write(payload: unknown): Promise<void> {
+    const lanes = new Map<string, SourceRecord[]>();
+    for (const value of Array.isArray(payload) ? (payload as unknown[]) : [payload]) {
+      const { collection, record } = readRecord(value);
+      const records = lanes.get(collection) ?? [];
+      lanes.set(collection, records);
+      records.push(record);
+    }
+    const stream = await this.options.stream();
+    const writes = [...lanes].map(([collection, records]) => this.enqueue(stream, collection, records));
+    const failed = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason as Error;
+  }
+
+  stop(): void {
+    this.stopping.abort();
+  }
+
+  private enqueue(stream: RecordStream, collection: string, records: SourceRecord[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const lane = this.lanes.get(collection) ?? this.openLane(stream, collection);
+      lane.waiting.push({ records, resolve, reject });
+      if (!lane.busy) void this.work(collection, lane);
+    });
+  }
+
+  private openLane(stream: RecordStream, collection: string): Lane {
+    const { prefix, syncId } = this.options;
+    const lane: Lane = {
+      writer: new RecordWriter({ prefix, syncId, provider: 'flow', collection }, stream),
+      waiting: [],
+      busy: false,
+    };
+    this.lanes.set(collection, lane);
+    return lane;
+  }
+
+  private async work(collection: string, lane: Lane): Promise<void> {
+    lane.busy = true;
+    while (lane.waiting.length > 0) {
+      const messages = lane.waiting.splice(0);
+      const refused = new Map<string, FlowError>();
+      try {
+        const records = messages.flatMap((message) => message.records);
+        const { published } = await lane.writer.write(records, {
+          signal: this.stopping.signal,
+          events: this.options.events,
+          refused: ({ id }, error) => void refused.set(id, error),
+        });
+        this.options.written(collection, records.length, published);
+        for (const { records: own, resolve, reject } of messages) {
+          const error = own.map(({ id }) => refused.get(id)).find((found) => found);
+          if (error) reject(error);
+          else resolve();
+        }
+      } catch (error) {
+        for (const { reject } of messages) reject(error);
+      }
+    }
+    lane.busy = false;
+  }
+}
+
+function readRecord(value: unknown): { collection: string; record: SourceRecord } {
+  if (typeof value !== 'object' || value === null) throw invalid('is not an object');
+  const { collection_id, upstream_id, data, upstream_created_at, upstream_updated_at, deleted } =
+    value as Record<string, unknown>;
+  if (typeof collection_id !== 'string' || collection_id === '')
+    throw invalid('has no collection_id, a text such as "github:issue"');
+  if (typeof upstream_id !== 'string' && typeof upstream_id !== 'number')
+    throw invalid('has no upstream_id, a text or a number');
+  if (data !== undefined && (typeof data !== 'object' || data === null || Array.isArray(data)))
+    throw invalid('has data that are no object');
+  if (data === undefined && deleted !== true) throw invalid('has no data');
+  return {
+    collection: collection_id,
+    record: {
+      id: String(upstream_id),
+      data: (data ?? {}) as Record<string, unknown>,
+      createdAt: time('upstream_created_at', upstream_created_at),
+      updatedAt: time('upstream_updated_at', upstream_updated_at),
+      ...(deleted === true && { deleted: true }),
+      ...(deleted === true && data === undefined && { gone: true }),
+    },
+  };
+}
+
+function time(name: string, value: unknown): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  const text = isoTime(value instanceof Date ? value.getTime() : value);
+  if (text === undefined) throw invalid(`has a ${name} that is no time; write it as 2026-01-31T12:00:00Z`);
+  return text;
+}
+
+function invalid(what: string): FlowError {
+  return new FlowError(
+    'INVALID_RECORD',
+    `A record of the message ${what}; nothing of it was published`,
+    false,
+  );
+}

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { compileCodec } from '../../../nodes/salesforce/pubsub/avro';
+import { compileConversion } from '../../../nodes/salesforce/pubsub/avro-convert';
+import { eventFields } from '../../../nodes/salesforce/pubsub/avro-fields';
+import { FlowError } from '../../../nodes/shared/errors';
+
+// Where times without an offset are UTC all the same, and where clocks are set forward.
+const ZONES = ['America/St_Johns', 'Asia/Tokyo'];
+process.env.TZ = ZONES[0];
+
+// As captured from an org (facts), with the types that custom fields have.
+const SCHEMA = JSON.stringify({
+  name: 'Order__e',
+  namespace: 'com.sforce.eventbus',
+  type: 'record',
+  fields: [
+    { name: 'CreatedDate', type: 'long', doc: 'CreatedDate:DateTime' },
+    { name: 'CreatedById', type: 'string', doc: 'CreatedBy:EntityId' },
+    { name: 'Status__c', type: ['null', 'string'], doc: 'Data:Text:00N', default: null },
+    { name: 'Amount__c', type: ['null', 'double'], doc: 'Data:Double:00N', default: null },
+    { name: 'Count__c', type: ['null', 'long'], doc: 'Data:Integer:00N', default: null },
+    { name: 'Urgent__c', type: ['null', 'boolean'], doc: 'Data:Boolean:00N', default: null },
+    { name: 'Due__c', type: ['null', 'long'], doc: 'Data:DateOnly:00N', default: null },
+    { name: 'Time__c', type: ['null', 'long'], doc: 'Data:DateTime:00N', default: null },
+  ],
+  uuid: 'K98aAtiNFBjA-PJlcvaQ2g',
+});
+const fields = eventFields(SCHEMA);
+const convert = compileConversion('Order__e', fields);
+const codec = compileCodec(SCHEMA);
+const ORIGIN = { CreatedById: '005000000000001AAA', CreatedDate: 1_700_000_000_000 };
+const publish = (record: unknown) => codec.decode(codec.encode(convert(record, ORIGIN)));
+
+test('what is absent is null, and who publishes when is filled in', () => {
+  assert.deepEqual(publish({ Status__c: 'paid', Amount__c: undefined }), {
+    CreatedDate: ORIGIN.CreatedDate,
+    CreatedById: ORIGIN.CreatedById,
+    Status__c: 'paid',
+    Amount__c: null,
+    Count__c: null,
+    Urgent__c: null,
+    Due__c: null,
+    Time__c: null,
+  });
+});
+
+test('the publisher is the session’s user whatever the record says: any other triggers nothing', () => {
+  const event = publish({ CreatedById: '005999999999999AAA', CreatedDate: 5 });
+  assert.equal(event.CreatedById, ORIGIN.CreatedById);
+  assert.equal(event.CreatedDate, 5);
+});
+
+const conversions: [field: string, given: unknown, stored: unknown][] = [
+  ['Status__c', 7, '7'],
+  ['Status__c', false, 'false'],
+  ['Status__c', new Date('2026-01-31T08:00:00Z'), '2026-01-31T08:00:00.000Z'],
+  ['Amount__c', '12.50', 12.5],
+  ['Amount__c', 3n, 3],
+  ['Count__c', '42', 42],
+  ['Urgent__c', 'TRUE', true],
+  ['Urgent__c', 0, false],
+  ['Due__c', '2026-01-31', Date.UTC(2026, 0, 31)],
+  ['Time__c', '2026-01-31T08:00:00Z', Date.UTC(2026, 0, 31, 8)],
+  ['Time__c', '2026-01-31T08:00:00+02:00', Date.UTC(2026, 0, 31, 6)],
+  ['Time__c', '2026-01-31T08:00:00.250+0000', Date.UTC(2026, 0, 31, 8, 0, 0, 250)],
+  ['Time__c', '2026-01-31 08:00', Date.UTC(2026, 0, 31, 8)],
+  ['Due__c', '2024-02-29', Date.UTC(2024, 1, 29)],
+  ['Due__c', ' 2026-12-31 ', Date.UTC(2026, 11, 31)],
+  ['Time__c', 1_769_846_400_000, 1_769_846_400_000],
+  ['Time__c', '1769846400000', 1_769_846_400_000],
+  ['Time__c', new Date(1_769_846_400_000), 1_769_846_400_000],
+];
+for (const [field, given, stored] of conversions) {
+  test(`${field} takes ${typeof given} ${given instanceof Date ? 'Date' : String(given)} as ${String(stored)}`, () => {
+    assert.equal(publish({ [field]: given })[field], stored);
+  });
+}
+
+test('a time without an offset is UTC, wherever Node-RED runs and whatever its clocks do that night', () => {
+  for (const zone of ZONES) {
+    process.env.TZ = zone;
+    // Of the night in which the clocks of Newfoundland skip an hour.
+    for (const hour of ['01', '02', '03'])
+      assert.equal(
+        publish({ Time__c: `2026-03-08T${hour}:30:00` }).Time__c,
+        Date.UTC(2026, 2, 8, Number(hour), 30),
+      );
+    assert.equal(publish({ Due__c: '2026-03-08' }).Due__c, Date.UTC(2026, 2, 8));
+  }
+  process.env.TZ = ZONES[0];
+});
+
+test('any moment written with an offset is that moment', () => {
+  const offset = fc.integer({ min: -14 * 60, max: 14 * 60 });
+  fc.assert(
+    fc.property(
+      fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }),
+      offset,
+      (date, minutes) => {
+        const local = new Date(date.getTime() + minutes * 60_000).toISOString().slice(0, 23);
+        const [hours, rest] = [Math.trunc(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+        const two = (n: number) => String(n).padStart(2, '0');
+        const text = `${local}${minutes < 0 ? '-' : '+'}${two(hours)}:${two(rest)}`;
+        assert.equal(publish({ Time__c: text }).Time__c, date.getTime());
+      },
+    ),
+  );
+});
+
+const refused: [field: string, given: unknown][] = [
+  ['Status__c', { nested: true }],
+  ['Status__c', ['a']],
+  ['Amount__c', ''],
+  ['Amount__c', 'twelve'],
+  ['Amount__c', Infinity],
+  ['Amount__c', true],
+  ['Count__c', 1.5],
+  ['Count__c', '9007199254740993'],
+  ['Urgent__c', 'yes'],
+  ['Urgent__c', 2],
+  ['Due__c', '31.01.2026'],
+  ['Due__c', '20260131'],
+  ['Due__c', '2026-02-30'],
+  ['Due__c', '2026-02-29'],
+  ['Due__c', '2026-04-31'],
+  ['Due__c', '2026-13-01'],
+  ['Time__c', '2026-02-30T08:00:00Z'],
+  ['Time__c', '2026-01-31T25:00:00Z'],
+  ['Time__c', '2026'],
+  ['Time__c', 'tomorrow'],
+  ['Time__c', new Date(NaN)],
+];
+for (const [field, given] of refused) {
+  test(`${field} refuses ${JSON.stringify(given) ?? String(given)}, naming the field, for good`, () => {
+    assert.throws(
+      () => publish({ [field]: given }),
+      (error) =>
+        error instanceof FlowError &&
+        error.code === 'FIELD_VALUE' &&
+        !error.retryable &&
+        error.message.includes(field),
+    );
+  });
+}
+
+test('field names count in any case, as in Salesforce', () => {
+  assert.equal(publish({ status__C: 'paid' }).Status__c, 'paid');
+});
+
+test('a field the event does not have is an error that names the nearest', () => {
+  const message = (record: object) => {
+    try {
+      publish(record);
+      return '';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  assert.match(message({ Statu__c: 'x' }), /no field Statu__c; did you mean Status__c\?/);
+  assert.match(message({ status: 'x' }), /did you mean Status__c\?/);
+  assert.match(message({ xyzzy: 'x' }), /it has CreatedDate, CreatedById, Status__c/);
+});
+
+test('attributes, as records of the composite node have them, are passed over', () => {
+  assert.equal(publish({ attributes: { type: 'Order__e' }, Status__c: 'x' }).Status__c, 'x');
+});
+
+for (const payload of [null, 'text', 5, [{}]]) {
+  test(`a payload that is ${JSON.stringify(payload)} is no event`, () => {
+    assert.throws(() => convert(payload, ORIGIN), { code: 'INVALID_PAYLOAD', retryable: false });
+  });
+}
+
+test('a required field without a value is named', () => {
+  const schema = JSON.stringify({
+    name: 'R__e',
+    type: 'record',
+    fields: [{ name: 'Key__c', type: 'string', doc: 'Data:Text:00N' }],
+  });
+  const strict = compileConversion('R__e', eventFields(schema));
+  assert.throws(() => strict({}, ORIGIN), /needs the field Key__c/);
+});
+
+test('any record of texts, numbers and truths comes out as it went in', () => {
+  const record = fc.record(
+    {
+      Status__c: fc.string(),
+      Amount__c: fc.double({ noNaN: true, noDefaultInfinity: true }),
+      Count__c: fc.maxSafeInteger(),
+      Urgent__c: fc.boolean(),
+      Time__c: fc.maxSafeInteger(),
+    },
+    { requiredKeys: [] },
+  );
+  fc.assert(
+    fc.property(record, (values) => {
+      const event = publish(values);
+      // Avro has one zero.
+      for (const [name, value] of Object.entries(values))
+        assert.ok(Object.is(event[name], value) || value === 0);
+    }),
+  );
+});
+
+test('a number beyond 2^53 is read as its text, not refused with its whole event', () => {
+  const big = { name: 'B', type: 'record', fields: [{ name: 'n', type: 'long' }] };
+  const codec = compileCodec(JSON.stringify(big));
+  const zigzag = Buffer.alloc(10, 0xff);
+  zigzag[9] = 0x01;
+  assert.deepEqual(codec.decode(zigzag), { n: '-9223372036854775808' });
+});
