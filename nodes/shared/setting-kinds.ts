@@ -1,4 +1,5 @@
 import { parseDuration, parseDurations } from './duration';
+import { FlowError } from './errors';
 import type { FailureCode } from './failure-codes';
 import * as formats from './formats';
 import { listOf, succeeds, type Fault, type Format } from './formats';
@@ -89,13 +90,17 @@ export function duration(
     fault: formats.duration.fault,
     parse(stored, title) {
       const ms = parseDuration(textOf(stored, title), title);
-      if (ms < least) throw wrong('INVALID_DURATION', title, stored, `is too short: at least ${min}`);
-      if (ms > most) throw wrong('INVALID_DURATION', title, stored, `is too long: at most ${max}`);
+      if (ms < least) throw outside(`at least ${min}`, title, stored);
+      if (ms > most) throw outside(`at most ${max}`, title, stored);
       return ms;
     },
     check: (typed) =>
       formats.duration.check(String(typed).trim()) ?? limitFault(parseDuration(String(typed))),
   };
+}
+
+function outside(limit: string, title: string, stored: unknown): FlowError {
+  return new FlowError('INVALID_DURATION', `${title}: ${limit}, and not "${String(stored)}"`, false);
 }
 
 /** Milliseconds of each, from "10s, 30s". */
