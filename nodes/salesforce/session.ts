@@ -174,10 +174,10 @@ export class OrgSession {
   }
 
   private async performLogin(): Promise<Grant> {
-    const { refreshTokens } = this.options;
+    const { config, secrets, refreshTokens } = this.options;
     let grant: LoginGrant;
     try {
-      grant = await readGrant(this.settings);
+      grant = await readGrant(config, secrets);
     } catch (error) {
       throw new OrgOutage('login', codeOf(error), messageOf(error), false, { cause: error });
     }

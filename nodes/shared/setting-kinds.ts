@@ -118,11 +118,14 @@ export function durations(
   };
 }
 
+/** `noun`: how an error calls a choice, "an operation". */
+type ChoiceOptions = Omit<Options<string>, 'empty'> & { code?: FailureCode; noun?: string };
+
 /** One of some words. */
 export function choice<const V extends readonly string[]>(
   values: V,
   value: NoInfer<V[number]>,
-  { code = 'INVALID_SETTING', ...options }: Omit<Options<string>, 'empty'> & { code?: FailureCode } = {},
+  { code = 'INVALID_SETTING', noun, ...options }: ChoiceOptions = {},
 ): Setting<V[number], V[number]> {
   return {
     ...options,
@@ -132,7 +135,10 @@ export function choice<const V extends readonly string[]>(
     parse(stored, title) {
       const found = values.find((one) => one === (typeof stored === 'string' ? stored.trim() : stored));
       if (found !== undefined) return found;
-      throw wrong(code, title, stored, `is none of ${values.join(', ')}`);
+      const known = values.join(', ');
+      if (noun === undefined || typeof stored !== 'string')
+        throw wrong(code, title, stored, `is none of ${known}`);
+      throw new FlowError(code, `"${stored}" is not ${noun}; choose one of ${known}`, false);
     },
     check: () => undefined,
   };
