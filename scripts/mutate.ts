@@ -42,7 +42,11 @@ function nearestTests(path: string): string[] {
   return globSync('test/**/*.test.ts', { cwd: root })
     .filter((file) => {
       const test = basename(file, '.test.ts');
-      return test === name || test.startsWith(`${name}-`) || parts.some((part) => file.includes(part));
+      return (
+        test === name ||
+        (test.startsWith(`${name}-`) && !file.startsWith('test/editor/')) ||
+        parts.some((part) => file.includes(part))
+      );
     })
     .sort();
 }

@@ -13,8 +13,9 @@ const TERM = Buffer.from('+TERM');
  */
 export class Acks {
   /** Ack subject → what was said, not confirmed yet. */
-  private unconfirmed = new Map<string, Uint8Array>();
+  private readonly unconfirmed = new Map<string, Uint8Array>();
   private timer: NodeJS.Timeout | undefined;
+  private interrupted = false;
 
   constructor(private readonly connected: () => NatsConnection | undefined) {}
 
@@ -36,17 +37,29 @@ export class Acks {
     this.publish(reply, PROGRESS);
   }
 
+  /** The connection is lost: a PONG of the next one says nothing of what was sent before, until it is repeated. */
+  interrupt(): void {
+    this.interrupted = true;
+  }
+
   /** After a reconnect. */
   repeat(): void {
+    this.interrupted = false;
     for (const [reply, payload] of this.unconfirmed) this.publish(reply, payload);
     this.confirmSoon();
+  }
+
+  /** The consumer was made anew: there the same ack subjects mean other deliveries. */
+  forget(): void {
+    this.unconfirmed.clear();
   }
 
   /** Resolves when the server has read everything, or can't be reached. */
   async settle(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;
-    await this.confirm();
+    // The client leaves a question without an end where the connection is closed.
+    await Promise.race([this.confirm(), this.connected()?.closed()]);
   }
 
   private say(reply: string, payload: Uint8Array): void {
@@ -69,14 +82,14 @@ export class Acks {
 
   private async confirm(): Promise<void> {
     const nc = this.connected();
-    if (!nc || this.unconfirmed.size === 0) return;
-    const sent = this.unconfirmed;
-    this.unconfirmed = new Map();
+    if (!nc || this.interrupted || this.unconfirmed.size === 0) return;
+    const sent = [...this.unconfirmed];
     try {
       await nc.flush();
     } catch {
-      // Disconnected on the way: repeat() sends them again. What was said since then is newer.
-      this.unconfirmed = new Map([...sent, ...this.unconfirmed]);
+      return; // Disconnected on the way: repeat() sends them again.
     }
+    for (const [reply, payload] of sent)
+      if (this.unconfirmed.get(reply) === payload) this.unconfirmed.delete(reply);
   }
 }

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type { Failure } from '../shared/delivery';
 import { FlowError, isRetryable, messageOf } from '../shared/errors';
 import { Acks } from './acks';
@@ -73,7 +72,6 @@ export class Consumer {
     private readonly settings: ConsumerSettings,
     private readonly host: ConsumerHost,
   ) {
-    setMaxListeners(0, this.stopping.signal);
     this.acks = new Acks(() => connection.open);
     this.settlement = new Settlement(settings, {
       acks: this.acks,
@@ -87,7 +85,10 @@ export class Consumer {
     checkDeadLetter(this.settings);
     this.release = this.connection.use({
       state: (state) => {
-        if (state.phase === 'disconnected') this.fail(state.reason);
+        if (state.phase === 'disconnected') {
+          this.acks.interrupt();
+          this.fail(state.reason);
+        }
         if (state.phase === 'connecting') this.host.state({ phase: 'connecting' });
         if (state.phase === 'connected') this.check?.();
       },
@@ -107,9 +108,10 @@ export class Consumer {
     this.stopping.abort();
     this.check?.();
     clearTimeout(this.gatherTimer);
-    await withinMs(1_000, this.pull?.pull.stop());
+    const stopped = this.pull?.pull.stop();
     for (const { held } of [...this.gathering.splice(0), ...this.backlog.splice(0)])
       this.settlement.giveBack(held);
+    await withinMs(1_000, stopped);
     this.finished = this.finish();
     await withinMs(grace, this.finished);
   }

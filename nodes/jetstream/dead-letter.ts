@@ -24,8 +24,8 @@ export async function publishDeadLetter(
   const nats = await import('./nats.js');
   const headers = nats.headers();
   for (const [key, values] of msg.headers ?? []) {
-    // The original's own id and expectations were meant for its own stream.
-    if (/^nats-(msg-id|expected-|ttl|rollup|batch-)/i.test(key)) continue;
+    // The original's own id, expectations and orders were meant for its own stream.
+    if (/^nats-(msg-id|expected-|ttl|rollup|batch-|schedule|incr|required-)/i.test(key)) continue;
     for (const value of values) headers.append(key, value);
   }
   const { error, node } = failure;

@@ -61,6 +61,8 @@ const NANOS = 1_000_000;
  * back and reaches the dead letter: `maxDeliver` is kept by jetstream-in, and written here to be seen.
  */
 const UNLIMITED = -1;
+/** Metadata of the durables that this pack has made. */
+const MAX_DELIVER = 'jetforce.max_deliver';
 
 /**
  * Finds the durable, creates it where it is missing, applies changed options where the server can. Throws
@@ -73,25 +75,17 @@ export async function ensureDurable(
 ): Promise<EnsuredDurable> {
   const { stream, durable } = wanted;
   const existing = await consumerInfo(nc, domain, stream, durable);
-  const config = consumerConfig(nc, wanted);
+  const fresh = consumerConfig(nc, wanted);
   const warnings = await filterWarnings(nc, domain, wanted);
   if (!existing) {
-    return { info: await putConsumer(nc, domain, wanted, config, 'create'), warnings };
+    return { info: await putConsumer(nc, domain, wanted, fresh, 'create'), warnings };
   }
-  checkFixed(existing.config, config, wanted);
+  checkFixed(existing.config, fresh, wanted);
+  const config = updatedConfig(existing.config, fresh);
   const changed = changedOptions(existing.config, config);
   if (changed.length === 0) return { info: existing, warnings };
   try {
-    // What others set beside our options stays; a backoff of the server's would distort ours.
-    const merged: ConsumerConfig = {
-      ...existing.config,
-      ...config,
-      backoff: undefined,
-      deliver_policy: existing.config.deliver_policy,
-    };
-    if (config.filter_subject === undefined) delete merged.filter_subject;
-    if (config.filter_subjects === undefined) delete merged.filter_subjects;
-    return { info: await putConsumer(nc, domain, wanted, merged, 'update'), warnings };
+    return { info: await putConsumer(nc, domain, wanted, config, 'update'), warnings };
   } catch (error) {
     if (!(error instanceof FlowError) || error.code !== 'PERMISSION_DENIED') throw error;
     const differing = changed.join(', ');
@@ -149,7 +143,29 @@ function consumerConfig(nc: NatsConnection, wanted: DurableSettings): ConsumerCo
     replay_policy: 'instant',
     ...(filters.length === 1 ? { filter_subject: filters[0] } : {}),
     ...(filters.length > 1 ? { filter_subjects: filters } : {}),
-    ...(serverAtLeast(nc, 2, 10) ? { metadata: { 'jetforce.max_deliver': String(wanted.maxDeliver) } } : {}),
+    ...(serverAtLeast(nc, 2, 10) ? { metadata: { [MAX_DELIVER]: String(wanted.maxDeliver) } } : {}),
+  };
+}
+
+/**
+ * What a durable that exists is to become: what others have set beside our options stays, and so do the filters of
+ * one that others have made, where the node asks for none.
+ */
+function updatedConfig(existing: ConsumerConfig, fresh: ConsumerConfig): ConsumerConfig {
+  const ours = existing.metadata?.[MAX_DELIVER] !== undefined;
+  const asksForAll = fresh.filter_subject === undefined && fresh.filter_subjects === undefined;
+  const config: ConsumerConfig = { ...existing };
+  // A backoff of the server's would distort ours.
+  delete config.backoff;
+  if (ours || !asksForAll) {
+    delete config.filter_subject;
+    delete config.filter_subjects;
+  }
+  return {
+    ...config,
+    ...fresh,
+    replay_policy: existing.replay_policy,
+    metadata: ours ? { ...existing.metadata, ...fresh.metadata } : existing.metadata,
   };
 }
 
@@ -236,11 +252,7 @@ function changedOptions(existing: ConsumerConfig, config: ConsumerConfig): strin
   if ((existing.backoff?.length ?? 0) > 0) changed.push('backoff');
   if (existing.max_ack_pending !== config.max_ack_pending) changed.push('max ack pending');
   if (filters(existing) !== filters(config)) changed.push('subject');
-  if (
-    config.metadata &&
-    existing.metadata?.['jetforce.max_deliver'] !== config.metadata['jetforce.max_deliver'] &&
-    changed.length === 0
-  ) {
+  if (existing.metadata?.[MAX_DELIVER] !== config.metadata?.[MAX_DELIVER] && changed.length === 0) {
     changed.push('max deliver');
   }
   return changed;

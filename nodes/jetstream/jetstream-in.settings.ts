@@ -15,6 +15,7 @@ import {
   whole,
 } from '../shared/setting-kinds';
 import { declare } from '../shared/settings';
+import { parseTime } from '../shared/time';
 import { streamSettings } from './stream.settings';
 import { checkDurableName, checkStreamName, parseSubjects } from './subjects';
 
@@ -57,7 +58,7 @@ export const jetstreamIn = declare('jetstream-in', 1, {
 });
 
 function isoTime(typed: string, title: string): string {
-  const ms = Date.parse(typed);
+  const ms = parseTime(typed);
   if (!Number.isNaN(ms)) return new Date(ms).toISOString();
   throw new FlowError(
     'INVALID_TIME',

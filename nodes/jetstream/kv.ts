@@ -37,7 +37,7 @@ export class Bucket {
   }
 
   /**
-   * Writes if the key still has this revision, 0 if it has never had a value; gives the new revision, or
+   * Writes if the key still has this revision, 0 if it has no value; gives the new revision, or
    * undefined where somebody else was there first. A write whose answer was lost is recognised by its value, so
    * values of different writers have to differ.
    */
@@ -47,8 +47,12 @@ export class Bucket {
     } catch (error) {
       const code = (error as { cause?: { api_error?: { err_code?: number } } }).cause?.api_error?.err_code;
       if (code !== ApiCode.wrongLastSequence && code !== ApiCode.wrongLastSequenceUnnamed) throw error;
-      const entry = await this.get(key, signal);
-      return entry && entry.value === value && entry.revision > revision ? entry.revision : undefined;
+      const entry = await this.run(signal, (kv) => kv.get(key));
+      if (!entry) return undefined;
+      // Somebody has deleted it: it has no value any more, but a revision.
+      if (entry.operation !== 'PUT')
+        return revision === 0 ? await this.put(key, value, entry.revision, signal) : undefined;
+      return entry.string() === value && entry.revision > revision ? entry.revision : undefined;
     }
   }
 

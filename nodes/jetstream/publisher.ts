@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import { FlowError } from '../shared/errors';
 import { closedError, type Connection } from './connection';
 import type { MsgHdrs, NatsConnection } from './nats';
@@ -27,15 +26,13 @@ const TIMEOUT = 5_000;
 /** Publishes with at most `window` messages waiting for their PubAck; the rest wait their turn, in order. */
 export class Publisher {
   private readonly stopping = new AbortController();
-  private readonly waiting: (() => void)[] = [];
+  private readonly waiting: { go: () => void; refuse: (error: FlowError) => void }[] = [];
   private inFlight = 0;
 
   constructor(
     private readonly connection: Connection,
     private readonly window: number,
-  ) {
-    setMaxListeners(0, this.stopping.signal);
-  }
+  ) {}
 
   /** Messages handed in and not confirmed yet. */
   get pending(): number {
@@ -51,25 +48,30 @@ export class Publisher {
     await this.turn();
     try {
       const nc = await this.connection.ready(this.stopping.signal);
+      if (this.stopping.signal.aborted) throw closedError();
       return await send(nc, this.connection.settings.domain, outgoing);
     } finally {
-      this.inFlight--;
-      this.waiting.shift()?.();
+      this.leave();
     }
   }
 
   /** What hasn't been sent fails with CLOSED; what has is waited for by its own publish(). */
   stop(): void {
     this.stopping.abort();
-    for (const next of this.waiting.splice(0)) next();
+    for (const { refuse } of this.waiting.splice(0)) refuse(closedError());
   }
 
   private async turn(): Promise<void> {
-    if (this.inFlight >= this.window && !this.stopping.signal.aborted) {
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    }
     if (this.stopping.signal.aborted) throw closedError();
-    this.inFlight++;
+    if (this.inFlight < this.window) this.inFlight++;
+    else await new Promise<void>((go, refuse) => this.waiting.push({ go, refuse }));
+  }
+
+  /** The place goes to the next in line: nobody can slip in between. */
+  private leave(): void {
+    const next = this.waiting.shift();
+    if (next) next.go();
+    else this.inFlight--;
   }
 }
 

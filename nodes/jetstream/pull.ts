@@ -112,7 +112,8 @@ export class Pull {
     this.stopped = true;
     clearInterval(this.timer);
     clearTimeout(this.soon);
-    await this.subscription.drain().catch(() => undefined);
+    // The client leaves its draining without an end where the connection is closed.
+    await Promise.race([this.subscription.drain().catch(() => undefined), this.options.nc.closed()]);
   }
 
   private heard(msg: Msg): void {

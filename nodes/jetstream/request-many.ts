@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { FlowError } from '../shared/errors';
 import { closedError, type Connection, type ConnectionState } from './connection';
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from './nats';
@@ -30,6 +31,8 @@ interface Run {
 
 /** Without any answer for so long, what is under way is given up. */
 const TIMEOUT = 10_000;
+/** The event loop gets a turn after so many requests, whether they have to wait or not. */
+const BURST = 1_000;
 
 /**
  * Thousands of requests over one inbox: a promise, a timer and a subscription for all of them instead of for
@@ -40,6 +43,7 @@ export class RequestMany {
   private readonly release: () => Promise<void>;
   private inbox: { nc: NatsConnection; prefix: string; subscription: Subscription } | undefined;
   private nextRun = 0;
+  private closed = false;
 
   constructor(readonly connection: Connection) {
     this.release = connection.use({
@@ -51,7 +55,7 @@ export class RequestMany {
   /**
    * Sends one request for each item in order, `window` at most without an answer, and gives what was read from
    * each one's answer at the item's index. Waits for the connection if there is none; throws CLOSED when `signal`
-   * aborts.
+   * aborts. After close() what is left of it is answered CLOSED.
    */
   async send<I, T>(
     items: readonly I[],
@@ -71,9 +75,12 @@ export class RequestMany {
     try {
       for (const [index, item] of items.entries()) {
         if (run.subjects.size >= window) await waitFor(run, window >> 1, signal);
+        if (index % BURST === BURST - 1) await turn();
+        if (signal.aborted) throw closedError();
         const request = asking.request(item, index);
         if (!request.silent) run.subjects.set(index, request.subject);
         try {
+          if (this.closed) throw closedError();
           // The client drops what is published while it is disconnected.
           if (this.connection.open !== nc) throw disconnected();
           const { subject, data, headers } = request;
@@ -94,6 +101,7 @@ export class RequestMany {
   }
 
   async close(): Promise<void> {
+    this.closed = true;
     for (const run of this.runs.values()) fail(run, closedError());
     this.inbox?.subscription.unsubscribe();
     await this.release();

@@ -84,6 +84,7 @@ function pull({ nc, subject, inbox, batch, signal }: Request): Promise<Msg[]> {
     };
     const aborted = (): void => end(closedError());
     const timer = setTimeout(() => end(silent(subject)), TIMEOUT);
+    if (signal.aborted) return aborted();
     signal.addEventListener('abort', aborted, { once: true });
     nc.publish(subject, JSON.stringify({ batch, no_wait: true }), { reply: inbox });
   });

@@ -15,8 +15,11 @@ export interface SettlementSettings {
 }
 
 export interface SettlementHost {
-  acks: Acks;
-  /** Resolves when the message is safe in the dead letter, or was given up by configuration; rejects when stopped. */
+  acks: Pick<Acks, 'ack' | 'term' | 'nak' | 'progress' | 'forget'>;
+  /**
+   * Resolves when the message is safe in the dead letter, or was given up by configuration. Rejects when stopped: it
+   * goes back to the server then.
+   */
   deadLetter(held: Held, failure: Failure): Promise<void>;
   /** A message is settled: there is room for another. */
   released(): void;
@@ -130,7 +133,9 @@ export class Settlement {
 
   /** `consumer` names the durable and when it was made: one that was made anew delivers everything again on purpose. */
   start(consumer: string): void {
-    this.memory = memoryOf(consumer);
+    const memory = memoryOf(consumer);
+    if (memory !== this.memory) this.host.acks.forget();
+    this.memory = memory;
     this.timer ??= setInterval(() => this.look(), Math.max(20, Math.min(1_000, this.settings.ackWait / 5)));
   }
 
@@ -144,7 +149,9 @@ export class Settlement {
     const info = deliveryInfo(reply);
     const { sequence } = info;
     const known = this.held.get(sequence);
-    if (known?.info.timestamp === info.timestamp) {
+    if (known?.info.timestamp === info.timestamp && this.isCurrent(known)) {
+      // The server has not heard of it for so long (an outage): no fault of the message.
+      this.excuse(known, Math.max(0, info.deliveries - known.deliveries));
       known.reply = reply;
       known.deliveries = info.deliveries;
       known.extendedAt = Date.now();
@@ -211,8 +218,7 @@ export class Settlement {
 
   /** The message goes back as it came, and the delivery doesn't count. */
   giveBack(held: Held, delay = 0): void {
-    const { excused } = held.memory;
-    excused.set(held.info.sequence, (excused.get(held.info.sequence) ?? 0) + 1);
+    this.excuse(held, 1);
     this.nak(held, delay);
   }
 
@@ -225,6 +231,11 @@ export class Settlement {
     }
   }
 
+  private excuse(held: Held, deliveries: number): void {
+    const { excused } = held.memory;
+    excused.set(held.info.sequence, (excused.get(held.info.sequence) ?? 0) + deliveries);
+  }
+
   private giveUp(held: Held, failure: Failure): void {
     this.host.deadLetter(held, failure).then(
       () => {
@@ -233,7 +244,9 @@ export class Settlement {
         if (this.isCurrent(held)) this.host.acks.term(held.reply);
         this.release(held);
       },
-      () => undefined, // Stopped on the way: stop() has given the message back.
+      () => {
+        if (this.held.get(held.info.sequence) === held) this.giveBack(held);
+      },
     );
   }
 

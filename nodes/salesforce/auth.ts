@@ -50,6 +50,10 @@ export async function logIn(http: HttpClient, grant: LoginGrant): Promise<Grant>
 
   const token = body as unknown as TokenAnswer;
   const instanceUrl = (token.instance_url ?? grant.loginUrl).replace(/\/+$/, '');
+  if (!URL.canParse(instanceUrl)) {
+    const why = `The login at ${grant.loginUrl} names "${instanceUrl}" as the address of the org, which is no URL; check the login URL and any proxy before it`;
+    throw new OrgOutage('login', 'INVALID_INSTANCE_URL', why, false);
+  }
   const identity = token.id
     ? fromIdentityUrl(token.id)
     : await askIdentity(http, instanceUrl, token.access_token);

@@ -1,5 +1,6 @@
 import { FlowError } from '../shared/errors';
 import { nearest } from '../shared/nearest';
+import { parseTime } from '../shared/time';
 import type { EventField } from './avro-fields';
 
 /** Values that no message brings along: who publishes, and when. */
@@ -110,7 +111,7 @@ function whole(value: unknown, path: string): number {
   throw wrong(path, 'a whole number', value);
 }
 
-const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?$/i;
+const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$/i;
 /** As text, milliseconds since 1970 have at least 11 digits from March 1973 on; fewer may be a year or a day. */
 const EPOCH_MS = /^\d{11,14}$/;
 
@@ -121,13 +122,10 @@ function epoch(value: unknown, path: string): number {
   throw wrong(path, 'a date (as 2026-01-31, 2026-01-31T08:00:00Z or epoch milliseconds)', value);
 }
 
+/** Only what could be no other thing than a time. */
 function parse(value: string): number {
   if (EPOCH_MS.test(value)) return Number(value);
-  const match = ISO.exec(value);
-  if (!match) return NaN;
-  // JavaScript reads a time without an offset as local, which would depend on where Node-RED runs.
-  const utc = value.length > 10 && match[1] === undefined ? `${value}Z` : value;
-  return Date.parse(utc.replace(' ', 'T').replace(/([+-]\d\d)(\d\d)$/, '$1:$2'));
+  return ISO.test(value) ? parseTime(value) : NaN;
 }
 
 function parts(fields: readonly EventField[]): Convert {

@@ -14,7 +14,7 @@ export class ApiBudget {
   constructor(readonly share: number) {}
 
   observe(limitInfo: string | string[] | undefined): void {
-    const match = /api-usage=(\d+)\/(\d+)/.exec(String(limitInfo));
+    const match = /(?<![\w-])api-usage=(\d+)\/(\d+)/.exec(String(limitInfo));
     if (match) this.usage = { used: Number(match[1]), max: Number(match[2]) };
   }
 

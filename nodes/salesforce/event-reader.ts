@@ -5,6 +5,7 @@ import { Waker } from '../shared/waker';
 import { EventSettlement, SETTLEMENT, type HeldEvent, type SettlementSettings } from './event-settlement';
 import { OrgOutage } from './outage';
 import type { PubSub } from './pubsub';
+import { unlessStopped } from './pubsub-stopped';
 import { Subscription, type ReplayStart, type SubscriptionState } from './pubsub-subscription';
 import { loadPosition, type ReplayPosition } from './replay-position';
 
@@ -26,6 +27,7 @@ export interface EventReaderHost {
   log(level: 'info' | 'warn' | 'error', text: string): void;
 }
 
+const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
 const FLUSH_MS = 2_000;
 
@@ -42,8 +44,7 @@ export class EventReader {
   private organizationId = '';
   /** Where the flow has come to, and when. */
   private at = Date.now();
-  private reading = false;
-  private stopped = false;
+  private readonly stopping = new AbortController();
   private started: Promise<void> | undefined;
 
   /** `store` keeps the position over restarts; without one every start is at the tip, or at the earliest event. */
@@ -88,39 +89,39 @@ export class EventReader {
 
   /** Reads no more, and gives the flow `grace` ms to finish; what it doesn't comes again after the next start. */
   async stop(grace: number): Promise<void> {
-    this.stopped = true;
+    this.stopping.abort();
     this.waker.wake();
-    // A store that is out of reach is still being waited for.
-    if (!this.reading) await this.store?.close();
     await this.started;
     await this.subscription.stop();
     await this.settlement.stop(grace);
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, FLUSH_MS)));
-    await Promise.race([this.writer?.flush(), late]);
+    // Neither a save nor a store that hangs may keep the node from closing.
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), FLUSH_MS);
+    await unlessStopped(late.signal, this.writer?.flush() ?? Promise.resolve()).catch(() => undefined);
+    await unlessStopped(late.signal, this.store?.close() ?? Promise.resolve()).catch(() => undefined);
     clearTimeout(timer);
-    await this.store?.close();
   }
 
   private async begin(replay: Replay): Promise<void> {
     const stopListening = this.pubsub.onChange(() => this.waker.wake());
-    for (let failures = 0; !this.stopped;) {
+    const { signal } = this.stopping;
+    for (let failures = 0; !signal.aborted;) {
       if (this.pubsub.hold.current) {
         await this.waker.wait();
         continue;
       }
       try {
-        const grant = await this.pubsub.login(this.pubsub.session.login());
+        const grant = await unlessStopped(signal, this.pubsub.login(this.pubsub.session.login()));
         this.organizationId = grant.organizationId;
-        const from = replay === 'stored' ? await this.stored() : replay;
-        if (this.stopped) break;
-        this.reading = true;
+        const from = replay === 'stored' ? await unlessStopped(signal, this.stored()) : replay;
         this.subscription.start(from);
         break;
       } catch (error) {
-        if (error instanceof OrgOutage) continue;
-        this.cantLoad(error, failures);
-        await this.waker.wait(Math.min(LONGEST_PAUSE, 500 * 2 ** failures++));
+        if (signal.aborted) break;
+        // An org that is closed holds nobody.
+        if (error instanceof OrgOutage && this.pubsub.hold.current) continue;
+        if (!(error instanceof OrgOutage)) this.cantLoad(error, failures);
+        await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++));
       }
     }
     stopListening();
@@ -163,7 +164,9 @@ export class EventReader {
 
   private positionLost(error: FlowError): void {
     const now = Date.now();
-    const gap = { from: new Date(this.at).toISOString(), to: new Date(now).toISOString(), ms: now - this.at };
+    // The clock may have been set back since.
+    const from = Math.min(this.at, now);
+    const gap = { from: new Date(from).toISOString(), to: new Date(now).toISOString(), ms: now - from };
     const text = `${error.message}: it was reached ${formatDuration(gap.ms)} ago (${gap.from}), and events since then may be lost to this node, a gap of at most ${formatDuration(gap.ms)}. Reading goes on with the earliest event that the org still has; read the records again that may have changed in between`;
     this.host.positionLost(
       new FlowError('REPLAY_POSITION_LOST', text, false, { cause: error, details: gap }),

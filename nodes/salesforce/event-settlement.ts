@@ -42,12 +42,16 @@ export const SETTLEMENT: SettlementSettings = {
 /** Events finished behind one that isn't, at most: as many come again after a crash. */
 const MOST_AHEAD = 10_000;
 
-/** Errors that say nothing about the event: such a delivery doesn't count. */
-const INNOCENT: Record<string, number | undefined> = { NODE_CLOSED: 0, NOT_WIRED: 5_000 };
+/** Errors that say nothing about the event: such a delivery doesn't count. Milliseconds until the next one. */
+const INNOCENT: Record<string, number | undefined> = { NODE_CLOSED: 0, CLOSED: 0, NOT_WIRED: 5_000 };
+/** One after the other they come with growing pauses: a node that stays closed must not keep the flow spinning. */
+const LONGEST_INNOCENT = 1_000;
 
 /** An event between its arrival and its settlement. */
 export class HeldEvent {
   deliveries = 0;
+  /** Deliveries in a row that failed for none of its faults. */
+  innocent = 0;
   done = false;
   progress: Progress | undefined;
   /** It is in the flow, and what becomes of it there counts. */
@@ -140,8 +144,10 @@ export class EventSettlement {
     const innocent = INNOCENT[codeOf(error)];
     if (innocent !== undefined) {
       held.deliveries--;
-      return this.repeat(held, innocent);
+      const pause = Math.min(LONGEST_INNOCENT, 10 * (2 ** held.innocent++ - 1));
+      return this.repeat(held, Math.max(innocent, pause));
     }
+    held.innocent = 0;
     if (held.deliveries === 1) held.succeededBefore = this.succeeded;
     const where = node ? ` in ${node.type} ${node.name ? `"${node.name}"` : node.id}` : '';
     if (!isRetryable(error) || this.isHopeless(held)) return this.giveUp(held, error, where);
@@ -240,11 +246,12 @@ export class EventSettlement {
 
   private look(): void {
     for (const held of this.held) {
-      if (!held.inFlow || (held.progress?.processingTime() ?? 0) <= this.settings.processingLimit) continue;
-      const nodes = held.progress?.unfinishedNodes() ?? [];
+      const { progress, inFlow } = held;
+      if (!inFlow || !progress || progress.processingTime() <= this.settings.processingLimit) continue;
+      const nodes = progress.unfinishedNodes();
       const where = nodes.length > 0 ? `; not finished: ${nodes.join(', ')}` : '';
       const limit = formatDuration(this.settings.processingLimit);
-      held.progress?.abandon();
+      progress.abandon();
       held.finished({
         error: new FlowError('PROCESSING_LIMIT', `The flow did not finish the event within ${limit}${where}`),
       });

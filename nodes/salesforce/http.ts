@@ -31,13 +31,27 @@ const IDLE_MS = 15_000;
  */
 export class HttpClient {
   private readonly agents = new Map<string, http.Agent>();
+  /** Gives up each request that has no answer yet. */
+  private readonly underWay = new Set<(why: string) => void>();
+  private closed = false;
 
   send(request: HttpRequest): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
+      if (this.closed) throw sessionClosed();
       let sent = false;
-      const fail = (error: unknown) => {
+      const end = () => {
         clearTimeout(timer);
+        this.underWay.delete(giveUp);
+      };
+      const fail = (error: unknown) => {
+        end();
         reject(explainFailure(error, request.url, sent));
+      };
+      // A request that still waits for its connection tells of no error before it has one.
+      const giveUp = (why: string) => {
+        const error = new Error(why);
+        fail(error);
+        outgoing.destroy(error);
       };
       const url = new URL(request.url);
       const secure = url.protocol === 'https:';
@@ -52,10 +66,8 @@ export class HttpClient {
           ...request.headers,
         },
       });
-      const timer = setTimeout(
-        () => outgoing.destroy(new Error(`no answer within ${request.timeout / 1_000} s`)),
-        request.timeout,
-      );
+      const timer = setTimeout(giveUp, request.timeout, `no answer within ${request.timeout / 1_000} s`);
+      this.underWay.add(giveUp);
       outgoing.on('socket', (socket) => {
         if (!socket.connecting) sent = true;
         else socket.once(secure ? 'secureConnect' : 'connect', () => (sent = true));
@@ -66,7 +78,7 @@ export class HttpClient {
         response.on('data', (chunk: Buffer) => chunks.push(chunk));
         response.on('error', fail);
         response.on('end', () => {
-          clearTimeout(timer);
+          end();
           const answer = { status: response.statusCode ?? 0, headers: response.headers };
           decode(Buffer.concat(chunks), response.headers['content-encoding']).then(
             (text) => resolve({ ...answer, text }),
@@ -78,8 +90,10 @@ export class HttpClient {
     });
   }
 
-  /** Ends every connection; requests under way fail. */
+  /** Ends every connection; requests under way fail, and so does whatever is asked afterwards. */
   close(): void {
+    this.closed = true;
+    for (const giveUp of this.underWay) giveUp('the session was closed');
     for (const agent of this.agents.values()) agent.destroy();
   }
 
@@ -101,6 +115,10 @@ const unzip = promisify(gunzip);
 
 async function decode(body: Buffer, encoding: string | undefined): Promise<string> {
   return (encoding === 'gzip' ? await unzip(body) : body).toString('utf8');
+}
+
+function sessionClosed(): OrgOutage {
+  return new OrgOutage('unreachable', 'CLOSED', 'The session with the org was closed', false);
 }
 
 /** Says in words why no answer came, and what to look at. */

@@ -38,12 +38,12 @@ function worse(known: FlowError | undefined, error: FlowError): FlowError {
 export function resultsOf(job: Job): RowResult[] {
   const results = job.results as RowResult[];
   if (!job.failure) return results;
-  const { code, message, retryable } = job.failure;
+  const { code, message, retryable, cause } = job.failure;
   const written = results.filter((result) => result.success).length;
   const doubles = written > 0 && (job.request.operation === 'create' || job.request.operation === 'tree');
   const sentence =
     written === 0 ? message : `${message}. ${written} of ${results.length} records were written before`;
-  throw new FlowError(code, sentence, retryable && !doubles, { details: results });
+  throw new FlowError(code, sentence, retryable && !doubles, { details: results, cause });
 }
 
 /**

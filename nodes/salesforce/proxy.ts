@@ -22,11 +22,18 @@ export function proxyFor(host: string, env: NodeJS.ProcessEnv = process.env): UR
   return URL.canParse(url) ? new URL(url) : undefined;
 }
 
+/** For the proxy's answer and the TLS handshake behind it. Who waits for the tunnel may be gone by then. */
+const TUNNEL_MS = 30_000;
+
 /** Keeps TLS connections that go through a proxy's CONNECT tunnel. */
 export class TunnelAgent extends https.Agent {
+  /** Gives up each tunnel that is being opened. */
+  private readonly opening = new Set<(why: string) => void>();
+
   constructor(
     private readonly proxy: URL,
     options: https.AgentOptions,
+    private readonly limit = TUNNEL_MS,
   ) {
     super(options);
   }
@@ -36,21 +43,38 @@ export class TunnelAgent extends https.Agent {
     callback: (error: Error | null, socket: Duplex) => void,
   ): undefined {
     const target = `${options.host}:${options.port ?? 443}`;
-    // Node takes an error alone, its types don't.
-    const fail = (error: Error) => callback(error, undefined as unknown as Duplex);
-    this.tunnel(target, (error, tunnel) => {
-      if (!tunnel) return fail(error ?? new Error('no tunnel'));
+    const giveUp = (why: string) => stage.destroy(new Error(why));
+    const end = (error: Error | null, socket?: Duplex) => {
+      clearTimeout(timer);
+      this.opening.delete(giveUp);
+      // Node takes an error alone, its types don't.
+      callback(error, socket as Duplex);
+    };
+    const slow = `the proxy ${this.proxy.host} has opened no tunnel to ${target} within ${this.limit / 1_000} s`;
+    const timer = setTimeout(giveUp, this.limit, slow);
+    this.opening.add(giveUp);
+    let stage: { destroy: (error: Error) => unknown } = this.connect(target, end, (tunnel) => {
       const secure = tls.connect({ ...(options as tls.ConnectionOptions), socket: tunnel });
-      secure.once('error', fail);
+      stage = secure;
+      secure.once('error', end);
       secure.once('secureConnect', () => {
-        secure.off('error', fail);
-        callback(null, secure);
+        secure.off('error', end);
+        end(null, secure);
       });
     });
     return undefined;
   }
 
-  private tunnel(target: string, done: (error: Error | undefined, tunnel?: Socket) => void): void {
+  override destroy(): void {
+    for (const giveUp of this.opening) giveUp('the connection was closed');
+    super.destroy();
+  }
+
+  private connect(
+    target: string,
+    fail: (error: Error) => void,
+    opened: (tunnel: Socket) => void,
+  ): http.ClientRequest {
     const { protocol, username, password, host } = this.proxy;
     const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
     const request = (protocol === 'https:' ? https : http).request({
@@ -64,11 +88,12 @@ export class TunnelAgent extends https.Agent {
       },
     });
     request.once('connect', (response, socket: Socket) => {
-      if (response.statusCode === 200) return done(undefined, socket);
+      if (response.statusCode === 200) return opened(socket);
       socket.destroy();
-      done(new Error(`the proxy ${host} refuses the tunnel to ${target} with ${response.statusCode}`));
+      fail(new Error(`the proxy ${host} refuses the tunnel to ${target} with ${response.statusCode}`));
     });
-    request.once('error', (error) => done(new Error(`the proxy ${host} can't be used: ${error.message}`)));
+    request.once('error', (error) => fail(new Error(`the proxy ${host} can't be used: ${error.message}`)));
     request.end();
+    return request;
   }
 }

@@ -49,15 +49,17 @@ export function troubleOf(error: RpcError, what: string, endpoint: string): Trou
       outage: new OrgOutage('limit', reason || status, full, false, { cause: error }),
     };
   }
-  if (status === 'NOT_FOUND' || reason === 'topic.not.found') {
+  // The reason says more than the status that comes with it.
+  const passes = PASSING.test(reason);
+  if (!passes && (status === 'NOT_FOUND' || reason === 'topic.not.found')) {
     const missing = `The org has no ${what} that this user may use ${said}; check its name (for example /event/OrderStatus__e or /data/ContactChangeEvent)`;
     return { kind: 'topic', error: new FlowError('TOPIC_NOT_FOUND', missing, true, { cause: error }) };
   }
-  if (status === 'PERMISSION_DENIED' || reason === 'topic.meta.permission') {
+  if (!passes && (status === 'PERMISSION_DENIED' || reason === 'topic.meta.permission')) {
     const denied = `The org has no ${what} for this user ${said}; check its name, and give the user the right to the event (read to subscribe, create to publish)`;
     return { kind: 'topic', error: new FlowError('TOPIC_DENIED', denied, true, { cause: error }) };
   }
-  if (REFUSALS.has(status)) {
+  if (!passes && REFUSALS.has(status)) {
     const code = reason === '' ? status : reason.toUpperCase().replaceAll('.', '_');
     return {
       kind: 'refused',
@@ -71,6 +73,9 @@ export function troubleOf(error: RpcError, what: string, endpoint: string): Trou
     outage: new Outage('unreachable', reason || status, gone, true, { cause: error }),
   };
 }
+
+/** Of the service, not of the call. Source: error codes of the Pub/Sub API's guide. */
+const PASSING = /^service\.|\.unavailable$|\.sweeper\.timeout$/;
 
 const REFUSALS = new Set([
   'INVALID_ARGUMENT',

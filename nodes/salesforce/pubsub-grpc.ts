@@ -40,6 +40,8 @@ let service: Service | undefined;
  */
 export class PubSubChannel {
   private readonly client: Client;
+  /** Closing the client alone leaves the calls under way to their deadlines. */
+  private readonly calls = new Set<{ cancel(): void }>();
 
   constructor(endpoint: Endpoint) {
     service ??= loadSync(join(__dirname, 'pubsub.proto'), LOADING)[
@@ -67,6 +69,7 @@ export class PubSubChannel {
 
   /** Calls under way fail. */
   close(): void {
+    for (const call of this.calls) call.cancel();
     this.client.close();
   }
 
@@ -82,10 +85,12 @@ export class PubSubChannel {
       responseDeserialize,
       metadataOf(auth),
     );
+    this.calls.add(stream);
     let over = false;
     const end = (error: RpcError | undefined): void => {
       if (over) return;
       over = true;
+      this.calls.delete(stream);
       listener.over(error);
     };
     stream.on('data', (response: Response) => {
@@ -105,7 +110,7 @@ export class PubSubChannel {
   private unary(method: Method, auth: PubSubAuth, request: object, timeout: number): Promise<object> {
     const { path, requestSerialize, responseDeserialize } = definition(method);
     return new Promise((resolve, reject) => {
-      this.client.makeUnaryRequest(
+      const call = this.client.makeUnaryRequest(
         path,
         requestSerialize,
         responseDeserialize,
@@ -113,10 +118,12 @@ export class PubSubChannel {
         metadataOf(auth),
         { deadline: Date.now() + timeout },
         (error, response) => {
+          this.calls.delete(call);
           if (response) resolve(response);
           else reject(rpcError(error));
         },
       );
+      this.calls.add(call);
     });
   }
 }

@@ -29,6 +29,8 @@ export class PublishStream {
   /** Requests without an answer, in their order. */
   private waiting: Request[] = [];
   private timer: NodeJS.Timeout | undefined;
+  /** The request whose answer the timer is for; none while the stream is idle. */
+  private awaited: Request | undefined;
   private token = '';
   /** The session was renewed, and nothing has been answered since. */
   private renewed = false;
@@ -44,23 +46,25 @@ export class PublishStream {
    * or RequestUnread.
    */
   send(events: ProducerEvent[]): Promise<PublishResponse> {
+    if (this.closed) return Promise.reject(streamEnded(this.topic));
     return new Promise((resolve, reject) => {
       this.waiting.push({ events, written: false, resolve, reject });
       this.write();
     });
   }
 
-  /** Requests under way fail. */
+  /** Requests under way fail, and so does whatever is sent afterwards. */
   close(): void {
     this.closed = true;
     clearTimeout(this.timer);
     this.stream?.cancel();
+    this.rejectAll(streamEnded(this.topic));
   }
 
   private write(): void {
     const { stream } = this;
     if (!stream) {
-      this.opening ??= this.open().finally(() => (this.opening = undefined));
+      this.opening ??= this.open();
       return;
     }
     for (const request of this.waiting) {
@@ -82,17 +86,22 @@ export class PublishStream {
       });
       this.token = grant.accessToken;
       this.stream = stream;
+      this.opening = undefined;
       this.write();
     } catch (error) {
+      // Before anybody is told: what is sent then is for another stream.
+      this.opening = undefined;
       this.rejectAll(error as Error);
     }
   }
 
   /** One answer is awaited at a time: that of the first request. */
   private watch(): void {
+    const [first] = this.waiting;
+    if (first && first === this.awaited) return;
     clearTimeout(this.timer);
-    const awaited = this.waiting.length > 0;
-    this.timer = awaited
+    this.awaited = first;
+    this.timer = first
       ? setTimeout(() => this.stream?.cancel(), ANSWER_MS)
       : setTimeout(() => this.rest(), IDLE_MS);
   }
@@ -114,6 +123,7 @@ export class PublishStream {
   private broken(stream: Stream, error: RpcError | undefined): void {
     if (this.stream !== stream) return;
     this.stream = undefined;
+    this.awaited = undefined;
     clearTimeout(this.timer);
     if (this.waiting.length === 0) return;
     const trouble = error && this.pubsub.troubleOf(error, `topic ${this.topic}`);

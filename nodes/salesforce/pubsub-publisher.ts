@@ -154,7 +154,7 @@ export class Publisher {
     clearTimeout(this.timer);
     if (this.closing) return;
     if (!this.pubsub.hold.current) {
-      const now = Date.now();
+      const now = performance.now();
       while (this.recovering === 0 && this.requests.size < this.options.maxRequests) {
         this.admit();
         const request = this.queue.take(now, this.requests.size > 0);
@@ -233,7 +233,7 @@ export class Publisher {
     const { current } = this;
     if (!current) return;
     for (const event of events) {
-      if (event.schemaId === current.schema.id || !isOpen(event)) continue;
+      if (event.schemaId === current.schema.id) continue;
       try {
         event.payload = encode(event.job.records[event.index], current.schema, this.pubsub.session.userId);
         event.schemaId = current.schema.id;
@@ -291,7 +291,8 @@ export class Publisher {
       if (renewed) continue;
       if (event.refusals >= this.retry.times)
         this.giveUp([event], notPublished(event, error, this.options.topic));
-      event.notBefore = Date.now() + this.retry.first * 2 ** event.refusals * (0.75 + Math.random() / 2);
+      event.notBefore =
+        performance.now() + this.retry.first * 2 ** event.refusals * (0.75 + Math.random() / 2);
       event.refusals++;
     }
     this.putBack(refused.map(({ event }) => event));
@@ -321,7 +322,7 @@ export class Publisher {
   private async schemaChanged(id: string | undefined): Promise<boolean> {
     try {
       const answer = await this.pubsub.schemas.refresh(this.options.topic);
-      if (answer.schema.id !== this.current?.schema.id) this.useSchema(answer);
+      this.useSchema(answer);
       return answer.schema.id !== id;
     } catch (error) {
       if (error instanceof OrgOutage) throw error;
@@ -338,13 +339,14 @@ export class Publisher {
   }
 
   private putBack(events: QueuedEvent[]): void {
-    const open = events.filter(isOpen);
-    if (this.closing) return this.giveUp(open, closed());
-    this.queue.putBack(open);
-    this.reencode(open);
+    // What doesn't fit a newer definition fails now, and is not to be sent any more.
+    this.reencode(events);
+    this.queue.putBack(events.filter(isOpen));
   }
 
   private outage(error: OrgOutage): void {
+    // Requests that closing has cut off say nothing about the org.
+    if (this.closing) return;
     this.pubsub.begin(error, this.options.topic);
     if (this.options.onOutage === 'fail') this.giveUpAll(error);
   }

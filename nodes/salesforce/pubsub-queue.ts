@@ -39,7 +39,7 @@ export interface QueuedEvent {
   readonly id: string;
   schemaId: string;
   payload: Buffer;
-  /** Not before this time (epoch ms). */
+  /** Not before this time (by performance.now()). */
   notBefore: number;
   /** How many events may be in its request: fewer and fewer when requests with it fail as a whole. */
   company: number;
@@ -84,7 +84,7 @@ export class EventQueue {
 
   /** Back to their places. */
   putBack(events: readonly QueuedEvent[]): void {
-    const now = Date.now();
+    const now = performance.now();
     this.delayed.push(...events.filter((event) => event.notBefore > now));
     this.restore(events.filter((event) => event.notBefore <= now));
   }

@@ -1,10 +1,11 @@
 import { formatDuration } from '../shared/duration';
-import { FlowError, messageOf } from '../shared/errors';
+import { FlowError, codeOf, messageOf } from '../shared/errors';
 import { Waker } from '../shared/waker';
 import { readChange, isChange } from './cdc';
 import { OrgOutage } from './outage';
 import type { PubSub } from './pubsub';
 import type { EventSchema } from './pubsub-schemas';
+import { Stopped, unlessStopped } from './pubsub-stopped';
 import type { FetchRequest, FetchResponse, RpcStream } from './pubsub-wire';
 
 /** An event as it came. */
@@ -64,11 +65,13 @@ export class Subscription {
   /** Events that the org still owes to this stream, and that have come but not been handed out. */
   private outstanding = 0;
   private arriving = 0;
-  /** The stream has shown that it works. */
+  /** The stream has shown that it works, and has handed out events. */
   private accepted = false;
+  private delivered = false;
   private everAccepted = false;
   private brokenAt = 0;
   private failing: FlowError | undefined;
+  private pausing = false;
   private readonly waker = new Waker();
 
   constructor(
@@ -86,13 +89,15 @@ export class Subscription {
   /** There is room again. */
   more(): void {
     if (this.stream) this.ask(this.stream);
-    else this.waker.wake();
+    else if (!this.pausing) this.waker.wake();
   }
 
   /** Nothing is handed out any more when this is called. */
   async stop(): Promise<void> {
+    const { stream } = this;
+    this.stream = undefined;
     this.stopping.abort();
-    this.stream?.cancel();
+    stream?.cancel();
     this.waker.wake();
     await this.running;
   }
@@ -106,16 +111,16 @@ export class Subscription {
         continue;
       }
       let failure: unknown;
+      const openedAt = performance.now();
       try {
         await this.read();
       } catch (error) {
         failure = error;
       }
       if (signal.aborted) break;
-      if (this.accepted) failures = 0;
-      this.brokenAt = Date.now();
-      // The org lets a stream go that doesn't ask for more.
-      if (failure === undefined && this.outstanding === 0) continue;
+      this.brokenAt = performance.now();
+      // One that breaks as soon as it has said something is no better than one that is refused.
+      if (this.delivered || (this.accepted && this.brokenAt - openedAt >= ACCEPTED_MS)) failures = 0;
       failures++;
       await this.recover(failure ?? new Error('the org ended the stream'), failures);
     }
@@ -124,18 +129,20 @@ export class Subscription {
 
   /** One stream, until it ends (resolves) or fails. */
   private async read(): Promise<void> {
+    const { signal } = this.stopping;
     this.accepted = false;
+    this.delivered = false;
     this.outstanding = 0;
     this.arriving = 0;
-    const channel = await this.pubsub.open();
-    const grant = await this.pubsub.login(this.pubsub.session.login());
-    if (this.stopping.signal.aborted) return;
+    const channel = await unlessStopped(signal, this.pubsub.open());
+    const grant = await unlessStopped(signal, this.pubsub.login(this.pubsub.session.login()));
     this.token = grant.accessToken;
     const accepting = setTimeout(() => this.accept(), ACCEPTED_MS);
     let silence: NodeJS.Timeout | undefined;
+    let opened: Stream | undefined;
     const listen = () => {
       clearTimeout(silence);
-      silence = setTimeout(() => this.stream?.cancel(), SILENCE_MS);
+      silence = setTimeout(() => opened?.cancel(), SILENCE_MS);
     };
     try {
       await new Promise<void>((resolve, reject) => {
@@ -152,14 +159,14 @@ export class Subscription {
           },
           over: (error) => void tail.then(() => (error ? reject(error) : resolve())),
         });
-        this.stream = stream;
+        opened = this.stream = stream;
         listen();
         this.begin(stream);
       });
     } finally {
       clearTimeout(accepting);
       clearTimeout(silence);
-      this.stream?.cancel();
+      opened?.cancel();
       this.stream = undefined;
     }
   }
@@ -188,13 +195,13 @@ export class Subscription {
   }
 
   private accept(): void {
-    if (this.accepted) return;
+    if (this.accepted || this.stopping.signal.aborted) return;
     this.accepted = true;
     if (this.failing) this.host.log('info', `Receiving from ${this.topic} again`);
     this.failing = undefined;
     this.host.state({ phase: 'subscribed' });
     if (this.everAccepted && this.from === 'latest') {
-      const gap = formatDuration(Date.now() - this.brokenAt);
+      const gap = formatDuration(performance.now() - this.brokenAt);
       this.host.log(
         'error',
         `The subscription to ${this.topic} broke before anything was received from it, so there was no position to go on from: events of the ${gap} until now are missed`,
@@ -222,12 +229,13 @@ export class Subscription {
       schemas.set(id, await this.schemaOf(id));
     for (const { event, replay_id } of response.events) {
       // What has come on a broken stream comes again on the next.
-      if (this.stream !== stream || this.stopping.signal.aborted) return;
+      if (this.stream !== stream) return;
       const replayId = replay_id.toString('base64');
       const schemaId = event?.schema_id ?? '';
       const read = readEvent(schemas.get(schemaId), event?.payload);
       this.arriving--;
       this.from = { replayId };
+      this.delivered = true;
       this.host.event({ replayId, id: event?.id ?? '', schemaId, ...read });
     }
     this.ask(stream);
@@ -237,28 +245,26 @@ export class Subscription {
   private async schemaOf(id: string): Promise<EventSchema | FlowError> {
     if (id === '') return unreadable('it names no schema');
     try {
-      return await this.pubsub.schemas.get(id);
+      return await unlessStopped(this.stopping.signal, this.pubsub.schemas.get(id));
     } catch (error) {
-      if (error instanceof OrgOutage) throw error;
+      if (error instanceof OrgOutage || error instanceof Stopped || codeOf(error) === 'CLOSED') throw error;
       return unreadable(messageOf(error));
     }
   }
 
   private async recover(failure: unknown, failures: number): Promise<void> {
-    if (failure instanceof OrgOutage) return this.pubsub.begin(failure, this.topic);
+    if (failure instanceof OrgOutage) return this.outage(failure, failures);
     const error = failure instanceof FlowError ? failure : undefined;
     const trouble = error ? undefined : this.pubsub.troubleOf(failure, `topic ${this.topic}`);
     switch (trouble?.kind) {
       case 'session':
         if (failures > 1)
-          return this.pubsub.begin(
-            this.pubsub.explain(failure, `topic ${this.topic}`) as OrgOutage,
-            this.topic,
-          );
+          return this.outage(this.pubsub.explain(failure, `topic ${this.topic}`) as OrgOutage, failures);
         return this.relogin();
       case 'outage':
-        // Streams are cut now and then, by proxies and restarts of the service: that is no outage yet.
-        if (failures > 1 || trouble.outage.reason === 'limit') this.pubsub.begin(trouble.outage, this.topic);
+        // Streams are cut now and then, by proxies and restarts of the service, and an org lets one go that doesn't
+        // ask for more: that is no outage yet.
+        if (failures > 1 || trouble.outage.reason === 'limit') await this.outage(trouble.outage, failures);
         return;
       case 'position':
         if (this.from !== 'earliest') {
@@ -275,9 +281,9 @@ export class Subscription {
 
   private async relogin(): Promise<void> {
     try {
-      await this.pubsub.login(this.pubsub.session.relogin(this.token));
+      await unlessStopped(this.stopping.signal, this.pubsub.login(this.pubsub.session.relogin(this.token)));
     } catch {
-      // The session's hold has begun.
+      // The session's hold has begun, or nobody needs the login any more.
     }
   }
 
@@ -286,7 +292,19 @@ export class Subscription {
     if (this.failing?.message !== error.message) this.host.log('error', error.message);
     this.failing = error;
     this.host.state({ phase: 'failing', error });
+    await this.pause(failures);
+  }
+
+  private async outage(outage: OrgOutage, failures: number): Promise<void> {
+    this.pubsub.begin(outage, this.topic);
+    // The end of the hold ends the pause; an org that is closed holds nobody.
+    await this.pause(failures);
+  }
+
+  private async pause(failures: number): Promise<void> {
+    this.pausing = true;
     await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)));
+    this.pausing = false;
   }
 }
 

@@ -24,8 +24,13 @@ export async function loadPosition(
 function parse(text: string | undefined): ReplayPosition | undefined {
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as ReplayPosition;
+    const position = JSON.parse(text) as Partial<ReplayPosition> | null;
+    return isPosition(position) ? position : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isPosition(value: Partial<ReplayPosition> | null): value is ReplayPosition {
+  return typeof value?.replayId === 'string' && value.replayId !== '' && Number.isFinite(value.at);
 }

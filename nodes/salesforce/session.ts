@@ -150,6 +150,7 @@ export class OrgSession {
   }
 
   private async send(grant: Grant, method: string, path: string, request: OrgRequest): Promise<OrgAnswer> {
+    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
     this.underWay++;
     const { status, headers, text } = await this.http
       .send({
@@ -157,10 +158,10 @@ export class OrgSession {
         url: grant.instanceUrl + (path.startsWith('/services/') ? path : this.dataPath + path),
         headers: {
           authorization: `Bearer ${grant.accessToken}`,
-          ...(request.body !== undefined && { 'content-type': 'application/json; charset=utf-8' }),
+          ...(body !== undefined && { 'content-type': 'application/json; charset=utf-8' }),
           ...request.headers,
         },
-        body: request.body === undefined ? undefined : JSON.stringify(request.body),
+        body,
         timeout: request.timeout ?? this.options.timeout ?? REQUEST_TIMEOUT,
       })
       .finally(() => this.underWay--);

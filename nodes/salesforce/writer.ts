@@ -5,7 +5,7 @@ import { finish, giveUp, resultsOf } from './job';
 import { JobOrder } from './job-order';
 import type { Job, RowError, RowResult, Unit, WriteRequest } from './operations';
 import { OrgOutage } from './outage';
-import { judge, type Verdict } from './outcome';
+import { judge, type Judgement, type Verdict } from './outcome';
 import { plan } from './plan';
 import type { OrgSession } from './session';
 import { leaveSuperseded, writtenRecords, type WrittenRecords } from './written';
@@ -34,9 +34,18 @@ export interface WriterState {
 
 /** A lock is usually gone within seconds; after about a minute of trying the row fails. */
 const ROW_RETRY = { first: 250, longest: 20_000, times: 8 };
-/** A call whose answer was lost twice is taken apart to find who spoils it; nobody is sent more often than this. */
+/**
+ * A call whose answer was lost twice is taken apart to find who spoils it: 1,000 records are halved ten times until
+ * each is alone. Nobody is sent more often than this.
+ */
 const LOSSES_BEFORE_SPLIT = 2;
-const MOST_LOSSES = 10;
+const MOST_LOSSES = 12;
+
+/** What a writer needs of the session with its org. */
+export type WritableOrg = Pick<
+  OrgSession,
+  'budget' | 'budgetOutage' | 'dataPath' | 'hold' | 'onChange' | 'organizationId' | 'request' | 'underWay'
+>;
 
 interface Waiting {
   resolve: (results: RowResult[]) => void;
@@ -65,7 +74,7 @@ export class Writer {
   private closing = false;
 
   constructor(
-    private readonly org: OrgSession,
+    private readonly org: WritableOrg,
     private readonly options: WriterOptions,
     /** Told after anything that `state` shows has changed. */
     private readonly changed: () => void = () => undefined,
@@ -88,13 +97,12 @@ export class Writer {
   write(request: WriteRequest, pause: () => () => void): Promise<RowResult[]> {
     return new Promise((resolve, reject) => {
       if (this.closing) throw closed();
-      const { current } = this.org.hold;
-      if (current && this.options.onOutage === 'fail')
-        throw new FlowError(current.code, current.message, true);
+      const { unavailable } = this;
+      if (unavailable && this.options.onOutage === 'fail') throw unavailable;
       const { job, units } = plan(request);
       const waiting: Waiting = { resolve, reject, pause };
       this.jobs.set(job, waiting);
-      if (current) waiting.resume = pause();
+      if (unavailable) waiting.resume = pause();
       if (this.batcher.waiting === 0) this.lingerUntil = performance.now() + this.options.linger;
       this.batcher.add(units);
       this.order.add(job, units);
@@ -172,36 +180,39 @@ export class Writer {
   private async run(call: Call): Promise<void> {
     const begun = performance.now();
     const jobs = unitsOf(call).map((unit) => unit.job);
+    let answered = false;
     try {
       const { method, path, body, headers } = requestOf(call, this.org.dataPath, this.options);
       const answer = await this.org.request(method, path, { body, headers });
-      answersOf(call, answer).forEach((part, i) =>
-        this.judgeCollection(call.collections[i] as Collection, part),
+      answered = true;
+      const judgements = answersOf(call, answer).map((part, i) =>
+        judge(call.collections[i] as Collection, part),
       );
+      judgements.forEach((judgement, i) => this.judged(call.collections[i] as Collection, judgement));
     } catch (error) {
-      this.callFailed(call, error);
+      this.callFailed(call, error, answered);
     }
     this.calls.delete(call);
     this.batcher.finished(call, performance.now() - begun);
     this.settle(jobs);
-    if (!this.closing) this.schedulePump();
+    this.schedulePump();
   }
 
-  private callFailed(call: Call, error: unknown): void {
+  private callFailed(call: Call, error: unknown, answered: boolean): void {
     const units = unitsOf(call);
-    if (!(error instanceof OrgOutage))
-      return this.giveUpAll(
-        units,
-        new FlowError('INTERNAL', `The call could not be made: ${messageOf(error)}`, false, { cause: error }),
-      );
-    if (error.sent) this.lost(units, error, true);
-    else this.putBack(units, error);
-    this.org.hold.begin(error);
+    const outage = error instanceof OrgOutage ? error : answered ? unreadable(error) : undefined;
+    if (!outage) {
+      // A value that can't be sent (a BigInt, say) is the fault of its own message, and nothing was sent.
+      if (units.length > 1) return this.sendApart(units);
+      return this.giveUpAll(units, callImpossible(error));
+    }
+    if (outage.sent) this.lost(units, outage, true);
+    else this.putBack(units, outage);
+    this.org.hold.begin(outage);
   }
 
-  private judgeCollection(collection: Collection, answer: { status: number; body: unknown }): void {
+  private judged(collection: Collection, judgement: Judgement): void {
     const units = collection.entries.flatMap((entry) => entry.units);
-    const judgement = judge(collection, answer);
     switch (judgement.kind) {
       case 'rows':
         this.org.hold.worked();
@@ -219,18 +230,16 @@ export class Writer {
         return this.org.hold.begin(outage);
       }
       case 'refused':
-        if (!judgement.shared || collection.entries.length === 1) {
-          for (const unit of units) finish(unit, refusedRows(unit, judgement.error));
-        } else {
-          this.group(units);
-          this.batcher.putBack(units);
-        }
+        if (judgement.shared && units.length > 1) return this.sendApart(units);
+        for (const unit of units) finish(unit, refusedRows(unit, judgement.error));
     }
   }
 
   private apply(units: Unit[], verdict: Verdict): void {
     const [first] = units;
-    if (verdict.kind === 'again' && this.closing) return this.giveUpAll(units, closed());
+    // Which of the messages that were merged into one row is at fault, each has to find out by itself.
+    if (verdict.kind === 'final' && units.length > 1 && !verdict.results.every(({ success }) => success))
+      return this.sendApart(units);
     if (verdict.kind === 'final' || (first && first.refusals >= this.retry.times)) {
       for (const unit of units) {
         unit.rows.forEach((row, i) => {
@@ -247,7 +256,7 @@ export class Writer {
       unit.refusals++;
       unit.notBefore = performance.now() + pause;
     }
-    this.batcher.putBack(units);
+    this.putBack(units);
   }
 
   /** Repeats what may be repeated; `counts` where the org may well be alive and choke on just this call. */
@@ -274,10 +283,22 @@ export class Writer {
     }
   }
 
-  private putBack(units: Unit[], outage: OrgOutage): void {
+  private sendApart(units: Unit[]): void {
+    this.group(units);
+    this.putBack(units);
+  }
+
+  /** They wait to be sent again, unless the node is closing, or doesn't wait for an org that can't be used. */
+  private putBack(units: Unit[], outage: FlowError | undefined = this.unavailable): void {
     if (this.closing) this.giveUpAll(units, closed());
-    else if (this.options.onOutage === 'fail') this.giveUpAll(units, outage);
+    else if (outage && this.options.onOutage === 'fail') this.giveUpAll(units, outage);
     else this.batcher.putBack(units);
+  }
+
+  /** Why the org can't be used just now. */
+  private get unavailable(): FlowError | undefined {
+    const { current } = this.org.hold;
+    return current && new FlowError(current.code, current.message, true);
   }
 
   private giveUpAll(units: Unit[], error: FlowError): void {
@@ -307,16 +328,15 @@ export class Writer {
   }
 
   private holdChanged(): void {
-    const { current } = this.org.hold;
-    if (!current) {
+    const { unavailable } = this;
+    if (!unavailable) {
       for (const waiting of this.jobs.values()) {
         waiting.resume?.();
         waiting.resume = undefined;
       }
       return this.schedulePump();
     }
-    if (this.options.onOutage === 'fail')
-      this.giveUpAll(this.batcher.drain(), new FlowError(current.code, current.message, true));
+    if (this.options.onOutage === 'fail') this.giveUpAll(this.batcher.drain(), unavailable);
     else for (const waiting of this.jobs.values()) waiting.resume ??= waiting.pause();
     this.changed();
   }
@@ -345,6 +365,17 @@ function failedRepeatedly(unit: Unit, outage: OrgOutage): FlowError {
     `The org answers, but failed ${unit.losses} times on this message: ${outage.message}`,
     true,
   );
+}
+
+function unreadable(error: unknown): OrgOutage {
+  const why = `The answer of the org can't be read: ${messageOf(error)}`;
+  return new OrgOutage('unreachable', 'UNREADABLE_ANSWER', why, true);
+}
+
+function callImpossible(error: unknown): FlowError {
+  return new FlowError('INTERNAL', `The call could not be made: ${messageOf(error)}`, false, {
+    cause: error,
+  });
 }
 
 function closed(): FlowError {

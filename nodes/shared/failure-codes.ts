@@ -48,6 +48,10 @@ export const FAILURE_CODES = {
     'Reading from the consumer failed for an unforeseen reason.',
     'Read the message; the node tries again by itself.',
   ),
+  CONTROL_CONTESTED: retried(
+    'Other instances command the same sync at the same time, so that the command could not be kept.',
+    'Send the command again.',
+  ),
   CONTESTED_SUBJECT: retried(
     "Somebody else publishes to a sync's own subjects at the same time.",
     'Give every sync an id of its own, and let nobody else publish there.',
@@ -128,6 +132,10 @@ export const FAILURE_CODES = {
   INVALID_NUMBER: never(
     'A setting is no number, or too small.',
     'Correct the setting that the message names.',
+  ),
+  INVALID_INSTANCE_URL: retried(
+    'The answer to a login names an address of the org that is none.',
+    'Look at what stands between Node-RED and the org; the login is tried again.',
   ),
   INVALID_OPERATION: never(
     'The operation of sfdc-composite is unknown.',

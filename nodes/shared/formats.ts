@@ -1,3 +1,4 @@
+import { parseTime } from './time';
 import { parseDuration, parseDurations } from './duration';
 
 /** A text of all forms (shared/editor/texts), or `wrong.…` of a node's own locales. */
@@ -54,10 +55,7 @@ export const bucketName = format('bucketName', (text) => /^[-\w]+$/.test(text));
 /** What NATS takes as a header's name: visible ASCII without a colon. */
 export const headerName = format('headerName', (text) => /^[!-9;-~]+$/.test(text));
 
-export const time = format(
-  'time',
-  (text) => /^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(Date.parse(text)),
-);
+export const time = format('time', (text) => !Number.isNaN(parseTime(text)));
 
 export const servers = format('servers', (text) =>
   text.split(',').every((one) => /^\s*(\w+:\/\/)?(\[[\da-f:.]+\]|[^\s:/@]+)(:\d{1,5})?\/?\s*$/i.test(one)),

@@ -1,30 +1,12 @@
 import { pause } from '../jetstream/connection';
 import { codeOf, FlowError, isRetryable, messageOf } from '../shared/errors';
+import { LOST, readCheckpoint, type Checkpoint } from './checkpoint';
 import { Rate, type Phase, type Progress } from './progress';
 import type { Changes, Collection, Page, Position, Provider } from './provider';
 import type { SourceRecord } from './record';
 import type { RecordWriter } from './record-writer';
 import type { Store } from './store';
 import type { Turns } from './turns';
-
-/** Where a collection stands, as it is kept. */
-interface Checkpoint {
-  phase: 'backfill' | 'sweep' | 'live';
-  /** From where changes are to be had: taken before the backfill began. */
-  position: Position;
-  /** The next page of the backfill. */
-  cursor?: Position;
-  done: number;
-  total?: number;
-  /** How many times it was told to be read anew. */
-  resync: number;
-  /** It has been complete once: what is new since then is an event. */
-  complete: boolean;
-  /** What the backfill doesn't show has to be looked for in the stream, because it may have been deleted. */
-  sweep: boolean;
-  /** When the stream was made that all this is about. */
-  stream?: string;
-}
 
 export interface RunOptions {
   syncId: string;
@@ -52,6 +34,8 @@ export interface RunOptions {
   error: (text: string) => void;
 }
 
+/** Milliseconds after a look at changes that found none, however soon there is said to be something. */
+const IDLE = 100;
 const RETRY = { first: 1_000, longest: 60_000, permanent: 10 * 60_000 };
 
 /** Another process has written the checkpoint: it is the runner now. */
@@ -74,40 +58,48 @@ export class CollectionRun {
   private refused = 0;
   private asOf: number | undefined;
   private wakeUp = new AbortController();
-  private reconciledAt = Date.now();
+  private reconciledAt = performance.now();
+  private failures = 0;
 
   constructor(
     private readonly options: RunOptions,
-    /** How many times this collection is to have been read anew. */
+    /** Which command to read everything anew is to be followed: `Wanted.resync`, 0 for none. */
     private resync: number,
   ) {}
 
   /** Until `signal` aborts. Throws LEASE_LOST, and nothing else. */
   async run(signal: AbortSignal): Promise<void> {
-    for (let failures = 0; !signal.aborted;) {
+    while (!signal.aborted) {
       try {
         this.checkpoint ??= await this.load(signal);
-        this.collection = await this.options.provider.open(this.options.collection, signal);
-        await this.follow(this.collection, signal, () => (failures = 0));
+        await this.open(signal);
       } catch (error) {
         if (signal.aborted) return;
         if (codeOf(error) === LEASE_LOST) throw error;
         // Whether the last save got through is not known.
         this.checkpoint = undefined;
-        const retry = Math.min(RETRY.longest, RETRY.first * 2 ** failures++);
+        const retry = Math.min(RETRY.longest, RETRY.first * 2 ** this.failures++);
         await this.failed(error, isRetryable(error) ? retry : RETRY.permanent, signal);
         if (codeOf(error) === 'NO_STREAM') await this.options.reopenStream(signal).catch(() => undefined);
-      } finally {
-        await this.collection?.close().catch(() => undefined);
-        this.collection = undefined;
       }
     }
   }
 
+  private async open(signal: AbortSignal): Promise<void> {
+    const collection = await this.options.provider.open(this.options.collection, signal);
+    this.collection = collection;
+    try {
+      await this.follow(collection, signal);
+    } finally {
+      this.collection = undefined;
+      await collection.close().catch(() => undefined);
+    }
+  }
+
   /** Reads everything anew if it hasn't been told so already. */
-  askResync(times: number): void {
-    this.resync = times;
-    if (this.checkpoint && this.checkpoint.resync < times) this.wake();
+  askResync(resync: number): void {
+    this.resync = resync;
+    if (this.checkpoint && this.isOutdated(this.checkpoint)) this.wake();
   }
 
   /** A failure isn't waited out any longer. */
@@ -135,14 +127,21 @@ export class CollectionRun {
   }
 
   private async load(signal: AbortSignal): Promise<Checkpoint | undefined> {
-    const { store, key, collection, log } = this.options;
-    const created = this.options.streamCreated();
+    const { store, key, collection, start, writer, log, error } = this.options;
     const entry = await store.get(key, signal);
     this.revision = entry?.revision ?? 0;
-    const checkpoint = entry && (JSON.parse(entry.value) as Checkpoint);
-    if (!checkpoint?.stream || !created || checkpoint.stream === created) return checkpoint;
+    if (!entry) return undefined;
+    const checkpoint = readCheckpoint(entry.value);
+    if (!checkpoint) {
+      error(`The checkpoint of ${collection} can't be read: everything is read again`);
+      return LOST;
+    }
+    const created = this.options.streamCreated();
+    if (!checkpoint.stream || !created || checkpoint.stream === created) return checkpoint;
+    writer.forget();
+    if (start === 'now' && checkpoint.phase === 'live') return checkpoint;
     log(`The stream was made anew at ${created}: ${collection} is read from the beginning`);
-    return undefined;
+    return start === 'now' ? LOST : undefined;
   }
 
   private async save(checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
@@ -154,16 +153,21 @@ export class CollectionRun {
       throw new FlowError(LEASE_LOST, `Another instance has taken over ${this.options.collection}`);
     this.revision = revision;
     this.checkpoint = checkpoint;
+    this.failures = 0;
   }
 
-  private async follow(collection: Collection, signal: AbortSignal, worked: () => void): Promise<void> {
+  /** It has not been read since it was last told to be. One that is ahead of what is wanted is up to date. */
+  private isOutdated(checkpoint: Checkpoint): boolean {
+    return checkpoint.resync < this.resync;
+  }
+
+  private async follow(collection: Collection, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const checkpoint = this.checkpoint;
-      if (!checkpoint || checkpoint.resync < this.resync) await this.begin(collection, checkpoint, signal);
+      if (!checkpoint || this.isOutdated(checkpoint)) await this.begin(collection, checkpoint, signal);
       else if (checkpoint.phase === 'backfill') await this.backfill(collection, checkpoint, signal);
       else if (checkpoint.phase === 'sweep') await this.sweep(collection, checkpoint, signal);
       else await this.live(collection, checkpoint, signal);
-      worked();
     }
   }
 
@@ -187,7 +191,8 @@ export class CollectionRun {
     this.options.writer.forget();
     const complete = before?.complete ?? false;
     const phase = backfill ? 'backfill' : 'live';
-    return { phase, position, done: 0, resync: this.resync, complete: complete || !backfill, sweep };
+    const resync = Math.max(this.resync, before?.resync ?? 0);
+    return { phase, position, done: 0, resync, complete: complete || !backfill, sweep };
   }
 
   /** Page by page, the next one read while this one is being published, unless others wait for their turn. */
@@ -198,7 +203,7 @@ export class CollectionRun {
     if (checkpoint.total === undefined) checkpoint = { ...checkpoint, total: await collection.count(signal) };
     let ahead: Promise<Page> | undefined;
     try {
-      while (checkpoint.phase === 'backfill' && checkpoint.resync === this.resync && !signal.aborted) {
+      while (checkpoint.phase === 'backfill' && !this.isOutdated(checkpoint) && !signal.aborted) {
         const wait = await turns.take(async () => {
           const { records, next, wait = 0 } = await (ahead ?? collection.page(checkpoint.cursor, signal));
           ahead = next && wait === 0 && !turns.contended ? collection.page(next, signal) : undefined;
@@ -229,21 +234,26 @@ export class CollectionRun {
 
   /** Every record that the stream shows as living is read again; what is gone is published as deleted. */
   private async sweep(collection: Collection, checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
+    for await (const ids of this.held(signal)) {
+      await this.options.turns.take(async () => {
+        const records = await collection.read(ids, signal);
+        await this.write(collection, records, { events: true, remember: false }, signal);
+      });
+      this.report();
+    }
+    if (signal.aborted) return;
+    this.reconciledAt = performance.now();
+    await this.save({ ...checkpoint, phase: 'live', sweep: false, complete: true }, signal);
+  }
+
+  /** What the stream shows as living, as far as the NATS user may read it. */
+  private async *held(signal: AbortSignal): AsyncGenerator<string[], void, undefined> {
     try {
-      for await (const ids of this.options.held?.(signal) ?? []) {
-        await this.options.turns.take(async () => {
-          const records = await collection.read(ids, signal);
-          await this.write(collection, records, { events: true, remember: false }, signal);
-        });
-        this.report();
-      }
+      yield* this.options.held?.(signal) ?? [];
     } catch (error) {
       if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
       this.options.error(`Deleted records of ${this.options.collection} can't be found: ${messageOf(error)}`);
     }
-    if (signal.aborted) return;
-    this.reconciledAt = Date.now();
-    await this.save({ ...checkpoint, phase: 'live', sweep: false, complete: true }, signal);
   }
 
   private async live(collection: Collection, from: Checkpoint, signal: AbortSignal): Promise<void> {
@@ -254,10 +264,10 @@ export class CollectionRun {
       : { ...from, complete: true, done: 0, total: undefined };
     this.wakeUp = new AbortController();
     const awake = AbortSignal.any([signal, this.wakeUp.signal]);
-    while (checkpoint.phase === 'live' && checkpoint.resync === this.resync && !signal.aborted) {
+    while (checkpoint.phase === 'live' && !this.isOutdated(checkpoint) && !signal.aborted) {
       await collection.ready(checkpoint.position, awake);
       if (awake.aborted) return;
-      await turns.take(async () => {
+      const idle = await turns.take(async () => {
         const changes = await collection.changes(checkpoint.position, signal);
         const { published } = await this.write(
           collection,
@@ -268,14 +278,16 @@ export class CollectionRun {
         this.asOf = changes.asOf;
         checkpoint = { ...checkpoint, position: changes.position, done: checkpoint.done + published };
         if (changes.gap) checkpoint = this.afterGap(changes, checkpoint);
-        else if (reconcile > 0 && held && Date.now() - this.reconciledAt > reconcile)
+        else if (reconcile > 0 && held && performance.now() - this.reconciledAt > reconcile)
           checkpoint = { ...checkpoint, phase: 'sweep' };
         await this.save(checkpoint, signal);
         if (published > 0 || collection.problem?.message !== this.hindrance) this.report();
         if (collection.problem && collection.problem.message !== this.hindrance)
           this.options.error(collection.problem.message);
         this.hindrance = collection.problem?.message;
+        return changes.records.length === 0 && !changes.more;
       });
+      if (idle) await pause(IDLE, awake);
     }
     if (checkpoint.phase === 'sweep') log(`${this.options.collection} is compared with the stream`);
   }

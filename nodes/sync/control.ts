@@ -1,47 +1,83 @@
-import type { Store } from './store';
+import { pause } from '../jetstream/connection';
+import { FlowError } from '../shared/errors';
+import { readObject, type Store } from './store';
+import { Turns } from './turns';
 
 /** What the user wants of a sync, kept so that it holds for every instance and across restarts. */
 export interface Wanted {
   /** Collections that stand still. */
   stopped: string[];
-  /** How many times each collection was told to be read anew. */
+  /**
+   * When each collection was last told to be read anew: epoch ms, and later than the time before. Whoever has
+   * followed a later one has followed this one, too: it comes from a backup, or was read before the other.
+   */
   resync: Record<string, number>;
 }
 
 export type ControlCommand = 'start' | 'stop' | 'resync';
 
+const TRIES = 10;
+const RETRY = 100;
+
 /** Reads and changes what is wanted of a sync. */
 export class Control {
   wanted: Wanted = { stopped: [], resync: {} };
   private revision = 0;
+  /** One at a time: what was read before a change must not come after it. */
+  private readonly turns = new Turns(1);
 
   constructor(
     private readonly store: Store,
     private readonly key: string,
   ) {}
 
-  async load(signal: AbortSignal): Promise<Wanted> {
+  /** Where the store has nothing, or nothing that can be read, what was wanted last still is. */
+  load(signal: AbortSignal): Promise<Wanted> {
+    return this.turns.take(() => this.read(signal));
+  }
+
+  /**
+   * Another instance may change it at the same time: then this is tried on what that one has left. Throws
+   * CONTROL_CONTESTED where that happens again and again, CLOSED when `signal` aborts, and what the store throws.
+   */
+  change(command: ControlCommand, collections: readonly string[], signal: AbortSignal): Promise<Wanted> {
+    return this.turns.take(async () => {
+      for (let attempt = 0; attempt < TRIES; attempt++) {
+        if (signal.aborted) throw closed(command);
+        const wanted = applied(await this.read(signal), command, collections);
+        const revision = await this.store.put(this.key, JSON.stringify(wanted), this.revision, signal);
+        if (revision !== undefined) {
+          this.revision = revision;
+          this.wanted = wanted;
+          return wanted;
+        }
+        await pause(RETRY * (0.5 + Math.random()), signal);
+      }
+      throw contested(command);
+    });
+  }
+
+  private async read(signal: AbortSignal): Promise<Wanted> {
     const entry = await this.store.get(this.key, signal);
-    if (entry) this.wanted = JSON.parse(entry.value) as Wanted;
+    if (entry) this.wanted = readWanted(entry.value) ?? this.wanted;
     this.revision = entry?.revision ?? 0;
     return this.wanted;
   }
+}
 
-  /** Another instance may change it at the same time: then this is tried on what that one has left. */
-  async change(
-    command: ControlCommand,
-    collections: readonly string[],
-    signal: AbortSignal,
-  ): Promise<Wanted> {
-    for (;;) {
-      const wanted = applied(await this.load(signal), command, collections);
-      const revision = await this.store.put(this.key, JSON.stringify(wanted), this.revision, signal);
-      if (revision === undefined) continue;
-      this.revision = revision;
-      this.wanted = wanted;
-      return wanted;
-    }
-  }
+function readWanted(text: string): Wanted | undefined {
+  const value = readObject(text);
+  if (!value) return undefined;
+  const stopped: unknown[] = Array.isArray(value.stopped) ? value.stopped : [];
+  const resync: [string, unknown][] = Object.entries(value.resync ?? {});
+  return {
+    stopped: stopped.filter((collection) => typeof collection === 'string'),
+    resync: Object.fromEntries(resync.filter(isTime)),
+  };
+}
+
+function isTime(entry: [string, unknown]): entry is [string, number] {
+  return Number.isSafeInteger(entry[1]);
 }
 
 /** Something that is read anew is no longer stopped. */
@@ -50,6 +86,18 @@ function applied(wanted: Wanted, command: ControlCommand, collections: readonly 
   if (command === 'stop') return { ...wanted, stopped: [...others, ...collections] };
   if (command === 'start') return { ...wanted, stopped: others };
   const resync = { ...wanted.resync };
-  for (const collection of collections) resync[collection] = (resync[collection] ?? 0) + 1;
+  for (const collection of collections)
+    resync[collection] = Math.max(Date.now(), (resync[collection] ?? 0) + 1);
   return { stopped: others, resync };
+}
+
+function closed(command: ControlCommand): FlowError {
+  return new FlowError('CLOSED', `The sync was closed before "${command}" was kept: send it again`);
+}
+
+function contested(command: ControlCommand): FlowError {
+  return new FlowError(
+    'CONTROL_CONTESTED',
+    `"${command}" could not be kept in ${TRIES} tries, because other instances command the sync at the same time: send it again`,
+  );
 }

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { pause } from '../jetstream/connection';
-import type { Store } from './store';
+import { readObject, type Store } from './store';
+
+/** Of a lease's length: for how long its holder relies on a write, counted from when the write began. */
+const RELIED_ON = 0.8;
 
 /**
  * Makes one of many processes the runner of a sync. Whoever holds the lease writes to it three times a lease;
@@ -12,6 +15,8 @@ export class Lease {
   private writes = 0;
   private revision = 0;
   private validUntil = 0;
+  /** What the store showed last, and since when, as far as is known here. */
+  private seen = { revision: 0, at: 0 };
 
   constructor(
     private readonly store: Store,
@@ -26,17 +31,17 @@ export class Lease {
 
   /** Resolves when the lease is held; false when `signal` aborts. Throws what the store throws. */
   async acquire(signal: AbortSignal, waiting: () => void): Promise<boolean> {
-    let seen = { revision: -1, at: 0 };
-    for (;;) {
-      if (signal.aborted) return false;
+    while (!signal.aborted) {
+      const { value, revision } = (await this.store.get(this.key, signal)) ?? { value: '', revision: 0 };
+      // Not before the answer: while it was on its way the holder may have begun to renew what it shows.
       const now = performance.now();
-      const entry = await this.store.get(this.key, signal);
-      if (entry?.revision !== seen.revision) seen = { revision: entry?.revision ?? 0, at: now };
-      const free = !entry || isReleased(entry.value) || now - seen.at >= this.length;
-      if (free && (await this.write(this.owner, entry?.revision ?? 0, signal))) return true;
+      if (revision !== this.seen.revision) this.seen = { revision, at: now };
+      const free = revision === 0 || this.isFree(value) || now - this.seen.at >= this.length;
+      if (free && (await this.write(this.owner, revision, signal)) && this.held) return true;
       waiting();
       await pause(Math.min(1_000, this.length / 4), signal);
     }
+    return false;
   }
 
   /** Keeps it, until it is lost or `signal` aborts; calls `renewed` after each time. */
@@ -59,20 +64,22 @@ export class Lease {
     if (!this.held) return;
     this.validUntil = 0;
     await this.write('', this.revision, signal).catch(() => false);
-    this.validUntil = 0;
   }
 
+  /** False where somebody else has written since `revision`. */
   private async write(owner: string, revision: number, signal: AbortSignal): Promise<boolean> {
     const began = performance.now();
     const value = JSON.stringify({ owner, by: this.owner, n: ++this.writes });
     const written = await this.store.put(this.key, value, revision, signal);
     if (written === undefined) return false;
     this.revision = written;
-    this.validUntil = began + this.length * 0.8;
+    this.validUntil = owner === '' ? 0 : began + this.length * RELIED_ON;
     return true;
   }
-}
 
-function isReleased(value: string): boolean {
-  return (JSON.parse(value) as { owner: string }).owner === '';
+  /** Given back, or this one's own, from a write that took too long or whose answer was lost. */
+  private isFree(value: string): boolean {
+    const owner = readObject(value)?.owner;
+    return owner === '' || owner === this.owner;
+  }
 }

@@ -128,7 +128,9 @@ export class RecordWriter {
   private async attempt(entries: Entry[], options: WriteOptions, written: Written): Promise<Entry[]> {
     let wanted = entries.filter((entry) => !this.isThere(entry));
     const unknown = wanted.filter(({ record }) => !this.known.get(record.id));
-    if (unknown.length > 0 && !(this.expectNew && options.remember === false)) {
+    // An event can't be taken back when its record turns out to be there: then each record is looked at.
+    const guess = this.expectNew && options.remember === false && !options.events;
+    if (unknown.length > 0 && !guess) {
       const doubtful = await this.lookUp(unknown, options.signal);
       wanted = (await this.readAgain(wanted, doubtful, options)).filter((entry) => !this.isThere(entry));
     }
@@ -136,7 +138,8 @@ export class RecordWriter {
     written.unchanged += entries.length - wanted.length;
     if (wanted.length === 0) return [];
     options.fence?.();
-    if (options.events) await this.publishEvents(wanted, options.signal);
+    if (options.events) wanted = await this.publishEvents(wanted, options, written);
+    if (wanted.length === 0) return [];
     const messages = wanted.map((entry) => this.message(entry));
     const outcomes = await this.stream.publish(messages, options.signal);
     return this.settle(wanted, outcomes, options, written);
@@ -191,8 +194,11 @@ export class RecordWriter {
     };
   }
 
-  /** An event comes before its record, so that it can come twice but not be missing. */
-  private async publishEvents(entries: readonly Entry[], signal: AbortSignal): Promise<void> {
+  /**
+   * An event comes before its record, so that it can come twice but not be missing. Gives back those whose event
+   * is stored; a record whose event no stream will take isn't published either.
+   */
+  private async publishEvents(entries: Entry[], options: WriteOptions, written: Written): Promise<Entry[]> {
     const messages = entries.map((entry): BatchMessage => {
       const action = this.action(entry);
       const { msgId } = this.message(entry);
@@ -202,10 +208,16 @@ export class RecordWriter {
         msgId: `${msgId}:${action}`,
       };
     });
-    const failed = (await this.stream.publish(messages, signal)).find(
-      (outcome) => outcome instanceof FlowError && outcome.retryable,
-    );
+    const outcomes = await this.stream.publish(messages, options.signal);
+    const failed = outcomes.find((outcome) => outcome instanceof FlowError && outcome.retryable);
     if (failed) throw failed as FlowError;
+    return entries.filter(({ record }, i) => {
+      const outcome = outcomes[i] as BatchOutcome;
+      if (!(outcome instanceof FlowError)) return true;
+      options.refused(record, outcome);
+      written.refused++;
+      return false;
+    });
   }
 
   private action({ record }: Entry): 'insert' | 'update' | 'delete' {

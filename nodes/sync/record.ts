@@ -1,4 +1,5 @@
 import * as crypto from 'node:crypto';
+import { parseTime } from '../shared/time';
 import { escapeToken, type SubjectOf } from './tokens';
 
 /** A record as an API shows it now. */
@@ -62,15 +63,17 @@ export function readBody(body: string): { updatedAt: number | undefined; deleted
   }
 }
 
-/** Epoch ms of an ISO 8601 time, undefined for what is none. */
+/** A date can't be further from 1970, in milliseconds. */
+const LAST_TIME = 8.64e15;
+
+/** Epoch ms of a time as text, undefined for what is none. */
 export function timeOf(time: unknown): number | undefined {
-  const ms = typeof time === 'string' ? Date.parse(time) : NaN;
+  const ms = typeof time === 'string' ? parseTime(time) : NaN;
   return Number.isNaN(ms) ? undefined : ms;
 }
 
 /** "2023-04-01T12:00:00Z", with milliseconds where there are any; undefined for what is no time. */
 export function isoTime(time: unknown): string | undefined {
-  const text = typeof time === 'string' ? time.replace(/([+-]\d\d)(\d\d)$/, '$1:$2') : time;
-  const ms = typeof text === 'number' ? text : timeOf(text);
-  return ms === undefined ? undefined : new Date(ms).toISOString().replace('.000Z', 'Z');
+  const ms = (typeof time === 'number' ? time : timeOf(time)) ?? NaN;
+  return !(Math.abs(ms) <= LAST_TIME) ? undefined : new Date(ms).toISOString().replace('.000Z', 'Z');
 }

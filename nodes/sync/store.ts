@@ -7,15 +7,25 @@ export interface Store {
   put(key: string, value: string, revision: number, signal: AbortSignal): Promise<number | undefined>;
 }
 
+/** The object that a text says as JSON; undefined for any other text, whoever wrote it. */
+export function readObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Everything in one text, where nobody else writes: a node's own context. */
 export class OwnStore implements Store {
-  private values: Promise<Record<string, string>> | undefined;
+  private values: Promise<Record<string, unknown>> | undefined;
 
   constructor(private readonly positions: PositionStore) {}
 
   async get(key: string): Promise<{ value: string; revision: number } | undefined> {
     const value = (await this.load())[key];
-    return value === undefined ? undefined : { value, revision: 1 };
+    return typeof value === 'string' ? { value, revision: 1 } : undefined;
   }
 
   async put(key: string, value: string): Promise<number | undefined> {
@@ -25,10 +35,10 @@ export class OwnStore implements Store {
     return 1;
   }
 
-  private load(): Promise<Record<string, string>> {
+  private load(): Promise<Record<string, unknown>> {
     this.values ??= this.positions
       .load()
-      .then((text) => (text === undefined ? {} : (JSON.parse(text) as Record<string, string>)));
+      .then((text) => (text === undefined ? {} : (readObject(text) ?? {})));
     this.values.catch(() => (this.values = undefined));
     return this.values;
   }

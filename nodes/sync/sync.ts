@@ -9,6 +9,7 @@ import { RecordWriter, type RecordStream } from './record-writer';
 import type { Store } from './store';
 import { collectionSubject, escapeKey, type SubjectOf } from './tokens';
 import { Turns } from './turns';
+import { within } from './within';
 
 export interface SyncOptions {
   syncId: string;
@@ -33,6 +34,8 @@ export interface SyncOptions {
 
 /** Collections that read and publish at the same time; the others wait for their turn. */
 const AT_ONCE = 2;
+/** Milliseconds in which the lease has to be given back. */
+const RELEASE = 2_000;
 const RETRY = { first: 1_000, longest: 30_000 };
 
 interface Running {
@@ -84,7 +87,7 @@ export class Sync {
   async command(command: ControlCommand, collections: readonly string[] = []): Promise<void> {
     const named = collections.length === 0 ? this.collections : collections;
     const wanted = await this.control.change(command, named, this.stopping.signal);
-    if (this.running.size > 0 || this.lease?.held) this.apply(wanted);
+    this.apply(wanted);
     for (const collection of named) this.running.get(collection)?.run.wake();
   }
 
@@ -102,8 +105,8 @@ export class Sync {
       } catch (error) {
         if (signal.aborted) break;
         this.failed(error);
-        await pause(Math.min(RETRY.longest, RETRY.first * 2 ** failures++), signal);
       }
+      await pause(Math.min(RETRY.longest, RETRY.first * 2 ** failures++), signal);
     }
   }
 
@@ -116,23 +119,29 @@ export class Sync {
     if (this.lease && !(await this.lease.acquire(signal, waiting))) return;
     const leased = new AbortController();
     const during = AbortSignal.any([signal, leased.signal]);
-    const kept = this.lease
-      ? this.lease.keep(during, async () => this.apply(await this.control.load(signal)))
-      : untilAborted(during);
+    const kept = (
+      this.lease
+        ? this.lease.keep(during, async () => this.apply(await this.control.load(during)))
+        : untilAborted(during)
+    ).finally(() => leased.abort());
     try {
       const stream = await this.options.stream(during);
       this.wanted = await this.control.load(during);
       this.problem = '';
       worked();
-      this.apply = (wanted) => this.applyTo(stream, wanted, leased);
+      this.apply = (wanted) => {
+        if (!during.aborted) this.applyTo(stream, wanted, leased);
+      };
       this.apply(this.wanted);
       await kept;
     } finally {
       this.apply = () => undefined;
       leased.abort();
       await this.stopAll();
+      // A renewal that is under way: giving back what it is about to write would fail.
+      await kept;
       // A signal of its own: what is being stopped still has to give the lease back.
-      await this.lease?.release(AbortSignal.timeout(2_000));
+      if (this.lease) await within(RELEASE, this.lease.release(AbortSignal.timeout(RELEASE)));
     }
   }
 
@@ -180,7 +189,7 @@ export class Sync {
       .catch(() => leased.abort())
       .finally(() => {
         this.running.delete(collection);
-        if (!leased.signal.aborted) this.apply(this.wanted);
+        this.apply(this.wanted);
       });
     this.running.set(collection, { run, stop, ended });
   }

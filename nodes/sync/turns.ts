@@ -1,4 +1,7 @@
-/** Lets a few work at a time, the others one after the other in the order in which they asked. */
+/**
+ * Lets a few work at a time, the others one after the other in the order in which they asked. Each piece of work
+ * has a turn of the event loop to itself, so that nobody who asks again and again stops the process.
+ */
 export class Turns {
   private readonly waiting: (() => void)[] = [];
 
@@ -13,6 +16,7 @@ export class Turns {
     if (this.free > 0) this.free--;
     else await new Promise<void>((resolve) => this.waiting.push(resolve));
     try {
+      await new Promise(setImmediate);
       return await work();
     } finally {
       const next = this.waiting.shift();

@@ -107,6 +107,19 @@ describe('publishing many', () => {
       assert.deepEqual(outcomes.map(code), [undefined, undefined, WRONG_LAST_SEQUENCE, undefined]);
     });
 
+    test(`of two writers that see nothing one is refused, whichever way they publish (${version})`, async (t) => {
+      const { publisher, stream } = await rig(t, { version });
+      await stream({ allow_atomic: true });
+      for (const atomic of [true, false]) {
+        publisher.atomic = atomic;
+        const first = [message(`${atomic}1`, { expected: 0 }), message(`${atomic}2`, { expected: 0 })];
+        const second = first.map((each) => ({ ...each, msgId: `${each.msgId} of another` }));
+        assert.deepEqual((await publisher.publish(first, never)).map(code), [undefined, undefined]);
+        const refused = [WRONG_LAST_SEQUENCE, WRONG_LAST_SEQUENCE];
+        assert.deepEqual((await publisher.publish(second, never)).map(code), refused);
+      }
+    });
+
     test(`one message that is too large fails alone (${version})`, async (t) => {
       const { publisher, stream } = await rig(t, { version, config: 'max_payload: 10000' });
       await stream({ allow_atomic: true });

@@ -130,9 +130,10 @@ describe('jetstream-out', () => {
     await until(() => red.statusOf('out')?.text === 'disconnected');
     const from = red.received('after').length;
     for (let n = 1; n <= 20; n++) red.send('out', { payload: { n } });
-    await room.nats.restart();
+    await room.restart();
     await until(() => red.received('after').length - from === 20, { timeout: 20_000 });
-    const { state } = await room.jsm.streams.info('out', { subjects_filter: 'out.away.>' });
+    // The test's own connection may be back later than the node's.
+    const { state } = await until(() => room.jsm.streams.info('out', { subjects_filter: 'out.away.>' }));
     assert.equal(
       Object.values(state.subjects ?? {}).reduce((sum, count) => sum + count, 0),
       21,

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
+import { connect } from 'nats';
 import { Connection } from '../../nodes/jetstream/connection';
 import { Bucket } from '../../nodes/jetstream/kv';
 import { startNats, type Nats, type NatsOptions } from '../support/nats';
@@ -59,3 +60,21 @@ test('a bucket is usable again after its server was away', async (t) => {
   await later;
   assert.ok(await bucket.get('key', never));
 });
+
+for (const version of ['latest', '2.10'] as const)
+  test(`a key that somebody has deleted or purged can be written again (${version})`, async (t) => {
+    const { nats, connection } = await connected(t, { version });
+    const bucket = new Bucket(connection, 'b');
+    const nc = await connect({ servers: nats.url });
+    t.after(() => nc.close());
+    for (const remove of ['delete', 'purge'] as const) {
+      const revision = (await bucket.put(remove, 'one', 0, never)) ?? 0;
+      const kv = await nc.jetstream().views.kv('b');
+      await kv[remove](remove);
+      assert.equal(await bucket.get(remove, never), undefined);
+      assert.equal(await bucket.put(remove, 'two', revision, never), undefined, 'it is not what it was');
+      assert.ok(await bucket.put(remove, 'two', 0, never));
+      assert.equal((await bucket.get(remove, never))?.value, 'two');
+      assert.equal(await bucket.put(remove, 'three', 0, never), undefined);
+    }
+  });

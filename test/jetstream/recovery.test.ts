@@ -1,13 +1,15 @@
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
+import { after, describe, test, type TestContext } from 'node:test';
 import { connect, type JetStreamManager } from 'nats';
+import { Connection } from '../../nodes/jetstream/connection';
+import { Consumer, type ConsumerSettings } from '../../nodes/jetstream/consumer';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { startCluster, startNats } from '../support/nats';
 import { temporaryFolder } from '../support/cleanup';
 import { until } from '../support/until';
-import { functionNode, inNode, openRoom, placed, serverNode, TAB, type Room } from './room';
+import { functionNode, inNode, openRoom, placed, serverNode, TAB } from './room';
 
 const flow = (url: string, more: object = {}, server: object = {}): FlowNode[] =>
   [TAB, serverNode(url, server), inNode({ wires: [['f']], ...more }), functionNode('f', 'return null;')].map(
@@ -98,191 +100,208 @@ describe('what is wrong is said in words, and mended by itself', () => {
 });
 
 describe('recovery', () => {
-  let room: Room;
-  let red: EmbeddedNodeRed;
-
-  async function open(more: object = {}): Promise<void> {
-    room = await openRoom();
-    red = await embedNodeRed({ flows: flow(room.nats.url, more) });
+  test('a server that is killed and restarted: the flow gets every message, and the status says how it is', async () => {
+    const room = await openRoom();
+    const red = await embedNodeRed({ flows: flow(room.nats.url) });
+    const seen = (count: number) => until(() => new Set(numbers(red)).size === count, { timeout: 20_000 });
+    const publish = async (from: number, to: number): Promise<void> => {
+      for (let n = from; n <= to; n++) await room.publish('crm.contacts.x', { n });
+    };
     await waitStatus(red, 'ready');
-  }
-  async function close(): Promise<void> {
-    await red.stop();
-    await room.stop();
-  }
-  async function publish(from: number, to: number): Promise<void> {
-    for (let n = from; n <= to; n++) await room.publish('crm.contacts.x', { n });
-  }
-  const all = (to: number): number[] => Array.from({ length: to }, (_, index) => index + 1);
-  const seen = (): number[] => [...new Set(numbers(red))].sort((a, b) => a - b);
-
-  test('a server that is killed and restarted', async () => {
-    await open();
     await publish(1, 50);
-    await until(() => seen().length === 50);
+    await seen(50);
     await room.nats.kill();
     await waitStatus(red, 'disconnected');
-    await room.nats.restart();
-    await until(() => publish(51, 51).then(() => true));
-    await publish(52, 100);
-    await until(() => seen().length === 100, { timeout: 20_000 });
+    await room.restart();
+    await publish(51, 100);
+    await seen(100);
     await drained(room.jsm);
-    assert.deepEqual(seen(), all(100));
     await waitStatus(red, 'ready');
-    await close();
+    await red.stop();
+    await room.stop();
   });
+});
 
-  test('a server that restarts again and again: afterwards as many messages as before are in the flow at once', async () => {
-    await open();
-    const working = flow(room.nats.url).map((node) =>
-      node.id === 'f'
-        ? { ...node, func: 'await new Promise((r) => setTimeout(r, 200)); return null;' }
-        : node,
-    );
-    await red.deploy(working);
-    for (let n = 1; n <= 4; n++) {
-      await room.nats.restart();
-      await until(() => publish(n, n).then(() => true));
-      await until(() => seen().length === n, { timeout: 20_000 });
+/** A consumer alone, whose flow takes `work` ms for each message. */
+function receive(t: TestContext, url: string, more: Partial<ConsumerSettings> = {}, work = 0) {
+  const numbers: number[] = [];
+  let phase = '';
+  const consumer = new Consumer(
+    new Connection({ servers: url, auth: 'none' }),
+    {
+      stream: 'crm',
+      durable: 'flow',
+      filters: ['crm.contacts.>'],
+      deliver: 'all',
+      provision: { name: 'crm', subjects: ['crm.>'] },
+      ackWait: 30_000,
+      maxDeliver: 3,
+      maxAckPending: 1_000,
+      backoff: [100],
+      processingLimit: 20_000,
+      prefetch: 100,
+      deadLetter: 'crm.dead',
+      format: 'json',
+      batchSize: 1,
+      batchWait: 50,
+      ...more,
+    },
+    {
+      deliver: (unit, payloads) => {
+        numbers.push((payloads[0] as { n: number }).n);
+        setTimeout(() => unit.finished(undefined), work);
+      },
+      state: (state) => void (phase = state.phase),
+      log: () => undefined,
+    },
+  );
+  t.after(() => consumer.stop(1_000).then(() => consumer.finished));
+  consumer.start();
+  const seen = () => [...new Set(numbers)].sort((a, b) => a - b);
+  return {
+    numbers,
+    seen,
+    ready: () => until(() => phase === 'ready', { timeout: 20_000, what: 'the consumer to be ready' }),
+    /** All numbers up to this one have come. */
+    all: async (to: number, timeout = 20_000): Promise<void> => {
+      await until(() => seen().length >= to, { timeout, what: `${to} messages` });
+      assert.deepEqual(
+        seen(),
+        Array.from({ length: to }, (_, index) => index + 1),
+      );
+    },
+  };
+}
+
+describe('recovery of a consumer', { concurrency: true }, () => {
+  describe('alone', { concurrency: true }, () => {
+    async function open(t: TestContext) {
+      const room = await openRoom();
+      t.after(() => room.stop());
+      const publish = async (from: number, to: number): Promise<void> => {
+        for (let n = from; n <= to; n++) await room.publish('crm.contacts.x', { n });
+      };
+      return { room, publish };
     }
-    await publish(5, 400);
-    // A few at a time they would take more than half a minute.
-    await until(() => seen().length === 400, { timeout: 20_000, what: '400 messages' });
-    await drained(room.jsm);
-    await close();
-  });
+    const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
-  test('a server that hangs for 10 s and then drops the connection', async () => {
-    await open();
-    await publish(1, 10);
-    await until(() => seen().length === 10);
-    room.nats.suspend();
-    await new Promise((resolve) => setTimeout(resolve, 10_000));
-    room.nats.resume();
-    await publish(11, 20);
-    await until(() => seen().length === 20, { timeout: 15_000 });
-    await room.nats.restart();
-    await until(() => publish(21, 21).then(() => true));
-    await until(() => seen().length === 21, { timeout: 15_000 });
-    room.nats.suspend();
-    await new Promise((resolve) => setTimeout(resolve, 4_000));
-    room.nats.resume();
-    await publish(22, 30);
-    await until(() => seen().length === 30, { timeout: 15_000 });
-    await drained(room.jsm);
-    await close();
-  });
-
-  test('a durable that is deleted is made again', async () => {
-    await open({ deliver: 'all' });
-    await publish(1, 5);
-    await until(() => seen().length === 5);
-    await drained(room.jsm);
-    await room.jsm.consumers.delete('crm', 'flow');
-    await publish(6, 10);
-    await until(() => seen().length === 10, { timeout: 15_000 });
-    assert.equal(
-      numbers(red).filter((n) => n === 1).length,
-      2,
-      'a durable made anew starts by its deliver policy',
-    );
-    await close();
-  });
-
-  test('a stream that is deleted is provisioned again', async () => {
-    await open();
-    await publish(1, 5);
-    await until(() => seen().length === 5);
-    await room.jsm.streams.delete('crm');
-    await until(() => room.jsm.streams.info('crm'), { timeout: 15_000, what: 'the stream to be back' });
-    await until(() => publish(6, 6).then(() => true));
-    await publish(7, 10);
-    await until(() => seen().length === 10, { timeout: 15_000 });
-    await close();
-  });
-
-  test('an acknowledgement that was lost with the connection is sent again, not the work', async () => {
-    await open({ wires: [['f']], ackWait: '2s' });
-    await red.deploy(
-      [
-        TAB,
-        serverNode(room.nats.url),
-        inNode({ wires: [['f']], ackWait: '2s' }),
-        functionNode('f', 'await new Promise((r) => setTimeout(r, 700)); return null;'),
-      ].map(placed),
-    );
-    await waitStatus(red, 'ready');
-    const sequence = await room.publish('crm.contacts.x', { n: 1 });
-    await until(() => red.received('f').length === 1);
-    await room.nats.kill();
-    await until(() => red.log.some(({ text }) => /connection .* is lost/.test(text)));
-    // The flow ends while there is no server to tell.
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-    await room.nats.restart();
-    await drained(room.jsm);
-    assert.equal(red.received('f').length, 1, `message ${sequence} went through the flow once`);
-    await close();
-  });
-
-  test('a server in lame-duck mode hands its clients over', async () => {
-    const cluster = await startCluster(3, { config: 'lame_duck_grace_period: "100ms"' });
-    const nc = await connect({ servers: cluster.url.split(',').slice(1), ignoreClusterUpdates: true });
-    const jsm = await until(() => nc.jetstreamManager(), { timeout: 20_000 });
-    await until(() => jsm.streams.add({ name: 'crm', subjects: ['crm.>'], num_replicas: 3 }), {
-      timeout: 20_000,
+    test('a server that restarts again and again: afterwards as many messages as before are in the flow at once', async (t) => {
+      const { room, publish } = await open(t);
+      const { ready, all } = receive(t, room.nats.url, {}, 200);
+      await ready();
+      for (let n = 1; n <= 4; n++) {
+        await room.restart();
+        await publish(n, n);
+        await all(n);
+      }
+      await publish(5, 400);
+      // A few at a time they would take more than half a minute.
+      await all(400);
+      await drained(room.jsm);
     });
-    red = await embedNodeRed({ flows: flow(cluster.server('n1').url, { provision: false }) });
-    await waitStatus(red, 'ready', 20_000);
-    const js = nc.jetstream();
-    for (let n = 1; n <= 20; n++)
-      await until(() => js.publish('crm.contacts.x', JSON.stringify({ n }), { msgID: `m${n}` }), {
-        timeout: 20_000,
-      });
-    await until(() => seen().length === 20);
-    process.kill(cluster.server('n1').pid, 'SIGUSR2');
-    await red.waitForLog(/connection to .* is lost/);
-    for (let n = 21; n <= 40; n++)
-      await until(() => js.publish('crm.contacts.x', JSON.stringify({ n }), { msgID: `m${n}` }), {
-        timeout: 20_000,
-      });
-    await until(() => seen().length === 40, { timeout: 20_000 });
-    await red.stop();
-    await nc.close();
-    await cluster.stop();
+
+    test('a server that hangs for 10 s and then drops the connection', async (t) => {
+      const { room, publish } = await open(t);
+      const { ready, all } = receive(t, room.nats.url);
+      await ready();
+      await publish(1, 10);
+      await all(10);
+      room.nats.suspend();
+      await pause(10_000);
+      room.nats.resume();
+      await publish(11, 20);
+      await all(20);
+      await room.restart();
+      await publish(21, 21);
+      await all(21);
+      room.nats.suspend();
+      await pause(4_000);
+      room.nats.resume();
+      await publish(22, 30);
+      await all(30);
+      await drained(room.jsm);
+    });
+
+    test('a durable that is deleted is made again, and starts by its deliver policy', async (t) => {
+      const { room, publish } = await open(t);
+      const { all, numbers } = receive(t, room.nats.url);
+      await publish(1, 5);
+      await all(5);
+      await drained(room.jsm);
+      await room.jsm.consumers.delete('crm', 'flow');
+      await publish(6, 10);
+      await all(10);
+      await drained(room.jsm);
+      assert.equal(numbers.filter((n) => n === 1).length, 2);
+    });
+
+    test('a stream that is deleted is provisioned again', async (t) => {
+      const { room, publish } = await open(t);
+      const { all } = receive(t, room.nats.url);
+      await publish(1, 5);
+      await all(5);
+      await room.jsm.streams.delete('crm');
+      await until(() => room.jsm.streams.info('crm'), { timeout: 15_000, what: 'the stream to be back' });
+      await publish(6, 10);
+      await all(10);
+    });
   });
 
-  test('the leader of a three-server cluster is killed: delivery goes on within 10 s', async () => {
-    const cluster = await startCluster(3);
-    const nc = await connect({ servers: cluster.url.split(','), maxReconnectAttempts: -1 });
-    const jsm = await until(() => nc.jetstreamManager(), { timeout: 20_000 });
-    await until(() => jsm.streams.add({ name: 'crm', subjects: ['crm.>'], num_replicas: 3 }), {
-      timeout: 20_000,
-    });
-    red = await embedNodeRed({ flows: flow(cluster.url, { provision: false }) });
-    await waitStatus(red, 'ready', 20_000);
-    const js = nc.jetstream();
-    for (let n = 1; n <= 20; n++)
-      await until(() => js.publish('crm.contacts.x', JSON.stringify({ n }), { msgID: `m${n}` }), {
-        timeout: 20_000,
+  /** One cluster after the other: six servers at once would be busy with themselves. */
+  describe('in a cluster', () => {
+    async function open(t: TestContext, config?: string) {
+      const cluster = await startCluster(3, { config });
+      const nc = await connect({
+        servers: cluster.url.split(','),
+        maxReconnectAttempts: -1,
+        reconnectTimeWait: 100,
       });
-    await until(() => seen().length === 20);
-    const name = await until(async () => (await jsm.consumers.info('crm', 'flow')).cluster?.leader, {
-      timeout: 20_000,
-      what: 'the consumer to have a leader',
-    });
-    const leader = cluster.server(name);
-    await leader.kill();
-    await until(() => js.publish('crm.contacts.x', JSON.stringify({ n: 21 }), { msgID: 'm21' }), {
-      timeout: 20_000,
-    });
-    await until(() => seen().length === 21, { timeout: 10_000 });
-    for (let n = 22; n <= 40; n++)
-      await until(() => js.publish('crm.contacts.x', JSON.stringify({ n }), { msgID: `m${n}` }), {
-        timeout: 20_000,
+      t.after(async () => {
+        await nc.close();
+        await cluster.stop();
       });
-    await until(() => seen().length === 40, { timeout: 20_000 });
-    await red.stop();
-    await nc.close();
-    await cluster.stop();
+      const jsm = await until(() => nc.jetstreamManager(), { timeout: 20_000 });
+      const config3 = { name: 'crm', subjects: ['crm.>'], num_replicas: 3 };
+      await until(() => jsm.streams.add(config3), { timeout: 20_000 });
+      const js = nc.jetstream();
+      const publish = async (from: number, to: number): Promise<void> => {
+        for (let n = from; n <= to; n++) {
+          const options = { msgID: `m${n}`, timeout: 1_000 };
+          await until(() => js.publish('crm.contacts.x', JSON.stringify({ n }), options), {
+            timeout: 20_000,
+          });
+        }
+      };
+      return { cluster, jsm, publish };
+    }
+
+    test('a server in lame-duck mode hands its clients over', async (t) => {
+      const { cluster, publish } = await open(t, 'lame_duck_grace_period: "100ms"');
+      const { all, ready } = receive(t, cluster.server('n1').url, { provision: undefined });
+      await ready();
+      await publish(1, 20);
+      await all(20);
+      const { pid, log } = cluster.server('n1');
+      process.kill(pid, 'SIGUSR2');
+      await until(() => log.some((line) => /lame duck mode/i.test(line)));
+      await publish(21, 40);
+      await all(40);
+    });
+
+    test('the leader of a three-server cluster is killed: delivery goes on within 10 s', async (t) => {
+      const { cluster, jsm, publish } = await open(t);
+      const { all } = receive(t, cluster.url, { provision: undefined });
+      await publish(1, 20);
+      await all(20);
+      const name = await until(async () => (await jsm.consumers.info('crm', 'flow')).cluster?.leader, {
+        timeout: 20_000,
+        what: 'the consumer to have a leader',
+      });
+      await cluster.server(name).kill();
+      await publish(21, 21);
+      await all(21, 10_000);
+      await publish(22, 40);
+      await all(40);
+    });
   });
 });

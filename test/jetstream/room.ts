@@ -22,6 +22,8 @@ export interface Room {
   settled(sequence: number): Settled[];
   waitSettled(sequence: number, verb: Settled['verb'], timeout?: number): Promise<Settled>;
   publish(subject: string, payload: unknown, headers?: Record<string, string>): Promise<number>;
+  /** Starts the server again; its plain client is back then too. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -63,6 +65,11 @@ export async function openRoom(options: NatsOptions = {}): Promise<Room> {
       for (const [key, value] of Object.entries(record)) hdrs.append(key, value);
       const ack = await nc.jetstream().publish(subject, JSON.stringify(payload), { headers: hdrs });
       return ack.seq;
+    },
+    restart: async () => {
+      await nats.restart();
+      // What is asked while it is disconnected would wait for its time-out.
+      await until(() => nc.rtt().then(() => true));
     },
     stop: async () => {
       await nc.close();

@@ -1,352 +1,609 @@
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
-import { until } from '../support/until';
-import { functionNode, inNode, openRoom, placed, serverNode, TAB, type Room } from './room';
+import { afterEach, beforeEach, describe, mock, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Msg } from '../../nodes/jetstream/nats';
+import {
+  describe as describeHeld,
+  Settlement,
+  Unit,
+  type Held,
+  type SettlementSettings,
+  type UnitProgress,
+} from '../../nodes/jetstream/settlement';
+import type { Failure } from '../../nodes/shared/delivery';
+import { FlowError } from '../../nodes/shared/errors';
+import { watchHeartbeat } from '../support/heartbeat';
 
-describe('settlement', () => {
-  let room: Room;
-  let red: EmbeddedNodeRed;
-  let serial = 0;
+watchHeartbeat();
 
-  before(async () => {
-    room = await openRoom();
-    red = await embedNodeRed({ flows: [] });
-  });
-  after(async () => {
-    await red.stop();
-    await room.stop();
-  });
+/** A message as it arrives: `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<consumer sequence>.<ns>.<pending>`. */
+function message(sequence: number, { deliveries = 1, stored = 1 } = {}): Msg {
+  const reply = `$JS.ACK.crm.flow.${deliveries}.${sequence}.${deliveries}.${stored}000000.0`;
+  return { subject: `crm.contacts.${sequence}`, reply } as Msg;
+}
 
-  /** Deploys a jetstream-in on a subject of its own, with `nodes` behind it, and waits until it receives. */
-  async function deploy(more: object, ...nodes: FlowNode[]): Promise<string> {
-    const subject = `crm.contacts.s${++serial}`;
-    const from = red.statuses.length;
-    await red.deploy(
-      [TAB, serverNode(room.nats.url), inNode({ durable: `d${serial}`, subject, ...more }), ...nodes].map(
-        placed,
-      ),
-    );
-    await until(
-      () => red.statuses.slice(from).some(({ id, status }) => id === 'in' && status.text === 'ready'),
+const SETTINGS: SettlementSettings = {
+  ackWait: 30_000,
+  maxDeliver: 3,
+  backoff: [1_000, 2_000],
+  processingLimit: 60_000,
+};
+
+let consumers = 0;
+const anotherConsumer = (): string => `the durable made as number ${++consumers}`;
+
+const rigs: Rig[] = [];
+afterEach(() => rigs.splice(0).forEach(({ settlement }) => settlement.stop()));
+
+/** A settlement whose every word is written down, e.g. "ack 7/2" for the second delivery of message 7. */
+class Rig {
+  readonly said: string[] = [];
+  readonly log: string[] = [];
+  readonly given: { held: Held; failure: Failure; stored: () => void; stopped: () => void }[] = [];
+  room = 0;
+  readonly settlement: Settlement;
+  leftFlow = 0;
+
+  constructor(
+    more: Partial<SettlementSettings> = {},
+    readonly consumer = anotherConsumer(),
+  ) {
+    const say =
+      (word: string) =>
+      (reply: string, delay?: number): void => {
+        const tokens = reply.split('.');
+        this.said.push(`${word} ${tokens[5]}/${tokens[4]}${delay === undefined ? '' : ` in ${delay}`}`);
+      };
+    this.settlement = new Settlement(
+      { ...SETTINGS, ...more },
       {
-        what: 'jetstream-in to be ready',
+        acks: {
+          ack: say('ack'),
+          nak: say('nak'),
+          term: say('term'),
+          progress: say('working'),
+          forget: () => void this.said.push('forget'),
+        },
+        deadLetter: (held, failure) =>
+          new Promise((stored, reject) => {
+            this.given.push({ held, failure, stored, stopped: () => reject(new FlowError('CLOSED', 'x')) });
+          }),
+        released: () => void this.room++,
+        log: (level, text) => void this.log.push(`${level}: ${text}`),
       },
     );
-    return subject;
+    this.settlement.start(consumer);
+    this.said.length = 0;
+    rigs.push(this);
   }
 
-  async function deadLetter(sequence: number): Promise<{ payload: string; headers: Map<string, string> }> {
-    const found = await until(
-      async () => {
-        const last = await room.jsm.streams.getMessage('crm', { last_by_subj: 'crm.dead' });
-        return last.header.get('Jetforce-Sequence') === String(sequence) && last;
-      },
-      { what: `the dead letter of message ${sequence}` },
-    );
-    const headers = new Map([...found.header].map(([key, values]) => [key, values.join(',')]));
-    return { payload: new TextDecoder().decode(found.data), headers };
+  arrive(sequence: number, more: { deliveries?: number; stored?: number } = {}): Held {
+    const held = this.settlement.arrived(message(sequence, more));
+    assert.ok(held, `message ${sequence} is new`);
+    return held;
   }
 
-  test('a failed message comes back after its own backoff, not after the ack wait', async () => {
-    const subject = await deploy(
-      { wires: [['f']], backoff: '300ms', ackWait: '120s' },
-      functionNode('f', `if (msg.jetstream.deliveries === 1) throw new Error('first time'); return msg;`),
-    );
-    const sequence = await room.publish(subject, { n: 1 });
-    await room.waitSettled(sequence, '+ACK', 5_000);
-    const [nak, ack] = room.settled(sequence);
-    assert.match(nak?.body ?? '', /^-NAK \{"delay":300000000\}$/);
-    assert.equal(ack?.deliveries, 2);
+  unit(...held: Held[]): Unit {
+    return new Unit(held, this.settlement, () => void this.leftFlow++);
+  }
+
+  /** A message that is in the flow. */
+  inFlow(sequence: number, more: { deliveries?: number; stored?: number } = {}): Unit {
+    return this.unit(this.arrive(sequence, more));
+  }
+
+  /** What was said since the last look. */
+  heard(): string[] {
+    return this.said.splice(0);
+  }
+}
+
+const fail = (unit: Unit, error: unknown = new Error('no luck')): void => unit.finished({ error });
+const forGood = (): FlowError => new FlowError('ROW_FAILED' as string, 'refused for good', false);
+
+/** The flow's side of a unit. */
+class Progress implements UnitProgress {
+  abandoned = 0;
+  constructor(
+    public time = 0,
+    private readonly nodes: string[] = [],
+  ) {}
+  processingTime = (): number => this.time;
+  unfinishedNodes = (): string[] => this.nodes;
+  abandon = (): void => void this.abandoned++;
+}
+
+describe('a message is settled once', () => {
+  test('it is acknowledged when the flow has finished it, and makes room for another', () => {
+    const rig = new Rig();
+    const unit = rig.inFlow(7);
+    assert.deepEqual([rig.settlement.size, rig.room], [1, 0]);
+    assert.deepEqual(rig.heard(), []);
+    unit.finished(undefined);
+    assert.deepEqual(rig.heard(), ['ack 7/1']);
+    assert.deepEqual([rig.settlement.size, rig.room, rig.leftFlow], [0, 1, 1]);
+    assert.equal(unit.settled, true);
   });
 
-  test('the last entry of the backoff repeats, and after maxDeliver the message is a dead letter', async () => {
-    const subject = await deploy(
-      { wires: [['f']], maxDeliver: 4, backoff: '50ms, 80ms' },
-      functionNode('f', 'throw new Error("never")'),
-    );
-    const sequence = await room.publish(subject, { a: 1 }, { 'X-Trace': 't1' });
-    await room.waitSettled(sequence, '+TERM');
+  test('whatever the flow says after that is not said to the server', () => {
+    const rig = new Rig();
+    for (const end of [
+      (unit: Unit) => unit.succeeded(),
+      (unit: Unit) => fail(unit),
+      (unit: Unit) => unit.command({ action: 'nak' }),
+      (unit: Unit) => unit.command({ action: 'term' }),
+    ]) {
+      const unit = rig.inFlow(7 + rig.room);
+      unit.progress = new Progress();
+      end(unit);
+      for (const { stored } of rig.given) stored();
+      const [said] = [rig.heard(), (rig.given.length = 0)];
+      assert.ok(said.length <= 1);
+      const [room, left] = [rig.room, rig.leftFlow];
+      const abandoned = (unit.progress as Progress).abandoned;
+      unit.finished(undefined);
+      fail(unit);
+      unit.withdraw();
+      for (const action of ['ack', 'nak', 'term', 'progress'] as const) unit.command({ action });
+      assert.deepEqual([rig.heard(), rig.given], [[], []]);
+      assert.deepEqual(
+        [rig.room, rig.leftFlow, (unit.progress as Progress).abandoned],
+        [room, left, abandoned],
+      );
+    }
+  });
+
+  test('messages of one unit are settled together', () => {
+    const rig = new Rig();
+    rig.unit(rig.arrive(1), rig.arrive(2)).finished(undefined);
+    fail(rig.unit(rig.arrive(3), rig.arrive(4, { deliveries: 2 })));
+    rig.unit(rig.arrive(5), rig.arrive(6)).command({ action: 'nak', delay: 5 });
+    assert.deepEqual(rig.heard(), [
+      'ack 1/1',
+      'ack 2/1',
+      'nak 3/1 in 1000',
+      'nak 4/2 in 2000',
+      'nak 5/1 in 5',
+      'nak 6/1 in 5',
+    ]);
+    assert.deepEqual([rig.leftFlow, rig.room, rig.settlement.size], [3, 6, 0]);
+  });
+});
+
+describe('a failed message comes again', () => {
+  test('by its own backoff, whose last entry repeats', () => {
+    const rig = new Rig({ maxDeliver: 10 });
+    for (const deliveries of [1, 2, 3, 9]) fail(rig.inFlow(7, { deliveries }));
+    assert.deepEqual(rig.heard(), [
+      'nak 7/1 in 1000',
+      'nak 7/2 in 2000',
+      'nak 7/3 in 2000',
+      'nak 7/9 in 2000',
+    ]);
+    assert.deepEqual([rig.given, rig.settlement.size, rig.room], [[], 0, 4]);
+  });
+
+  test('without a backoff after the ack wait', () => {
+    const rig = new Rig({ backoff: [] });
+    fail(rig.inFlow(7));
+    assert.deepEqual(rig.heard(), ['nak 7/1 in 30000']);
+  });
+
+  test('and the log says which one, when, and why', () => {
+    const rig = new Rig({ maxDeliver: 10 });
+    fail(rig.inFlow(7, { deliveries: 2 }));
+    assert.deepEqual(rig.log, [
+      'warn: Message 7 of the stream "crm" (crm.contacts.7, delivery 2) failed and comes again in 2s: no luck',
+    ]);
+    assert.equal(describeHeld(rig.arrive(8)), 'Message 8 of the stream "crm" (crm.contacts.8, delivery 1)');
+  });
+
+  test('any number of times without a limit', () => {
+    for (const maxDeliver of [-1, 0]) {
+      const rig = new Rig({ maxDeliver });
+      const unit = rig.inFlow(7, { deliveries: 1_000 });
+      assert.equal(rig.settlement.isExhausted(unit.messages[0] as Held), false);
+      fail(unit);
+      assert.deepEqual([rig.heard(), rig.given], [['nak 7/1000 in 2000'], []]);
+    }
+  });
+});
+
+describe('a message is given up', () => {
+  test('after maxDeliver deliveries, only when its dead letter is stored', async () => {
+    const rig = new Rig();
+    const unit = rig.inFlow(7, { deliveries: 3 });
+    fail(unit);
+    assert.equal((rig.given[0]?.failure.error as Error).message, 'no luck');
+    assert.equal(rig.given[0]?.held, unit.messages[0]);
+    await turn();
+    assert.deepEqual([rig.heard(), rig.settlement.size, rig.room], [[], 1, 0], 'it is held until then');
+    rig.given[0]?.stored();
+    await turn();
+    assert.deepEqual([rig.heard(), rig.settlement.size, rig.room], [['term 7/3'], 0, 1]);
+  });
+
+  test('at once where the error says that no repetition helps', async () => {
+    const rig = new Rig();
+    fail(rig.inFlow(7), forGood());
+    rig.given[0]?.stored();
+    await turn();
+    assert.deepEqual([rig.heard(), rig.log], [['term 7/1'], []]);
+  });
+
+  test('not while its dead letter can not be stored: it goes back, and the delivery does not count', async () => {
+    const rig = new Rig();
+    fail(rig.inFlow(7, { deliveries: 3 }));
+    rig.given[0]?.stopped();
+    await turn();
+    assert.deepEqual([rig.heard(), rig.settlement.size], [['nak 7/3 in 0'], 0]);
+    fail(rig.inFlow(7, { deliveries: 4 }));
+    assert.equal(rig.given.length, 2, 'what failed three times has failed three times');
+  });
+
+  test('a message that was delivered once more than allowed is exhausted', () => {
+    const rig = new Rig();
+    assert.equal(rig.settlement.isExhausted(rig.arrive(7, { deliveries: 3 })), false);
+    assert.equal(rig.settlement.isExhausted(rig.arrive(8, { deliveries: 4 })), true);
+    const once = new Rig({ maxDeliver: 1 });
+    assert.equal(once.settlement.isExhausted(once.arrive(7, { deliveries: 2 })), true);
+    fail(once.inFlow(8));
+    assert.equal(once.given.length, 1);
+  });
+});
+
+describe('a delivery that is no fault of the message does not count', () => {
+  for (const [code, delay] of [
+    ['NODE_CLOSED', 0],
+    ['CLOSED', 0],
+    ['NOT_WIRED', 5_000],
+  ] as const) {
+    test(`${code}: it comes back after ${delay} ms`, () => {
+      const rig = new Rig();
+      fail(rig.inFlow(7, { deliveries: 3 }), new FlowError(code, 'not its fault', false));
+      assert.deepEqual([rig.heard(), rig.given, rig.log], [[`nak 7/3 in ${delay}`], [], []]);
+      fail(rig.inFlow(7, { deliveries: 4 }));
+      assert.equal(rig.given.length, 1, 'the failure after that is its third');
+    });
+  }
+
+  test('the backoff goes by failures', () => {
+    const rig = new Rig();
+    rig.settlement.giveBack(rig.arrive(7));
+    rig.settlement.giveBack(rig.arrive(7, { deliveries: 2 }));
+    fail(rig.inFlow(7, { deliveries: 3 }));
+    fail(rig.inFlow(8, { deliveries: 2 }));
+    assert.deepEqual(rig.heard(), ['nak 7/1 in 0', 'nak 7/2 in 0', 'nak 7/3 in 1000', 'nak 8/2 in 2000']);
+  });
+
+  test('nor does it exhaust the message', () => {
+    const rig = new Rig();
+    rig.settlement.giveBack(rig.arrive(7, { deliveries: 3 }), 5);
+    assert.equal(rig.settlement.isExhausted(rig.arrive(7, { deliveries: 4 })), false);
+    assert.deepEqual(rig.heard(), ['nak 7/3 in 5']);
+  });
+
+  test('nor one that came while the message was held, because the server heard nothing of it for long', () => {
+    const rig = new Rig();
+    const unit = rig.inFlow(7, { deliveries: 2 });
+    assert.equal(rig.settlement.arrived(message(7, { deliveries: 5 })), undefined);
+    assert.equal(rig.settlement.arrived(message(7, { deliveries: 5 })), undefined);
+    fail(unit);
+    assert.deepEqual(rig.heard(), ['nak 7/5 in 2000'], 'its second failure');
+  });
+});
+
+describe('a message that arrives again', () => {
+  test('while it is held is the same one, answered on its latest ack subject', () => {
+    const rig = new Rig();
+    const unit = rig.inFlow(7);
+    assert.equal(rig.settlement.arrived(message(7, { deliveries: 2 })), undefined);
+    assert.equal(rig.settlement.size, 1);
+    unit.finished(undefined);
+    assert.deepEqual(rig.heard(), ['ack 7/2']);
+  });
+
+  test('after it was settled is answered again, and not worked on', async () => {
+    const rig = new Rig();
+    rig.inFlow(7).finished(undefined);
+    fail(rig.inFlow(8), forGood());
+    rig.given[0]?.stored();
+    await turn();
+    rig.heard();
+    assert.equal(rig.settlement.arrived(message(7, { deliveries: 2 })), undefined);
+    assert.equal(rig.settlement.arrived(message(8, { deliveries: 2 })), undefined);
+    assert.deepEqual([rig.heard(), rig.settlement.size], [['ack 7/2', 'term 8/2'], 0]);
+  });
+
+  test('after it failed is worked on', () => {
+    const rig = new Rig();
+    fail(rig.inFlow(7));
+    rig.inFlow(7, { deliveries: 2 }).finished(undefined);
+    assert.deepEqual(rig.heard(), ['nak 7/1 in 1000', 'ack 7/2']);
+  });
+
+  test('is known after a redeploy too, with the deliveries that did not count', () => {
+    const before = new Rig();
+    before.inFlow(7).finished(undefined);
+    before.inFlow(8);
+    before.settlement.stop();
+    const after = new Rig({ maxDeliver: 1 }, before.consumer);
+    assert.equal(after.settlement.arrived(message(7, { deliveries: 2 })), undefined);
+    assert.equal(after.settlement.isExhausted(after.arrive(8, { deliveries: 2 })), false);
+    assert.deepEqual(after.heard(), ['ack 7/2']);
+  });
+
+  test('is known for 20,000 messages at least', () => {
+    const rig = new Rig();
+    rig.inFlow(1).finished(undefined);
+    for (let sequence = 2; sequence <= 20_000; sequence++) rig.inFlow(sequence).finished(undefined);
+    assert.equal(rig.settlement.arrived(message(1, { deliveries: 2 })), undefined);
+  });
+});
+
+describe('where the durable or the stream was made anew', () => {
+  test('messages of the former one are not answered on the new one', async () => {
+    const rig = new Rig();
+    const [acked, failed, refused, dead] = [1, 2, 3, 4].map((sequence) => rig.inFlow(sequence));
+    fail(dead as Unit, forGood());
+    rig.inFlow(5);
+    rig.settlement.start(anotherConsumer());
+    assert.deepEqual(rig.heard(), ['forget'], 'nor what was said to the former one and not read');
+    (acked as Unit).finished(undefined);
+    fail(failed as Unit);
+    (refused as Unit).command({ action: 'progress' });
+    (refused as Unit).command({ action: 'nak' });
+    rig.given[0]?.stored();
+    await turn();
+    rig.settlement.stop();
+    assert.deepEqual([rig.heard(), rig.settlement.size, rig.room], [[], 0, 5]);
+  });
+
+  test('a durable that is the same after a reconnect is answered', () => {
+    const rig = new Rig();
+    const unit = rig.inFlow(1);
+    rig.settlement.start(rig.consumer);
+    unit.finished(undefined);
+    assert.deepEqual(rig.heard(), ['ack 1/1']);
+  });
+
+  test('what was settled there is worked on again', () => {
+    const rig = new Rig();
+    rig.inFlow(7).finished(undefined);
+    rig.settlement.start(anotherConsumer());
+    rig.heard();
+    rig.inFlow(7).finished(undefined);
+    assert.deepEqual(rig.heard(), ['ack 7/1']);
+  });
+
+  test('a message that is held for the former one comes again, and is answered there', () => {
+    const rig = new Rig();
+    const former = rig.inFlow(7);
+    rig.settlement.start(anotherConsumer());
+    const current = rig.inFlow(7);
+    rig.heard();
+    former.finished(undefined);
+    assert.deepEqual(rig.heard(), []);
+    current.finished(undefined);
+    assert.deepEqual(rig.heard(), ['ack 7/1']);
+  });
+
+  test('the same sequence is another message, and the end of the former one leaves it alone', () => {
+    const rig = new Rig();
+    const former = rig.inFlow(7, { stored: 1 });
+    rig.settlement.start(anotherConsumer());
+    const current = rig.inFlow(7, { stored: 2 });
+    rig.heard();
+    former.finished(undefined);
+    assert.deepEqual([rig.heard(), rig.settlement.size], [[], 1]);
+    current.finished(undefined);
+    assert.deepEqual([rig.heard(), rig.settlement.size], [['ack 7/1'], 0]);
+  });
+
+  test('a dead letter of the former one that is stored late does not end the message in its place', async () => {
+    const rig = new Rig();
+    fail(rig.inFlow(7, { stored: 1 }), forGood());
+    rig.arrive(7, { stored: 2 });
+    rig.given[0]?.stored();
+    await turn();
+    assert.deepEqual([rig.heard(), rig.settlement.size], [[], 1]);
+  });
+
+  test('nor does one that is refused late', async () => {
+    const rig = new Rig();
+    fail(rig.inFlow(7, { stored: 1 }), forGood());
+    rig.arrive(7, { stored: 2 });
+    rig.given[0]?.stopped();
+    await turn();
+    assert.deepEqual([rig.heard(), rig.settlement.size], [[], 1]);
+  });
+});
+
+describe('what the flow itself asks for', () => {
+  test('ack settles at once, and what the flow still does does not count', () => {
+    const rig = new Rig();
+    const unit = rig.inFlow(7);
+    const progress = (unit.progress = new Progress());
+    unit.command({ action: 'ack' });
+    assert.deepEqual([rig.heard(), progress.abandoned], [['ack 7/1'], 1]);
+  });
+
+  test('nak sends it back after its delay, 0 included, else by the backoff', () => {
+    const rig = new Rig();
+    rig.inFlow(1).command({ action: 'nak', delay: 45 });
+    rig.inFlow(2).command({ action: 'nak', delay: 0 });
+    rig.inFlow(3, { deliveries: 2 }).command({ action: 'nak' });
+    assert.deepEqual(rig.heard(), ['nak 1/1 in 45', 'nak 2/1 in 0', 'nak 3/2 in 2000']);
+  });
+
+  test('nak at the last delivery, and term at any, give it up by the dead letter', async () => {
+    const rig = new Rig();
+    const unit = rig.inFlow(1, { deliveries: 3 });
+    const progress = (unit.progress = new Progress());
+    unit.command({ action: 'nak', delay: 45 });
+    rig.inFlow(2).command({ action: 'term' });
     assert.deepEqual(
-      room.settled(sequence).map(({ body }) => body),
-      ['-NAK {"delay":50000000}', '-NAK {"delay":80000000}', '-NAK {"delay":80000000}', '+TERM'],
-    );
-    const { payload, headers } = await deadLetter(sequence);
-    assert.equal(payload, '{"a":1}');
-    assert.match(headers.get('Jetforce-Error') ?? '', /never/);
-    assert.equal(headers.get('Jetforce-Stream'), 'crm');
-    assert.equal(headers.get('Jetforce-Subject'), subject);
-    assert.equal(headers.get('Jetforce-Deliveries'), '4');
-    assert.ok(Date.parse(headers.get('Jetforce-Failed-At') ?? ''));
-    assert.equal(headers.get('X-Trace'), 't1', 'the original headers are kept');
-  });
-
-  test('an error that says retryable: false goes to the dead letter at once', async () => {
-    const subject = await deploy(
-      { wires: [['f']] },
-      functionNode(
-        'f',
-        'const e = new Error("refused"); e.retryable = false; e.code = "ROW_FAILED"; throw e;',
-      ),
-    );
-    const sequence = await room.publish(subject, { b: 1 });
-    await room.waitSettled(sequence, '+TERM');
-    assert.equal(room.settled(sequence).length, 1);
-    assert.equal((await deadLetter(sequence)).headers.get('Jetforce-Code'), 'ROW_FAILED');
-  });
-
-  test('a dead letter that no stream takes keeps the message, and is written when one does', async () => {
-    const subject = await deploy(
-      { wires: [['f']], maxDeliver: 1, deadLetter: 'elsewhere.dead' },
-      functionNode('f', 'throw new Error("no")'),
-    );
-    const from = red.log.length;
-    const sequence = await room.publish(subject, { c: 1 });
-    await red.waitForLog(/dead letter could not be written.*No stream takes "elsewhere.dead"/, { from });
-    assert.deepEqual(room.settled(sequence), []);
-    await room.jsm.streams.add({ name: 'elsewhere', subjects: ['elsewhere.>'] });
-    await room.waitSettled(sequence, '+TERM');
-    const stored = await room.jsm.streams.getMessage('elsewhere', { last_by_subj: 'elsewhere.dead' });
-    assert.equal(new TextDecoder().decode(stored.data), '{"c":1}');
-  });
-
-  test('without a dead letter subject the message is terminated and the log names its sequence', async () => {
-    const subject = await deploy(
-      { wires: [['f']], maxDeliver: 1, deadLetter: '' },
-      functionNode('f', 'throw new Error("bad luck")'),
-    );
-    const from = red.log.length;
-    const sequence = await room.publish(subject, { d: 1 });
-    await room.waitSettled(sequence, '+TERM');
-    await red.waitForLog(new RegExp(`Message ${sequence} of the stream "crm".*dropped.*bad luck`), { from });
-  });
-
-  test('two wires are acknowledged once, after both have ended', async () => {
-    const subject = await deploy(
-      { wires: [['quick', 'slow']] },
-      functionNode('quick', 'return null;'),
-      functionNode(
-        'slow',
-        'await new Promise((r) => setTimeout(r, 300)); global.set("slowEnded", Date.now()); return null;',
-      ),
-    );
-    const sequence = await room.publish(subject, { n: 1 });
-    const ack = await room.waitSettled(sequence, '+ACK');
-    assert.equal(room.settled(sequence).length, 1);
-    const slowEnded = (red.getNode('slow').context as () => { global: { get(key: string): number } })
-      .call(red.getNode('slow'))
-      .global.get('slowEnded');
-    assert.ok(slowEnded <= ack.at);
-  });
-
-  test('one of two wires failing fails the message', async () => {
-    const subject = await deploy(
-      { wires: [['good', 'bad']], backoff: '60s' },
-      functionNode('good', 'return null;'),
-      functionNode('bad', 'throw new Error("one side")'),
-    );
-    const sequence = await room.publish(subject, {});
-    await room.waitSettled(sequence, '-NAK');
-    assert.equal(room.settled(sequence).length, 1);
-  });
-
-  test('a message that takes longer than the ack wait is not delivered again', async () => {
-    const subject = await deploy(
-      { wires: [['f']], ackWait: '300ms' },
-      functionNode('f', 'await new Promise((r) => setTimeout(r, 1200)); return null;'),
-    );
-    const before = red.received('f').length;
-    const sequence = await room.publish(subject, {});
-    const ack = await room.waitSettled(sequence, '+ACK');
-    assert.equal(ack.deliveries, 1);
-    assert.equal(red.received('f').length - before, 1);
-  });
-
-  test('a message that never finishes fails at the processing limit, naming the node', async () => {
-    const subject = await deploy(
-      { wires: [['f']], processingLimit: '300ms', backoff: '60s' },
-      functionNode('f', '/* node.done() */ if (false) node.done();', { name: 'forgetful' }),
-    );
-    const from = red.log.length;
-    const sequence = await room.publish(subject, {});
-    await room.waitSettled(sequence, '-NAK');
-    await red.waitForLog(/did not finish.*within 300ms; not finished: function "forgetful"/, { from });
-  });
-
-  test('a payload that is not the JSON asked for fails alone', async () => {
-    const subject = await deploy({ wires: [['f']], format: 'json' }, functionNode('f', 'return null;'));
-    const bad = await room.nc.jetstream().publish(subject, '{"broken');
-    const good = await room.publish(subject, { fine: true });
-    await room.waitSettled(bad.seq, '+TERM');
-    await room.waitSettled(good, '+ACK');
-    assert.equal((await deadLetter(bad.seq)).payload, '{"broken');
-  });
-
-  test('jetstream-ack overrides what the flow would do', async () => {
-    const ack = (more: object): FlowNode => ({
-      id: 'ack',
-      type: 'jetstream-ack',
-      z: 'tab',
-      action: 'ack',
-      delay: '',
-      wires: [['after']],
-      ...more,
-    });
-    const after = functionNode('after', 'throw new Error("too late to matter")');
-
-    let subject = await deploy({ wires: [['ack']] }, ack({}), after);
-    let sequence = await room.publish(subject, {});
-    await room.waitSettled(sequence, '+ACK');
-
-    subject = await deploy({ wires: [['ack']] }, ack({ action: 'nak', delay: '45s' }), after);
-    sequence = await room.publish(subject, {});
-    assert.equal((await room.waitSettled(sequence, '-NAK')).body, '-NAK {"delay":45000000000}');
-
-    subject = await deploy(
-      { wires: [['set']] },
-      functionNode('set', 'msg.ack = { action: "nak", delay: "2s" }; return msg;', { wires: [['ack']] }),
-      ack({ action: 'msg' }),
-      after,
-    );
-    sequence = await room.publish(subject, {});
-    assert.equal((await room.waitSettled(sequence, '-NAK')).body, '-NAK {"delay":2000000000}');
-
-    subject = await deploy({ wires: [['ack']] }, ack({ action: 'term' }), after);
-    sequence = await room.publish(subject, { given: 'up' });
-    await room.waitSettled(sequence, '+TERM');
-    assert.equal((await deadLetter(sequence)).payload, '{"given":"up"}');
-    assert.equal(room.settled(sequence).length, 1);
-  });
-
-  test('ack: manual waits for a jetstream-ack node, however the flow ends', async () => {
-    const subject = await deploy(
-      { wires: [['f', 'hold']], ack: 'manual' },
-      functionNode('f', 'throw new Error("does not count")'),
-      {
-        id: 'hold',
-        type: 'delay',
-        z: 'tab',
-        pauseType: 'delay',
-        timeout: '300',
-        timeoutUnits: 'milliseconds',
-        rate: '1',
-        nbRateUnits: '1',
-        rateUnits: 'second',
-        drop: false,
-        outputs: 1,
-        wires: [['ack']],
-      },
-      { id: 'ack', type: 'jetstream-ack', z: 'tab', action: 'ack', delay: '', wires: [[]] },
-    );
-    const sequence = await room.publish(subject, {});
-    await room.waitSettled(sequence, '+ACK');
-    assert.equal(room.settled(sequence).length, 1);
-  });
-
-  test('ack: delivery acknowledges before the flow has done anything', async () => {
-    const subject = await deploy(
-      { wires: [['f']], ack: 'delivery' },
-      functionNode('f', 'throw new Error("does not count")'),
-    );
-    const sequence = await room.publish(subject, {});
-    await room.waitSettled(sequence, '+ACK');
-    assert.equal(room.settled(sequence).length, 1);
-  });
-
-  test('a batch is one message with an array, settled as one', async () => {
-    const subject = await deploy(
-      { wires: [['f']], batchSize: 3, batchWait: '10s', backoff: '50ms' },
-      functionNode('f', 'if (msg.jetstream.deliveries[0] === 1) throw new Error("again"); return null;'),
-    );
-    const from = red.received('f').length;
-    const sequences = [
-      await room.publish(subject, { n: 1 }),
-      await room.publish(subject, { n: 2 }),
-      await room.publish(subject, { n: 3 }),
-    ];
-    for (const sequence of sequences) await room.waitSettled(sequence, '+ACK');
-    const [first, second] = red.received('f').slice(from);
-    assert.deepEqual(first?.payload, [{ n: 1 }, { n: 2 }, { n: 3 }]);
-    const {
-      sequence,
-      subject: subjects,
-      headers,
-    } = first?.jetstream as { sequence: number[]; subject: string[]; headers: object[] };
-    assert.deepEqual([sequence, subjects, headers], [sequences, [subject, subject, subject], [{}, {}, {}]]);
-    assert.equal((second?.payload as unknown[]).length, 3, 'all of it comes again');
-  });
-
-  test('an incomplete batch is delivered after batchWait', async () => {
-    const subject = await deploy(
-      { wires: [['f']], batchSize: 100, batchWait: '100ms' },
-      functionNode('f', 'return null;'),
-    );
-    const from = red.received('f').length;
-    const sequence = await room.publish(subject, { n: 1 });
-    await room.waitSettled(sequence, '+ACK');
-    assert.deepEqual(red.received('f').slice(from)[0]?.payload, [{ n: 1 }]);
-  });
-
-  test('no more than prefetch messages are in the flow', async () => {
-    const subject = await deploy(
-      { wires: [['f']], prefetch: 5 },
-      functionNode(
-        'f',
-        '/* node.done() */ context.global.waiting = (context.global.waiting || []).concat(() => node.done());',
-      ),
-    );
-    const from = red.received('f').length;
-    for (let n = 0; n < 20; n++) await room.publish(subject, { n });
-    await until(() => red.received('f').length - from === 5);
-    const info = await room.jsm.consumers.info('crm', `d${serial}`);
-    assert.equal(info.num_ack_pending, 5);
-    assert.equal(red.received('f').length - from, 5);
-  });
-
-  test('the message carries its subject as topic and serialisable facts of its delivery', async () => {
-    const subject = await deploy({ wires: [['f']] }, functionNode('f', 'return null;'));
-    const from = red.received('f').length;
-    const sequence = await room.publish(subject, { n: 1 }, { 'X-A': '1' });
-    await room.waitSettled(sequence, '+ACK');
-    const msg = red.received('f').slice(from)[0] as {
-      topic: string;
-      payload: unknown;
-      jetstream: Record<string, unknown>;
-    };
-    assert.equal(msg.topic, subject);
-    assert.deepEqual(msg.payload, { n: 1 });
-    const { timestamp, token, ...facts } = msg.jetstream;
-    assert.deepEqual(facts, {
-      stream: 'crm',
-      consumer: `d${serial}`,
-      subject,
-      sequence,
-      deliveries: 1,
-      pending: 0,
-      headers: { 'X-A': '1' },
-    });
-    assert.ok(Math.abs(Date.now() - Date.parse(String(timestamp))) < 60_000);
-    assert.equal(typeof token, 'string');
-    assert.deepEqual(JSON.parse(JSON.stringify(msg.jetstream)), msg.jetstream);
-  });
-
-  test('a jetstream-in with nothing wired to it takes nothing', async () => {
-    await red.deploy([TAB, serverNode(room.nats.url), inNode({ durable: 'unwired', wires: [] })].map(placed));
-    assert.equal(red.statusOf('in')?.text, 'not wired');
-    await assert.rejects(room.jsm.consumers.info('crm', 'unwired'));
-  });
-
-  test('a dead letter subject that the node reads itself is refused', async () => {
-    const from = red.log.length;
-    await red.deploy(
+      rig.given.map(({ failure: { error } }) => [(error as FlowError).code, (error as FlowError).message]),
       [
-        TAB,
-        serverNode(room.nats.url),
-        inNode({ subject: 'crm.>', deadLetter: 'crm.dead', wires: [['f']] }),
-        functionNode('f', 'return null;'),
-      ].map(placed),
+        ['REFUSED', 'The flow refused the message (nak)'],
+        ['REFUSED', 'The flow refused the message (term)'],
+      ],
     );
-    await red.waitForLog(/dead letter subject "crm.dead" would be read by this node again/, { from });
-    assert.equal(red.statusOf('in')?.fill, 'red');
+    assert.deepEqual([rig.heard(), progress.abandoned], [[], 1]);
+    for (const { stored } of rig.given) stored();
+    await turn();
+    assert.deepEqual(rig.heard(), ['term 1/3', 'term 2/1']);
+  });
+
+  test('progress keeps it from being delivered again, and settles nothing', () => {
+    const rig = new Rig();
+    const unit = rig.unit(rig.arrive(1), rig.arrive(2));
+    const progress = (unit.progress = new Progress());
+    unit.command({ action: 'progress' });
+    assert.deepEqual(
+      [rig.heard(), unit.settled, progress.abandoned],
+      [['working 1/1', 'working 2/1'], false, 0],
+    );
+    unit.finished(undefined);
+    assert.deepEqual(rig.heard(), ['ack 1/1', 'ack 2/1']);
+  });
+});
+
+describe('as time goes by', () => {
+  beforeEach(() => mock.timers.enable({ apis: ['setInterval', 'Date'] }));
+  afterEach(() => mock.timers.reset());
+  /** In steps: to whoever is called in between, the fake clock shows the end of the step. */
+  const pass = (ms: number, step = Math.min(1_000, ms)): void => {
+    for (let passed = 0; passed < ms; passed += step) mock.timers.tick(step);
+  };
+
+  test('a held message is extended after a third of the ack wait, and again', () => {
+    const rig = new Rig();
+    rig.inFlow(7);
+    pass(10_000);
+    assert.deepEqual(rig.heard(), []);
+    pass(1_000);
+    assert.deepEqual(rig.heard(), ['working 7/1']);
+    pass(10_000);
+    assert.deepEqual(rig.heard(), []);
+    pass(1_000);
+    assert.deepEqual(rig.heard(), ['working 7/1']);
+  });
+
+  test('a short ack wait is looked after more often, but not more than every 20 ms', () => {
+    const rig = new Rig({ ackWait: 600 });
+    rig.inFlow(7);
+    pass(239, 1);
+    assert.deepEqual(rig.heard(), []);
+    pass(1);
+    assert.deepEqual(rig.heard(), ['working 7/1']);
+    const hasty = new Rig({ ackWait: 15 });
+    hasty.inFlow(7);
+    pass(19);
+    assert.deepEqual(hasty.heard(), []);
+    pass(1);
+    assert.deepEqual(hasty.heard(), ['working 7/1']);
+  });
+
+  test('the flow asking for more time, or the server delivering it again, begins the third anew', () => {
+    const rig = new Rig();
+    const unit = rig.inFlow(7);
+    pass(8_000);
+    unit.command({ action: 'progress' });
+    pass(8_000);
+    rig.settlement.arrived(message(7, { deliveries: 2 }));
+    rig.heard();
+    pass(10_000);
+    assert.deepEqual(rig.heard(), []);
+    pass(1_000);
+    assert.deepEqual(rig.heard(), ['working 7/2']);
+  });
+
+  test('a message whose dead letter is not stored yet is extended too, whatever the processing limit', () => {
+    const rig = new Rig();
+    const unit = rig.inFlow(7);
+    unit.progress = new Progress(100_000);
+    fail(unit, forGood());
+    pass(11_000);
+    assert.deepEqual([rig.heard(), rig.given.length], [['working 7/1'], 1]);
+  });
+
+  test('a flow that is over its processing limit fails the message and is forgotten', () => {
+    const rig = new Rig();
+    const unit = rig.inFlow(7);
+    const progress = (unit.progress = new Progress(60_000, ['function "forgetful"', 'delay d']));
+    pass(1_000);
+    assert.deepEqual([rig.heard(), progress.abandoned], [[], 0], 'not at the limit yet');
+    progress.time = 60_001;
+    pass(1_000);
+    assert.deepEqual([rig.heard(), progress.abandoned], [['nak 7/1 in 1000'], 1]);
+    assert.match(
+      rig.log[0] ?? '',
+      /: The flow did not finish the message within 1m; not finished: function "forgetful", delay d$/,
+    );
+    unit.finished(undefined);
+    pass(5_000);
+    assert.deepEqual(rig.heard(), []);
+  });
+
+  test('a limit that is passed by the last delivery is why the message is a dead letter', () => {
+    const rig = new Rig();
+    rig.inFlow(7, { deliveries: 3 }).progress = new Progress(60_001);
+    pass(1_000);
+    const [{ failure } = { failure: undefined }] = rig.given;
+    assert.deepEqual(
+      [(failure?.error as FlowError).code, (failure?.error as FlowError).message],
+      ['PROCESSING_LIMIT', 'The flow did not finish the message within 1m'],
+    );
+  });
+
+  test('only the time in the flow counts', () => {
+    const rig = new Rig({ processingLimit: 0 });
+    rig.arrive(1); // gathers for a batch
+    rig.inFlow(2); // not told how the flow does
+    rig.inFlow(3).progress = new Progress(0); // paused
+    pass(11_000);
+    assert.deepEqual(rig.heard(), ['working 1/1', 'working 2/1', 'working 3/1']);
+  });
+
+  test('after stop nothing is extended, also where it was started twice', () => {
+    const rig = new Rig();
+    rig.settlement.start(rig.consumer);
+    rig.settlement.stop();
+    rig.arrive(7);
+    pass(60_000);
+    assert.deepEqual(rig.heard(), []);
+  });
+});
+
+describe('stop', () => {
+  test('gives back what is held, as deliveries that do not count, and answers nothing twice', () => {
+    const rig = new Rig({ maxDeliver: 1 });
+    const progress = new Progress();
+    const unit = rig.inFlow(1);
+    unit.progress = progress;
+    rig.arrive(2);
+    rig.settlement.stop();
+    assert.deepEqual(rig.heard(), ['nak 1/1 in 0', 'nak 2/1 in 0']);
+    assert.deepEqual([rig.settlement.size, rig.room, progress.abandoned], [0, 2, 1]);
+    unit.finished(undefined);
+    fail(unit);
+    unit.command({ action: 'term' });
+    rig.settlement.stop();
+    assert.deepEqual(rig.heard(), []);
+    assert.equal(rig.settlement.isExhausted(rig.arrive(1, { deliveries: 2 })), false);
+  });
+
+  test('gives back a message whose dead letter is on its way, and does not end it when that arrives', async () => {
+    for (const end of ['stored', 'stopped'] as const) {
+      const rig = new Rig();
+      fail(rig.inFlow(1), forGood());
+      rig.settlement.stop();
+      assert.deepEqual(rig.heard(), ['nak 1/1 in 0']);
+      rig.given[0]?.[end]();
+      await turn();
+      assert.deepEqual([rig.heard(), rig.room], [[], 1]);
+      rig.arrive(1, { deliveries: 2 });
+    }
   });
 });

@@ -102,8 +102,12 @@ describe('subjects against a real server', () => {
       'a..b',
       'a.*',
       '*',
+      '*.b',
+      'a.*.b',
       'a.>',
       '>',
+      '>.b',
+      'a.>.b',
       'x'.repeat(4_001),
     ]) {
       assert.throws(
@@ -113,7 +117,8 @@ describe('subjects against a real server', () => {
       );
     }
     checkFilterSubject('a.*.>');
-    assert.throws(() => checkFilterSubject('a.>.b'), { code: 'INVALID_SUBJECT' });
+    for (const filter of ['a.>.b', '>.b', 'a.b.>.c'])
+      assert.throws(() => checkFilterSubject(filter), { code: 'INVALID_SUBJECT' }, filter);
     checkPublishSubject('crm.a*b.c>d');
   });
 });

@@ -292,7 +292,8 @@ test('an error that repeating can’t mend passes the event over at once', async
   const store = new Memory();
   const { held } = reading(t, org, {
     store,
-    flow: (event) => void setImmediate(() => event.finished({ error: new FlowError('UNREADABLE_EVENT', 'never', false) })),
+    flow: (event) =>
+      void setImmediate(() => event.finished({ error: new FlowError('UNREADABLE_EVENT', 'never', false) })),
   });
   await until(() => store.replayId === replayIds(org)[1]);
   assert.equal(held.length, 2);

@@ -1,24 +1,23 @@
 import { afterEach, beforeEach, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { EventEmitter } from 'node:events';
+import http, { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import tls from 'node:tls';
-import { connect } from 'node:net';
 import { HttpClient } from '../../nodes/salesforce/http';
-import { proxyFor } from '../../nodes/salesforce/proxy';
-import { startOrg } from '../org/org';
+import { until } from '../support/until';
 
 let server: Server;
 let connections = 0;
 let answer: RequestListener;
-const client = new HttpClient();
+let client: HttpClient;
 const send = (more: object = {}) =>
   client.send({ method: 'POST', url: url(), timeout: 5_000, body: 'ä', ...more });
 const url = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/path`;
 
 beforeEach(async () => {
   connections = 0;
+  client = new HttpClient();
   server = createServer((req, res) => answer(req, res)).on('connection', () => connections++);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 });
@@ -66,50 +65,68 @@ test('an answer that breaks its encoding is lost', async () => {
   await assert.rejects(send(), { sent: true });
 });
 
-test('https goes through the proxy of the environment, and its tunnel is kept', async (t) => {
-  const org = await startOrg({ tls: true });
-  tls.setDefaultCACertificates([...tls.getCACertificates('default'), org.ca ?? '']);
-  const tunnels: string[] = [];
-  server.on('connect', (request, socket) => {
-    tunnels.push(`${request.url} ${request.headers['proxy-authorization']}`);
-    if (request.headers['proxy-authorization'] === undefined)
-      return socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n');
-    const { hostname, port } = new URL(`http://${request.url}`);
-    const target = connect(Number(port), hostname, () =>
-      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'),
-    );
-    target.on('error', () => socket.destroy()).pipe(socket);
-    socket.on('error', () => target.destroy()).pipe(target);
-  });
-  t.after(async () => {
-    delete process.env.https_proxy;
-    await org.close();
-  });
-  const proxy = new URL(url());
-  process.env.https_proxy = `http://me:se%20cret@${proxy.host}`;
-  for (let i = 0; i < 3; i++)
-    assert.equal(
-      (await send({ url: `${org.url}/services/data/`, method: 'GET', body: undefined })).status,
-      200,
-    );
-  assert.deepEqual(tunnels, [
-    `${new URL(org.url).host} Basic ${Buffer.from('me:se cret').toString('base64')}`,
-  ]);
-  process.env.https_proxy = `http://${proxy.host}`;
-  await assert.rejects(send({ url: `${org.url}/x` }), {
-    sent: false,
-    message: /the proxy 127\.0\.0\.1:\d+ refuses the tunnel to .* with 407/,
-  });
+test('what is given up is told at once, whatever it was waiting for', async () => {
+  answer = () => undefined;
+  const lost = assert.rejects(send(), { sent: true, message: /the session was closed/ });
+  await until(() => connections === 1, { interval: 1 });
+  client.close();
+  await lost;
+  await assert.rejects(send(), { code: 'CLOSED', sent: false, retryable: true });
+  assert.equal(connections, 1, 'nothing is sent afterwards');
 });
 
-test('no_proxy names hosts, domains and all', () => {
-  const env = {
-    HTTPS_PROXY: 'proxy.corp:3128',
-    no_proxy: 'localhost, .corp.example,login.salesforce.com:443',
+test('an answer in time leaves no timer', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  let destroyed = false;
+  answer = (req, res) => {
+    req.socket.on('close', () => (destroyed = true));
+    res.end('ok');
   };
-  assert.equal(proxyFor('acme.my.salesforce.com', env)?.href, 'http://proxy.corp:3128/');
-  for (const host of ['localhost', 'a.corp.example', 'login.salesforce.com'])
-    assert.equal(proxyFor(host, env), undefined);
-  assert.equal(proxyFor('acme.my.salesforce.com', { ...env, no_proxy: '*' }), undefined);
-  assert.equal(proxyFor('acme.my.salesforce.com', {}), undefined);
+  await send();
+  t.mock.timers.tick(60_000);
+  await send();
+  assert.equal(destroyed, false);
 });
+
+test('idle connections are closed before the org does it', async () => {
+  const { agents } = client as unknown as { agents: Map<string, { options: { timeout: number } }> };
+  answer = (_req, res) => res.end('ok');
+  await send();
+  assert.deepEqual(
+    [...agents.values()].map(({ options }) => options.timeout),
+    [15_000],
+  );
+});
+
+for (const [code, words] of [
+  ['EAI_AGAIN', /The host h:1 is unknown; check the login URL and this machine's DNS/],
+  ['ENOTFOUND', /The host h:1 is unknown/],
+  ['ECONNREFUSED', /h:1 refuses connections; check the URL and its port/],
+  ['EHOSTUNREACH', /h:1 can't be reached from here \(EHOSTUNREACH\)/],
+  ['ENETUNREACH', /can't be reached from here/],
+  ['ETIMEDOUT', /can't be reached from here/],
+  ['EPROTO', /doesn't speak TLS on this port/],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', /doesn't speak TLS on this port/],
+  ['CERT_HAS_EXPIRED', /The TLS certificate of h:1 is refused \(said so\); .* NODE_EXTRA_CA_CERTS/],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', /TLS certificate/],
+  ['SELF_SIGNED_CERT_IN_CHAIN', /TLS certificate/],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', /TLS certificate/],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', /TLS certificate/],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', /TLS certificate/],
+  ['EPIPE', /The request to h:1 was lost: said so/],
+] as const)
+  test(`${code} is told in words`, async (t) => {
+    t.mock.method(http, 'request', () => {
+      const outgoing = new EventEmitter() as EventEmitter & { end: () => void; destroy: () => void };
+      outgoing.end = () =>
+        setImmediate(() => outgoing.emit('error', Object.assign(new Error('said so'), { code })));
+      outgoing.destroy = () => undefined;
+      return outgoing;
+    });
+    await assert.rejects(client.send({ method: 'GET', url: 'http://h:1/x', timeout: 1_000 }), {
+      code,
+      reason: 'unreachable',
+      sent: false,
+      message: words,
+    });
+  });

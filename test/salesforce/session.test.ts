@@ -1,246 +1,447 @@
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { generateKeyPairSync } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { ApiBudget } from '../../nodes/salesforce/budget';
-import type { OrgConfig, OrgSecrets } from '../../nodes/salesforce/credentials';
-import { refreshTokenStore } from '../../nodes/salesforce/refresh-tokens';
-import { OrgSession, type SessionOptions } from '../../nodes/salesforce/session';
-import { withJsforce } from '../../nodes/salesforce/jsforce';
-import { startOrg, type Org } from '../org/org';
+import { turns } from './fake-org';
+import { FlowError } from '../../nodes/shared/errors';
+import { OrgOutage } from '../../nodes/salesforce/outage';
+import { OrgSession, outageOf, restError, type SessionOptions } from '../../nodes/salesforce/session';
 import { until } from '../support/until';
-import { QUICK } from './rig';
+import { startServer, type AnsweringServer } from './answering-server';
 
-let org: Org;
+let server: AnsweringServer;
 const sessions: OrgSession[] = [];
-beforeEach(async () => (org = await startOrg({ securityToken: 'TOKEN' })));
-afterEach(async () => {
+beforeEach(async () => (server = await startServer()));
+afterEach(() => {
   for (const session of sessions.splice(0)) session.close();
-  await org.close();
+  server.close();
 });
 
-function open(
-  config: Partial<OrgConfig>,
-  secrets: OrgSecrets = {},
-  more: Partial<SessionOptions> = {},
-): OrgSession {
+const PAUSES = { unreachable: [5, 20], login: [5, 20], limit: [5, 20], budget: [5, 20] } as const;
+
+function open({
+  config,
+  ...more
+}: Partial<Omit<SessionOptions, 'config'>> & { config?: object } = {}): OrgSession {
   const session = new OrgSession({
-    config: { auth: 'client-credentials', loginUrl: org.url, ...config },
-    secrets: { clientId: org.clientId, clientSecret: org.clientSecret, ...secrets },
-    pauses: { ...QUICK },
+    config: { auth: 'client-credentials', loginUrl: server.url, ...config },
+    secrets: { clientId: 'client', clientSecret: 'secret' },
+    pauses: { ...PAUSES } as unknown as SessionOptions['pauses'],
     ...more,
   });
   sessions.push(session);
   return session;
 }
-
-const refusal = async (session: OrgSession) =>
-  session.login().then(
-    () => assert.fail('logged in'),
-    (error: { reason: string; code: string; message: string }) => error,
-  );
-const logins = () => org.requests().filter(({ path }) => path.includes('/oauth2/token')).length;
+const quick = { interval: 1, timeout: 2_000 };
+const tokens = () => server.asked.map(({ headers }) => headers.authorization);
 
 describe('logging in', () => {
-  const file = (content: object) => {
-    const path = join(mkdtempSync(join(tmpdir(), 'jetforce-credentials-')), 'credentials.json');
-    writeFileSync(path, JSON.stringify(content));
-    return path;
-  };
-
-  test('by client credentials; the ids of org and user are known', async () => {
-    const session = open({});
+  test('is done once for all that ask at the same time, and says who it is', async () => {
+    const session = open();
+    assert.deepEqual(
+      [session.accessToken, session.instanceUrl, session.organizationId, session.userId],
+      [undefined, undefined, undefined, undefined],
+    );
+    await Promise.all([session.login(), session.login(), session.login()]);
     await session.login();
-    assert.equal(session.organizationId, org.orgId);
-    assert.equal(session.userId, org.userId);
-    assert.equal(session.instanceUrl, org.url);
-  });
-
-  test('by username, password and security token', async () => {
-    await open(
-      { auth: 'password', username: org.username },
-      { password: org.password, securityToken: 'TOKEN' },
-    ).login();
-  });
-
-  test('by JWT', async () => {
-    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    org.app.publicKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
-    const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    await open({ auth: 'jwt', username: org.username }, { privateKey: pem }).login();
-    await open({ auth: 'jwt', username: org.username }, { privateKey: pem.replaceAll('\n', '\\n') }).login();
-    assert.match(
-      (await refusal(open({ auth: 'jwt', username: 'x@y.z' }, { privateKey: pem }))).message,
-      /pre-authorize the user/,
-    );
-    assert.match(
-      (await refusal(open({ auth: 'jwt', username: org.username }, { privateKey: 'abc' }))).message,
-      /no RSA key in PEM form/,
+    assert.equal(server.logins.length, 1);
+    assert.deepEqual(
+      [session.accessToken, session.instanceUrl, session.organizationId, session.userId],
+      ['T1', server.url, '00D0', '0050'],
     );
   });
 
-  test('by a file as the mission has it, or with other secrets in it', async () => {
-    const { username, clientId: client_id, clientSecret: client_secret, url: login_url } = org;
-    const credentials = { client_id, client_secret, login_url };
-    const none = { clientId: '', clientSecret: '' };
-    await open(
-      {
-        auth: 'file',
-        loginUrl: '',
-        credentialsPath: file({ ...credentials, username, password: `${org.password}TOKEN` }),
-      },
-      none,
-    ).login();
-    await open({ auth: 'file', loginUrl: '', credentialsPath: file(credentials) }, none).login();
-    await open(
-      {
-        auth: 'file',
-        loginUrl: '',
-        credentialsPath: file({ ...credentials, refresh_token: org.app.issueRefreshToken(org.userId) }),
-      },
-      none,
-    ).login();
-    assert.match(
-      (await refusal(open({ auth: 'file', credentialsPath: '/no/such/file' }))).message,
-      /\/no\/such\/file can't be read/,
-    );
+  test('that fails is not remembered', async () => {
+    server.login = (asked, count) =>
+      count === 1 ? asked.answer(500, '') : asked.answer(200, server.token(`T${count}`));
+    const session = open();
+    await assert.rejects(session.login(), { reason: 'unreachable' });
+    await session.login();
+    assert.equal(session.accessToken, 'T2');
   });
 
-  test('by refresh token; one that the org replaces is kept, also over a restart', async () => {
-    org.switches.rotateRefreshTokens = true;
-    const refreshToken = org.app.issueRefreshToken(org.userId);
-    const context = new Map<string, unknown>();
-    const store = {
-      get: (key: string) => context.get(key),
-      set: (key: string, value: unknown) => void context.set(key, value),
+  test('with settings that do not suffice is an outage of the login', async () => {
+    await assert.rejects(open({ secrets: {} }).login(), {
+      reason: 'login',
+      code: 'INVALID_CREDENTIALS',
+      sent: false,
+    });
+    const error = await open({ secrets: {} })
+      .login()
+      .catch((reason: Error) => reason);
+    assert.ok((error as Error).cause instanceof FlowError);
+  });
+
+  test('is told to whoever listens, until it stops listening', async () => {
+    const session = open();
+    let told = 0;
+    const stop = session.onChange(() => told++);
+    await session.login();
+    assert.equal(told, 1);
+    stop();
+    await session.relogin('T1');
+    assert.equal(told, 1);
+  });
+
+  test('beforehand shows what is wrong by a hold', async () => {
+    const well = open();
+    well.connect();
+    await until(() => well.accessToken, quick);
+    assert.equal(well.hold.current, undefined);
+    server.login = (asked) => asked.answer(400, { error: 'invalid_grant' });
+    const wrong = open();
+    wrong.connect();
+    await until(() => wrong.hold.current?.code === 'invalid_grant', quick);
+  });
+
+  test('a refresh token that the org replaced is used the next time', async () => {
+    const kept = new Map<string, string>();
+    server.login = (asked, count) =>
+      asked.answer(200, { ...server.token(`T${count}`), refresh_token: `R${count}` });
+    const refreshTokens = {
+      load: (configured: string) => kept.get(configured),
+      store: (configured: string, current: string) => void kept.set(configured, current),
     };
-    const withStore = () =>
-      open({ auth: 'refresh-token' }, { refreshToken }, { refreshTokens: refreshTokenStore(store) });
-    const session = withStore();
+    const session = open({
+      config: { auth: 'refresh-token' },
+      secrets: { clientId: 'client', refreshToken: 'R0' },
+      refreshTokens,
+    });
     await session.login();
-    org.expireSessions();
-    await session.get('/limits');
-    await withStore().login();
-    const other = org.app.issueRefreshToken(org.userId);
-    await open(
-      { auth: 'refresh-token' },
-      { refreshToken: other },
-      { refreshTokens: refreshTokenStore(store) },
-    ).login();
+    await session.relogin('T1');
+    assert.deepEqual(
+      server.logins.map(({ body }) => new URLSearchParams(body).get('refresh_token')),
+      ['R0', 'R1'],
+    );
+    assert.deepEqual([...kept], [['R0', 'R2']]);
+  });
+
+  test('keeps nothing where there is nothing to keep', async () => {
+    const stored: string[] = [];
+    const loaded: string[] = [];
+    const refreshTokens = {
+      load: (of: string) => void loaded.push(of),
+      store: (...of: string[]) => void stored.push(...of),
+    };
+    await open({ refreshTokens }).login();
+    const secrets = { clientId: 'client', refreshToken: 'R0' };
+    await open({ config: { auth: 'refresh-token' }, secrets, refreshTokens }).login();
+    server.login = (asked) => asked.answer(200, { ...server.token('T'), refresh_token: 'R1' });
+    await open({ refreshTokens }).login();
+    assert.deepEqual([stored, loaded], [[], ['R0']]);
+    await open({ config: { auth: 'refresh-token' }, secrets }).login();
   });
 });
 
-describe('refusals say what to do', () => {
-  test('the password flow is blocked', async () => {
-    org.switches.passwordFlow = false;
-    const { reason, code, message } = await refusal(
-      open({ auth: 'password', username: org.username }, { password: `${org.password}TOKEN` }),
+describe('a session that the org no longer takes', () => {
+  test('401s that come late, one after another, cost one login', async () => {
+    const session = open();
+    const all = [1, 2, 3].map((n) => session.request('GET', `/late/${n}`));
+    await server.request(2);
+    const first = server.asked.slice();
+    for (const [n, late] of first.entries()) {
+      late.answer(401, [{ errorCode: 'INVALID_SESSION_ID', message: 'expired' }]);
+      (await server.request(3 + n)).answer(200, 'ok');
+    }
+    assert.deepEqual(
+      (await Promise.all(all)).map(({ status }) => status),
+      [200, 200, 200],
     );
-    assert.deepEqual([reason, code], ['login', 'invalid_grant']);
-    assert.match(message, /Allow OAuth Username-Password Flows/);
-    assert.ok(!message.includes(org.password));
+    assert.equal(server.logins.length, 2);
+    assert.deepEqual(tokens(), [
+      ...new Array<string>(3).fill('Bearer T1'),
+      ...new Array<string>(3).fill('Bearer T2'),
+    ]);
   });
 
-  test('client credentials at another host than My Domain', async () => {
-    org.switches.myDomainOnly = true;
-    assert.match(
-      (await refusal(open({ loginUrl: org.url.replace('127.0.0.1', 'localhost') }))).message,
-      /My Domain only/,
-    );
+  test('401s during the new login wait for it', async () => {
+    const session = open();
+    const all = [1, 2].map((n) => session.request('GET', `/late/${n}`));
+    await server.request(1);
+    const held: (() => void)[] = [];
+    server.login = (asked, count) => held.push(() => asked.answer(200, server.token(`T${count}`)));
+    server.asked[0]?.answer(401);
+    await until(() => held.length === 1, quick);
+    server.asked[1]?.answer(401);
+    const third = session.request('GET', '/new');
+    await turns(50);
+    held[0]?.();
+    for (const index of [2, 3, 4]) (await server.request(index)).answer(200);
+    await Promise.all([...all, third]);
+    assert.deepEqual(tokens().slice(2), ['Bearer T2', 'Bearer T2', 'Bearer T2']);
+    assert.equal(server.logins.length, 2);
   });
 
-  test('no user to run as', async () => {
-    org.switches.clientCredentialsUser = false;
-    assert.match((await refusal(open({}))).message, /choose a Run As user/);
+  test('a 401 behind a new login is an outage, and costs no third try', async () => {
+    const session = open();
+    const refused = session.request('POST', '/x', { body: {} });
+    (await server.request(0)).answer(401);
+    (await server.request(1)).answer(401, [{ errorCode: 'INVALID_SESSION_ID', message: 'no' }]);
+    await assert.rejects(refused, {
+      reason: 'login',
+      code: 'INVALID_SESSION_ID',
+      sent: false,
+      message: /refuses a session it has just granted \(INVALID_SESSION_ID: no\)/,
+    });
+    assert.deepEqual([server.asked.length, server.logins.length], [2, 2]);
   });
 
-  test('too many logins', async () => {
-    org.switches.loginsPerHour = 0;
-    assert.match((await refusal(open({}))).message, /3,600 an hour/);
-  });
-
-  test('a refresh token that is used up', async () => {
-    assert.match(
-      (await refusal(open({ auth: 'refresh-token' }, { refreshToken: 'old' }))).message,
-      /authorize the app again/,
-    );
-  });
-
-  test('the address of the user interface instead of the login', async () => {
-    const { message } = await refusal(open({ loginUrl: 'https://acme.lightning.force.com' }));
-    assert.match(message, /use https:\/\/acme\.my\.salesforce\.com/);
-  });
-
-  test('a host that answers no login', async () => {
-    const page = createServer((_req, res) => res.end('<html>hello</html>'));
-    await new Promise<void>((resolve) => page.listen(0, '127.0.0.1', resolve));
-    const { code } = await refusal(
-      open({ loginUrl: `http://127.0.0.1:${(page.address() as AddressInfo).port}` }),
-    );
-    page.close();
-    assert.equal(code, 'HTTP_200');
+  test('a new login that fails is the outage of what asked for it', async () => {
+    const session = open();
+    const refused = session.request('GET', '/x');
+    const first = await server.request(0);
+    server.login = (asked) => asked.answer(400, { error: 'inactive_user' });
+    first.answer(401);
+    await assert.rejects(refused, { reason: 'login', code: 'inactive_user' });
+    assert.equal(session.accessToken, undefined);
   });
 });
 
-describe('one session', () => {
-  test('is logged in once, whoever asks, and again once when it ends', async () => {
-    const session = open({});
-    await Promise.all(Array.from({ length: 20 }, () => session.get('/limits')));
-    assert.equal(logins(), 1);
-    org.expireSessions();
-    await Promise.all(Array.from({ length: 20 }, () => session.get('/limits')));
-    assert.equal(logins(), 2);
+describe('a request', () => {
+  test('goes to the versioned API, or to the path as it stands', async () => {
+    const session = open({ config: { apiVersion: 'v61' } });
+    void session.request('POST', '/composite', { body: { a: 'ä' }, headers: { 'x-more': '1' } });
+    const { method, path, headers, body } = await server.request(0);
+    assert.deepEqual(
+      [method, path, body, headers.authorization, headers['x-more'], headers['content-type']],
+      [
+        'POST',
+        '/services/data/v61.0/composite',
+        '{"a":"ä"}',
+        'Bearer T1',
+        '1',
+        'application/json; charset=utf-8',
+      ],
+    );
+    server.asked[0]?.answer(200);
+    void session.request('GET', '/services/apexrest/x').catch(() => undefined);
+    const plain = await server.request(1);
+    assert.deepEqual(
+      [plain.path, plain.headers['content-type'], plain.body],
+      ['/services/apexrest/x', undefined, ''],
+    );
+    plain.answer(200);
   });
 
-  test('an org that always answers 401 gets one more login and one more request', async () => {
-    const session = open({});
-    await session.login();
-    org.faults.add({ match: { path: '/services/data' }, action: { status: 401 } });
-    await assert.rejects(session.get('/limits'), { reason: 'login', code: 'INVALID_SESSION_ID' });
-    assert.equal(logins(), 2);
-    assert.equal(org.requests().length, 4);
+  test('gives every answer: JSON, text, or nothing', async () => {
+    const session = open();
+    for (const [n, [status, sent, body]] of (
+      [
+        [200, '{"a":1}', { a: 1 }],
+        [404, '<html>', '<html>'],
+        [204, '', undefined],
+        [500, 'null', null],
+      ] as const
+    ).entries()) {
+      const asked = session.request('GET', '/x');
+      (await server.request(n)).answer(status, sent, { 'x-own': 'yes' });
+      const answer = await asked;
+      assert.deepEqual([answer.status, answer.body, answer.headers['x-own']], [status, body, 'yes']);
+    }
   });
 
-  test('is the same through jsforce, which must not log in by itself', async () => {
-    const session = open({});
-    await session.login();
-    org.expireSessions();
-    const { sobjects } = await withJsforce(session, (connection) => connection.describeGlobal());
-    assert.ok(sobjects.length > 0);
-    org.faults.add({ match: { path: '/services/data' }, action: { status: 401 } });
-    await assert.rejects(withJsforce(session, (connection) => connection.describeGlobal()));
-    assert.equal(logins(), 3);
+  test('get gives the body of an answer of 2xx, and throws any other', async () => {
+    const session = open();
+    const get = async (status: number, body: unknown) => {
+      const asked = session.get('/limits');
+      (await server.request(server.asked.length)).answer(status, body);
+      return asked;
+    };
+    assert.deepEqual(await get(200, { a: 1 }), { a: 1 });
+    assert.deepEqual(await get(299, { a: 2 }), { a: 2 });
+    await assert.rejects(get(300, ''), { code: 'HTTP_300', retryable: false });
+    await assert.rejects(get(404, [{ errorCode: 'NOT_FOUND', message: 'gone' }]), {
+      code: 'NOT_FOUND',
+      retryable: false,
+      message: 'The org refused GET /limits (404 NOT_FOUND): gone',
+    });
+    await assert.rejects(get(500, 'oops'), { code: 'HTTP_500', retryable: true, message: /: oops$/ });
   });
 
-  test('a request waits for its answer as long as the session is told, and no longer', async () => {
-    const session = open({}, {}, { timeout: 200 });
-    org.faults.add({ match: { path: '/limits' }, action: { delayMs: 5_000 }, times: 1 });
-    await assert.rejects(session.get('/limits'), { reason: 'unreachable', sent: true });
-    await session.get('/limits');
+  test('is under way until it is answered or has failed, whatever it failed by', async () => {
+    const session = open({ timeout: 50 });
+    assert.equal(session.underWay, 0);
+    const answered = session.request('GET', '/1');
+    const asked = await server.request(0);
+    assert.equal(session.underWay, 1);
+    asked.answer(200, '', { 'sforce-limit-info': 'api-usage=18/100' });
+    await answered;
+    assert.equal(session.underWay, 0);
+    const cut = assert.rejects(session.request('GET', '/2'), { sent: true });
+    (await server.request(1)).cut();
+    await cut;
+    await assert.rejects(session.request('GET', '/3'), { sent: true, message: /no answer within 0\.05 s/ });
+    await assert.rejects(session.request('POST', '/4', { body: { n: 1n } }), TypeError);
+    assert.equal(session.underWay, 0);
+    assert.deepEqual(session.budget.usage, { used: 18, max: 100 });
+    assert.equal(session.budget.spent(session.underWay), false, 'failed requests are not spent');
   });
 
-  test('a hold lasts until a probe gets through', async () => {
-    const session = open({});
-    org.faults.add({ match: { path: '/limits' }, action: { status: 503 }, times: 3 });
+  test('waits 120 s for its answer, or as long as the session or it itself says', async (t) => {
+    for (const [session, own, limit] of [
+      [undefined, undefined, 120_000],
+      [5_000, undefined, 5_000],
+      [5_000, 700, 700],
+    ] as const) {
+      const opened = open({ timeout: session });
+      await opened.login();
+      t.mock.timers.enable({ apis: ['setTimeout'] });
+      let failed = false;
+      const asked = opened.request('GET', '/x', { timeout: own }).catch(() => (failed = true));
+      await turns(20);
+      t.mock.timers.tick(limit - 1);
+      await turns();
+      assert.equal(failed, false);
+      t.mock.timers.tick(1);
+      await asked;
+      t.mock.timers.reset();
+    }
+  });
+});
+
+describe('the hold', () => {
+  const limits = { DailyApiRequests: { Max: 1_000, Remaining: 400 } };
+  const probing = async (session: OrgSession, begin: OrgOutage) => {
+    session.hold.begin(begin);
+    return server.request(server.asked.length);
+  };
+  const unreachable = new OrgOutage('unreachable', 'X', 'x', false);
+
+  test('ends with a probe that asks for the limits, and knows what is left of the budget', async () => {
+    const session = open();
+    const held: (string | undefined)[] = [];
+    session.onChange(() => held.push(session.hold.current?.code));
+    const probe = await probing(session, unreachable);
+    assert.deepEqual([probe.method, probe.path], ['GET', '/services/data/v65.0/limits']);
+    probe.answer(200, limits);
+    await until(() => !session.hold.current, quick);
+    assert.deepEqual(session.budget.usage, { used: 600, max: 1_000 });
+    assert.deepEqual(held, ['X', 'X', undefined], 'the login in between is told too');
+  });
+
+  test('ends with an answer that tells nothing of the budget', async () => {
+    const session = open();
+    (await probing(session, unreachable)).answer(200, {});
+    await until(() => !session.hold.current, quick);
+    assert.equal(session.budget.usage, undefined);
+  });
+
+  for (const [status, body, reason, code] of [
+    [500, 'oops', 'unreachable', 'HTTP_500'],
+    [503, [{ errorCode: 'SERVER_UNAVAILABLE' }], 'unreachable', 'SERVER_UNAVAILABLE'],
+    [403, [{ errorCode: 'REQUEST_LIMIT_EXCEEDED' }], 'limit', 'REQUEST_LIMIT_EXCEEDED'],
+    [200, { DailyApiRequests: { Max: 100, Remaining: 20 } }, 'budget', 'API_BUDGET_SPENT'],
+  ] as const)
+    test(`goes on where the probe is answered ${status} ${code}`, async () => {
+      const session = open();
+      (await probing(session, unreachable)).answer(status, body);
+      await until(() => session.hold.current?.code === code, quick);
+      assert.equal(session.hold.current?.reason, reason);
+      (await server.request(1)).answer(200, limits);
+      await until(() => !session.hold.current, quick);
+    });
+
+  test('goes on where a probe is not answered in 20 s', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] });
+    const session = open();
+    session.hold.begin(unreachable);
+    t.mock.timers.tick(10);
+    for (let i = 0; i < 500 && server.asked.length === 0; i++) await turns(1);
+    assert.equal(server.asked.length, 1);
+    t.mock.timers.tick(19_999);
+    await turns();
+    assert.equal(session.hold.current?.code, 'X');
+    t.mock.timers.tick(1);
+    await turns();
+    assert.match(session.hold.current?.message ?? '', /no answer within 20 s/);
+  });
+
+  test('of a spent budget says how much, and how far it goes', () => {
+    const session = open({ config: { apiBudget: '50' } });
+    session.budget.usage = { used: 51, max: 100 };
+    const { reason, sent, message } = session.budgetOutage();
+    assert.deepEqual([reason, sent], ['budget', false]);
+    assert.match(message, /used 51 of its 100 daily API calls, and this pack may bring it to 50 % only/);
+    session.budget.usage = undefined;
+    assert.match(session.budgetOutage().message, /used 0 of its 0 /);
+  });
+});
+
+describe('closing', () => {
+  test('fails what is under way, and what is asked afterwards; no probe goes out', async () => {
+    const session = open();
+    const lost = assert.rejects(session.request('GET', '/x'), { sent: true });
+    await server.request(0);
     session.hold.begin(session.budgetOutage());
-    const reasons = new Set<string>();
-    session.onChange(() => session.hold.current && reasons.add(session.hold.current.reason));
-    await until(() => session.hold.current === undefined, { what: 'the end of the hold' });
-    assert.deepEqual([...reasons], ['budget', 'unreachable'], 'the reason is always the last one');
-    assert.equal(org.requests().filter(({ path }) => path.endsWith('/limits')).length, 4);
+    session.close();
+    await lost;
+    await assert.rejects(session.request('GET', '/y'), { code: 'CLOSED', sent: false });
+    assert.equal(session.underWay, 0);
+    await until(() => server.connections() === 0, quick);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.equal(server.asked.length, 1);
   });
 });
 
-test('the budget is spent when calls under way would pass its share', () => {
-  const budget = new ApiBudget(50);
-  assert.equal(budget.spent(1_000), false, 'nothing known');
-  budget.observe('api-usage=47/100');
-  assert.deepEqual([budget.spent(0), budget.spent(2), budget.spent(3)], [false, false, true]);
-  budget.observe(undefined);
-  budget.observe('nonsense');
-  assert.deepEqual(budget.usage, { used: 47, max: 100 });
+test('what an answer means for the org as a whole', () => {
+  const meaning = (status: number, errorCode?: string, write?: boolean) => {
+    const body = errorCode && [{ errorCode, message: 'm' }];
+    const outage = outageOf({ status, headers: {}, body }, write);
+    return outage && [outage.reason, outage.code, outage.sent];
+  };
+  assert.deepEqual(meaning(403, 'REQUEST_LIMIT_EXCEEDED'), ['limit', 'REQUEST_LIMIT_EXCEEDED', false]);
+  assert.deepEqual(meaning(403, 'API_CURRENTLY_DISABLED'), ['login', 'API_CURRENTLY_DISABLED', false]);
+  assert.deepEqual(meaning(403, 'API_DISABLED_FOR_ORG'), ['login', 'API_DISABLED_FOR_ORG', false]);
+  assert.deepEqual(meaning(503), ['unreachable', 'HTTP_503', true], 'a write may have been carried out');
+  assert.deepEqual(meaning(503, 'X', false), ['unreachable', 'X', false]);
+  assert.deepEqual(meaning(500, 'X', false), ['unreachable', 'X', false]);
+  for (const [status, code] of [
+    [500, 'X'],
+    [400, 'REQUEST_LIMIT_EXCEEDED'],
+    [400, 'API_CURRENTLY_DISABLED'],
+    [403, 'INSUFFICIENT_ACCESS'],
+    [403, 'NOT_API_DISABLED_FOR_ORG'],
+    [403, 'API_DISABLED_FOR_ORG_NOT'],
+    [200, undefined],
+  ] as const)
+    assert.equal(meaning(status, code), undefined, `${status} ${code}`);
+  assert.equal(meaning(499, 'X', false), undefined);
+  const said = (status: number, errorCode: string) =>
+    outageOf({ status, headers: {}, body: [{ errorCode, message: 'm' }] })?.message;
+  assert.match(said(403, 'REQUEST_LIMIT_EXCEEDED') ?? '', /limit is spent \(403 REQUEST_LIMIT_EXCEEDED: m\)/);
+  assert.match(said(403, 'API_CURRENTLY_DISABLED') ?? '', /does not allow API calls .*: m\); enable the API/);
+  assert.match(said(503, 'X') ?? '', /is not available \(503 X: m\); see https:/);
+});
+
+test('what an error body says', () => {
+  const said = (body: unknown) => restError({ status: 400, headers: {}, body });
+  assert.deepEqual(said([{ errorCode: 'A', message: 'm', fields: ['F'] }, { errorCode: 'B' }]), {
+    errorCode: 'A',
+    message: 'm',
+    fields: ['F'],
+  });
+  assert.deepEqual(said({ errorCode: 'A' }), { errorCode: 'A', message: '', fields: undefined });
+  for (const body of [undefined, null, [], [null], {}, 7])
+    assert.deepEqual(said(body), { errorCode: 'HTTP_400', message: '' });
+  assert.deepEqual(said('x'.repeat(500)), { errorCode: 'HTTP_400', message: 'x'.repeat(200) });
+});
+
+test('settings: the API version and the share of the budget', () => {
+  const version = (apiVersion?: string) => open({ config: { apiVersion } }).apiVersion;
+  assert.deepEqual(['64', 'v64', '64.0', ' v64.0 ', '', ' ', undefined].map(version), [
+    ...new Array<string>(4).fill('64.0'),
+    ...new Array<string>(3).fill('65.0'),
+  ]);
+  for (const wrong of ['64.1', 'x64', '64x', 'latest'])
+    assert.throws(() => version(wrong), {
+      code: 'INVALID_API_VERSION',
+      retryable: false,
+      message: new RegExp(wrong),
+    });
+  const share = (apiBudget?: number | string) => open({ config: { apiBudget } }).budget.share;
+  assert.deepEqual([50, '50', 1, 100, 0.5, '', undefined].map(share), [50, 50, 1, 100, 0.5, 80, 80]);
+  for (const wrong of [0, -1, 101, 'all'])
+    assert.throws(() => share(wrong), {
+      code: 'INVALID_API_BUDGET',
+      retryable: false,
+      message: new RegExp(`"${wrong}"`),
+    });
 });

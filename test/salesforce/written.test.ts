@@ -1,171 +1,144 @@
+import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { afterEach, describe, test } from 'node:test';
-import * as fc from 'fast-check';
-import type { Origin } from '../../nodes/salesforce/operations';
-import { until } from '../support/until';
-import { contact, startRig, type Rig } from './rig';
+import type { Origin, Unit, WriteRequest } from '../../nodes/salesforce/operations';
+import { plan } from '../../nodes/salesforce/plan';
+import { leaveSuperseded, WrittenRecords, writtenRecords } from '../../nodes/salesforce/written';
 
-let rig: Rig;
-afterEach(() => {
-  tests++;
-  return rig.close();
-});
-const begin = async (...options: Parameters<typeof startRig>) => (rig = await startRig(...options));
-
-/** What is remembered outlives a writer, as it must: each test has a consumer of its own. */
-let tests = 0;
-const began = Date.now();
-const time = (second: number): string => new Date(began + second * 1_000).toISOString();
-const origin = (sequence: number, timestamp = time(sequence), consumer = `crm flow${tests}`): Origin => ({
+const origin = (sequence: number, second = sequence, consumer = 'crm'): Origin => ({
   consumer,
   sequence,
-  timestamp,
+  timestamp: new Date(second * 1_000).toISOString(),
 });
-const one = () => rig.org.records('Contact')[0] ?? {};
+const unit = (payload: unknown, from?: Origin | Origin[], request: Partial<WriteRequest> = {}): Unit => {
+  const base = { operation: 'upsert', sobject: 'Contact', externalIdField: 'K', allOrNone: false } as const;
+  return plan({ ...base, payload, origin: from, ...request }).units[0] as Unit;
+};
+const add = (records: WrittenRecords, one: Unit, id: string | null = '003') => {
+  for (const row of one.rows) records.add(one, row, id);
+};
+const since = (records: WrittenRecords, one: Unit) => {
+  const found = records.since(one, one.rows[0] as Unit['rows'][0]);
+  return found && { ...found, fields: [...found.fields] };
+};
 
-describe('a message that is delivered again behind newer ones', () => {
-  test('leaves what those have written, and says so', async () => {
-    await begin();
-    const old = contact(1, { LastName: 'old', Email: 'old@example.com', Title: 'old' });
-    await rig.write({ payload: old, origin: origin(1) });
-    await rig.write({ payload: contact(1, { LastName: 'new' }), origin: origin(2) });
-    await rig.write({ payload: { ExternalId__c: 'K1', email: 'new@example.com' }, origin: origin(3) });
-    const [result] = await rig.write({ payload: old, origin: origin(1), repeated: true });
-    assert.deepEqual([one().LastName, one().Email, one().Title], ['new', 'new@example.com', 'old']);
-    assert.deepEqual(
-      [result?.success, result?.superseded, result?.record],
-      [true, ['LastName', 'Email'], old],
-    );
-    assert.deepEqual(rig.calls().at(-1)?.records, 1);
-  });
-
-  test('costs no call where nothing of it is left', async () => {
-    await begin();
-    await rig.write({ payload: contact(1, { LastName: 'old' }), origin: origin(1) });
-    const [written] = await rig.write({ payload: contact(1, { LastName: 'new' }), origin: origin(2) });
-    const before = rig.calls().length;
-    for (const allOrNone of [false, true]) {
-      const payload = [contact(1, { LastName: 'old' }), contact(2)];
-      const results = await rig.write({ payload, allOrNone, origin: origin(1), repeated: true });
-      assert.deepEqual(
-        results.map(({ id, success, created }) => [id === written?.id, success, created]),
-        [
-          [true, true, false],
-          [false, true, !allOrNone],
-        ],
-      );
-    }
-    assert.deepEqual(
-      rig
-        .calls()
-        .slice(before)
-        .map(({ records }) => records),
-      [1, 1],
-    );
-    await rig.write({ payload: contact(1, { LastName: 'old' }), origin: origin(1), repeated: true });
-    assert.equal(rig.calls().length, before + 2);
-    assert.equal(one().LastName, 'new');
-  });
-
-  test('waits for a newer one that is under way: where that fails, its own state counts', async () => {
-    await begin({ org: { latencyMs: 50 } });
-    await rig.write({ payload: contact(1, { LastName: 'old' }), origin: origin(1) });
-    const newer = rig.write({ payload: contact(1, { LastName: 'new', Nope__c: 1 }), origin: origin(2) });
-    const older = rig.write({
-      payload: contact(1, { LastName: 'again' }),
-      origin: origin(1),
-      repeated: true,
+describe('what newer messages have written', () => {
+  test('is known by field, in any case, with the id of the record', () => {
+    const records = new WrittenRecords();
+    add(records, unit({ K: 1, A: 1, b: 1 }, origin(2)), '003X');
+    assert.deepEqual(since(records, unit({ k: ' 1 ', a: 0, C: 0 }, origin(1))), {
+      fields: ['a'],
+      id: '003X',
     });
-    assert.deepEqual((await newer)[0]?.success, false);
-    assert.deepEqual((await older)[0]?.superseded, undefined);
-    assert.equal(one().LastName, 'again');
+    assert.deepEqual(since(records, unit({ K: 1, C: 0 }, origin(1))), { fields: [], id: '003X' });
   });
 
-  test('does not bring back what a newer one has deleted', async () => {
-    await begin();
-    const [made] = await rig.write({ payload: contact(1), origin: origin(1) });
-    const update = { operation: 'update', payload: { Id: made?.id, LastName: 'x' } } as const;
-    await rig.write({ operation: 'delete', payload: made?.id, origin: origin(3) });
-    const [result] = await rig.write({ ...update, origin: origin(2), repeated: true });
-    assert.deepEqual([result?.success, result?.superseded], [true, ['LastName']]);
+  test('is not what older ones have, the same one, another consumer, or a stream made anew', () => {
+    const records = new WrittenRecords();
+    add(records, unit({ K: 1, A: 1 }, origin(5)));
+    assert.equal(since(records, unit({ K: 1, A: 0 }, origin(5))), undefined);
+    assert.equal(since(records, unit({ K: 1, A: 0 }, origin(6))), undefined);
+    assert.equal(since(records, unit({ K: 1, A: 0 }, origin(1, 1, 'other'))), undefined);
+    assert.equal(since(records, unit({ K: 1, A: 0 }, origin(1, 99))), undefined);
+    assert.deepEqual(since(records, unit({ K: 1, A: 0 }, origin(4, 5)))?.fields, ['a'], 'of the same moment');
+    assert.equal(since(records, unit({ K: 2, A: 0 }, origin(1))), undefined);
+    assert.equal(since(records, unit({ K: 1, A: 0 })), undefined, 'one that comes from nowhere');
   });
 
-  test('is written where the newer one is of another consumer, or of a stream that was made anew', async () => {
-    await begin();
-    const write = (LastName: string, from: Origin) =>
-      rig.write({ payload: contact(1, { LastName }), origin: from, repeated: true });
-    await write('first', origin(100, time(0)));
-    await write('other consumer', origin(1, time(1), 'crm other'));
-    assert.equal(one().LastName, 'other consumer');
-    await write('made anew', origin(1, time(2)));
-    assert.equal(one().LastName, 'made anew');
+  test('is put together of several, each with fields of its own; the newest of one shape counts', () => {
+    const records = new WrittenRecords();
+    add(records, unit({ K: 1, A: 1 }, origin(5)), 'a');
+    add(records, unit({ K: 1, B: 1 }, origin(3)), 'b');
+    add(records, unit({ K: 1, A: 2 }, origin(2)), 'late');
+    assert.deepEqual(since(records, unit({ K: 1, A: 0, B: 0 }, origin(1)))?.fields, ['a', 'b']);
+    assert.deepEqual(since(records, unit({ K: 1, A: 0, B: 0 }, origin(4))), { fields: ['a'], id: 'a' });
+    add(records, unit({ K: 1, A: 3 }, origin(9)), 'new');
+    assert.deepEqual(since(records, unit({ K: 1, A: 0, B: 0 }, origin(6))), { fields: ['a'], id: 'new' });
   });
 
-  test('of a batch has each record at its own place', async () => {
-    await begin();
-    await rig.write({ payload: contact(2, { LastName: 'new' }), origin: origin(5) });
-    await rig.write({
-      payload: [
-        contact(1, { LastName: 'a' }),
-        contact(2, { LastName: 'old' }),
-        contact(3, { LastName: 'c' }),
+  test('is kept of the eight latest shapes', () => {
+    const records = new WrittenRecords();
+    for (let n = 0; n < 9; n++) add(records, unit({ K: 1, [`F${n}`]: 1 }, origin(10 + n)));
+    const all = Object.fromEntries(Array.from({ length: 9 }, (_, n) => [`F${n}`, 0]));
+    assert.deepEqual(
+      since(records, unit({ K: 1, ...all }, origin(1)))?.fields,
+      [1, 2, 3, 4, 5, 6, 7, 8].map((n) => `f${n}`),
+    );
+  });
+
+  test('by a delete is all', () => {
+    const records = new WrittenRecords();
+    const Id = '003000000000001';
+    add(records, unit([Id], origin(2), { operation: 'delete' }), Id);
+    const update = unit({ Id, A: 1, B: 2 }, origin(1), { operation: 'update' });
+    assert.deepEqual(since(records, update), { fields: ['a', 'b'], id: Id });
+  });
+
+  test('is not asked of a create, nor of a delete itself', () => {
+    const records = new WrittenRecords();
+    const Id = '003000000000001';
+    const update = { operation: 'update' } as const;
+    add(records, unit({ A: 1 }, origin(2), { operation: 'create' }));
+    add(records, unit({ Id, A: 1 }, origin(2), update));
+    assert.equal(since(records, unit({ A: 0 }, origin(1), { operation: 'create' })), undefined);
+    assert.equal(since(records, unit([Id], origin(1), { operation: 'delete' })), undefined);
+  });
+});
+
+describe('a message that comes again', () => {
+  test('leaves what newer ones have written, and says so; what is left is sent', () => {
+    const records = new WrittenRecords();
+    add(records, unit({ K: 1, a: 1 }, origin(5)));
+    const again = unit({ K: 1, A: 0, B: 0 }, origin(1));
+    assert.equal(leaveSuperseded(again, records), false);
+    assert.deepEqual(again.rows[0]?.wire, { K: 1, B: 0, attributes: { type: 'Contact' } });
+    assert.deepEqual(again.rows[0]?.superseded, ['A']);
+    add(records, unit({ K: 1, B: 1 }, origin(6)), '003Y');
+    assert.equal(leaveSuperseded(again, records), true);
+    assert.deepEqual(again.job.results[0], {
+      id: '003Y',
+      success: true,
+      created: false,
+      errors: [],
+      record: { K: 1, A: 0, B: 0 },
+      superseded: ['A', 'B'],
+    });
+  });
+
+  test('of many has each record at its own place, and leaves those alone that nobody has written', () => {
+    const records = new WrittenRecords();
+    add(records, unit({ K: 2, A: 1 }, origin(5)));
+    const again = unit(
+      [
+        { K: 1, A: 0 },
+        { K: 2, A: 0 },
+        { K: 3, A: 0 },
       ],
-      origin: [origin(3), origin(4), origin(6)],
-      repeated: true,
-    });
+      [origin(1), origin(2), origin(3)],
+      { allOrNone: true },
+    );
+    assert.equal(leaveSuperseded(again, records), false);
     assert.deepEqual(
-      rig.org
-        .records('Contact')
-        .map(({ LastName }) => LastName)
-        .sort(),
-      ['a', 'c', 'new'],
+      again.rows.map(({ index }) => index),
+      [0, 2],
+    );
+    assert.deepEqual(
+      [...again.job.results].map((result) => result?.success),
+      [undefined, true, undefined],
     );
   });
 
-  for (const coalesce of [false, true])
-    test(`leaves each field as its newest message has it, in whatever order they come again (coalesce ${coalesce})`, async () => {
-      const fields = ['LastName', 'Title', 'Email', 'Phone'] as const;
-      await begin({ writer: { coalesce } });
-      let round = 0;
-      await fc.assert(
-        fc.asyncProperty(
-          fc.array(fc.subarray([...fields], { minLength: 1 }), { minLength: 1, maxLength: 6 }),
-          fc.array(fc.nat(5), { maxLength: 8 }),
-          async (messages, again) => {
-            const ExternalId__c = `R${round++}`;
-            const value = (field: string, n: number) =>
-              field === 'Email' ? `n${n}@example.com` : `${field} ${n}`;
-            const write = (n: number, repeated: boolean) => {
-              const own = Object.fromEntries((messages[n] ?? []).map((field) => [field, value(field, n)]));
-              const payload = { ExternalId__c, ...own };
-              return rig.write({ payload, origin: origin(n + 1), repeated });
-            };
-            await rig.write({ payload: { ExternalId__c, LastName: 'none' } });
-            for (let n = 0; n < messages.length; n++) await write(n, false);
-            await Promise.all(again.filter((n) => n < messages.length).map((n) => write(n, true)));
-            const row = rig.org.records('Contact').find((record) => record.ExternalId__c === ExternalId__c);
-            for (const field of fields) {
-              const newest = messages.findLastIndex((message) => message.includes(field));
-              if (newest >= 0) assert.equal(row?.[field], value(field, newest));
-            }
-          },
-        ),
-        { numRuns: 60 },
-      );
-    });
+  test('by an update says nothing of creating', () => {
+    const records = new WrittenRecords();
+    const update = { operation: 'update' } as const;
+    const Id = '003000000000001';
+    add(records, unit({ Id, A: 1 }, origin(5), update));
+    const again = unit({ Id, A: 0 }, origin(1), update);
+    assert.equal(leaveSuperseded(again, records), true);
+    assert.ok(!('created' in (again.job.results[0] ?? {})));
+  });
 });
 
-test('a message is not answered before an earlier one that writes the same record', async () => {
-  await begin();
-  const locked = { match: { record: { ExternalId__c: 'K2' } }, action: { rowError: 'UNABLE_TO_LOCK_ROW' } };
-  rig.org.faults.add({ ...locked, times: 3 });
-  const answered: string[] = [];
-  const write = (name: string, ...keys: number[]) =>
-    rig.write({ payload: keys.map((key) => contact(key, { Title: name })) }).then(() => answered.push(name));
-  const all = [write('first', 1, 2), write('second', 1), write('third', 1, 3), write('stranger', 4)];
-  await until(() => answered.length > 0);
-  assert.deepEqual(answered, ['stranger']);
-  await Promise.all(all);
-  assert.deepEqual(answered, ['stranger', 'first', 'second', 'third']);
-  assert.equal(one().Title, 'third');
+test('what was written is known to every node of one org, and to no other', () => {
+  assert.equal(writtenRecords('00Da'), writtenRecords('00Da'));
+  assert.notEqual(writtenRecords('00Da'), writtenRecords('00Db'));
 });

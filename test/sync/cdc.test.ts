@@ -1,165 +1,137 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import type { OrgOptions } from '../org/org';
+import { PubSub } from '../../nodes/salesforce/pubsub';
+import { CdcFeed, changeTopic, type CdcPosition } from '../../nodes/sync/providers/salesforce/cdc';
+import type { SourceRecord } from '../../nodes/sync/record';
+import { QUICK } from '../salesforce/rig';
 import { until } from '../support/until';
-import { contacts, startRig, type Rig } from './rig';
+import { LOOKBACK, MINUTE, NOON, names, startPoll, withoutDeletions } from './poll-rig';
 
-const start = (t: TestContext, org: OrgOptions = {}): Promise<Rig> =>
-  startRig(t, { org: { pubsub: true, ...org } });
-const queries = ({ org }: Rig): number =>
-  org.requests().filter(({ path }) => path.includes('/queryAll')).length;
-/** Polling has come to its end: from here on there are only events. */
-const settled = async ({ org }: Rig): Promise<void> => {
-  let seen = { requests: -1, at: 0 };
-  await until(
-    () => {
-      // Whole minutes of deletions are polled, so the org's clock is put forward.
-      org.store.clockOffset += 1_000;
-      const requests = org.requests().length;
-      if (requests !== seen.requests) seen = { requests, at: Date.now() };
-      return Date.now() - seen.at > 3_000;
-    },
-    { timeout: 60_000, what: 'nothing to be polled any more' },
+const { signal } = new AbortController();
+const TOPIC = '/data/ContactChangeEvent';
+const HOUR = 60 * MINUTE;
+
+/** A feed whose clock stands still, and that polls of its own accord once an hour. */
+async function startFeed(t: TestContext) {
+  const rig = await startPoll(t, { pubsub: true });
+  const { org, reader, sobject } = rig;
+  const pubsub = new PubSub(reader.session, org.pubsub ?? '', { ...QUICK });
+  const log: string[] = [];
+  const settings = { pollInterval: HOUR, lookback: LOOKBACK, log: (line: string) => void log.push(line) };
+  const feeds: CdcFeed[] = [];
+  const feed = (): CdcFeed => {
+    const one = new CdcFeed(reader, pubsub, TOPIC, settings);
+    feeds.push(one);
+    return one;
+  };
+  t.after(async () => {
+    await Promise.all(feeds.map((one) => one.close()));
+    pubsub.close();
+  });
+  /** The next changes, once it makes sense to ask. */
+  const next = async (from: CdcFeed, position: CdcPosition) => {
+    await from.ready(position, signal);
+    const changes = await from.changes(position, sobject, signal);
+    return { ...changes, position: JSON.parse(JSON.stringify(changes.position)) as CdcPosition };
+  };
+  /** Until it has come to rely on events, with a replay id to go on from. */
+  const settle = async (from: CdcFeed): Promise<CdcPosition> => {
+    let position = from.start();
+    for (let minute = 1; minute < 60; minute++) {
+      rig.at(NOON + minute * MINUTE);
+      org.write('Contact', ...names(1));
+      ({ position } = await next(from, position));
+      if (position.replay !== undefined && position.pollTo === undefined) return position;
+    }
+    throw new Error('events are never relied on');
+  };
+  return { ...rig, feed, next, settle, log };
+}
+
+/** Names of three digits: what came before is read once more at times. */
+const late = (records: SourceRecord[]): string[] =>
+  records.map(({ data }) => String(data.LastName)).filter((name) => /\d{3}$/.test(name));
+
+test('the topic of an object', () => {
+  assert.equal(changeTopic('Contact'), TOPIC);
+  assert.equal(changeTopic('Order__c'), '/data/Order__ChangeEvent');
+});
+
+test('a settled feed reads what events name, and polls where they name nothing', async (t) => {
+  const { org, feed, next, settle, log } = await startFeed(t);
+  const one = feed();
+  let position = await settle(one);
+  org.clearRequests();
+  org.write('Contact', ...names(2, 100));
+  const read: unknown[] = [];
+  while (read.length < 2) {
+    const changes = await next(one, position);
+    ({ position } = changes);
+    read.push(...late(changes.records));
+  }
+  assert.deepEqual(read.sort(), ['Person 100', 'Person 101']);
+  assert.ok(!org.requests().some(({ path }) => path.includes('queryAll')), 'without polling');
+  org.bus().changeEvent('Contact', 'GAP_OVERFLOW');
+  await next(one, position);
+  assert.ok(
+    org.requests().some(({ path }) => path.includes('queryAll')),
+    'it is polled at once',
   );
-};
+  assert.match(log.join(), /doesn't tell which records have changed .*GAP_OVERFLOW/);
+});
 
-test('changes come by events, each within moments and without polling', async (t) => {
-  const rig = await start(t);
-  const { org, instance, equal } = rig;
-  org.write('Contact', ...contacts(10));
-  await instance({ cdc: true, salesforce: { pollInterval: 500 } }).live();
-  await equal();
-  await settled(rig);
-  org.write('Contact', ...contacts(1, 50));
-  await settled(rig);
+test('an event that names nothing and comes during a pass leads to another one', async (t) => {
+  const { org, reader, sobject, feed, settle, log } = await startFeed(t);
+  const one = feed();
+  const position = await settle(one);
+  // Nothing but the rows is asked for, so that nothing else leads to a pass.
+  const rows = withoutDeletions(sobject);
+  org.bus().changeEvent('Contact', 'GAP_OVERFLOW');
+  await one.ready(position, signal);
+  const said = log.length;
+  // The pass has its answer from the org, but not yet the feed.
+  const get = reader.get.bind(reader);
+  let held = false;
+  reader.get = async (...args) => {
+    const answer = await get(...args);
+    if (!held && String(args[0]).includes('ORDER')) {
+      held = true;
+      org.write('Contact', { LastName: 'Unnamed' });
+      org.bus().changeEvent('Contact', 'GAP_OVERFLOW');
+      await until(() => log.length > said, { what: 'the event' });
+    }
+    return answer as never;
+  };
+  let changes = await one.changes(position, rows, signal);
+  assert.ok(!changes.records.some(({ data }) => data.LastName === 'Unnamed'));
   org.clearRequests();
-  const [first, second] = org.records('Contact').map(({ Id }) => String(Id));
-  org.write('Contact', { Id: first, LastName: 'Changed' }, ...contacts(3, 10));
-  await equal();
-  org.remove('Contact', [first as string]);
-  await equal();
-  org.undelete('Contact', [first as string]);
-  await equal();
-  org.remove('Contact', [second as string], { hard: true });
-  await equal();
-  const reads = org.requests().filter(({ path }) => path.includes('/composite/sobjects/Contact')).length;
-  assert.ok(reads >= 1 && reads <= 5, `${reads} reads`);
-  assert.ok(queries(rig) <= 2, 'only what was deleted is queried');
-});
-
-test('nothing is lost between the backfill and the first event', async (t) => {
-  const rig = await start(t, { switches: { pageSize: 200 } });
-  const { org, instance, equal } = rig;
-  org.write('Contact', ...contacts(3_000));
-  const one = instance({ cdc: true });
-  for (let i = 0; i < 40; i++) {
-    const rows = org.records('Contact');
-    org.write(
-      'Contact',
-      { Id: rows[(i * 71) % rows.length]?.Id, LastName: `During ${i}` },
-      ...contacts(1, 3_000 + i),
-    );
-    await new Promise((resolve) => setTimeout(resolve, 50));
+  const stop = AbortSignal.timeout(5_000);
+  while (!stop.aborted && !org.requests().some(({ path }) => path.includes('ORDER'))) {
+    await one.ready(changes.position as CdcPosition, stop);
+    changes = await one.changes(changes.position as CdcPosition, rows, signal);
   }
-  await one.live();
-  await equal();
+  assert.ok(changes.records.some(({ data }) => data.LastName === 'Unnamed'));
 });
 
-test('goes on behind its position after a restart', async (t) => {
-  const rig = await start(t);
-  const { org, instance, equal } = rig;
-  org.write('Contact', ...contacts(5));
-  const one = instance({ cdc: true, salesforce: { pollInterval: 500 } });
-  await one.live();
-  await equal();
-  org.write('Contact', ...contacts(1, 5));
-  await equal();
-  await settled(rig);
-  org.write('Contact', ...contacts(1, 6));
-  await equal();
-  await one.stop();
-  org.write('Contact', ...contacts(20, 10));
-  org.remove('Contact', [String(org.records('Contact')[0]?.Id)], { hard: true });
+test('a feed goes on behind its position, and closes at any time', async (t) => {
+  const { org, feed, next, settle } = await startFeed(t);
+  const one = feed();
+  let position = await settle(one);
+  await one.close();
+  org.write('Contact', ...names(3, 200));
   org.clearRequests();
-  await instance({ cdc: true }).live();
-  await equal();
-  assert.ok(queries(rig) <= 1, 'by events, not by polling');
-});
-
-test('what was still to be polled when it was stopped is polled by the next one', async (t) => {
-  const rig = await start(t, { switches: { pageSize: 200 }, latencyMs: 20 });
-  const { org, instance, equal, table } = rig;
-  org.write('Contact', ...contacts(3_000));
-  const one = instance({ cdc: true });
-  await until(async () => (await table()).size > 0);
-  const [[gone] = []] = await table();
-  // Before there is a subscription, and told by /deleted only when its minute is over.
-  org.remove('Contact', [gone as string], { hard: true });
-  await one.live();
-  for (const made of contacts(2, 3_000)) {
-    org.write('Contact', made);
-    const size = org.records('Contact').length + 1;
-    await until(async () => (await table()).size === size, { timeout: 10_000 });
+  const two = feed();
+  const read: unknown[] = [];
+  while (read.length < 3) {
+    const changes = await next(two, position);
+    ({ position } = changes);
+    read.push(...late(changes.records));
   }
-  // The second one is there, so the position behind the first one's event has been kept.
-  await one.stop();
-  const two = instance({ cdc: true, salesforce: { pollInterval: 500 } });
-  await two.live();
-  org.store.clockOffset += 120_000;
-  await equal();
-});
-
-test('a position that the org has forgotten leads to polling from there, and is said', async (t) => {
-  const rig = await start(t, { switches: { retentionMs: 600_000 } });
-  const { org, instance, equal } = rig;
-  org.write('Contact', ...contacts(5));
-  const one = instance({ cdc: true, salesforce: { pollInterval: 500 } });
-  await one.live();
-  await equal();
-  await settled(rig);
-  org.write('Contact', ...contacts(1, 5));
-  await equal();
-  await one.stop();
-  org.write('Contact', ...contacts(5, 10));
-  org.store.clockOffset += 60 * 60_000;
-  org.write('Contact', ...contacts(1, 20));
-  const two = instance({ cdc: true });
-  await equal();
-  await until(() => two.lines.some(({ text }) => /what has changed since is polled/.test(text)), {
-    what: 'the loss to be said',
-  });
-  org.write('Contact', ...contacts(1, 30));
-  await equal();
-});
-
-test('events without data, and those that name no record, lead to reading what has changed', async (t) => {
-  const rig = await start(t, { switches: { gapEvents: ['Contact'], overflowAfter: 50 } });
-  const { org, instance, equal } = rig;
-  org.write('Contact', ...contacts(5));
-  const one = instance({ cdc: true });
-  await one.live();
-  await equal();
-  org.write('Contact', { Id: org.records('Contact')[0]?.Id, LastName: 'Changed' });
-  await equal();
-  await until(() => one.lines.some(({ text }) => /came without data/.test(text)), {
-    what: 'gap events to be said',
-  });
-  org.write('Contact', ...contacts(120, 100));
-  await equal();
-});
-
-test('where there are no events for an object it is polled, and the progress says so', async (t) => {
-  const rig = await start(t, { switches: { changeDataCapture: ['Account'] } });
-  const { org, instance, equal } = rig;
-  org.write('Contact', ...contacts(5));
-  const one = instance({ cdc: true, salesforce: { pollInterval: 200 } });
-  await one.live();
-  await equal();
-  await until(() => one.sync.status[0]?.error?.code === 'NO_EVENTS', { what: 'the progress to say it' });
-  org.write('Contact', ...contacts(1, 5));
-  await equal();
-  org.switches.changeDataCapture = 'all';
-  await until(() => one.sync.status[0]?.error === undefined, { what: 'the events', timeout: 30_000 });
-  org.write('Contact', ...contacts(1, 6));
-  await equal();
+  assert.deepEqual(read.sort(), ['Person 200', 'Person 201', 'Person 202']);
+  assert.ok(!org.requests().some(({ path }) => path.includes('queryAll')));
+  const stop = new AbortController();
+  const waiting = two.ready(position, stop.signal);
+  stop.abort();
+  await waiting;
+  await feed().close();
 });

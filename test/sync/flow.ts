@@ -34,7 +34,7 @@ export function syncFlow(
   ];
 }
 
-/** Keeps every version, to be looked at in the end, and changes hands quickly. */
-export const OBSERVED = { streamConfig: { maxMsgsPerSubject: 1_000_000 }, lease: '2s' };
+/** Keeps every version, and events, to be looked at in the end, and changes hands quickly. */
+export const OBSERVED = { events: true, streamConfig: { maxMsgsPerSubject: 1_000_000 }, lease: '2s' };
 /** Quick to see a change, and to find the late ones of a test. */
 export const EAGER = { pollInterval: '500ms', lookback: '15s' };

@@ -1,7 +1,4 @@
-import assert from 'node:assert/strict';
-import type { NatsConnection } from 'nats';
 import type { Org } from '../org/org';
-import type { Message } from './table';
 
 /** A repeatable source of chance. */
 export function chance(seed: number): { next: () => number; below: (n: number) => number } {
@@ -16,6 +13,8 @@ export function chance(seed: number): { next: () => number; below: (n: number) =
 export interface Mutator {
   /** How often each thing was done. */
   done: Record<string, number>;
+  /** When each record was deleted for good, epoch ms. */
+  purged: ReadonlyMap<string, number>;
   /** Resolves when nothing is under way any more. */
   stop(): Promise<void>;
 }
@@ -28,6 +27,11 @@ export interface Mutator {
 export function mutate(org: Org, seed: number): Mutator {
   const { next, below } = chance(seed);
   const done: Record<string, number> = {};
+  const purged = new Map<string, number>();
+  const purge = (ids: string[]): void => {
+    org.remove('Contact', ids, { hard: true });
+    for (const id of ids) purged.set(id, Date.now());
+  };
   const locked = new Set<string>();
   const late = new Set<Promise<unknown>>();
   let serial = 0;
@@ -58,8 +62,8 @@ export function mutate(org: Org, seed: number): Mutator {
     ['update', 40, () => void some(free(false), 8).forEach((id) => org.write('Contact', change(id)))],
     ['delete', 12, () => org.remove('Contact', some(free(false), 3))],
     ['undelete', 8, () => org.undelete('Contact', some(free(true), 2))],
-    ['hard', 6, () => org.remove('Contact', some(free(false), 2), { hard: true })],
-    ['purge', 4, () => org.remove('Contact', some(free(true), 2), { hard: true })],
+    ['hard', 6, () => purge(some(free(false), 2))],
+    ['purge', 4, () => purge(some(free(true), 2))],
     ['late create', 5, () => commitLate([fresh(), fresh()])],
     ['late update', 5, () => commitLate(some(free(false), 3).map(change))],
   ];
@@ -81,54 +85,10 @@ export function mutate(org: Org, seed: number): Mutator {
   })();
   return {
     done,
+    purged,
     stop: () => {
       running = false;
       return ended;
     },
   };
-}
-
-/** Every version of each contact that was ever committed, in order. */
-function versions(org: Org): Map<string, { deleted: boolean; data: Record<string, unknown> }[]> {
-  const found = new Map<string, { deleted: boolean; data: Record<string, unknown> }[]>();
-  for (const { changes } of org.store.commits)
-    for (const { entity, recordId, after } of changes) {
-      if (entity !== 'Contact') continue;
-      const list = found.get(recordId) ?? [];
-      found.set(recordId, list);
-      list.push({ deleted: after?.IsDeleted === true, data: { ...after } });
-    }
-  return found;
-}
-
-/** Reads a stream that keeps every message, and checks that no subject went back to an older version. */
-export async function assertNoWayBack(org: Org, nc: NatsConnection, stream: string): Promise<number> {
-  const history = versions(org);
-  const reached = new Map<string, number>();
-  const consumer = await nc.jetstream().consumers.get(stream);
-  const { num_pending } = await consumer.info();
-  let read = 0;
-  for await (const msg of await consumer.fetch({ max_messages: num_pending, expires: 30_000 })) {
-    const message = msg.json<Message>();
-    const id = String(message.data.upstream_id);
-    const list = history.get(id) ?? [];
-    const from = reached.get(id) ?? 0;
-    const at = list.findIndex((version, i) => i >= from && matches(message, version));
-    assert.notEqual(
-      at,
-      -1,
-      `${id} went back: message ${msg.seq} is none of its versions from ${from} on\n${JSON.stringify(message)}\n${JSON.stringify(list.slice(Math.max(0, from - 2)))}`,
-    );
-    reached.set(id, at);
-    read++;
-    if (msg.info.pending === 0) break;
-  }
-  return read;
-}
-
-function matches(message: Message, version: { deleted: boolean; data: Record<string, unknown> }): boolean {
-  if (message.deleted !== version.deleted) return false;
-  // Of what is gone for good nothing is left to compare.
-  if (message.deleted && Object.keys(message.data).length === 1) return true;
-  return Object.entries(version.data).every(([field, value]) => message.data[field] === value);
 }

@@ -1,178 +1,401 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { until } from '../support/until';
-import { contacts, startRig, SYNC_ID } from './rig';
+import { Poll } from '../../nodes/sync/providers/salesforce/poll';
+import { recordId } from '../org/store/ids';
+import { LOOKBACK, MINUTE, NOON, names, since, startPoll, withoutDeletions, type PollRig } from './poll-rig';
 
-test('everything there is comes first, then every change', async (t) => {
-  const { org, instance, table, equal } = await startRig(t);
-  org.write('Contact', ...contacts(50));
-  const { live } = instance();
-  await live();
-  await equal();
-  const [first] = org.records('Contact');
-  org.write('Contact', { Id: first?.Id, LastName: 'Changed' }, ...contacts(2, 50));
-  await equal();
-  org.remove('Contact', [String(first?.Id)]);
-  await equal();
-  assert.equal((await table()).get(String(first?.Id))?.deleted, true);
-  org.undelete('Contact', [String(first?.Id)]);
-  await equal();
-});
+const DAY = 24 * 60 * MINUTE;
+const lastNames = (records: { data: Record<string, unknown> }[]): unknown[] =>
+  records.map(({ data }) => data.LastName);
 
-test('a record looks as the guide says', async (t) => {
-  const { org, instance, table, jsm, equal } = await startRig(t);
-  org.write('Contact', ...contacts(1));
-  instance();
-  await equal();
-  const [record] = org.records('Contact');
-  const id = String(record?.Id);
-  const message = (await table()).get(id);
-  assert.deepEqual(message, {
-    collection_id: 'salesforce:contact',
-    sync_id: SYNC_ID,
-    provider: 'salesforce',
-    data: { ...record, upstream_id: id },
-    upstream_created_at: String(record?.CreatedDate).replace('.000+0000', 'Z'),
-    upstream_updated_at: String(record?.SystemModstamp).replace('.000+0000', 'Z'),
-    deleted: false,
+test('a pass has every row since the last one, in the order of their times, the deleted with their data', async (t) => {
+  const { org, poll, pass, at } = await startPoll(t);
+  const start = poll.start();
+  assert.deepEqual(start, { since: NOON, deletedSince: NOON });
+  const [a, b] = org.write('Contact', ...names(3)).map(({ id }) => String(id));
+  at(NOON + 1_000);
+  org.write('Contact', { Id: a, LastName: 'Changed' });
+  at(NOON + 2_000);
+  org.remove('Contact', [b as string]);
+  at(NOON + 3_000);
+  const { records, position, answers } = await pass(start);
+  assert.deepEqual(lastNames(records), ['Person 2', 'Changed', 'Person 1']);
+  assert.deepEqual(
+    records.map(({ deleted }) => deleted ?? false),
+    [false, false, true],
+  );
+  assert.deepEqual(position, {
+    since: NOON + 3_000,
+    deletedSince: NOON,
+    shallow: 0,
+    deep: { began: NOON + 3_000 },
   });
-  const subject = `sequin-records.default.${SYNC_ID}.salesforce.salesforce:contact.${id}`;
-  const stored = await jsm.streams.getMessage('SEQUIN-RECORDS', { last_by_subj: subject });
-  assert.match(stored.header.get('Nats-Msg-Id'), new RegExp(`^${SYNC_ID}:salesforce:contact:${id}:`));
+  assert.equal(answers[0]?.asOf, NOON + 3_000);
 });
 
-test('large objects are read by bulk jobs and look the same', async (t) => {
-  const { org, instance, equal } = await startRig(t, { org: { generate: { Contact: 12_000 } } });
-  const { live, sync } = instance();
-  await live();
-  await equal();
-  assert.ok(org.requests().some(({ path }) => path.includes('/jobs/query')));
-  assert.equal(sync.status[0]?.published, 12_000);
-  const [first] = org.records('Contact');
-  org.write('Contact', { Id: first?.Id, LastName: 'Changed' });
-  await equal();
-  assert.equal(sync.status[0]?.published, 12_001, 'what bulk has read looks the same when it is polled');
+test('it looks back by the lookback and what the clock may be wrong by, in whole seconds', async (t) => {
+  const { poll, pass, at } = await startPoll(t);
+  const first = await pass(poll.start());
+  assert.deepEqual(since(first.asked), ['SystemModstamp>=2026-01-31T11:54:50Z']);
+  assert.match(first.asked[0] ?? '', /queryAll.* ORDER BY SystemModstamp,Id LIMIT 2000$/);
+  at(NOON + 30_700);
+  const second = await pass({ ...first.position, since: NOON + 30_700, deep: { began: NOON + 30_700 } });
+  assert.deepEqual(since(second.asked), ['SystemModstamp>=2026-01-31T11:55:20Z']);
 });
 
-test('nothing is published twice, however often it is seen', async (t) => {
-  const { org, instance, jsm, equal } = await startRig(t);
-  org.write('Contact', ...contacts(10));
-  const one = instance();
-  await one.live();
-  await equal();
-  await one.stop();
-  const before = await jsm.streams.info('SEQUIN-RECORDS');
-  const two = instance();
-  await two.live();
-  const passes = () => org.requests().filter(({ path }) => path.includes('/queryAll')).length;
-  const from = passes();
-  await until(() => passes() > from + 3, { what: 'some passes' });
-  assert.equal((await jsm.streams.info('SEQUIN-RECORDS')).state.last_seq, before.state.last_seq);
+test('more than a page of rows with one time all come, each once', async (t) => {
+  const { org, poll, pass, at } = await startPoll(t);
+  const start = poll.start();
+  at(NOON + 1_000);
+  org.write('Contact', ...names(4_100));
+  at(NOON + 2_000);
+  org.write('Contact', ...names(1, 4_100));
+  at(NOON + 9_000);
+  const { records, answers, position, asked } = await pass(start);
+  assert.deepEqual(
+    lastNames(records).sort(),
+    lastNames(org.records('Contact').map((data) => ({ data }))).sort(),
+  );
+  assert.equal(records.length, 4_101);
+  assert.deepEqual(
+    answers.map(({ more, asOf }) => [more, asOf]),
+    [
+      [true, NOON + 1_000],
+      [true, NOON + 1_000],
+      [false, NOON + 9_000],
+    ],
+  );
+  assert.equal(position.pass, undefined);
+  const last = records[3_999]?.id;
+  assert.equal(
+    since(asked)[2],
+    `SystemModstamp>=2026-01-31T12:00:01Z AND (SystemModstamp>2026-01-31T12:00:01Z OR Id>'${last}')`,
+  );
 });
 
-test('two changes of a record within a second both come through', async (t) => {
-  const { org, instance, equal } = await startRig(t);
-  org.write('Contact', ...contacts(1));
-  await instance().live();
-  const Id = org.records('Contact')[0]?.Id;
-  for (let i = 0; i < 8; i++) {
-    org.write('Contact', { Id, LastName: `Version ${i % 2}` });
-    await equal();
+test('a page of exactly its size is followed by an empty one', async (t) => {
+  const { org, poll, pass } = await startPoll(t);
+  org.write('Contact', ...names(2_000));
+  const { answers } = await pass(poll.start());
+  assert.deepEqual(
+    answers.map(({ records }) => records.length),
+    [2_000, 0],
+  );
+});
+
+test('a page from which a record vanished while it was read is not taken for the last', async (t) => {
+  const { org, reader, poll, pass } = await startPoll(t);
+  org.switches.pageSize = 500;
+  const ids = org.write('Contact', ...names(3_000)).map(({ id }) => String(id));
+  reader.before = (path) => {
+    // The org sends 500 rows at a time.
+    if (path.includes('WHERE')) return;
+    org.remove('Contact', ids.slice(1_990, 1_995), { hard: true });
+    reader.before = () => undefined;
+  };
+  const { records } = await pass(poll.start());
+  assert.equal(records.length, 2_995);
+});
+
+/** A pass of three pages, after which two don't look back. */
+async function heavy({ org, poll, pass, at }: PollRig) {
+  const start = poll.start();
+  org.write('Contact', ...names(4_500));
+  at(NOON + 20_000);
+  const { position } = await pass(start);
+  assert.equal(position.shallow, 2);
+  return position;
+}
+
+test('a pass of many pages is followed by as many that don’t look back, then by one that does', async (t) => {
+  const rig = await startPoll(t);
+  const { pass, at } = rig;
+  let position = await heavy(rig);
+  const asked: string[] = [];
+  for (let i = 1; i <= 4; i++) {
+    at(NOON + 20_000 + i * MINUTE);
+    const next = await pass(position);
+    asked.push(...since(next.asked).slice(0, 1));
+    ({ position } = next);
   }
+  assert.deepEqual(asked, [
+    'SystemModstamp>=2026-01-31T12:00:10Z',
+    'SystemModstamp>=2026-01-31T12:01:10Z',
+    // From where the one of 12:00:20 looked back.
+    'SystemModstamp>=2026-01-31T11:55:10Z',
+    'SystemModstamp>=2026-01-31T12:03:10Z',
+  ]);
 });
 
-test('rows that appear late with a time that has passed are found by looking back', async (t) => {
-  const { org, instance, equal } = await startRig(t);
-  await instance().live();
-  const late = org.writeLate('Contact', 3_000, ...contacts(1));
-  for (let i = 1; i < 25; i++) {
-    org.write('Contact', ...contacts(1, i));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+test('a row that came late while passes didn’t look back is found by the one that does', async (t) => {
+  const rig = await startPoll(t);
+  const { pass, at, open } = rig;
+  at(NOON);
+  const late = open();
+  let position = await heavy(rig);
+  at(NOON + 4 * MINUTE);
+  const second = await pass(position);
+  late.commit('Late');
+  at(NOON + 8 * MINUTE);
+  const third = await pass(second.position);
+  assert.ok(!lastNames(third.records).includes('Late'));
+  at(NOON + 12 * MINUTE);
+  const fourth = await pass(third.position);
+  assert.ok(lastNames(fourth.records).includes('Late'));
+  ({ position } = fourth);
+  assert.equal(position.deep?.began, NOON + 12 * MINUTE);
+});
+
+test('it looks back again when that was four lookbacks ago, however many pages it had', async (t) => {
+  const rig = await startPoll(t);
+  const { pass } = rig;
+  const position = { ...(await heavy(rig)), shallow: 100, covered: undefined };
+  const looksBack = async (ago: number): Promise<boolean> => {
+    const { asked, position: next } = await pass({ ...position, deep: { began: position.since - ago } });
+    assert.equal(next.shallow, since(asked)[0]?.includes('11:') ? 2 : 99);
+    return since(asked)[0]?.includes('11:') ?? false;
+  };
+  assert.equal(await looksBack(4 * LOOKBACK - 1), false);
+  assert.equal(await looksBack(4 * LOOKBACK), true);
+});
+
+test('a transaction older than the lookback is found, however long it takes', async (t) => {
+  const { poll, pass, at, open } = await startPoll(t);
+  let { position } = await pass(poll.start());
+  const late = open();
+  for (let minute = 1; minute < 30; minute++) {
+    at(NOON + minute * MINUTE);
+    ({ position } = await pass(position));
+    assert.equal(position.covered, NOON);
+    assert.equal(position.deletedSince, NOON, 'nor are its deletions passed over');
   }
-  await late;
-  await equal();
+  late.commit('Late');
+  const { records, asked } = await pass(position);
+  assert.deepEqual(lastNames(records), ['Late']);
+  assert.deepEqual(since(asked), ['SystemModstamp>=2026-01-31T11:59:50Z']);
 });
 
-test('records that are gone for good are published as deleted', async (t) => {
-  const { org, instance, equal, table } = await startRig(t);
-  org.write('Contact', ...contacts(3));
-  await instance().live();
-  await equal();
-  const [first, second] = org.records('Contact').map(({ Id }) => String(Id));
-  org.remove('Contact', [first as string], { hard: true });
-  org.remove('Contact', [second as string]);
-  org.store.clockOffset += 120_000;
-  await equal();
-  assert.deepEqual((await table()).get(first as string)?.data, { upstream_id: first });
+test('a transaction that commits between the query and the org’s word is found', async (t) => {
+  const { reader, poll, pass, at, open } = await startPoll(t);
+  let { position } = await pass(poll.start());
+  const late = open();
+  for (let minute = 1; minute < 30; minute++) {
+    at(NOON + minute * MINUTE);
+    ({ position } = await pass(position));
+  }
+  at(NOON + 30 * MINUTE);
+  reader.before = (path) => {
+    if (!path.includes('/deleted')) return;
+    late.commit('Late');
+    reader.before = () => undefined;
+  };
+  const missed = await pass(position);
+  assert.deepEqual(lastNames(missed.records), []);
+  at(NOON + 31 * MINUTE);
+  const next = await pass(missed.position);
+  assert.deepEqual(lastNames(next.records), ['Late']);
+  at(NOON + 32 * MINUTE);
+  const settled = await pass(next.position);
+  assert.deepEqual(since(settled.asked), ['SystemModstamp>=2026-01-31T12:25:50Z'], 'and that was that');
 });
 
-test('a backfill goes on at its last page', async (t) => {
-  const { org, instance, equal } = await startRig(t);
-  org.write('Contact', ...contacts(5_000));
-  const one = instance();
-  await until(() => (one.sync.status[0]?.done ?? 0) >= 2_000, { what: 'the first page', interval: 1 });
-  await one.stop();
-  assert.ok(one.sync.status[0]?.phase === 'backfill', 'stopped half way');
-  org.clearRequests();
-  await instance({ salesforce: { pollInterval: 10_000 } }).live();
-  await equal();
-  const pages = org.requests().filter(({ path }) => path.includes('ORDER%20BY%20Id'));
-  assert.ok(pages.length > 0 && pages.every(({ path }) => path.includes('WHERE%20Id')));
+test('deletions that leave nothing behind are asked for once a minute, up to the minute', async (t) => {
+  const { org, poll, pass, at } = await startPoll(t);
+  const [a, b] = org.write('Contact', ...names(3)).map(({ id }) => String(id));
+  at(NOON + 50_000);
+  const first = await pass({ ...poll.start(), deletedSince: NOON + 10_000 });
+  assert.ok(!first.asked.some((path) => path.includes('/deleted')), 'the minute isn’t over');
+  org.remove('Contact', [a as string], { hard: true });
+  at(NOON + MINUTE);
+  const second = await pass(first.position);
+  assert.deepEqual(
+    second.asked.filter((path) => path.includes('/deleted')).map((path) => path.split('/sobjects/')[1]),
+    ['Contact/deleted?start=2026-01-31T12:00:00Z&end=2026-01-31T12:01:00Z'],
+  );
+  const { records } = second;
+  assert.deepEqual(
+    records.filter(({ deleted }) => deleted),
+    [{ id: a, data: {}, updatedAt: '2026-01-31T12:01:00Z', deleted: true, gone: true }],
+  );
+  assert.equal(second.position.deletedSince, NOON + MINUTE);
+  assert.equal(second.position.covered, NOON + MINUTE);
+  org.remove('Contact', [b as string], { hard: true });
+  at(NOON + MINUTE + 59_999);
+  const third = await pass(second.position);
+  assert.ok(!third.asked.some((path) => path.includes('/deleted')));
+  at(NOON + 5 * MINUTE);
+  const fourth = await pass(third.position);
+  assert.deepEqual(
+    fourth.records.filter(({ deleted }) => deleted).map(({ id }) => id),
+    [b],
+  );
 });
 
-test('only one of two instances runs a sync, and the other takes over', async (t) => {
-  const { org, instance, equal } = await startRig(t);
-  org.write('Contact', ...contacts(10));
-  const one = instance();
-  await one.live();
-  const two = instance();
-  await until(() => two.sync.status[0]?.error?.code === 'LEASED', { what: 'the second to wait' });
-  org.write('Contact', ...contacts(5, 10));
-  await equal();
-  assert.equal(two.sync.status[0]?.published, 0);
-  await one.stop();
-  await two.live();
-  org.write('Contact', ...contacts(5, 15));
-  await equal();
+test('what the pass has shown as deleted isn’t read by its id once more', async (t) => {
+  const { org, poll, pass, at } = await startPoll(t);
+  const [a] = org.write('Contact', ...names(2)).map(({ id }) => String(id));
+  const start = poll.start();
+  org.remove('Contact', [a as string]);
+  at(NOON + MINUTE);
+  const first = await pass(start);
+  assert.equal(first.records.filter(({ id }) => id === a).length, 1);
+  assert.ok(!first.asked.some((path) => path.includes('/composite')));
+  org.undelete('Contact', [a as string]);
+  at(NOON + 2 * MINUTE);
+  const second = await pass(first.position);
+  assert.equal(second.records.find(({ id }) => id === a)?.deleted, undefined);
+  org.remove('Contact', [a as string], { hard: true });
+  at(NOON + 3 * MINUTE);
+  const third = await pass(second.position);
+  assert.equal(third.records.at(-1)?.gone, true, 'it was only the pass before that has shown it');
 });
 
-test('start: now leaves out what was there before', async (t) => {
-  const { org, instance, table } = await startRig(t);
-  org.write('Contact', ...contacts(10));
-  org.store.clockOffset += 120_000;
-  await instance({ sync: { start: 'now' } }).live();
-  org.write('Contact', ...contacts(1, 10));
-  await until(async () => (await table()).size === 1, { what: 'the new record' });
+test('a record that the pass has shown as deleted, brought back, and gone for good is deleted', async (t) => {
+  const { org, reader, poll, pass, at } = await startPoll(t);
+  const [a] = org.write('Contact', ...names(1)).map(({ id }) => String(id));
+  const start = poll.start();
+  org.remove('Contact', [a as string]);
+  at(NOON + 1_000);
+  org.write('Contact', ...names(3_998, 1));
+  at(NOON + 30_000);
+  let pages = 0;
+  reader.before = () => {
+    pages++;
+    if (pages === 2) org.undelete('Contact', [a as string]);
+    if (pages !== 3) return;
+    org.remove('Contact', [a as string], { hard: true });
+    at(NOON + MINUTE);
+  };
+  const { records } = await pass(start);
+  assert.deepEqual(
+    records.filter(({ id }) => id === a).map(({ deleted, gone }) => [deleted, gone]),
+    [
+      [true, undefined],
+      [undefined, undefined],
+      [true, true],
+    ],
+  );
 });
 
-test('stop, start and resync hold for all instances and across restarts', async (t) => {
-  const { org, instance, equal, jsm } = await startRig(t);
-  org.write('Contact', ...contacts(10));
-  const one = instance();
-  await one.live();
-  const two = instance();
-  await two.sync.command('stop');
-  await until(() => one.phase() === 'stopped', { what: 'the first instance to stop' });
-  await one.stop();
-  await until(() => two.phase() === 'stopped', { what: 'the second instance to find it stopped' });
-  await two.sync.command('start');
-  await two.live();
-  await equal();
-  await jsm.streams.purge('SEQUIN-RECORDS');
-  await two.sync.command('resync');
-  await equal();
+test('deletions up to where the org vouches for them, and never back', async (t) => {
+  const { org, poll, pass, at, open } = await startPoll(t);
+  const [a] = org.write('Contact', ...names(1)).map(({ id }) => String(id));
+  const start = poll.start();
+  at(NOON + 90_000);
+  const { commit } = open();
+  org.remove('Contact', [a as string], { hard: true });
+  at(NOON + 5 * MINUTE);
+  const { position } = await pass(start);
+  assert.equal(position.covered, NOON + 90_000);
+  assert.equal(position.deletedSince, NOON + 90_000);
+  const again = await pass({ ...position, deletedSince: NOON + 3 * MINUTE });
+  assert.equal(again.position.deletedSince, NOON + 3 * MINUTE);
+  commit('Late');
+  const { records } = await pass(position);
+  assert.equal(records.at(-1)?.gone, true, 'the minute it stood in is asked again');
 });
 
-test('a record that was deleted, brought back and deleted for good is deleted in the end', async (t) => {
-  const { org, instance, equal } = await startRig(t);
-  org.write('Contact', ...contacts(2));
-  await instance().live();
-  const [first] = org.records('Contact').map(({ Id }) => String(Id));
-  org.remove('Contact', [first as string]);
-  await equal();
-  org.undelete('Contact', [first as string]);
-  await equal();
-  org.remove('Contact', [first as string], { hard: true });
-  org.store.clockOffset += 120_000;
-  await equal();
+test('a window with too many deletions is halved until it has fewer, and then the rest is had', async (t) => {
+  const { org, poll, pass, at } = await startPoll(t);
+  const { deletions } = org.store.table(org.schema.type('Contact') as never);
+  const start = poll.start();
+  for (let n = 0; n < 5_001; n++)
+    deletions.push({ id: recordId('003', 1_000 + n), at: NOON + (n % 4) * MINUTE });
+  at(NOON + 4 * MINUTE);
+  const { answers, asked, position } = await pass(start);
+  const ids = new Set(answers.flatMap(({ records }) => records.map(({ id }) => id)));
+  assert.equal(ids.size, 5_001);
+  assert.deepEqual(
+    asked.filter((path) => path.includes('/deleted')).map((path) => path.replace(/^.*start=/, '')),
+    [
+      '2026-01-31T12:00:00Z&end=2026-01-31T12:04:00Z',
+      '2026-01-31T12:00:00Z&end=2026-01-31T12:02:00Z',
+      '2026-01-31T12:02:00Z&end=2026-01-31T12:04:00Z',
+    ],
+  );
+  assert.deepEqual(
+    answers.map(({ more }) => more),
+    [true, false],
+  );
+  assert.equal(position.deletedSince, NOON + 4 * MINUTE);
+});
+
+test('neither a full window nor one minute with too many deletions is halved', async (t) => {
+  const { org, poll, pass, at } = await startPoll(t);
+  const { deletions } = org.store.table(org.schema.type('Contact') as never);
+  const start = poll.start();
+  for (let n = 0; n < 5_000; n++)
+    deletions.push({ id: recordId('003', 1_000 + n), at: NOON + (n % 2) * MINUTE });
+  for (let n = 0; n < 5_002; n++) deletions.push({ id: recordId('003', 9_000 + n), at: NOON + 2 * MINUTE });
+  at(NOON + 2 * MINUTE);
+  const first = await pass(start);
+  assert.equal(first.answers.length, 1);
+  assert.equal(first.records.length, 5_000);
+  at(NOON + 3 * MINUTE);
+  const second = await pass(first.position);
+  assert.equal(second.answers.length, 1);
+  assert.equal(second.records.length, 5_002);
+});
+
+test('a sync that stood still longer than the org remembers deletions says so and begins anew', async (t) => {
+  const { sobject, poll, pass, at } = await startPoll(t);
+  const longest = 15 * DAY - 10 * MINUTE;
+  at(NOON + longest);
+  const still = await pass(poll.start());
+  assert.equal(still.answers[0]?.gap, undefined);
+  const stood = await pass({ since: NOON, deletedSince: NOON - 1_000 });
+  assert.match(
+    stood.answers[0]?.gap ?? '',
+    /stood still since 2026-01-31T11:59:59Z, longer than the org remembers/,
+  );
+  assert.deepEqual(stood.position, { since: NOON + longest, deletedSince: NOON + longest });
+  assert.deepEqual(
+    [stood.records, stood.answers[0]?.more, stood.answers[0]?.asOf],
+    [[], false, NOON + longest],
+  );
+  assert.deepEqual(stood.asked, [], 'without asking');
+  const other = await pass({ since: NOON, deletedSince: NOON - DAY }, poll, withoutDeletions(sobject));
+  assert.equal(other.answers[0]?.gap, undefined, 'unless there are none to be remembered');
+});
+
+test('an org that has forgotten earlier than that says so, and so does the gap', async (t) => {
+  const { org, poll, pass, at } = await startPoll(t);
+  const start = poll.start();
+  at(NOON + 10 * MINUTE);
+  org.switches.deletionsKeptSince = NOON + MINUTE;
+  assert.equal((await pass(start)).answers[0]?.gap, undefined, 'a minute may be missing that had just begun');
+  org.switches.deletionsKeptSince = NOON + MINUTE + 1_000;
+  const { answers, position } = await pass(start);
+  assert.match(answers[0]?.gap ?? '', /no deletions from before 2026-01-31T12:01:01.000\+0000 any more/);
+  assert.deepEqual(position, { since: NOON + 10 * MINUTE, deletedSince: NOON + 10 * MINUTE });
+});
+
+test('of an object whose deletions the org doesn’t tell only rows are read', async (t) => {
+  const { org, sobject, poll, pass, at } = await startPoll(t);
+  org.write('Contact', ...names(1));
+  const start = poll.start();
+  at(NOON + 10 * MINUTE);
+  const { asked, position, records } = await pass(start, poll, withoutDeletions(sobject));
+  assert.equal(records.length, 1);
+  assert.equal(asked.length, 1);
+  assert.match(asked[0] ?? '', /\/query\?q=/);
+  assert.equal(position.deletedSince, NOON);
+});
+
+test('another process goes on in the middle of a pass', async (t) => {
+  const { org, reader, sobject, poll, pass, at } = await startPoll(t);
+  org.write('Contact', ...names(2_500));
+  const start = poll.start();
+  at(NOON + 1_000);
+  const first = await poll.changes(start, sobject, new AbortController().signal);
+  at(NOON + 20_000);
+  const rest = await pass(first.position as never, new Poll(reader, LOOKBACK));
+  assert.equal(rest.records.length, 500);
+  assert.equal(rest.position.since, NOON + 1_000, 'from when the pass began');
+  assert.equal(rest.position.shallow, 1);
+});
+
+test('whoever is stopped doesn’t wait for the org', async (t) => {
+  const { sobject, poll } = await startPoll(t);
+  await assert.rejects(poll.changes(poll.start(), sobject, AbortSignal.abort()), { code: 'CLOSED' });
 });

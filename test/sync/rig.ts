@@ -7,7 +7,7 @@ import type { PositionStore } from '../../nodes/shared/positions';
 import type { Progress } from '../../nodes/sync/progress';
 import type { Provider } from '../../nodes/sync/provider';
 import { SalesforceProvider, type SalesforceSettings } from '../../nodes/sync/providers/salesforce';
-import { OwnStore } from '../../nodes/sync/store';
+import { OwnStore, type Store } from '../../nodes/sync/store';
 import { Sync, type SyncOptions } from '../../nodes/sync/sync';
 import { Target, type TargetSettings } from '../../nodes/sync/target';
 import { startOrg, type Org, type OrgOptions } from '../org/org';
@@ -37,6 +37,10 @@ export interface InstanceOptions {
   /** Settings of the connection. */
   connection?: object;
   checkpoint?: 'kv' | 'context';
+  /** Puts something in the way of the store. */
+  store?: (store: Store) => Store;
+  /** Is told of each call that publishes. */
+  publishing?: () => void;
 }
 
 export interface Rig {
@@ -127,7 +131,7 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
       { pollInterval: options.cdc ? 60_000 : 100, lookback: 60_000, log: say('log'), ...options.salesforce },
       pubsub,
     );
-  const store =
+  const kept: Store =
     options.checkpoint === 'context' ? new OwnStore(memory()) : new Bucket(connection, 'api-sync');
   const sync = new Sync({
     syncId: SYNC_ID,
@@ -136,10 +140,17 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
     prefix: 'sequin-records',
     start: 'beginning',
     events: options.target?.events ?? false,
-    store,
+    store: options.store?.(kept) ?? kept,
     lease: options.checkpoint === 'context' ? undefined : 10_000,
     reconcile: 0,
-    stream: (signal) => target.open(signal),
+    stream: async (signal) => {
+      const stream = await target.open(signal);
+      const publish: typeof stream.publish = (messages, stop) => {
+        options.publishing?.();
+        return stream.publish(messages, stop);
+      };
+      return { ...stream, publish };
+    },
     held: (subject, signal) => target.held(subject, signal),
     progress: (entry) => void progress.push(entry),
     log: say('log'),

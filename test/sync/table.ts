@@ -48,5 +48,11 @@ export function differences(org: Org, table: Map<string, Message>, sobject: stri
   }
   for (const [id, message] of table)
     if (!live.has(id) && !message.deleted) problems.push(`${id} is gone, but not said to be deleted`);
+  for (const row of org.records(sobject, { deleted: true })) {
+    const message = table.get(String(row.Id));
+    if (row.IsDeleted !== true || !message?.deleted) continue;
+    const lost = Object.keys(row).filter((name) => fields?.has(name) && message.data[name] !== row[name]);
+    if (lost.length > 0) problems.push(`${String(row.Id)} is deleted without its last ${lost.join(', ')}`);
+  }
   return problems.slice(0, 20).join('\n');
 }

@@ -5,7 +5,9 @@ import { startNats } from '../../../test/support/nats';
 import { startNodeRed } from '../../../test/support/node-red';
 import { until } from '../../../test/support/until';
 import { EAGER, OBSERVED, syncFlow } from '../../../test/sync/flow';
-import { assertNoWayBack, mutate } from '../../../test/sync/oracle';
+import { mutate } from '../../../test/sync/oracle';
+import { assertHistory } from '../../../test/sync/oracle-history';
+import { keepCheckpoints } from '../../../test/sync/oracle-timeline';
 import { contacts, SYNC_ID } from '../../../test/sync/rig';
 import { differences, readTable } from '../../../test/sync/table';
 import type { Counts, Fault } from '../fault';
@@ -42,6 +44,8 @@ async function backfillKilled(mode: 'poll' | 'cdc'): Promise<Counts> {
     closing.push(() => nc.close());
     const jsm = await nc.jetstreamManager();
 
+    await keepCheckpoints(nc);
+
     const mutator = mutate(org, 7);
     closing.push(() => mutator.stop());
     const red = await startNodeRed({
@@ -71,7 +75,8 @@ async function backfillKilled(mode: 'poll' | 'cdc'): Promise<Counts> {
     );
     const table = await readTable(nc);
     problems.push(...(await wrong()).split('\n').filter((line) => line !== ''));
-    await assertNoWayBack(org, nc, STREAM).catch((error: unknown) => problems.push(messageOf(error)));
+    const { purged } = mutator;
+    await assertHistory({ org, nc, purged }).catch((error: unknown) => problems.push(messageOf(error)));
     const events = new Set([...table.keys(), ...org.records('Contact').map(({ Id }) => String(Id))]).size;
     return { events, right: events - problems.length, deadLetters: 0, duplicates: 0, problems };
   } finally {

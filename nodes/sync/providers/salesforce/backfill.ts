@@ -50,9 +50,12 @@ export class Backfill {
 
   private async query(after: string, signal: AbortSignal): Promise<Page> {
     const condition = `${after && `WHERE Id>'${after}' `}ORDER BY Id LIMIT ${PAGE}`;
-    const { records, rows } = await select(this.reader, this.sobject, condition, { all: false, signal });
+    const { records, rows, full } = await select(this.reader, this.sobject, condition, {
+      all: false,
+      signal,
+    });
     const last = rows.at(-1);
-    return { records, next: rows.length >= PAGE && last ? { after: last.id } : undefined };
+    return { records, next: full && last ? { after: last.id } : undefined };
   }
 
   private async createJob(signal: AbortSignal): Promise<BackfillPosition> {

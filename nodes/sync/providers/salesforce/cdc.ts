@@ -44,6 +44,8 @@ const MOST = 2_000;
 /** Events are not quite in the order of their times, and polling knows whole minutes of deletions. */
 const MARGIN = 60_000;
 const SOON = 1_000;
+/** The org's clock is as its last answer told, whose way can have been long. */
+const CLOCK = 10_000;
 
 /**
  * Changes by Change Data Capture: events tell which records have changed, and these are read as they are now.
@@ -63,6 +65,10 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   private anchored = false;
   /** Up to this moment of the org polling has to come; events tell all that is later. */
   private pollTo: number | undefined;
+  /** How many times polling was asked for, and how many of them before the pass under way, or the last one, began. */
+  private asked = 1;
+  private answering = 0;
+  private answered = 0;
   /** When the last pass ended, by performance.now(); undefined where the next one is due. */
   private lastPass: number | undefined;
   private ending: Promise<void> = Promise.resolve();
@@ -98,7 +104,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     signal.addEventListener('abort', woken);
     try {
       while (!signal.aborted) {
-        const wait = Math.min(this.untilPoll(position), this.told.length > 0 ? this.pace.wait : Infinity);
+        const wait = Math.min(this.untilPoll(), this.told.length > 0 ? this.pace.wait : Infinity);
         if (wait <= 0) return;
         await this.waker.wait(wait === Infinity ? undefined : wait);
       }
@@ -108,7 +114,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   }
 
   changes(position: CdcPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
-    return this.untilPoll(position) <= 0
+    return this.untilPoll() <= 0
       ? this.pass(position, sobject, signal)
       : this.read(position, sobject, signal);
   }
@@ -120,21 +126,24 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   }
 
   /** Milliseconds until the next pass is due; none is where events are to be relied on. */
-  private untilPoll({ poll }: CdcPosition): number {
+  private untilPoll(): number {
     const to = this.problem ? Infinity : this.pollTo;
     if (to === undefined) return Infinity;
     if (this.lastPass === undefined) return 0;
-    const soon = to !== Infinity && poll.since < to;
+    const soon = to !== Infinity && this.answered < this.asked;
     return this.lastPass + (soon ? SOON : this.settings.pollInterval) - performance.now();
   }
 
   private async pass(position: CdcPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
+    if (!position.poll.pass) this.answering = this.asked;
     const changes = await this.poll.changes(position.poll, sobject, signal);
     const poll = changes.position as PollPosition;
     this.lastPass = changes.more ? undefined : performance.now();
+    if (!changes.more) this.answered = this.answering;
     const to = this.pollTo ?? Infinity;
-    const reached = poll.since >= to && (poll.deletedSince >= to || !sobject.replicateable);
-    if (!changes.more && reached) this.pollTo = undefined;
+    // A pass may have been too early for what it was asked for while it was under way.
+    const reached = this.answered === this.asked && (poll.deletedSince >= to || !sobject.replicateable);
+    if (!changes.more && reached && to !== Infinity) this.pollTo = undefined;
     const more = changes.more || this.told.length > 0;
     return { ...changes, position: this.position(poll, position.replay), more };
   }
@@ -201,7 +210,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   private enter(state: SubscriptionState): void {
     this.state = state;
     // From here on changes come as events; those from before have to be read.
-    if (state.phase === 'subscribed' && !this.anchored) this.pollTo = this.reader.now();
+    if (state.phase === 'subscribed' && !this.anchored) this.pollToNow();
     this.waker.wake();
   }
 
@@ -219,14 +228,19 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     this.settings.log(
       `An event of ${this.topic} doesn't tell which records have changed (${why}); what has changed is polled`,
     );
-    this.pollTo = this.reader.now();
+    this.pollToNow();
     this.lastPass = undefined;
     this.tell({ replay, at: this.reader.now(), ids: [], gap: false });
   }
 
+  private pollToNow(): void {
+    this.pollTo = this.reader.now() + CLOCK;
+    this.asked++;
+  }
+
   private tell(told: Told): void {
     // The first one proves that the subscription stood by then.
-    if (!this.anchored) this.pollTo = this.reader.now();
+    if (!this.anchored) this.pollToNow();
     this.anchored = true;
     this.told.push(told);
     this.waker.wake();

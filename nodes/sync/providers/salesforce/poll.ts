@@ -8,13 +8,15 @@ import type { SObject } from './sobject';
 export interface PollPosition {
   /** What was committed before has been read, late commits left out. */
   since: number;
-  /** What the org itself says it has no transaction under way from before. */
+  /** The org's last word on what it has no transaction under way from before. */
   covered?: number;
+  /** When the last pass that looked back began, and the org's word by then. */
+  deep?: { began: number; covered?: number };
   /** The end of the last window of deletions. */
   deletedSince: number;
   /** A pass under way: the row it has come to, when it began, and how many pages it had. */
   pass?: { stamp: string; id: string; began: number; deep: boolean; pages: number };
-  /** Passes until the next one that looks back. */
+  /** Passes until the next one that looks back, unless that is too long ago. */
   shallow?: number;
 }
 
@@ -30,6 +32,8 @@ const DAY = 24 * 60 * MINUTE;
 const DELETIONS_KEPT = 15 * DAY - 10 * MINUTE;
 /** Overlap of two passes of which neither looks back: the clock is only known to the second. */
 const OVERLAP = 10_000;
+/** The last look back is so many times as long ago as it looked back: then it is time for another. */
+const SHALLOW = 4;
 /** Deletions read at once; a window that has more is halved. */
 const DELETIONS = 5_000;
 
@@ -37,7 +41,8 @@ const DELETIONS = 5_000;
  * Changes by asking again and again, in passes: every row with a SystemModstamp since the last pass, less the
  * lookback, because a row can appear late with a time that has passed. Rows seen before are handed on again;
  * whoever publishes them knows. A pass of many pages is followed by as many that don't look back, so that looking
- * back never doubles the calls. Deletions that leave nothing behind come from /deleted.
+ * back doesn't multiply the calls; the next one then looks back from where the last one did. Deletions that leave
+ * nothing behind come from /deleted.
  */
 export class Poll {
   /** Ids that this pass has shown as deleted. */
@@ -59,27 +64,36 @@ export class Poll {
       return this.gap(
         `the sync stood still since ${isoTime(position.deletedSince)}, longer than the org remembers deletions`,
       );
-    const deep = position.pass?.deep ?? !position.shallow;
+    const deep = position.pass?.deep ?? this.looksBack(position);
     const began = position.pass?.began ?? reader.now();
-    const { records, rows } = await select(reader, sobject, this.condition(position, sobject, deep), {
+    const { records, rows, full } = await select(reader, sobject, this.condition(position, sobject, deep), {
       all: sobject.hasDeleted,
       signal,
     });
     if (!position.pass) this.seenDeleted.clear();
-    for (const { id, deleted } of records) if (deleted) this.seenDeleted.add(id);
+    for (const { id, deleted } of records) {
+      if (deleted) this.seenDeleted.add(id);
+      else this.seenDeleted.delete(id);
+    }
     const pages = (position.pass?.pages ?? 0) + 1;
     const last = rows.at(-1);
-    if (rows.length >= PAGE && last) {
+    if (full && last) {
       const pass = { stamp: last.stamp, id: last.id, began, deep, pages };
       return { records, position: { ...position, pass }, more: true, asOf: timeOf(isoTime(last.stamp)) ?? 0 };
     }
-    const shallow = deep ? pages - 1 : Math.max(0, (position.shallow ?? 0) - 1);
-    const next: PollPosition = { ...position, since: began, shallow, pass: undefined };
+    const looked = deep
+      ? { deep: { began, covered: position.covered }, shallow: pages - 1 }
+      : { shallow: (position.shallow ?? 1) - 1 };
+    const next: PollPosition = { ...position, ...looked, since: began, pass: undefined };
     return this.withDeletions(next, sobject, records, signal);
   }
 
+  private looksBack({ shallow, since, deep }: PollPosition): boolean {
+    return !shallow || (deep !== undefined && since - deep.began >= SHALLOW * this.lookback);
+  }
+
   private condition(
-    { since, covered = Infinity, pass }: PollPosition,
+    { since, covered, deep: last, pass }: PollPosition,
     { stamp }: SObject,
     deep: boolean,
   ): string {
@@ -89,7 +103,9 @@ export class Poll {
       // An OR at the top would keep the org from using its index.
       return `WHERE ${stamp}>=${at} AND (${stamp}>${at} OR Id>'${pass.id}') ${order}`;
     }
-    const back = deep ? Math.min(since - this.lookback, covered) : since;
+    // What was committed since the last look back is later than what the org said before that.
+    const from = Math.min((last?.began ?? since) - this.lookback, last?.covered ?? covered ?? Infinity);
+    const back = deep ? from : since;
     return `WHERE ${stamp}>=${isoTime(Math.floor((back - OVERLAP) / 1_000) * 1_000)} ${order}`;
   }
 

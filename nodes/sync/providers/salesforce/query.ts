@@ -8,15 +8,18 @@ const READ = 2_000;
 const LONGEST_URL = 14_000;
 
 interface QueryAnswer {
+  totalSize: number;
   records: Record<string, unknown>[];
   done: boolean;
   nextRecordsUrl?: string;
 }
 
-/** `rows` is how many the query found, in case some were not there any more when they were read. */
 export interface Rows {
   records: SourceRecord[];
+  /** Those that were still there when their page was read. */
   rows: { id: string; stamp: string }[];
+  /** The query found as many as it may, so that there can be more behind them. */
+  full: boolean;
 }
 
 /**
@@ -29,17 +32,14 @@ export async function select(
   condition: string,
   { all, signal }: { all: boolean; signal: AbortSignal },
 ): Promise<Rows> {
-  const path = queryPath(sobject, sobject.fields, condition, all);
-  if (path.length <= LONGEST_URL) {
-    const rows = await pages(reader, path, signal);
-    return { records: rows.map((row) => sobject.record(row)), rows: rows.map((row) => keyOf(sobject, row)) };
-  }
-  const rows = await pages(reader, queryPath(sobject, keyFields(sobject), condition, all), signal);
-  const ids = rows.map((row) => String(row.Id));
-  return {
-    records: await readByIds(reader, sobject, ids, signal),
-    rows: rows.map((row) => keyOf(sobject, row)),
-  };
+  const whole = queryPath(sobject, sobject.fields, condition, all);
+  const path = whole.length <= LONGEST_URL ? whole : queryPath(sobject, keyFields(sobject), condition, all);
+  const { found, total } = await pages(reader, path, signal);
+  const rows = found.map((row) => keyOf(sobject, row));
+  const ids = rows.map(({ id }) => id);
+  const records =
+    path === whole ? found.map((row) => sobject.record(row)) : await readByIds(reader, sobject, ids, signal);
+  return { records, rows, full: total >= PAGE };
 }
 
 /**
@@ -82,29 +82,28 @@ async function readDeleted(
   const found: SourceRecord[] = [];
   for (let from = 0; from < ids.length; from += most) {
     const list = ids.slice(from, from + most).map((id) => `'${id.replace(/[^A-Za-z0-9]/g, '')}'`);
-    const rows = await pages(
-      reader,
-      queryPath(sobject, fields, `WHERE Id IN (${list.join(',')})`, true),
-      signal,
-    );
-    found.push(...rows.map((row) => sobject.record(row)));
+    const path = queryPath(sobject, fields, `WHERE Id IN (${list.join(',')})`, true);
+    found.push(...(await pages(reader, path, signal)).found.map((row) => sobject.record(row)));
   }
   return found;
 }
 
-/** All rows of a query, which may come in several pages however few they are. */
+/**
+ * All rows of a query, which may come in several pages however few they are. What is deleted before its page is read
+ * is counted in the total, but not found.
+ */
 async function pages(
   reader: OrgReader,
   path: string,
   signal: AbortSignal,
-): Promise<Record<string, unknown>[]> {
+): Promise<{ found: Record<string, unknown>[]; total: number }> {
   let answer = await reader.get<QueryAnswer>(path, signal);
-  const rows = answer.records;
+  const { totalSize: total, records: found } = answer;
   while (!answer.done && answer.nextRecordsUrl) {
     answer = await reader.get<QueryAnswer>(answer.nextRecordsUrl, signal);
-    rows.push(...answer.records);
+    found.push(...answer.records);
   }
-  return rows;
+  return { found, total };
 }
 
 export async function count(reader: OrgReader, sobject: SObject, signal: AbortSignal): Promise<number> {

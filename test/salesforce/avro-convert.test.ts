@@ -6,6 +6,10 @@ import { compileConversion } from '../../nodes/salesforce/avro-convert';
 import { eventFields } from '../../nodes/salesforce/avro-fields';
 import { FlowError } from '../../nodes/shared/errors';
 
+// Where times without an offset are UTC all the same, and where clocks are set forward.
+const ZONES = ['America/St_Johns', 'Asia/Tokyo'];
+process.env.TZ = ZONES[0];
+
 // As captured from an org (facts), with the types that custom fields have.
 const SCHEMA = JSON.stringify({
   name: 'Order__e',
@@ -62,6 +66,8 @@ const conversions: [field: string, given: unknown, stored: unknown][] = [
   ['Time__c', '2026-01-31T08:00:00+02:00', Date.UTC(2026, 0, 31, 6)],
   ['Time__c', '2026-01-31T08:00:00.250+0000', Date.UTC(2026, 0, 31, 8, 0, 0, 250)],
   ['Time__c', '2026-01-31 08:00', Date.UTC(2026, 0, 31, 8)],
+  ['Due__c', '2024-02-29', Date.UTC(2024, 1, 29)],
+  ['Due__c', ' 2026-12-31 ', Date.UTC(2026, 11, 31)],
   ['Time__c', 1_769_846_400_000, 1_769_846_400_000],
   ['Time__c', '1769846400000', 1_769_846_400_000],
   ['Time__c', new Date(1_769_846_400_000), 1_769_846_400_000],
@@ -71,6 +77,37 @@ for (const [field, given, stored] of conversions) {
     assert.equal(publish({ [field]: given })[field], stored);
   });
 }
+
+test('a time without an offset is UTC, wherever Node-RED runs and whatever its clocks do that night', () => {
+  for (const zone of ZONES) {
+    process.env.TZ = zone;
+    // Of the night in which the clocks of Newfoundland skip an hour.
+    for (const hour of ['01', '02', '03'])
+      assert.equal(
+        publish({ Time__c: `2026-03-08T${hour}:30:00` }).Time__c,
+        Date.UTC(2026, 2, 8, Number(hour), 30),
+      );
+    assert.equal(publish({ Due__c: '2026-03-08' }).Due__c, Date.UTC(2026, 2, 8));
+  }
+  process.env.TZ = ZONES[0];
+});
+
+test('any moment written with an offset is that moment', () => {
+  const offset = fc.integer({ min: -14 * 60, max: 14 * 60 });
+  fc.assert(
+    fc.property(
+      fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }),
+      offset,
+      (date, minutes) => {
+        const local = new Date(date.getTime() + minutes * 60_000).toISOString().slice(0, 23);
+        const [hours, rest] = [Math.trunc(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+        const two = (n: number) => String(n).padStart(2, '0');
+        const text = `${local}${minutes < 0 ? '-' : '+'}${two(hours)}:${two(rest)}`;
+        assert.equal(publish({ Time__c: text }).Time__c, date.getTime());
+      },
+    ),
+  );
+});
 
 const refused: [field: string, given: unknown][] = [
   ['Status__c', { nested: true }],
@@ -85,6 +122,12 @@ const refused: [field: string, given: unknown][] = [
   ['Urgent__c', 2],
   ['Due__c', '31.01.2026'],
   ['Due__c', '20260131'],
+  ['Due__c', '2026-02-30'],
+  ['Due__c', '2026-02-29'],
+  ['Due__c', '2026-04-31'],
+  ['Due__c', '2026-13-01'],
+  ['Time__c', '2026-02-30T08:00:00Z'],
+  ['Time__c', '2026-01-31T25:00:00Z'],
   ['Time__c', '2026'],
   ['Time__c', 'tomorrow'],
   ['Time__c', new Date(NaN)],

@@ -1,0 +1,337 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test, type TestContext } from 'node:test';
+import { AckPolicy, type ConsumerInfo } from 'nats';
+import { Connection } from '../../nodes/jetstream/connection';
+import { Consumer, type ConsumerSettings, type ConsumerState } from '../../nodes/jetstream/consumer';
+import type { Unit } from '../../nodes/jetstream/settlement';
+import { FlowError } from '../../nodes/shared/errors';
+import { watchHeartbeat } from '../support/heartbeat';
+import { until } from '../support/until';
+import { openRoom, type Room } from './room';
+
+watchHeartbeat();
+
+const SETTINGS: ConsumerSettings = {
+  stream: 'crm',
+  durable: 'flow',
+  filters: ['crm.contacts.>'],
+  deliver: 'all',
+  provision: undefined,
+  ackWait: 60_000,
+  maxDeliver: 3,
+  maxAckPending: 1_000,
+  backoff: [60_000],
+  processingLimit: 60_000,
+  prefetch: 100,
+  deadLetter: undefined,
+  format: 'json',
+  batchSize: 1,
+  batchWait: 60_000,
+};
+
+/** A consumer whose flow is the test: units stay in it until the test ends them. */
+interface Rig {
+  consumer: Consumer;
+  units: Unit[];
+  payloads: unknown[][];
+  states: ConsumerState[];
+  log: string[];
+  info(): Promise<ConsumerInfo>;
+  ready(): Promise<unknown>;
+}
+
+async function end(consumer: Consumer, units: Unit[]): Promise<void> {
+  await consumer.stop(0);
+  for (const unit of units) unit.finished(undefined);
+  await consumer.finished;
+}
+
+describe('consumer', () => {
+  let room: Room;
+  let serial = 0;
+  before(async () => (room = await openRoom()));
+  after(() => room.stop());
+
+  function open(t: TestContext, more: Partial<ConsumerSettings> = {}, where = room): Rig {
+    const settings = { ...SETTINGS, durable: `d${++serial}`, filters: [`crm.contacts.${serial}`], ...more };
+    const rig: Rig = {
+      units: [],
+      payloads: [],
+      states: [],
+      log: [],
+      consumer: new Consumer(new Connection({ servers: where.nats.url, auth: 'none' }), settings, {
+        deliver: (unit, payloads) => {
+          rig.units.push(unit);
+          rig.payloads.push(payloads);
+        },
+        state: (state) => {
+          if (rig.states.at(-1)?.phase !== state.phase) rig.states.push(state);
+        },
+        log: (level, text) => void rig.log.push(`${level}: ${text}`),
+      }),
+      info: () => where.jsm.consumers.info('crm', settings.durable),
+      ready: () => until(() => rig.states.at(-1)?.phase === 'ready', { what: 'the consumer to be ready' }),
+    };
+    t.after(() => end(rig.consumer, rig.units));
+    return rig;
+  }
+  const publish = (payload: unknown = {}, where = room, subject = `crm.contacts.${serial}`) =>
+    where.publish(subject, payload);
+  const seen = (rig: Rig, count: number) =>
+    until(() => rig.units.length === count, { what: `${count} units in the flow` });
+  async function pending(rig: Rig, count: number, timeout?: number): Promise<void> {
+    await until(async () => (await rig.info()).num_ack_pending === count, {
+      what: `${count} waiting for their ack`,
+      timeout,
+    });
+  }
+
+  test('hands out each message once, and acknowledges it when the flow is done', async (t) => {
+    const rig = open(t);
+    rig.consumer.start();
+    await rig.ready();
+    const sequence = await publish({ n: 1 });
+    await seen(rig, 1);
+    assert.deepEqual([rig.payloads, rig.consumer.inFlow], [[[{ n: 1 }]], 1]);
+    assert.deepEqual(room.settled(sequence), []);
+    rig.units[0]?.finished(undefined);
+    await room.waitSettled(sequence, '+ACK');
+    assert.equal(rig.consumer.inFlow, 0);
+  });
+
+  describe('a dead letter that the consumer would read itself is refused', () => {
+    const loops: [string[], string][] = [
+      [[], 'crm.dead'],
+      [['crm.>'], 'crm.dead'],
+      [['crm.contacts.>', 'crm.*'], 'crm.dead'],
+      [['crm.dead', 'crm.contacts.>'], 'crm.dead'],
+    ];
+    for (const [filters, deadLetter] of loops)
+      test(`${deadLetter} of ${filters.join(' and ') || 'everything'}`, (t) => {
+        const rig = open(t, { filters, deadLetter });
+        assert.throws(() => rig.consumer.start(), { code: 'DEAD_LETTER_LOOP', retryable: false });
+        assert.deepEqual(rig.states, []);
+      });
+
+    test('and so is one that is no subject', (t) => {
+      for (const deadLetter of ['crm.*', 'a.>.b', 'a b'])
+        assert.throws(() => open(t, { deadLetter }).consumer.start(), { code: 'INVALID_SUBJECT' });
+    });
+
+    test('but not one beside its filters', async (t) => {
+      const rig = open(t, { filters: ['crm.contacts.>', 'crm.x.*'], deadLetter: 'crm.dead' });
+      rig.consumer.start();
+      await rig.ready();
+    });
+  });
+
+  test('a payload that is not what the format says fails alone, for good', async (t) => {
+    const rig = open(t);
+    rig.consumer.start();
+    await rig.ready();
+    const { seq } = await room.nc.jetstream().publish(`crm.contacts.${serial}`, '{"broken');
+    await publish({ n: 2 });
+    await room.waitSettled(seq, '+TERM');
+    await seen(rig, 1);
+    assert.match(
+      rig.log.join('\n'),
+      /error: Message \d+ .* failed for good and is dropped, as no dead letter/,
+    );
+  });
+
+  test('a flow that throws at once fails the message', async (t) => {
+    const rig = open(t, { backoff: [7] });
+    const deliver = rig.units;
+    Object.defineProperty(deliver, 'push', {
+      value: () => {
+        throw new Error('not today');
+      },
+    });
+    rig.consumer.start();
+    await rig.ready();
+    const sequence = await publish();
+    assert.match((await room.waitSettled(sequence, '-NAK')).body, /7000000/);
+  });
+
+  test('a message that was delivered more often than allowed never reaches the flow again', async (t) => {
+    await room.jsm.consumers.add('crm', {
+      durable_name: `d${serial + 1}`,
+      filter_subject: `crm.contacts.${serial + 1}`,
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: 1e8,
+    });
+    const rig = open(t, { maxDeliver: 1, deadLetter: 'crm.dead', ackWait: 100 });
+    const sequence = await publish({ kills: true });
+    const taken = await (await room.nc.jetstream().consumers.get('crm', `d${serial}`)).next();
+    assert.equal(taken?.seq, sequence);
+    rig.consumer.start();
+    await room.waitSettled(sequence, '+TERM');
+    const dead = await room.jsm.streams.getMessage('crm', { last_by_subj: 'crm.dead' });
+    assert.equal(dead.header.get('Jetforce-Code'), 'MAX_DELIVERIES');
+    assert.deepEqual(rig.units, []);
+  });
+
+  test('a batch is as many as it may be, or what has come within its wait', async (t) => {
+    const rig = open(t, { batchSize: 2, batchWait: 100 });
+    rig.consumer.start();
+    await rig.ready();
+    for (const n of [1, 2, 3]) await publish({ n });
+    await seen(rig, 2);
+    assert.deepEqual(rig.payloads, [[{ n: 1 }, { n: 2 }], [{ n: 3 }]]);
+  });
+
+  test('no more than prefetch are in the flow or on their way, however many wait', async (t) => {
+    const rig = open(t, { prefetch: 4 });
+    rig.consumer.start();
+    await rig.ready();
+    for (let n = 0; n < 20; n++) await publish({ n });
+    await seen(rig, 4);
+    rig.units.slice(0, 2).forEach((unit) => unit.finished(undefined));
+    await seen(rig, 6);
+    await pending(rig, 4);
+    for (let n = 0; n < 3; n++) assert.equal((await rig.info()).num_ack_pending, 4);
+    assert.equal(rig.units.length, 6);
+  });
+
+  test('a dead letter that no stream takes holds its message, is said once, and is written when one does', async (t) => {
+    const subject = `elsewhere.${serial}`;
+    const rig = open(t, { deadLetter: subject });
+    rig.consumer.start();
+    await rig.ready();
+    const sequence = await publish();
+    await seen(rig, 1);
+    rig.units[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
+    await until(() => rig.states.at(-1)?.phase === 'failing');
+    assert.deepEqual(room.settled(sequence), []);
+    await room.jsm.streams.add({ name: `elsewhere${serial}`, subjects: [subject] });
+    await room.waitSettled(sequence, '+TERM');
+    await until(() => rig.states.at(-1)?.phase === 'ready');
+    assert.equal(rig.log.filter((line) => line.includes('could not be written')).length, 1);
+  });
+
+  test('stopped while a dead letter can not be written: the message goes back at once', async (t) => {
+    const rig = open(t, { deadLetter: `nowhere.${serial}` });
+    rig.consumer.start();
+    await rig.ready();
+    const sequence = await publish();
+    await seen(rig, 1);
+    rig.units[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
+    await until(() => rig.states.at(-1)?.phase === 'failing');
+    await rig.consumer.stop(60_000);
+    assert.equal((await room.waitSettled(sequence, '-NAK')).body, '-NAK');
+  });
+
+  describe('stop', () => {
+    test('gives back what the flow has not seen, and waits for what it has', async (t) => {
+      const rig = open(t, { batchSize: 2 });
+      rig.consumer.start();
+      await rig.ready();
+      const [one, two, three] = [await publish(), await publish(), await publish()];
+      await seen(rig, 1);
+      await pending(rig, 3);
+      let stopped = false;
+      const stop = rig.consumer.stop(60_000).then(() => (stopped = true));
+      await room.waitSettled(three, '-NAK');
+      assert.deepEqual([room.settled(one), room.settled(two), stopped], [[], [], false]);
+      rig.units[0]?.finished(undefined);
+      await stop;
+      await room.waitSettled(one, '+ACK');
+      await room.waitSettled(two, '+ACK');
+      assert.equal(room.settled(three).length, 1);
+      await rig.consumer.finished;
+    });
+
+    test('does not wait longer than its grace; what ends later is still settled by its outcome', async (t) => {
+      const rig = open(t);
+      rig.consumer.start();
+      await rig.ready();
+      const sequence = await publish();
+      await seen(rig, 1);
+      await rig.consumer.stop(10);
+      assert.deepEqual(room.settled(sequence), []);
+      rig.units[0]?.finished(undefined);
+      await rig.consumer.finished;
+      await room.waitSettled(sequence, '+ACK');
+    });
+  });
+});
+
+describe('consumer, after its server was away', () => {
+  async function rig(t: TestContext, more: Partial<ConsumerSettings> = {}) {
+    const room = await openRoom();
+    const units: Unit[] = [];
+    let phase = '';
+    const consumer = new Consumer(
+      new Connection({ servers: room.nats.url, auth: 'none' }),
+      { ...SETTINGS, provision: { name: 'crm', subjects: ['crm.>'] }, ...more },
+      {
+        deliver: (unit) => void units.push(unit),
+        state: (state) => void (phase = state.phase),
+        log: () => undefined,
+      },
+    );
+    t.after(async () => {
+      await end(consumer, units);
+      await room.stop();
+    });
+    consumer.start();
+    await until(() => phase === 'ready');
+    const is = (wanted: string) =>
+      until(() => phase === wanted, { what: `to be ${wanted}`, timeout: 20_000 });
+    return { room, units, consumer, is };
+  }
+
+  test('an acknowledgement that was lost is sent again, long before the ack wait is over', async (t) => {
+    const { room, units, is } = await rig(t);
+    await room.publish('crm.contacts.a', {});
+    await until(() => units.length === 1);
+    await room.nats.kill();
+    await is('failing');
+    units[0]?.finished(undefined);
+    await room.restart();
+    await is('ready');
+    await until(async () => (await room.jsm.consumers.info('crm', 'flow')).num_ack_pending === 0, {
+      timeout: 10_000, // of an ack wait of 60 s
+      what: 'the message to be acknowledged',
+    });
+    assert.equal(units.length, 1, 'the work was done once');
+  });
+
+  test('messages of a durable that was made anew meanwhile are not answered on the new one', async (t) => {
+    const { room, units, is } = await rig(t);
+    await room.publish('crm.contacts.a', { n: 1 });
+    await room.publish('crm.contacts.a', { n: 2 });
+    await until(() => units.length === 2);
+    await room.nats.kill();
+    await is('failing');
+    units[0]?.finished(undefined);
+    rmSync(join(room.nats.dir, 'store'), { recursive: true });
+    room.settlements.length = 0;
+    await room.restart();
+    await is('ready');
+    await until(() => room.publish('crm.contacts.b', { n: 1 }));
+    await room.publish('crm.contacts.b', { n: 2 });
+    await until(() => units.length >= 4);
+    units[1]?.finished(undefined);
+    await room.nc.flush();
+    const { num_ack_pending } = await room.jsm.consumers.info('crm', 'flow');
+    assert.deepEqual([room.settlements.filter(({ verb }) => verb !== '+WPI'), num_ack_pending], [[], 2]);
+    units.slice(2).forEach((unit) => unit.finished(undefined));
+    await until(async () => (await room.jsm.consumers.info('crm', 'flow')).num_ack_pending === 0);
+  });
+
+  test('a durable that was deleted is made again, and what was held of it is not acknowledged there', async (t) => {
+    const { room, units } = await rig(t);
+    await room.publish('crm.contacts.a', {});
+    await until(() => units.length === 1);
+    await room.jsm.consumers.delete('crm', 'flow');
+    await until(() => units.length === 2, { timeout: 15_000, what: 'the message of the new durable' });
+    units[0]?.finished(undefined);
+    await room.nc.flush();
+    assert.equal((await room.jsm.consumers.info('crm', 'flow')).num_ack_pending, 1);
+    units[1]?.finished(undefined);
+    await until(async () => (await room.jsm.consumers.info('crm', 'flow')).num_ack_pending === 0);
+  });
+});

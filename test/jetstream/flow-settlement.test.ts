@@ -1,0 +1,352 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
+import { until } from '../support/until';
+import { functionNode, inNode, openRoom, placed, serverNode, TAB, type Room } from './room';
+
+describe('settlement', () => {
+  let room: Room;
+  let red: EmbeddedNodeRed;
+  let serial = 0;
+
+  before(async () => {
+    room = await openRoom();
+    red = await embedNodeRed({ flows: [] });
+  });
+  after(async () => {
+    await red.stop();
+    await room.stop();
+  });
+
+  /** Deploys a jetstream-in on a subject of its own, with `nodes` behind it, and waits until it receives. */
+  async function deploy(more: object, ...nodes: FlowNode[]): Promise<string> {
+    const subject = `crm.contacts.s${++serial}`;
+    const from = red.statuses.length;
+    await red.deploy(
+      [TAB, serverNode(room.nats.url), inNode({ durable: `d${serial}`, subject, ...more }), ...nodes].map(
+        placed,
+      ),
+    );
+    await until(
+      () => red.statuses.slice(from).some(({ id, status }) => id === 'in' && status.text === 'ready'),
+      {
+        what: 'jetstream-in to be ready',
+      },
+    );
+    return subject;
+  }
+
+  async function deadLetter(sequence: number): Promise<{ payload: string; headers: Map<string, string> }> {
+    const found = await until(
+      async () => {
+        const last = await room.jsm.streams.getMessage('crm', { last_by_subj: 'crm.dead' });
+        return last.header.get('Jetforce-Sequence') === String(sequence) && last;
+      },
+      { what: `the dead letter of message ${sequence}` },
+    );
+    const headers = new Map([...found.header].map(([key, values]) => [key, values.join(',')]));
+    return { payload: new TextDecoder().decode(found.data), headers };
+  }
+
+  test('a failed message comes back after its own backoff, not after the ack wait', async () => {
+    const subject = await deploy(
+      { wires: [['f']], backoff: '300ms', ackWait: '120s' },
+      functionNode('f', `if (msg.jetstream.deliveries === 1) throw new Error('first time'); return msg;`),
+    );
+    const sequence = await room.publish(subject, { n: 1 });
+    await room.waitSettled(sequence, '+ACK', 5_000);
+    const [nak, ack] = room.settled(sequence);
+    assert.match(nak?.body ?? '', /^-NAK \{"delay":300000000\}$/);
+    assert.equal(ack?.deliveries, 2);
+  });
+
+  test('the last entry of the backoff repeats, and after maxDeliver the message is a dead letter', async () => {
+    const subject = await deploy(
+      { wires: [['f']], maxDeliver: 4, backoff: '50ms, 80ms' },
+      functionNode('f', 'throw new Error("never")'),
+    );
+    const sequence = await room.publish(subject, { a: 1 }, { 'X-Trace': 't1' });
+    await room.waitSettled(sequence, '+TERM');
+    assert.deepEqual(
+      room.settled(sequence).map(({ body }) => body),
+      ['-NAK {"delay":50000000}', '-NAK {"delay":80000000}', '-NAK {"delay":80000000}', '+TERM'],
+    );
+    const { payload, headers } = await deadLetter(sequence);
+    assert.equal(payload, '{"a":1}');
+    assert.match(headers.get('Jetforce-Error') ?? '', /never/);
+    assert.equal(headers.get('Jetforce-Stream'), 'crm');
+    assert.equal(headers.get('Jetforce-Subject'), subject);
+    assert.equal(headers.get('Jetforce-Deliveries'), '4');
+    assert.ok(Date.parse(headers.get('Jetforce-Failed-At') ?? ''));
+    assert.equal(headers.get('X-Trace'), 't1', 'the original headers are kept');
+  });
+
+  test('an error that says retryable: false goes to the dead letter at once', async () => {
+    const subject = await deploy(
+      { wires: [['f']] },
+      functionNode(
+        'f',
+        'const e = new Error("refused"); e.retryable = false; e.code = "ROW_FAILED"; throw e;',
+      ),
+    );
+    const sequence = await room.publish(subject, { b: 1 });
+    await room.waitSettled(sequence, '+TERM');
+    assert.equal(room.settled(sequence).length, 1);
+    assert.equal((await deadLetter(sequence)).headers.get('Jetforce-Code'), 'ROW_FAILED');
+  });
+
+  test('a dead letter that no stream takes keeps the message, and is written when one does', async () => {
+    const subject = await deploy(
+      { wires: [['f']], maxDeliver: 1, deadLetter: 'elsewhere.dead' },
+      functionNode('f', 'throw new Error("no")'),
+    );
+    const from = red.log.length;
+    const sequence = await room.publish(subject, { c: 1 });
+    await red.waitForLog(/dead letter could not be written.*No stream takes "elsewhere.dead"/, { from });
+    assert.deepEqual(room.settled(sequence), []);
+    await room.jsm.streams.add({ name: 'elsewhere', subjects: ['elsewhere.>'] });
+    await room.waitSettled(sequence, '+TERM');
+    const stored = await room.jsm.streams.getMessage('elsewhere', { last_by_subj: 'elsewhere.dead' });
+    assert.equal(new TextDecoder().decode(stored.data), '{"c":1}');
+  });
+
+  test('without a dead letter subject the message is terminated and the log names its sequence', async () => {
+    const subject = await deploy(
+      { wires: [['f']], maxDeliver: 1, deadLetter: '' },
+      functionNode('f', 'throw new Error("bad luck")'),
+    );
+    const from = red.log.length;
+    const sequence = await room.publish(subject, { d: 1 });
+    await room.waitSettled(sequence, '+TERM');
+    await red.waitForLog(new RegExp(`Message ${sequence} of the stream "crm".*dropped.*bad luck`), { from });
+  });
+
+  test('two wires are acknowledged once, after both have ended', async () => {
+    const subject = await deploy(
+      { wires: [['quick', 'slow']] },
+      functionNode('quick', 'return null;'),
+      functionNode(
+        'slow',
+        'await new Promise((r) => setTimeout(r, 300)); global.set("slowEnded", Date.now()); return null;',
+      ),
+    );
+    const sequence = await room.publish(subject, { n: 1 });
+    const ack = await room.waitSettled(sequence, '+ACK');
+    assert.equal(room.settled(sequence).length, 1);
+    const slowEnded = (red.getNode('slow').context as () => { global: { get(key: string): number } })
+      .call(red.getNode('slow'))
+      .global.get('slowEnded');
+    assert.ok(slowEnded <= ack.at);
+  });
+
+  test('one of two wires failing fails the message', async () => {
+    const subject = await deploy(
+      { wires: [['good', 'bad']], backoff: '60s' },
+      functionNode('good', 'return null;'),
+      functionNode('bad', 'throw new Error("one side")'),
+    );
+    const sequence = await room.publish(subject, {});
+    await room.waitSettled(sequence, '-NAK');
+    assert.equal(room.settled(sequence).length, 1);
+  });
+
+  test('a message that takes longer than the ack wait is not delivered again', async () => {
+    const subject = await deploy(
+      { wires: [['f']], ackWait: '300ms' },
+      functionNode('f', 'await new Promise((r) => setTimeout(r, 1200)); return null;'),
+    );
+    const before = red.received('f').length;
+    const sequence = await room.publish(subject, {});
+    const ack = await room.waitSettled(sequence, '+ACK');
+    assert.equal(ack.deliveries, 1);
+    assert.equal(red.received('f').length - before, 1);
+  });
+
+  test('a message that never finishes fails at the processing limit, naming the node', async () => {
+    const subject = await deploy(
+      { wires: [['f']], processingLimit: '300ms', backoff: '60s' },
+      functionNode('f', '/* node.done() */ if (false) node.done();', { name: 'forgetful' }),
+    );
+    const from = red.log.length;
+    const sequence = await room.publish(subject, {});
+    await room.waitSettled(sequence, '-NAK');
+    await red.waitForLog(/did not finish.*within 300ms; not finished: function "forgetful"/, { from });
+  });
+
+  test('a payload that is not the JSON asked for fails alone', async () => {
+    const subject = await deploy({ wires: [['f']], format: 'json' }, functionNode('f', 'return null;'));
+    const bad = await room.nc.jetstream().publish(subject, '{"broken');
+    const good = await room.publish(subject, { fine: true });
+    await room.waitSettled(bad.seq, '+TERM');
+    await room.waitSettled(good, '+ACK');
+    assert.equal((await deadLetter(bad.seq)).payload, '{"broken');
+  });
+
+  test('jetstream-ack overrides what the flow would do', async () => {
+    const ack = (more: object): FlowNode => ({
+      id: 'ack',
+      type: 'jetstream-ack',
+      z: 'tab',
+      action: 'ack',
+      delay: '',
+      wires: [['after']],
+      ...more,
+    });
+    const after = functionNode('after', 'throw new Error("too late to matter")');
+
+    let subject = await deploy({ wires: [['ack']] }, ack({}), after);
+    let sequence = await room.publish(subject, {});
+    await room.waitSettled(sequence, '+ACK');
+
+    subject = await deploy({ wires: [['ack']] }, ack({ action: 'nak', delay: '45s' }), after);
+    sequence = await room.publish(subject, {});
+    assert.equal((await room.waitSettled(sequence, '-NAK')).body, '-NAK {"delay":45000000000}');
+
+    subject = await deploy(
+      { wires: [['set']] },
+      functionNode('set', 'msg.ack = { action: "nak", delay: "2s" }; return msg;', { wires: [['ack']] }),
+      ack({ action: 'msg' }),
+      after,
+    );
+    sequence = await room.publish(subject, {});
+    assert.equal((await room.waitSettled(sequence, '-NAK')).body, '-NAK {"delay":2000000000}');
+
+    subject = await deploy({ wires: [['ack']] }, ack({ action: 'term' }), after);
+    sequence = await room.publish(subject, { given: 'up' });
+    await room.waitSettled(sequence, '+TERM');
+    assert.equal((await deadLetter(sequence)).payload, '{"given":"up"}');
+    assert.equal(room.settled(sequence).length, 1);
+  });
+
+  test('ack: manual waits for a jetstream-ack node, however the flow ends', async () => {
+    const subject = await deploy(
+      { wires: [['f', 'hold']], ack: 'manual' },
+      functionNode('f', 'throw new Error("does not count")'),
+      {
+        id: 'hold',
+        type: 'delay',
+        z: 'tab',
+        pauseType: 'delay',
+        timeout: '300',
+        timeoutUnits: 'milliseconds',
+        rate: '1',
+        nbRateUnits: '1',
+        rateUnits: 'second',
+        drop: false,
+        outputs: 1,
+        wires: [['ack']],
+      },
+      { id: 'ack', type: 'jetstream-ack', z: 'tab', action: 'ack', delay: '', wires: [[]] },
+    );
+    const sequence = await room.publish(subject, {});
+    await room.waitSettled(sequence, '+ACK');
+    assert.equal(room.settled(sequence).length, 1);
+  });
+
+  test('ack: delivery acknowledges before the flow has done anything', async () => {
+    const subject = await deploy(
+      { wires: [['f']], ack: 'delivery' },
+      functionNode('f', 'throw new Error("does not count")'),
+    );
+    const sequence = await room.publish(subject, {});
+    await room.waitSettled(sequence, '+ACK');
+    assert.equal(room.settled(sequence).length, 1);
+  });
+
+  test('a batch is one message with an array, settled as one', async () => {
+    const subject = await deploy(
+      { wires: [['f']], batchSize: 3, batchWait: '10s', backoff: '50ms' },
+      functionNode('f', 'if (msg.jetstream.deliveries[0] === 1) throw new Error("again"); return null;'),
+    );
+    const from = red.received('f').length;
+    const sequences = [
+      await room.publish(subject, { n: 1 }),
+      await room.publish(subject, { n: 2 }),
+      await room.publish(subject, { n: 3 }),
+    ];
+    for (const sequence of sequences) await room.waitSettled(sequence, '+ACK');
+    const [first, second] = red.received('f').slice(from);
+    assert.deepEqual(first?.payload, [{ n: 1 }, { n: 2 }, { n: 3 }]);
+    const {
+      sequence,
+      subject: subjects,
+      headers,
+    } = first?.jetstream as { sequence: number[]; subject: string[]; headers: object[] };
+    assert.deepEqual([sequence, subjects, headers], [sequences, [subject, subject, subject], [{}, {}, {}]]);
+    assert.equal((second?.payload as unknown[]).length, 3, 'all of it comes again');
+  });
+
+  test('an incomplete batch is delivered after batchWait', async () => {
+    const subject = await deploy(
+      { wires: [['f']], batchSize: 100, batchWait: '100ms' },
+      functionNode('f', 'return null;'),
+    );
+    const from = red.received('f').length;
+    const sequence = await room.publish(subject, { n: 1 });
+    await room.waitSettled(sequence, '+ACK');
+    assert.deepEqual(red.received('f').slice(from)[0]?.payload, [{ n: 1 }]);
+  });
+
+  test('no more than prefetch messages are in the flow', async () => {
+    const subject = await deploy(
+      { wires: [['f']], prefetch: 5 },
+      functionNode(
+        'f',
+        '/* node.done() */ context.global.waiting = (context.global.waiting || []).concat(() => node.done());',
+      ),
+    );
+    const from = red.received('f').length;
+    for (let n = 0; n < 20; n++) await room.publish(subject, { n });
+    await until(() => red.received('f').length - from === 5);
+    const info = await room.jsm.consumers.info('crm', `d${serial}`);
+    assert.equal(info.num_ack_pending, 5);
+    assert.equal(red.received('f').length - from, 5);
+  });
+
+  test('the message carries its subject as topic and serialisable facts of its delivery', async () => {
+    const subject = await deploy({ wires: [['f']] }, functionNode('f', 'return null;'));
+    const from = red.received('f').length;
+    const sequence = await room.publish(subject, { n: 1 }, { 'X-A': '1' });
+    await room.waitSettled(sequence, '+ACK');
+    const msg = red.received('f').slice(from)[0] as {
+      topic: string;
+      payload: unknown;
+      jetstream: Record<string, unknown>;
+    };
+    assert.equal(msg.topic, subject);
+    assert.deepEqual(msg.payload, { n: 1 });
+    const { timestamp, token, ...facts } = msg.jetstream;
+    assert.deepEqual(facts, {
+      stream: 'crm',
+      consumer: `d${serial}`,
+      subject,
+      sequence,
+      deliveries: 1,
+      pending: 0,
+      headers: { 'X-A': '1' },
+    });
+    assert.ok(Math.abs(Date.now() - Date.parse(String(timestamp))) < 60_000);
+    assert.equal(typeof token, 'string');
+    assert.deepEqual(JSON.parse(JSON.stringify(msg.jetstream)), msg.jetstream);
+  });
+
+  test('a jetstream-in with nothing wired to it takes nothing', async () => {
+    await red.deploy([TAB, serverNode(room.nats.url), inNode({ durable: 'unwired', wires: [] })].map(placed));
+    assert.equal(red.statusOf('in')?.text, 'not wired');
+    await assert.rejects(room.jsm.consumers.info('crm', 'unwired'));
+  });
+
+  test('a dead letter subject that the node reads itself is refused', async () => {
+    const from = red.log.length;
+    await red.deploy(
+      [
+        TAB,
+        serverNode(room.nats.url),
+        inNode({ subject: 'crm.>', deadLetter: 'crm.dead', wires: [['f']] }),
+        functionNode('f', 'return null;'),
+      ].map(placed),
+    );
+    await red.waitForLog(/dead letter subject "crm.dead" would be read by this node again/, { from });
+    assert.equal(red.statusOf('in')?.fill, 'red');
+  });
+});

@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, mock, test, type TestContext } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import type { Msg } from 'nats';
+import { Connection } from '../../nodes/jetstream/connection';
+import { Publisher, type Outgoing } from '../../nodes/jetstream/publisher';
+import { watchHeartbeat } from '../support/heartbeat';
+import { startNats } from '../support/nats';
+import { openRoom, type Room } from './room';
+
+watchHeartbeat();
+
+const out = (subject: string, more: Partial<Outgoing> = {}): Outgoing => ({
+  subject,
+  data: 'x',
+  headers: {},
+  ...more,
+});
+
+describe('publisher', () => {
+  let room: Room;
+  let connection: Connection;
+  let release: () => Promise<void>;
+  /** What arrives on slow.>, where the test gives the PubAcks. */
+  const slow: Msg[] = [];
+
+  before(async () => {
+    room = await openRoom();
+    room.nc.subscribe('slow.>', { callback: (_error, msg) => slow.push(msg) });
+    connection = new Connection({ servers: room.nats.url, auth: 'none' });
+    release = connection.use({});
+    await connection.ready(new AbortController().signal);
+  });
+  after(async () => {
+    await release();
+    await room.stop();
+  });
+
+  const give = (msg: Msg | undefined, ack: object = {}): void =>
+    void msg?.respond(JSON.stringify({ stream: 'slow', seq: 1, ...ack }));
+  /** Everything that was published until now has arrived. */
+  async function arrived(): Promise<string[]> {
+    await turn();
+    await connection.open?.flush();
+    await room.nc.flush();
+    return slow.map((msg) => msg.subject.slice(5));
+  }
+  function start(t: TestContext, window: number): Publisher {
+    slow.length = 0;
+    const publisher = new Publisher(connection, window);
+    t.after(() => publisher.stop());
+    return publisher;
+  }
+
+  test('gives the PubAck, and tells what the stream had already', async (t) => {
+    const publisher = start(t, 1);
+    const first = await publisher.publish(out('crm.a', { msgId: 'one' }));
+    const again = await publisher.publish(out('crm.a', { msgId: 'one' }));
+    const other = await publisher.publish(out('crm.a', { msgId: 'two' }));
+    assert.deepEqual(
+      [first, again, other],
+      [
+        { stream: 'crm', seq: 1, duplicate: false },
+        { stream: 'crm', seq: 1, duplicate: true },
+        { stream: 'crm', seq: 2, duplicate: false },
+      ],
+    );
+    assert.equal(publisher.pending, 0);
+  });
+
+  test('headers go with the message, several values of one name too', async (t) => {
+    const { seq } = await start(t, 1).publish(
+      out('crm.h', { data: Buffer.from('bytes'), headers: { a: '1', b: ['2', '3'] } }),
+    );
+    const stored = await room.jsm.streams.getMessage('crm', { seq });
+    assert.deepEqual(
+      [stored.header.values('a'), stored.header.values('b'), stored.string()],
+      [['1'], ['2', '3'], 'bytes'],
+    );
+    const { seq: bare } = await start(t, 1).publish(out('crm.h'));
+    const answer = await room.nc.request('$JS.API.STREAM.MSG.GET.crm', JSON.stringify({ seq: bare }));
+    assert.equal(answer.json<{ message: { hdrs?: string } }>().message.hdrs, undefined);
+  });
+
+  test('never more than the window is without a PubAck; the rest follows in order', async (t) => {
+    const publisher = start(t, 2);
+    const all = [1, 2, 3, 4, 5].map((n) =>
+      publisher.publish(out(`slow.${n}`, n % 2 ? {} : { headers: { n: String(n) } })),
+    );
+    assert.deepEqual(await arrived(), ['1', '2']);
+    assert.equal(publisher.pending, 5);
+    give(slow[1]);
+    await all[1];
+    assert.deepEqual(await arrived(), ['1', '2', '3']);
+    assert.equal(publisher.pending, 4);
+    give(slow[0]);
+    give(slow[2]);
+    await all[2];
+    assert.deepEqual(await arrived(), ['1', '2', '3', '4', '5']);
+    slow.slice(3).forEach((msg) => give(msg));
+    await Promise.all(all);
+    assert.equal(publisher.pending, 0);
+  });
+
+  test('nobody slips in between one that ends and the next in line', async (t) => {
+    const publisher = start(t, 1);
+    const first = publisher.publish(out('slow.1'));
+    const second = publisher.publish(out('slow.2'));
+    assert.deepEqual(await arrived(), ['1']);
+    // Sees every microtask in which the place might seem free.
+    const late: Promise<unknown>[] = [];
+    let watching = true;
+    const watch = (): void => {
+      if (!watching) return;
+      if (publisher.pending === 1 && late.length === 0) late.push(publisher.publish(out('slow.3')));
+      queueMicrotask(watch);
+    };
+    const ended = first.then(() => undefined);
+    connection.open?.subscribe('poke', { callback: () => watch(), max: 1 });
+    await connection.open?.flush();
+    room.nc.publish('poke');
+    give(slow[0]);
+    await ended;
+    watching = false;
+    assert.deepEqual(await arrived(), ['1', '2']);
+    give(slow[1]);
+    await second;
+    assert.deepEqual(await arrived(), ['1', '2', '3'].slice(0, 2 + late.length));
+    give(slow[2]);
+    await Promise.all(late);
+  });
+
+  test('one that fails makes room like one that succeeds', async (t) => {
+    const publisher = start(t, 1);
+    const refused = publisher.publish(out('nobody.takes.this'));
+    const next = publisher.publish(out('crm.after'));
+    await assert.rejects(refused, { code: 'NO_STREAM' });
+    assert.equal((await next).stream, 'crm');
+    assert.equal(publisher.pending, 0);
+  });
+
+  test('a subject that nothing may be published to is refused before its turn', async (t) => {
+    const publisher = start(t, 1);
+    const first = publisher.publish(out('slow.1'));
+    for (const subject of ['a.>.b', 'a b', ''])
+      await assert.rejects(publisher.publish(out(subject)), { code: 'INVALID_SUBJECT', retryable: false });
+    assert.equal(publisher.pending, 1);
+    assert.deepEqual(await arrived(), ['1']);
+    give(slow[0]);
+    await first;
+  });
+
+  test('without a PubAck for 5 s it fails, and says that it may be stored', async (t) => {
+    const publisher = start(t, 1);
+    mock.timers.enable({ apis: ['setTimeout'] });
+    t.after(() => mock.timers.reset());
+    const outcome = publisher.publish(out('slow.1')).catch((error: unknown) => error as { code: string });
+    assert.deepEqual(await arrived(), ['1']);
+    mock.timers.tick(4_999);
+    await turn();
+    assert.equal(publisher.pending, 1);
+    mock.timers.tick(1);
+    assert.equal(((await outcome) as { code: string }).code, 'TIMEOUT');
+  });
+
+  test('stop: what waits for its turn fails with CLOSED, what is sent ends by its own PubAck', async (t) => {
+    const publisher = start(t, 1);
+    const sent = publisher.publish(out('slow.1'));
+    const waiting = [publisher.publish(out('slow.2')), publisher.publish(out('slow.3'))];
+    await arrived();
+    publisher.stop();
+    for (const outcome of waiting) await assert.rejects(outcome, { code: 'CLOSED' });
+    await assert.rejects(publisher.publish(out('slow.4')), { code: 'CLOSED' });
+    assert.equal(publisher.pending, 1);
+    give(slow[0], { seq: 9, duplicate: true });
+    assert.deepEqual(await sent, { stream: 'slow', seq: 9, duplicate: true });
+    assert.deepEqual([await arrived(), publisher.pending], [['1'], 0]);
+  });
+
+  test('stop: what has its turn and is not sent yet fails with CLOSED', async (t) => {
+    const publisher = start(t, 2);
+    const outcome = publisher.publish(out('slow.1'));
+    publisher.stop();
+    await assert.rejects(outcome, { code: 'CLOSED' });
+    assert.deepEqual([await arrived(), publisher.pending], [[], 0]);
+  });
+
+  test('waits for a connection, and stop ends the wait', async () => {
+    const lonely = new Connection({ servers: room.nats.url, auth: 'none' });
+    const stopped = new Publisher(lonely, 1);
+    const waiting = new Publisher(lonely, 1);
+    const [lost, kept] = [stopped.publish(out('crm.w')), waiting.publish(out('crm.w'))];
+    await turn();
+    stopped.stop();
+    await assert.rejects(lost, { code: 'CLOSED' });
+    const over = lonely.use({});
+    assert.equal((await kept).stream, 'crm');
+    await over();
+  });
+
+  test('many may wait for a connection at once, without a word of warning', async (t) => {
+    const warnings: Error[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', warned);
+    t.after(() => process.off('warning', warned));
+    const publisher = new Publisher(new Connection({ servers: room.nats.url, auth: 'none' }), 100);
+    const all = Array.from({ length: 50 }, () => publisher.publish(out('crm.w')));
+    await turn();
+    publisher.stop();
+    await Promise.allSettled(all);
+    await turn();
+    assert.deepEqual(warnings, []);
+  });
+
+  test('a domain is asked by its own API', async (t) => {
+    const nats = await startNats({ config: 'jetstream { domain: hub }', jetstream: false });
+    t.after(() => nats.stop());
+    const hub = new Connection({ servers: nats.url, auth: 'none', domain: 'hub' });
+    const over = hub.use({});
+    t.after(over);
+    const error = await new Publisher(hub, 1).publish(out('crm.a')).catch((thrown: unknown) => thrown);
+    assert.match((error as Error).message, /No stream takes "crm.a" in the domain "hub"/);
+  });
+
+  test('an age of its own is refused where the server would keep the message for ever', async (t) => {
+    const nats = await startNats({ version: '2.10' });
+    t.after(() => nats.stop());
+    const old = new Connection({ servers: nats.url, auth: 'none' });
+    t.after(old.use({}));
+    const publisher = new Publisher(old, 1);
+    await assert.rejects(publisher.publish(out('crm.ttl', { headers: { a: '1', 'nats-TTL': '1h' } })), {
+      code: 'SERVER_TOO_OLD',
+      retryable: false,
+      message: /needs nats-server 2.11 or newer; this is 2\.10\..*: remove it/,
+    });
+    await assert.rejects(publisher.publish(out('crm.ttl', { headers: { a: '1' } })), { code: 'NO_STREAM' });
+    const config = { name: 'ttl', subjects: ['ttl'], allow_msg_ttl: true };
+    if ((room.nc.info?.version ?? '') < '2.11') return;
+    await room.nc.request('$JS.API.STREAM.CREATE.ttl', JSON.stringify(config));
+    const current = new Publisher(connection, 1);
+    assert.equal((await current.publish(out('ttl', { headers: { 'Nats-TTL': '1h' } }))).stream, 'ttl');
+  });
+});

@@ -1,0 +1,471 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, mock, test } from 'node:test';
+import {
+  AckPolicy,
+  connect,
+  createInbox,
+  headers,
+  type ConsumerConfig,
+  type Msg,
+  type NatsConnection,
+} from 'nats';
+import { Pull, type PullProblem } from '../../nodes/jetstream/pull';
+import { watchHeartbeat } from '../support/heartbeat';
+import { openRoom, type Room } from './room';
+
+watchHeartbeat();
+
+interface Asked {
+  batch: number;
+  expires: number;
+  idle_heartbeat: number;
+}
+
+/** A pull on a durable of its own, on a real server; the clock and its timers are the test's. */
+describe('pull', () => {
+  let room: Room;
+  let nc: NatsConnection;
+  let serial = 0;
+  let durable: string;
+  let subject: string;
+  let asked: Asked[];
+  let messages: Msg[];
+  let problems: PullProblem[];
+  let alive: number;
+  /** How many messages the flow holds. */
+  let held: number;
+  let inbox: string;
+  let pull: Pull;
+
+  before(async () => {
+    room = await openRoom();
+    nc = await connect({ servers: room.nats.url });
+  });
+  after(async () => {
+    await nc.close();
+    await room.stop();
+  });
+  beforeEach(() => mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1_000_000 }));
+  afterEach(async () => {
+    await pull.stop();
+    mock.timers.reset();
+  });
+
+  async function start(capacity: number, config: Partial<ConsumerConfig> | null = {}): Promise<void> {
+    durable = `d${++serial}`;
+    subject = `crm.${durable}`;
+    inbox = createInbox();
+    [asked, messages, problems, alive, held] = [[], [], [], 0, 0];
+    const mine = asked;
+    if (config) {
+      room.nc.subscribe(`$JS.API.CONSUMER.MSG.NEXT.crm.${durable}`, {
+        callback: (_error, msg) => mine.push(msg.json<Asked>()),
+      });
+      const durable_name = durable;
+      const ack_policy = AckPolicy.Explicit;
+      await room.jsm.consumers.add('crm', { durable_name, ack_policy, filter_subject: subject, ...config });
+    }
+    pull = open(capacity);
+    await sent();
+  }
+
+  function open(capacity: number, domain?: string): Pull {
+    const [into, troubles] = [messages, problems];
+    return new Pull({
+      nc,
+      inbox,
+      domain,
+      stream: 'crm',
+      durable,
+      capacity,
+      held: () => held,
+      onMessage: (msg) => {
+        held++;
+        into.push(msg);
+      },
+      onProblem: (problem) => void troubles.push(problem),
+      onAlive: () => void alive++,
+    });
+  }
+
+  /** What was asked for has arrived at the server, and what it sent until now has arrived here. */
+  async function sent(): Promise<number[]> {
+    await nc.flush();
+    await room.nc.flush();
+    await nc.flush();
+    return asked.map(({ batch }) => batch);
+  }
+  /** Turns of real sockets; the clock stands. */
+  async function until(condition: () => boolean): Promise<void> {
+    const end = performance.now() + 5_000;
+    while (!condition()) {
+      assert.ok(performance.now() < end, `waited for ${condition.toString()}`);
+      await sent();
+    }
+  }
+  async function publish(count: number): Promise<void> {
+    for (let n = 0; n < count; n++) await room.nc.jetstream().publish(subject);
+  }
+  async function receive(count: number): Promise<void> {
+    const total = messages.length + count;
+    await publish(count);
+    await until(() => messages.length === total);
+  }
+  /** The flow is done with so many. */
+  function settle(count: number): void {
+    for (const msg of messages.slice(0, count)) msg.respond('+ACK');
+    held -= count;
+  }
+  const info = () => room.jsm.consumers.info('crm', durable);
+  function pass(ms: number, step = Math.min(500, ms)): void {
+    for (let passed = 0; passed < ms; passed += step) mock.timers.tick(step);
+  }
+  /** The server's word for the `id`th request, where it would take long to have it say so itself. */
+  function say(id: number, code: number, text = ''): void {
+    room.nc.publish(`${inbox}.${id}`, '', { headers: headers(code, text) });
+  }
+
+  describe('asks for what there is room for', () => {
+    test('all of it at the start, for 5 s with a heartbeat every second', async () => {
+      await start(10);
+      assert.deepEqual(asked, [{ batch: 10, expires: 5e9, idle_heartbeat: 1e9 }]);
+      await receive(3);
+      assert.deepEqual([alive, problems, await sent()], [1, [], [10]]);
+    });
+
+    test('with some held, ack pending never exceeds the capacity, also a while later', async () => {
+      await start(10);
+      await receive(4);
+      for (let n = 0; n < 5; n++) {
+        pull.ask();
+        pass(500);
+      }
+      settle(2);
+      pull.ask();
+      pass(20);
+      await sent();
+      await publish(30);
+      await until(() => messages.length >= 12);
+      for (let n = 0; n < 4; n++) {
+        pull.ask();
+        pass(500);
+        await sent();
+      }
+      const { num_ack_pending, num_pending, num_waiting } = await info();
+      assert.deepEqual([num_ack_pending, num_pending, num_waiting], [10, 22, 0]);
+      assert.equal(messages.length, 12);
+    });
+
+    test('at once when a quarter of it is free, else gathered for 20 ms', async () => {
+      await start(8);
+      await receive(8);
+      assert.deepEqual(await sent(), [8]);
+      settle(2);
+      pull.ask();
+      assert.deepEqual(await sent(), [8, 2]);
+      settle(1);
+      pull.ask();
+      assert.deepEqual(await sent(), [8, 2]);
+      pass(10);
+      pull.ask();
+      pass(9);
+      assert.deepEqual(await sent(), [8, 2]);
+      pass(1);
+      assert.deepEqual(await sent(), [8, 2, 1]);
+      settle(1);
+      pull.ask();
+      pass(20);
+      assert.deepEqual(await sent(), [8, 2, 1, 1]);
+    });
+
+    test('what was gathered is not asked for again after a request that took it', async () => {
+      await start(8);
+      await receive(8);
+      settle(1);
+      pull.ask();
+      settle(1);
+      pull.ask();
+      pass(10);
+      settle(1);
+      pull.ask();
+      pass(19);
+      assert.deepEqual(await sent(), [8, 2], 'the 20 ms begin anew');
+      pass(1);
+      assert.deepEqual(await sent(), [8, 2, 1]);
+    });
+
+    test('not by itself when a request is served: the flow says when there is room', async () => {
+      await start(8);
+      await receive(7);
+      settle(1);
+      await receive(1);
+      assert.deepEqual(await sent(), [8]);
+    });
+
+    test('requests are served in order', async () => {
+      await start(8);
+      await receive(8);
+      settle(2);
+      pull.ask();
+      settle(2);
+      pull.ask();
+      assert.deepEqual(await sent(), [8, 2, 2]);
+      await receive(3);
+      say(2, 408, 'Request Timeout'); // served and forgotten
+      await sent();
+      assert.deepEqual(await sent(), [8, 2, 2]);
+      say(3, 408, 'Request Timeout'); // one of its two is free
+      await sent();
+      pass(20);
+      assert.deepEqual(await sent(), [8, 2, 2, 1]);
+    });
+
+    test('by the API of its domain', async () => {
+      await start(4);
+      const seen: string[] = [];
+      room.nc.subscribe('$JS.hub.API.>', { callback: (_error, msg) => seen.push(msg.subject) });
+      await room.nc.flush();
+      const other = open(4, 'hub');
+      await sent();
+      await other.stop();
+      assert.deepEqual(seen, [`$JS.hub.API.CONSUMER.MSG.NEXT.crm.${durable}`]);
+    });
+  });
+
+  describe('what the server says instead of a message', () => {
+    test('that a request has expired: what was left of it is asked for again', async () => {
+      for (const [code, text] of [
+        [408, 'Request Timeout'],
+        [404, 'No Messages'],
+      ] as const) {
+        await start(8);
+        await receive(2);
+        say(1, code, text);
+        await until(() => asked.length === 2);
+        assert.deepEqual([await sent(), problems], [[8, 6], []]);
+        say(1, code, text); // once more, for the same one
+        assert.deepEqual(await sent(), [8, 6]);
+        await pull.stop();
+      }
+    });
+
+    test('that it is idle: then it is alive, and nothing else changes', async () => {
+      await start(8);
+      say(1, 100, 'Idle Heartbeat');
+      await sent();
+      say(1, 100, 'Idle Heartbeat');
+      await sent();
+      pass(500);
+      assert.deepEqual([alive, await sent(), problems], [1, [8], []]);
+    });
+
+    test('that there is no such durable: it is gone, and asked for again half a second later', async () => {
+      await start(8, null);
+      const gone = { kind: 'gone', text: 'nothing answers for this consumer' };
+      await until(() => problems.length === 1);
+      pull.ask();
+      pass(499, 499);
+      pull.ask();
+      await sent();
+      assert.deepEqual([problems, alive], [[gone], 0]);
+      pass(1);
+      await until(() => problems.length === 2);
+      assert.deepEqual([problems, alive], [[gone, gone], 0]);
+    });
+
+    test('that the durable was deleted', async () => {
+      await start(8);
+      await room.jsm.consumers.delete('crm', durable);
+      await until(() => problems.length === 1);
+      assert.deepEqual(problems, [{ kind: 'gone', text: '409 Consumer Deleted' }]);
+    });
+
+    test('that it takes no request so large: smaller ones are made', async () => {
+      await start(28, { max_batch: 12 });
+      await until(() => asked.length > 1);
+      assert.deepEqual(await sent(), [28, 12]);
+      pass(500);
+      assert.deepEqual([await sent(), problems], [[28, 12, 12], []]);
+      pass(500);
+      assert.deepEqual(await sent(), [28, 12, 12, 4]);
+      await receive(28);
+    });
+
+    test('that it is moving: asked again half a second later, and nobody is troubled', async () => {
+      for (const text of ['Leadership Change', 'Server Shutdown', 'Batch Completed']) {
+        await start(8);
+        say(1, 409, text);
+        await sent();
+        pull.ask();
+        assert.deepEqual([await sent(), problems], [[8], []]);
+        pass(500);
+        assert.deepEqual(await sent(), [8, 8]);
+        await pull.stop();
+      }
+    });
+
+    test('anything else is a refusal in its own words, and asked again half a second later', async () => {
+      await start(8);
+      say(1, 409, 'Exceeded MaxWaiting');
+      say(7, 409, 'consumer not found');
+      await sent();
+      assert.deepEqual(problems, [
+        { kind: 'refused', text: '409 Exceeded MaxWaiting' },
+        { kind: 'gone', text: '409 consumer not found' },
+      ]);
+      pass(500);
+      assert.deepEqual(await sent(), [8, 8]);
+    });
+
+    test('nothing that makes sense is a refusal too, and no message', async () => {
+      await start(8);
+      room.nc.publish(`${inbox}.1`, 'hello', { reply: 'somewhere' });
+      await sent();
+      assert.deepEqual([problems, messages], [[{ kind: 'refused', text: '0 ' }], []]);
+    });
+  });
+
+  describe('when the server says nothing', () => {
+    test('for more than 3 s all is asked for again, and the second time it is told, once', async () => {
+      await start(8);
+      pass(3_000);
+      assert.deepEqual(await sent(), [8]);
+      pass(500);
+      assert.deepEqual([await sent(), problems], [[8, 8], []]);
+      pass(3_000);
+      assert.deepEqual([await sent(), problems], [[8, 8], []]);
+      pass(500);
+      const silent = [{ kind: 'silent', text: 'the server sends no heartbeats' }];
+      assert.deepEqual([await sent(), problems], [[8, 8, 8], silent]);
+      pass(7_000);
+      assert.deepEqual([(await sent()).length, problems], [5, silent]);
+    });
+
+    test('what it says in between begins the silence anew', async () => {
+      await start(8);
+      pass(3_500);
+      say(1, 100, 'Idle Heartbeat');
+      await sent();
+      pass(3_500);
+      assert.deepEqual([problems, (await sent()).length], [[], 3]);
+      await receive(1);
+      pass(3_000);
+      assert.deepEqual([problems, (await sent()).length], [[], 3]);
+    });
+
+    test('that is no silence while nothing is asked for', async () => {
+      await start(2);
+      await receive(2);
+      pass(20_000);
+      assert.deepEqual([problems, await sent()], [[], [2]]);
+    });
+
+    test('about a request within 7 s the request is lost, and asked for again', async () => {
+      await start(8);
+      pass(2_500);
+      await receive(1);
+      pass(2_500);
+      await receive(1);
+      pass(2_000);
+      assert.deepEqual(await sent(), [8], 'it may still be served');
+      pass(500);
+      assert.deepEqual([await sent(), problems], [[8, 6], []]);
+    });
+  });
+
+  describe('after a reconnect', () => {
+    test('all that there is room for is asked for anew, and the first answer tells that it is alive', async () => {
+      await start(8);
+      await receive(2);
+      pass(10_000);
+      await sent();
+      await receive(1);
+      asked.length = 0;
+      pull.reset();
+      assert.deepEqual([await sent(), alive], [[5], 1]);
+      say(9, 100, 'Idle Heartbeat');
+      await sent();
+      assert.equal(alive, 2);
+    });
+
+    test('a connection that did not last 10 s gets a quarter at a time, however much the flow holds', async () => {
+      await start(16);
+      pass(9_999, 9_999);
+      await sent();
+      asked.length = 0;
+      pull.reset();
+      assert.deepEqual(await sent(), [4]);
+      pass(500);
+      assert.deepEqual(await sent(), [4]);
+      await receive(4);
+      assert.deepEqual(await sent(), [4, 4]);
+      await receive(3);
+      pull.ask();
+      pass(20);
+      assert.deepEqual(await sent(), [4, 4, 3]);
+      pull.reset();
+      pull.reset();
+      pull.reset();
+      assert.deepEqual((await sent()).slice(-3), [1, 1, 1], 'one at least');
+    });
+
+    test('one that lasts doubles that every 10 s until it is all', async () => {
+      await start(16);
+      pull.reset();
+      const latest = async (): Promise<number | undefined> => (await sent()).at(-1);
+      // The server's silence has all be asked for again every 3.5 s.
+      pass(10_000);
+      assert.deepEqual(await sent(), [16, 4, 4, 4]);
+      pass(500);
+      assert.equal(await latest(), 8);
+      pass(10_000);
+      assert.equal(await latest(), 8);
+      pass(500);
+      assert.equal(await latest(), 16);
+      pass(31_500);
+      assert.equal(await latest(), 16);
+    });
+
+    test('one that has lasted 10 s is sound', async () => {
+      await start(16);
+      pass(10_000, 10_000);
+      await sent();
+      asked.length = 0;
+      pull.reset();
+      assert.deepEqual(await sent(), [16]);
+      pass(15_000);
+      await sent();
+      asked.length = 0;
+      pull.reset();
+      assert.deepEqual(await sent(), [16]);
+    });
+  });
+
+  describe('stop', () => {
+    test('asks for nothing more, and hands out what the server had already sent', async () => {
+      await start(8);
+      await receive(1);
+      await publish(2);
+      const stopping = pull.stop();
+      pull.ask();
+      pull.reset();
+      pass(5_000);
+      await stopping;
+      await publish(1);
+      assert.deepEqual([await sent(), messages.length], [[8], 3]);
+    });
+
+    test('ends on a closed connection too, and a closed connection is asked for nothing', async () => {
+      await start(8);
+      const own = await connect({ servers: room.nats.url });
+      const options = { domain: undefined, stream: 'crm', durable, capacity: 8, held: () => 0 };
+      const nobody = { onMessage: () => undefined, onProblem: () => undefined, onAlive: () => undefined };
+      const closed = new Pull({ nc: own, inbox: createInbox(), ...options, ...nobody });
+      await own.close();
+      closed.reset();
+      closed.ask();
+      pass(1_000);
+      await closed.stop();
+    });
+  });
+});

@@ -1,0 +1,163 @@
+import { describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { FlowError } from '../../nodes/shared/errors';
+import { finish, giveUp, resultsOf, rowsFailed } from '../../nodes/salesforce/job';
+import type { RowResult, WriteRequest } from '../../nodes/salesforce/operations';
+import { plan } from '../../nodes/salesforce/plan';
+
+const begin = (count: number, request: Partial<WriteRequest> = {}) => {
+  const payload = Array.from({ length: count }, (_, i) => ({ Key__c: i }));
+  const base = {
+    operation: 'upsert',
+    sobject: 'Contact',
+    externalIdField: 'Key__c',
+    allOrNone: false,
+  } as const;
+  const { job, units } = plan({ ...base, payload, ...request });
+  return { job, units, payload };
+};
+const written = (id = '003'): RowResult => ({ id, success: true, errors: [], record: 'of the org' });
+const refused = (statusCode: string, fields: string[] = []): RowResult => ({
+  id: null,
+  success: false,
+  errors: [{ statusCode, message: `it is ${statusCode}`, fields }],
+  record: null,
+});
+const again = new FlowError('AGAIN' as string, 'not now', true);
+const never = new FlowError('NEVER' as string, 'not ever', false);
+const errorOf = (action: () => unknown): FlowError => {
+  try {
+    action();
+  } catch (error) {
+    return error as FlowError;
+  }
+  return assert.fail('nothing thrown');
+};
+
+describe('results', () => {
+  test('stand in the order of the input, with its records, and count once', () => {
+    const { job, units, payload } = begin(2);
+    for (const unit of [...units].reverse()) finish(unit, [written()]);
+    for (const unit of units) finish(unit, [refused('LATE')]);
+    assert.equal(job.open, 0);
+    assert.deepEqual(
+      resultsOf(job),
+      payload.map((record) => ({ ...written(), record })),
+    );
+  });
+
+  test('of get have the record that was read', () => {
+    const { job, units } = begin(0, { operation: 'get', fields: ['Id'], payload: ['003000000000001'] });
+    finish(units[0] as (typeof units)[0], [written()]);
+    assert.equal(resultsOf(job)[0]?.record, 'of the org');
+  });
+
+  test('say which fields were left to newer messages', () => {
+    const { job, units } = begin(2);
+    const [first, second] = units;
+    if (first?.rows[0]) first.rows[0].superseded = ['Email'];
+    finish(first as (typeof units)[0], [written()]);
+    finish(second as (typeof units)[0], [written()]);
+    assert.deepEqual(
+      resultsOf(job).map((row) => ('superseded' in row ? row.superseded : 'no')),
+      [['Email'], 'no'],
+    );
+  });
+
+  test('a row without one stays open', () => {
+    const { job, units } = begin(2, { allOrNone: true });
+    finish(units[0] as (typeof units)[0], [written()]);
+    assert.equal(job.open, 1);
+  });
+});
+
+describe('a message of which rows were given up', () => {
+  test('fails with what became of each', () => {
+    const { job, units } = begin(2);
+    giveUp(units[0] as (typeof units)[0], again);
+    giveUp(units[1] as (typeof units)[0], again);
+    const error = errorOf(() => resultsOf(job));
+    assert.deepEqual([error.code, error.message, error.retryable], ['AGAIN', 'not now', true]);
+    assert.deepEqual(
+      (error.details as RowResult[]).map(({ id, success, errors, record }) => [id, success, errors, record]),
+      [0, 1].map((n) => [
+        null,
+        false,
+        [{ statusCode: 'AGAIN', message: 'not now', fields: [] }],
+        { Key__c: n },
+      ]),
+    );
+  });
+
+  test('says how many were written before; a create of those may not be repeated', () => {
+    for (const [operation, retryable] of [
+      ['upsert', true],
+      ['update', true],
+      ['create', false],
+    ] as const) {
+      const payload = [
+        { Key__c: 1, Id: '003000000000001' },
+        { Key__c: 2, Id: '003000000000002' },
+      ];
+      const { job, units } = begin(0, { operation, payload });
+      finish(units[0] as (typeof units)[0], [written()]);
+      giveUp(units[1] as (typeof units)[0], again);
+      const error = errorOf(() => resultsOf(job));
+      assert.equal(error.message, 'not now. 1 of 2 records were written before');
+      assert.equal(error.retryable, retryable, operation);
+    }
+    const trees = Array.from({ length: 201 }, () => ({ Name: 'x' }));
+    const { job, units } = begin(0, { operation: 'tree', payload: trees });
+    finish(units[0] as (typeof units)[0], new Array<RowResult>(200).fill(written()));
+    giveUp(units[1] as (typeof units)[0], again);
+    assert.equal(errorOf(() => resultsOf(job)).retryable, false);
+  });
+
+  test('fails by the first reason, or by one that forbids a repetition', () => {
+    for (const [reasons, code] of [
+      [[again, new FlowError('LATER' as string, 'x', true)], 'AGAIN'],
+      [[again, never], 'NEVER'],
+      [[never, again], 'NEVER'],
+      [[never, new FlowError('OTHER' as string, 'x', false)], 'NEVER'],
+    ] as const) {
+      const { job, units } = begin(2);
+      reasons.forEach((reason, i) => giveUp(units[i] as (typeof units)[0], reason));
+      assert.equal(errorOf(() => resultsOf(job)).code, code);
+    }
+  });
+});
+
+describe('rows that failed for good', () => {
+  test('are told by the first that is at fault itself, and what to do', () => {
+    const results = [
+      written(),
+      refused('ALL_OR_NONE_OPERATION_ROLLED_BACK'),
+      refused('REQUIRED_FIELD_MISSING', ['LastName', 'Email']),
+      refused('OTHER'),
+    ];
+    const error = rowsFailed('upsert', 'Contact', results);
+    assert.equal(error.code, 'REQUIRED_FIELD_MISSING');
+    assert.equal(
+      error.message,
+      '3 of 4 records failed in upsert of Contact; record 2: REQUIRED_FIELD_MISSING it is REQUIRED_FIELD_MISSING [LastName, Email]. Correct the data, or wire output 2 to handle such records',
+    );
+    assert.equal(error.retryable, false);
+    assert.deepEqual(error.details, results);
+    assert.match(rowsFailed('update', 'X', [refused('BAD')]).message, /record 0: BAD it is BAD\. Correct/);
+  });
+
+  test('may be repeated where nothing was written and nothing but time is missing', () => {
+    const retryable = (...results: RowResult[]) => rowsFailed('update', 'Contact', results).retryable;
+    const locked = refused('UNABLE_TO_LOCK_ROW');
+    const rolledBack = refused('PROCESSING_HALTED');
+    assert.equal(retryable(locked), true);
+    assert.equal(retryable(locked, rolledBack), true);
+    assert.equal(retryable(locked, written()), false);
+    assert.equal(retryable(locked, refused('BAD')), false);
+  });
+
+  test('of which the org says nothing are told all the same', () => {
+    assert.equal(rowsFailed('update', 'X', [{ ...refused('x'), errors: [] }]).code, 'ROWS_FAILED');
+    assert.equal(rowsFailed('update', 'X', [refused('PROCESSING_HALTED')]).code, 'PROCESSING_HALTED');
+  });
+});

@@ -1,0 +1,85 @@
+import { describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { externalIdKey, fieldOf, idKey, KeyTable, laneOf, referenceKeys } from '../../nodes/salesforce/keys';
+
+const read = (name: string) => ({ name, write: false });
+const write = (name: string) => ({ name, write: true });
+
+describe('who touches a record', () => {
+  test('readers go together; a writer goes alone', () => {
+    const table = new KeyTable();
+    assert.equal(table.conflicts([write('a')]), false, 'nobody is there');
+    table.add([read('a')]);
+    assert.equal(table.conflicts([read('a')]), false);
+    assert.equal(table.conflicts([write('b'), write('a')]), true);
+    assert.equal(table.conflicts([write('b')]), false);
+    table.remove([read('a')]);
+    table.add([write('a')]);
+    assert.equal(table.conflicts([read('a')]), true);
+    assert.equal(table.conflicts([write('a')]), true);
+  });
+
+  test('is counted: the last one frees the record, and nothing is kept of it', () => {
+    const table = new KeyTable();
+    table.add([read('a'), read('a'), write('a')]);
+    table.remove([read('a')]);
+    table.remove([write('a')]);
+    assert.equal(table.conflicts([read('a')]), false);
+    assert.equal(table.conflicts([write('a')]), true, 'one reads still');
+    table.remove([read('a')]);
+    table.remove([read('b')]);
+    assert.equal(table.conflicts([write('a')]), false);
+    assert.equal((table as unknown as { users: Map<string, unknown> }).users.size, 0);
+  });
+});
+
+test('ids of 15 and of 18 characters are one record; their case tells records apart', () => {
+  assert.deepEqual(idKey('003000000000abC', true), idKey('003000000000abCAAW', true));
+  assert.notDeepEqual(idKey('003000000000abC', true), idKey('003000000000abc', true));
+  assert.deepEqual(idKey('003000000000abC', false).write, false);
+});
+
+test('external ids are one record whatever their case and outer blanks, of one field of one object', () => {
+  const key = (value: unknown, sobject = 'Contact', field = 'Key__c') =>
+    externalIdKey(sobject, field, value, true).name;
+  assert.equal(key(' Ab '), key('aB'));
+  assert.equal(key('a', 'contact', 'KEY__C'), key('A'));
+  assert.notEqual(key('a b'), key('ab'));
+  assert.notEqual(key('a', 'Lead'), key('a'));
+  assert.notEqual(key('a', 'Contact', 'Other__c'), key('a'));
+  assert.equal(key(7), key('7'), 'a number as its text');
+  assert.deepEqual(externalIdKey('A', 'B', 'c', false), { name: 'a b c', write: false });
+});
+
+test('a record refers to others by their external ids', () => {
+  const record = {
+    attributes: { type: 'Contact', url: 'x' },
+    LastName: 'Ada',
+    Nothing: null,
+    Account: { Key__c: 'A-1', Number__c: 7, IsX: true, Deep: { Key__c: 'x' } },
+    Boss__r: { Key__c: 'B-1' },
+    Owner: { attributes: { type: 'User' }, Key__c: 'U-1' },
+  };
+  assert.deepEqual(
+    referenceKeys(record),
+    ['account key__c a-1', 'account number__c 7', 'boss__c key__c b-1', 'user key__c u-1'].map(read),
+  );
+  assert.deepEqual(referenceKeys({ x__r__r: { K: 'v' } }), [read('x__r__c k v')]);
+});
+
+test('a field is found by its name in any case; as it is written first', () => {
+  assert.equal(fieldOf({ ID: 1, id: 2 }, 'id'), 2);
+  assert.equal(fieldOf({ ID: 1 }, 'Id'), 1);
+  assert.equal(fieldOf({ Key__c: 1 }, 'KEY__c'), 1);
+  assert.equal(fieldOf({}, 'Id'), undefined);
+  assert.equal(fieldOf(Object.create({ Id: 1 }) as object as Record<string, unknown>, 'Id'), undefined);
+});
+
+test('lanes are one where operation, object, external id and fields are, in any case', () => {
+  const lane = { operation: 'upsert', sobject: 'Contact', externalIdField: 'Key__c' } as const;
+  assert.equal(laneOf(lane).name, laneOf({ ...lane, sobject: 'CONTACT', externalIdField: 'key__C' }).name);
+  assert.notEqual(laneOf(lane).name, laneOf({ ...lane, operation: 'update' }).name);
+  assert.notEqual(laneOf(lane).name, laneOf({ ...lane, externalIdField: 'Other__c' }).name);
+  assert.notEqual(laneOf({ ...lane, fields: ['A'] }).name, laneOf({ ...lane, fields: ['B'] }).name);
+  assert.equal(laneOf(lane).sobject, 'Contact');
+});

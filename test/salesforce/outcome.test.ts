@@ -1,0 +1,276 @@
+import { describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { Batcher, type Collection } from '../../nodes/salesforce/batcher';
+import { judge, type Judgement } from '../../nodes/salesforce/outcome';
+import type { RowResult, Unit, WriteRequest } from '../../nodes/salesforce/operations';
+import { plan } from '../../nodes/salesforce/plan';
+import { failed, locked } from './fake-org';
+
+const ID = (n: number) => `003${String(n).padStart(12, '0')}AAA`;
+
+/** The collection in which a message goes. */
+function collection(request: Partial<WriteRequest> & { payload: unknown }): Collection {
+  const base = {
+    operation: 'upsert',
+    sobject: 'Contact',
+    externalIdField: 'Key__c',
+    allOrNone: false,
+  } as const;
+  const batcher = new Batcher({ records: 1_000, maxRequests: 4, coalesce: false });
+  batcher.add(plan({ ...base, ...request }).units);
+  return batcher.take(0, false)?.collections[0] as Collection;
+}
+const people = (count: number) =>
+  Array.from({ length: count }, (_, i) => ({ Key__c: i, LastName: String(i) }));
+const upserts = (count: number, allOrNone = false) => collection({ payload: people(count), allOrNone });
+const unitOf = (one: Collection) => one.entries[0]?.units[0] as Unit;
+const ok = (n = 0, more = {}) => ({ id: ID(n), success: true, errors: [], ...more });
+const error = (errorCode: string, message = 'm') => [{ errorCode, message }];
+
+function rows(judgement: Judgement): [string, RowResult[]][] {
+  assert.equal(judgement.kind, 'rows');
+  return judgement.kind === 'rows' ? judgement.verdicts.map(({ kind, results }) => [kind, results]) : [];
+}
+
+describe('an answer of one result for each record', () => {
+  test('gives each its own, in order', () => {
+    const body = [ok(1, { created: true }), failed('BAD'), ok(2, { created: false })];
+    assert.deepEqual(rows(judge(upserts(3), { status: 200, body })), [
+      ['final', [{ id: ID(1), success: true, created: true, errors: [], record: null }]],
+      ['final', [{ id: null, success: false, errors: failed('BAD').errors, record: null }]],
+      ['final', [{ id: ID(2), success: true, created: false, errors: [], record: null }]],
+    ]);
+  });
+
+  test('of a message of all or none is one verdict', () => {
+    const body = [ok(1), ok(2)];
+    assert.deepEqual(
+      rows(judge(upserts(2, true), { status: 200, body })).map(([kind, results]) => [kind, results.length]),
+      [['final', 2]],
+    );
+  });
+
+  test('knows the id from the record or the id that was sent, where the org does not say it', () => {
+    const update = collection({ operation: 'update', payload: [{ Id: ID(1) }] });
+    const lower = collection({ operation: 'update', payload: [{ id: ID(2) }] });
+    const remove = collection({ operation: 'delete', payload: [ID(3)] });
+    for (const [one, id] of [
+      [update, ID(1)],
+      [lower, ID(2)],
+      [remove, ID(3)],
+    ] as const)
+      assert.equal(rows(judge(one, { status: 200, body: [failed('BAD')] }))[0]?.[1][0]?.id, id);
+    assert.equal(rows(judge(update, { status: 200, body: [{ ...ok(), id: '' }] }))[0]?.[1][0]?.id, ID(1));
+  });
+
+  test('that is no object, or not clearly a success, is none', () => {
+    for (const row of [null, 'yes', { success: 'true' }, { success: 1 }, { success: false, errors: 'all' }])
+      assert.deepEqual(rows(judge(upserts(1), { status: 200, body: [row] })), [
+        ['final', [{ id: null, success: false, errors: [], record: null }]],
+      ]);
+  });
+});
+
+describe('row failures that pass', () => {
+  for (const code of [
+    'UNABLE_TO_LOCK_ROW',
+    'SERVER_UNAVAILABLE',
+    'REQUEST_RUNNING_TOO_LONG',
+    'QUERY_TIMEOUT',
+    'REQUEST_LIMIT_EXCEEDED',
+  ])
+    test(`${code} is tried again`, () =>
+      assert.equal(rows(judge(upserts(1), { status: 200, body: [failed(code)] }))[0]?.[0], 'again'));
+
+  test('with them the rest of a message of all or none, unless a row of it fails for good', () => {
+    const kind = (...body: unknown[]) =>
+      rows(judge(upserts(body.length, true), { status: 200, body }))[0]?.[0];
+    assert.equal(kind(locked(), failed('ALL_OR_NONE_OPERATION_ROLLED_BACK')), 'again');
+    assert.equal(kind(locked(), failed('PROCESSING_HALTED')), 'again');
+    assert.equal(kind(locked(), failed('REQUIRED_FIELD_MISSING')), 'final');
+    assert.equal(kind(failed('PROCESSING_HALTED'), failed('PROCESSING_HALTED')), 'final');
+  });
+});
+
+describe('a delete that finds its record gone', () => {
+  const remove = (change: (unit: Unit) => void, ...errors: unknown[]) => {
+    const one = collection({ operation: 'delete', payload: [ID(1)] });
+    change(unitOf(one));
+    return rows(judge(one, { status: 200, body: [{ success: false, errors }] }))[0]?.[1][0];
+  };
+  const [gone] = failed('ENTITY_IS_DELETED').errors;
+  const [other] = failed('OTHER').errors;
+  const lose = (unit: Unit) => (unit.losses = 1);
+
+  test('is a success where it may have been carried out before', () => {
+    assert.deepEqual(remove(lose, gone), { id: ID(1), success: true, errors: [], record: null });
+    const again = (unit: Unit) => Object.assign(unit.job.request, { repeated: true });
+    assert.equal(remove(again, gone)?.success, true);
+  });
+
+  test('is none where it is new, or fails by something else too', () => {
+    assert.equal(remove(() => undefined, gone)?.success, false);
+    assert.equal(remove(lose, gone, other)?.success, false);
+    assert.equal(remove(lose)?.success, false);
+  });
+
+  test('is another thing than an update that does', () => {
+    const one = collection({ operation: 'update', payload: [{ Id: ID(1) }] });
+    lose(unitOf(one));
+    assert.equal(
+      rows(judge(one, { status: 200, body: [failed('ENTITY_IS_DELETED')] }))[0]?.[1][0]?.success,
+      false,
+    );
+  });
+});
+
+describe('get', () => {
+  const get = (...payload: string[]) => collection({ operation: 'get', fields: ['Id'], payload });
+
+  test('gives each id its record, also one that is asked for twice', () => {
+    const body = [{ Id: ID(1), N: 1 }, null];
+    const judged = rows(judge(get(ID(1), ID(2), ID(1)), { status: 200, body })).map(([, [row]]) => row);
+    assert.deepEqual(judged[0], { id: ID(1), success: true, errors: [], record: { Id: ID(1), N: 1 } });
+    assert.deepEqual(judged[2], judged[0]);
+    assert.deepEqual(
+      [judged[1]?.id, judged[1]?.success, judged[1]?.errors[0]?.statusCode, judged[1]?.errors[0]?.fields],
+      [ID(2), false, 'NOT_FOUND', ['Id']],
+    );
+    assert.match(judged[1]?.errors[0]?.message ?? '', /no such record/);
+  });
+
+  test('without the Id among its fields has the id that was asked for', () =>
+    assert.equal(rows(judge(get(ID(1)), { status: 200, body: [{ N: 1 }] }))[0]?.[1][0]?.id, ID(1)));
+});
+
+describe('an answer for the whole collection', () => {
+  const judged = (status: number, body: unknown) => judge(upserts(2), { status, body });
+
+  test('that has not one result for each record is lost', () => {
+    for (const body of [undefined, {}, [], [ok()], [ok(), ok(), ok()], 'text']) {
+      const judgement = judged(200, body);
+      assert.equal(judgement.kind, 'lost');
+      assert.equal(judgement.kind === 'lost' && judgement.error.statusCode, 'UNREADABLE_ANSWER');
+      assert.match(judgement.kind === 'lost' ? judgement.error.message : '', /one result for each record/);
+    }
+    const get = collection({ operation: 'get', fields: ['Id'], payload: [ID(1), ID(1)] });
+    assert.equal(judge(get, { status: 200, body: [{}, {}] }).kind, 'lost');
+  });
+
+  test('of 5xx is lost; where it is the outage of the org, with that', () => {
+    assert.deepEqual(judged(500, error('UNKNOWN_EXCEPTION')), {
+      kind: 'lost',
+      error: { statusCode: 'UNKNOWN_EXCEPTION', message: 'm', fields: [] },
+      outage: undefined,
+    });
+    const unavailable = judged(503, error('SERVER_UNAVAILABLE'));
+    assert.ok(unavailable.kind === 'lost' && unavailable.outage?.reason === 'unreachable');
+    assert.equal(judged(502, '').kind, 'lost');
+    assert.equal(judged(499, '').kind, 'refused');
+  });
+
+  test('that says the org may not be used is an outage', () => {
+    const limit = judged(403, error('REQUEST_LIMIT_EXCEEDED'));
+    assert.ok(limit.kind === 'outage' && limit.outage.reason === 'limit' && !limit.outage.sent);
+  });
+
+  test('that refuses is everybody’s where each record would be refused, else it may be one’s', () => {
+    for (const code of [
+      'NOT_FOUND',
+      'INVALID_TYPE',
+      'INVALID_FIELD',
+      'INSUFFICIENT_ACCESS',
+      'INSUFFICIENT_ACCESS_OR_READONLY',
+      'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY',
+    ])
+      assert.deepEqual(judged(400, error(code)), {
+        kind: 'refused',
+        error: { statusCode: code, message: 'm', fields: [] },
+        shared: false,
+      });
+    assert.deepEqual(judged(400, [{ errorCode: 'JSON_PARSER_ERROR', message: 'm', fields: ['F'] }]), {
+      kind: 'refused',
+      error: { statusCode: 'JSON_PARSER_ERROR', message: 'm', fields: ['F'] },
+      shared: true,
+    });
+    assert.equal(judged(201, [ok(), ok()]).kind, 'refused');
+  });
+});
+
+describe('tree', () => {
+  const leaf = (referenceId: string) => ({ attributes: { type: 'Contact', referenceId }, LastName: 'x' });
+  const tree = (name: string) => ({
+    attributes: { type: 'Account', referenceId: name },
+    Name: 'Acme',
+    Contacts: { records: [leaf(`${name}1`), leaf(`${name}2`)] },
+    Other: { records: 'none' },
+  });
+  const trees = () => collection({ operation: 'tree', sobject: 'Account', payload: [tree('a'), tree('b')] });
+  const all = ['a', 'a1', 'a2', 'b', 'b1', 'b2'];
+
+  test('of 201 gives the id of each reference, of its root first', () => {
+    const results = all.map((referenceId, i) => ({ referenceId, id: ID(i) })).reverse();
+    assert.deepEqual(rows(judge(trees(), { status: 201, body: { hasErrors: false, results } })), [
+      [
+        'final',
+        [
+          {
+            id: ID(0),
+            success: true,
+            errors: [],
+            record: null,
+            references: { a: ID(0), a1: ID(1), a2: ID(2) },
+          },
+          {
+            id: ID(3),
+            success: true,
+            errors: [],
+            record: null,
+            references: { b: ID(3), b1: ID(4), b2: ID(5) },
+          },
+        ],
+      ],
+    ]);
+    const [, [first] = []] =
+      rows(judge(trees(), { status: 201, body: { hasErrors: false, results: [] } }))[0] ?? [];
+    assert.deepEqual([first?.id, first?.references], [null, { a: '', a1: '', a2: '' }]);
+  });
+
+  test('that fails has the errors of the records at fault; the others were halted', () => {
+    const results = [{ referenceId: 'b1', errors: failed('BAD').errors }];
+    for (const status of [400, 201]) {
+      const [[kind, [first, second]] = ['', []]] = rows(
+        judge(trees(), { status, body: { hasErrors: true, results } }),
+      );
+      assert.equal(kind, 'final');
+      assert.deepEqual(
+        [first?.success, first?.id, first?.errors[0]?.statusCode],
+        [false, null, 'PROCESSING_HALTED'],
+      );
+      assert.match(first?.errors[0]?.message ?? '', /another tree of the same request failed/);
+      assert.deepEqual(second?.errors, failed('BAD').errors);
+    }
+    const wrong = rows(judge(trees(), { status: 400, body: { hasErrors: false, results } }));
+    assert.equal(wrong[0]?.[1][1]?.success, false, 'a 400 is no success');
+  });
+
+  test('that is locked is tried again, unless something in it fails for good', () => {
+    const kind = (...errors: unknown[]) =>
+      rows(
+        judge(trees(), { status: 400, body: { hasErrors: true, results: [{ referenceId: 'a1', errors }] } }),
+      )[0]?.[0];
+    const [lock] = locked().errors;
+    assert.equal(kind(lock), 'again');
+    assert.equal(kind(lock, ...failed('BAD').errors), 'final');
+    assert.equal(kind(...failed('PROCESSING_HALTED').errors), 'final');
+  });
+
+  test('that is refused as a whole is so alone; a 5xx is lost', () => {
+    assert.deepEqual(judge(trees(), { status: 400, body: error('INVALID') }), {
+      kind: 'refused',
+      error: { statusCode: 'INVALID', message: 'm', fields: [] },
+      shared: false,
+    });
+    assert.equal(judge(trees(), { status: 500, body: '' }).kind, 'lost');
+  });
+});

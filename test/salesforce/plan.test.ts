@@ -1,0 +1,162 @@
+import { describe, test } from 'node:test';
+import assert from 'node:assert/strict';
+import type { WriteRequest } from '../../nodes/salesforce/operations';
+import { plan } from '../../nodes/salesforce/plan';
+
+const Id = '003000000000001AAA';
+const made = (request: Partial<WriteRequest>) =>
+  plan({
+    operation: 'upsert',
+    sobject: 'Contact',
+    externalIdField: 'K',
+    allOrNone: false,
+    payload: { K: 1 },
+    ...request,
+  });
+const codes = (request: Partial<WriteRequest>) =>
+  [...made(request).job.results].map((result) => result?.errors[0]?.statusCode);
+
+describe('units', () => {
+  test('are one for each record, or one for all that belong together', () => {
+    const payload = [{ K: 1 }, { K: 2 }];
+    assert.deepEqual(
+      made({ payload }).units.map(({ rows, atomic }) => [rows.length, atomic]),
+      [
+        [1, false],
+        [1, false],
+      ],
+    );
+    assert.deepEqual(
+      made({ payload, allOrNone: true }).units.map(({ rows, atomic }) => [rows.length, atomic]),
+      [[2, true]],
+    );
+    assert.equal(
+      made({ payload: [{ K: 1 }], allOrNone: true }).units[0]?.atomic,
+      false,
+      'one is one by itself',
+    );
+    const get = made({ operation: 'get', fields: ['Id'], payload: [Id, Id], allOrNone: true });
+    assert.equal(get.units.length, 2);
+  });
+
+  test('may be repeated where the second write leaves the org as the first did', () => {
+    const repeatable = (request: Partial<WriteRequest>) => made(request).units[0]?.repeatable;
+    assert.equal(repeatable({}), true);
+    assert.equal(repeatable({ operation: 'update', payload: { Id } }), true);
+    assert.equal(repeatable({ operation: 'delete', payload: Id }), true);
+    assert.equal(repeatable({ operation: 'get', fields: ['Id'], payload: Id }), true);
+    assert.equal(repeatable({ operation: 'create' }), false);
+    assert.equal(repeatable({ operation: 'tree', payload: { Name: 'x' } }), false);
+    assert.equal(repeatable({ externalIdField: 'Id', payload: { Id } }), true);
+    for (const without of [{ A: 1 }, { Id: null }])
+      assert.equal(
+        repeatable({ externalIdField: 'id', payload: without }),
+        false,
+        'it creates one each time',
+      );
+    assert.equal(repeatable({ externalIdField: 'Id', payload: [{ Id }, { A: 1 }], allOrNone: true }), false);
+  });
+
+  test('name the records that they write and read', () => {
+    const keys = (request: Partial<WriteRequest>) =>
+      made(request).units[0]?.keys.map(({ name, write }) => `${write ? 'writes' : 'reads'} ${name}`);
+    const id = 'id 003000000000001';
+    assert.deepEqual(keys({ payload: { k: 'A', Account: { X: 'b' } } }), [
+      'reads account x b',
+      'writes contact k a',
+    ]);
+    assert.deepEqual(keys({ operation: 'update', payload: { id: Id } }), [`writes ${id}`]);
+    assert.deepEqual(keys({ externalIdField: 'ID', payload: { Id } }), [`writes ${id}`]);
+    assert.deepEqual(keys({ operation: 'delete', payload: { ID: Id } }), [`writes ${id}`]);
+    assert.deepEqual(keys({ operation: 'get', fields: ['Id'], payload: Id }), [`reads ${id}`]);
+    assert.deepEqual(keys({ operation: 'create' }), []);
+    const [row] = made({ payload: { k: 'A', Account: { X: 'b' } } }).units[0]?.rows ?? [];
+    assert.deepEqual([row?.key, row?.keyField, row?.index], ['contact k a', 'k', 0]);
+  });
+
+  test('send records with their type; that of the record goes before', () => {
+    const wire = (request: Partial<WriteRequest>) => made(request).units[0]?.rows[0]?.wire;
+    assert.deepEqual(wire({}), { K: 1, attributes: { type: 'Contact' } });
+    assert.deepEqual(wire({ operation: 'create', payload: { attributes: { type: 'Lead', x: 1 } } }), {
+      attributes: { type: 'Lead', x: 1 },
+    });
+    assert.equal(wire({ operation: 'delete', payload: { Id } }), Id);
+    assert.equal(
+      made({ operation: 'create', payload: { attributes: { type: 'Lead' } } }).units[0]?.lane.sobject,
+      'Lead',
+    );
+  });
+});
+
+describe('a row that can not be sent', () => {
+  test('fails by itself, with the reason', () => {
+    assert.deepEqual(codes({ payload: [{ K: 1 }, {}, { K: '' }, { K: null }] }), [
+      undefined,
+      'MISSING_ARGUMENT',
+      'MISSING_ARGUMENT',
+      'MISSING_ARGUMENT',
+    ]);
+    assert.deepEqual(codes({ operation: 'update', payload: [{}, { Id: 'x' }, { Id: null }] }), [
+      'MISSING_ARGUMENT',
+      'MALFORMED_ID',
+      'MALFORMED_ID',
+    ]);
+    assert.deepEqual(codes({ externalIdField: 'Id', payload: [{ Id: '' }] }), ['MALFORMED_ID']);
+    for (const operation of ['get', 'delete'] as const)
+      assert.deepEqual(
+        codes({ operation, fields: ['Id'], payload: [7, {}, 'x', null] }),
+        new Array(4).fill('MALFORMED_ID'),
+      );
+    assert.deepEqual(codes({ payload: { K: 1, attributes: { type: 'Lead' } } }), ['INVALID_TYPE']);
+    assert.deepEqual(codes({ payload: { K: 1, attributes: { type: 'CONTACT' } } }), [undefined]);
+    const { job, units } = made({ payload: [{ K: 1 }, {}] });
+    assert.deepEqual([job.open, units.length], [1, 1]);
+    assert.match(
+      job.results[1]?.errors[0]?.message ?? '',
+      /^K not specified; upsert needs it in every record/,
+    );
+    assert.deepEqual([job.results[1]?.errors[0]?.fields, job.results[1]?.record], [['K'], {}]);
+  });
+
+  test('fails all where all or none is asked for', () => {
+    const { job, units } = made({ payload: [{ K: 1 }, {}], allOrNone: true });
+    assert.deepEqual([job.open, units.length], [0, 0]);
+    assert.deepEqual(codes({ payload: [{ K: 1 }, {}], allOrNone: true }), [
+      'ALL_OR_NONE_OPERATION_ROLLED_BACK',
+      'MISSING_ARGUMENT',
+    ]);
+  });
+});
+
+describe('a message that can not be written', () => {
+  const many = (count: number) => Array.from({ length: count }, (_, K) => ({ K }));
+  const typed = (runs: number) =>
+    Array.from({ length: runs }, (_, i) => ({ attributes: { type: i % 2 ? 'Lead' : 'Contact' } }));
+  const cases: [string, Partial<WriteRequest>, string][] = [
+    ['an object that is none', { sobject: 'Con tact' }, 'INVALID_SOBJECT'],
+    ['no object', { sobject: '' }, 'INVALID_SOBJECT'],
+    ['no external id', { externalIdField: undefined }, 'INVALID_EXTERNAL_ID_FIELD'],
+    ['an external id that is no name', { externalIdField: 'a/b' }, 'INVALID_EXTERNAL_ID_FIELD'],
+    ['no fields to get', { operation: 'get', fields: [], payload: Id }, 'INVALID_FIELDS'],
+    ['no list of fields', { operation: 'get', fields: undefined, payload: Id }, 'INVALID_FIELDS'],
+    ['a field that is none', { operation: 'get', fields: ['Id', 'a b'], payload: Id }, 'INVALID_FIELDS'],
+    ['null', { payload: [{ K: 1 }, null] }, 'INVALID_PAYLOAD'],
+    ['an array in the array', { payload: [[]] }, 'INVALID_PAYLOAD'],
+    ['text', { operation: 'create', payload: 'x' }, 'INVALID_PAYLOAD'],
+    ['more than 1,000 all or none', { payload: many(1_001), allOrNone: true }, 'TOO_MANY_RECORDS'],
+    ['eleven runs of types', { operation: 'create', payload: typed(11), allOrNone: true }, 'TOO_MANY_TYPES'],
+    ['one record twice', { payload: [{ K: 'a' }, { K: 'A ' }], allOrNone: true }, 'DUPLICATE_RECORD'],
+    ['"@{" in 201', { payload: [...many(200), { K: '@{' }], allOrNone: true }, 'REFERENCE_IN_TEXT'],
+  ];
+  for (const [what, request, code] of cases)
+    test(`${what}: ${code}`, () => assert.throws(() => made(request), { code, retryable: false }));
+
+  test('is none within the limits', () => {
+    assert.equal(made({ payload: many(1_000), allOrNone: true }).units.length, 1);
+    assert.equal(made({ payload: many(1_001) }).units.length, 1_001);
+    assert.equal(made({ operation: 'create', payload: typed(10), allOrNone: true }).units.length, 1);
+    assert.equal(made({ payload: [...many(199), { K: '@{' }], allOrNone: true }).units[0]?.direct, true);
+    assert.equal(made({ payload: [{ K: 1 }, { K: 1 }] }).units.length, 2);
+    assert.equal(made({ operation: 'get', fields: ['Id', 'Account.Name'], payload: Id }).units.length, 1);
+  });
+});

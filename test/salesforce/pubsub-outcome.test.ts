@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OrgOutage } from '../../nodes/salesforce/outage';
+import { PubSubRefusal } from '../../nodes/salesforce/pubsub';
+import { CallLost } from '../../nodes/salesforce/pubsub-errors';
+import {
+  asFlowError,
+  closed,
+  failedRepeatedly,
+  failureOf,
+  limitSpent,
+  notPublished,
+} from '../../nodes/salesforce/pubsub-outcome';
+import type { PublishJob, PublishResult, QueuedEvent } from '../../nodes/salesforce/pubsub-queue';
+import { FlowError } from '../../nodes/shared/errors';
+
+const TOPIC = '/event/Order__e';
+const good: PublishResult = { replayId: 'AA', success: true };
+const bad: PublishResult = { replayId: null, success: false, error: { code: 'X', message: 'm' } };
+const job = (...results: (PublishResult | undefined)[]): PublishJob => ({
+  arrivedAt: 0,
+  records: results.map(() => ({})),
+  ids: [],
+  results,
+  open: 0,
+});
+const event = (records: number, index = 0, losses = 0) =>
+  ({
+    job: job(...Array.from({ length: records }, () => undefined)),
+    index,
+    losses,
+  }) as unknown as QueuedEvent;
+
+test('an event that the org did not take is named by its place where there are several', () => {
+  const error = { code: 'PUBLISH', message: 'busy' };
+  assert.equal(
+    notPublished(event(1), error, TOPIC).message,
+    'The org did not publish the event to /event/Order__e (PUBLISH: busy)',
+  );
+  const { message, code, retryable } = notPublished(event(3, 2), error, TOPIC);
+  assert.equal(message, 'The org did not publish event 2 of the message to /event/Order__e (PUBLISH: busy)');
+  assert.deepEqual([code, retryable], ['PUBLISH', true]);
+});
+
+test('a spent limit is an outage, in which nothing was sent', () => {
+  const { reason, code, sent, message } = limitSpent('LIMIT_EXCEEDED');
+  assert.deepEqual([reason, code, sent], ['limit', 'LIMIT_EXCEEDED', false]);
+  assert.match(message, /spent \(LIMIT_EXCEEDED\)/);
+});
+
+test('an event that the org choked on says how often, and why', () => {
+  const { code, retryable, message } = failedRepeatedly(
+    event(1, 0, 10),
+    new CallLost('unreachable', 'INTERNAL', 'an internal error', true),
+  );
+  assert.deepEqual([code, retryable], ['ORG_FAILED_REPEATEDLY', true]);
+  assert.equal(message, 'The org answers, but failed 10 times on this event: an internal error');
+});
+
+test('a message of which nothing was published may be repeated if its failure says so', () => {
+  const cause = new Error('cause');
+  for (const retryable of [true, false]) {
+    const failure = failureOf(
+      job(bad, bad),
+      new FlowError('X' as string, 'why', retryable, { cause }),
+      TOPIC,
+    );
+    assert.deepEqual([failure.code, failure.message, failure.retryable], ['X', 'why', retryable]);
+    assert.equal(failure.cause, cause);
+    assert.deepEqual(failure.details, [bad, bad]);
+  }
+});
+
+test('a message of which anything was published may not: it would be published twice', () => {
+  const failure = failureOf(job(good, bad, good), new FlowError('X' as string, 'why'), TOPIC);
+  assert.equal(failure.retryable, false);
+  assert.equal(failure.message, 'why. 2 of 3 events were published to /event/Order__e');
+  assert.deepEqual(failure.details, [good, bad, good]);
+});
+
+test('a message that failed before anything of it was sent has no results', () => {
+  assert.equal(
+    failureOf(job(undefined, undefined), new FlowError('X' as string, 'why'), TOPIC).details,
+    undefined,
+  );
+});
+
+test('a message of a closed node comes again', () => {
+  assert.deepEqual([closed().code, closed().retryable], ['NODE_CLOSED', true]);
+});
+
+test('whatever was thrown is an error that a user can act on', () => {
+  const outage = new OrgOutage('limit', 'L', 'm', false);
+  assert.equal(asFlowError(outage), outage);
+  const error = new FlowError('TOPIC_DENIED', 'no', true);
+  assert.equal(asFlowError(new PubSubRefusal({ kind: 'topic', error })), error);
+  const other = asFlowError(new TypeError('x is not y'));
+  assert.deepEqual([other.code, other.retryable], ['INTERNAL', false]);
+  assert.equal(other.message, 'The event could not be published: x is not y');
+});

@@ -1,0 +1,125 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Backfill, type BackfillPosition } from '../../nodes/sync/providers/salesforce/backfill';
+import type { Page } from '../../nodes/sync/provider';
+import { names, startPoll, type PollRig } from './poll-rig';
+
+const { signal } = new AbortController();
+
+/** All pages from a position on, each as it is kept. */
+async function all(
+  { reader, sobject }: PollRig,
+  log: string[] = [],
+  from?: BackfillPosition,
+): Promise<Page[]> {
+  const backfill = new Backfill(reader, sobject, (line) => void log.push(line));
+  const pages: Page[] = [];
+  let next: unknown = from;
+  do {
+    pages.push(await backfill.page(next as BackfillPosition | undefined, signal));
+    next = pages.at(-1)?.next && JSON.parse(JSON.stringify(pages.at(-1)?.next));
+  } while (next !== undefined);
+  return pages;
+}
+const idsOf = (pages: Page[]): string[] => pages.flatMap(({ records }) => records.map(({ id }) => id));
+
+test('a small object comes by queries, in order of Id, each record once', async (t) => {
+  const rig = await startPoll(t);
+  const ids = rig.org.write('Contact', ...names(4_100)).map(({ id }) => String(id));
+  rig.org.remove('Contact', ids.slice(0, 100));
+  const pages = await all(rig);
+  assert.deepEqual(idsOf(pages), ids.slice(100));
+  assert.deepEqual(
+    pages.map(({ records }) => records.length),
+    [2_000, 2_000, 0],
+  );
+  assert.deepEqual(pages[0]?.next, { after: ids[2_099] });
+  assert.ok(!rig.org.requests().some(({ path }) => path.includes('/jobs/')));
+});
+
+test('a page from which a record vanished while it was read is not taken for the last', async (t) => {
+  const rig = await startPoll(t);
+  const { org, reader } = rig;
+  org.switches.pageSize = 500;
+  const ids = org.write('Contact', ...names(3_000)).map(({ id }) => String(id));
+  reader.before = (path) => {
+    if (path.includes('q=')) return;
+    org.remove('Contact', ids.slice(600, 605), { hard: true });
+    reader.before = () => undefined;
+  };
+  assert.equal(idsOf(await all(rig)).length, 2_995);
+});
+
+test('from ten thousand on a Bulk job reads it, and whoever comes later reads its results on', async (t) => {
+  const rig = await startPoll(t);
+  const ids = rig.org.write('Contact', ...names(10_000)).map(({ id }) => String(id));
+  const pages = await all(rig);
+  assert.deepEqual(idsOf(pages).sort(), ids.sort());
+  const first = pages.find(({ records }) => records.length > 0);
+  assert.equal(first?.records.length, 5_000, 'few rows, until their width is known');
+  assert.ok(pages.slice(0, pages.indexOf(first)).every(({ next }) => next && 'job' in next));
+  const rest = await all(rig, [], first?.next as BackfillPosition);
+  assert.equal(idsOf(rest).length, 5_000);
+});
+
+test('a job that isn’t done is asked for again after a pause', async (t) => {
+  const rig = await startPoll(t);
+  const states = ['UploadComplete', ...Array.from({ length: 6 }, () => 'InProgress')];
+  rig.reader.get = <T>() => Promise.resolve({ id: '750', state: states.shift() } as T);
+  const backfill = new Backfill(rig.reader, rig.sobject, () => undefined);
+  const waits: unknown[] = [];
+  for (let i = 0; i < 7; i++) waits.push((await backfill.page({ job: '750' }, signal)).wait);
+  assert.deepEqual(waits, [500, 1_000, 2_000, 5_000, 10_000, 10_000, 10_000]);
+});
+
+test('what Bulk refuses for good is read by queries, and that is said', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.write('Contact', ...names(10_000));
+  const refuse = (status: number, errorCode: string): void =>
+    rig.org.faults.add({
+      match: { path: '/jobs/query', method: 'POST' },
+      action: { status, errorCode, message: 'Not this object' },
+      times: 1,
+    });
+  refuse(400, 'INVALIDENTITY');
+  const log: string[] = [];
+  assert.equal(idsOf(await all(rig, log)).length, 10_000);
+  assert.match(log.join(), /Contact is read by queries, as Bulk API 2.0 refuses: .*Not this object/);
+});
+
+test('a job that was lost gives way to a new one', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.write('Contact', ...names(10_000));
+  const log: string[] = [];
+  assert.equal(idsOf(await all(rig, log, { job: '750000000000000AAA' })).length, 10_000);
+  assert.match(log.join(), /The bulk job 750000000000000AAA of Contact can't be read on .* a new one begins/);
+  const again: string[] = [];
+  const located = { job: '750000000000000AAA', locator: 'x' };
+  assert.equal(idsOf(await all(rig, again, located)).length, 10_000);
+  assert.match(again.join(), /a new one begins/);
+});
+
+test('whoever is stopped begins no new job', async (t) => {
+  const { org, reader, sobject } = await startPoll(t);
+  const backfill = new Backfill(reader, sobject, () => undefined);
+  org.clearRequests();
+  for (const position of [undefined, { job: '750' }, { job: '750', locator: 'x' }, { after: '' }])
+    await assert.rejects(backfill.page(position, AbortSignal.abort()), { code: 'CLOSED' });
+  assert.deepEqual(org.requests(), []);
+});
+
+test('a count that takes the org too long is no reason not to begin', async (t) => {
+  const rig = await startPoll(t);
+  const fault = (errorCode: string) =>
+    rig.org.faults.add({
+      match: { path: '/query*' },
+      action: { status: 400, errorCode, message: 'Your query request was running for too long' },
+      times: 1,
+    });
+  const backfill = new Backfill(rig.reader, rig.sobject, () => undefined);
+  fault('QUERY_TIMEOUT');
+  assert.equal(await backfill.count(signal), undefined);
+  fault('MALFORMED_QUERY');
+  await assert.rejects(backfill.count(signal), { code: 'MALFORMED_QUERY' });
+  assert.equal(await backfill.count(signal), 0);
+});
