@@ -1,13 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { FlowError, messageOf } from '../shared/errors';
-import { parseSettings, type Secrets, type Settings, type Stored } from '../shared/settings';
-import { sfdcOrg } from './sfdc-org.settings';
+import type { Secrets, Settings, Stored } from '../shared/settings';
+import type { sfdcOrg } from './sfdc-org.settings';
 
 /** The sfdc-org node's settings and secrets as the editor gives them. */
 export type OrgConfig = Stored<typeof sfdcOrg>;
 export type OrgSecrets = Secrets<typeof sfdcOrg>;
 type OrgSettings = Settings<typeof sfdcOrg>;
-export type AuthMethod = OrgSettings['auth'];
 
 /** What one of the four OAuth flows needs, complete. */
 export type LoginGrant = { loginUrl: string; clientId: string } & (
@@ -21,8 +20,7 @@ export type LoginGrant = { loginUrl: string; clientId: string } & (
  * The grant that settings and secrets describe. `file` reads the JSON at credentialsPath anew each time, so
  * that a replaced secret is picked up by the next login. Throws INVALID_CREDENTIALS naming what is missing.
  */
-export async function readGrant(config: OrgConfig, secrets: OrgSecrets): Promise<LoginGrant> {
-  const settings = parseSettings(sfdcOrg, { ...config, ...secrets });
+export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
   const { auth, credentialsPath } = settings;
   const found =
     auth === 'file' ? await readCredentialsFile(credentialsPath) : { flow: auth, values: settings };

@@ -175,10 +175,10 @@ export class OrgSession {
   }
 
   private async performLogin(): Promise<Grant> {
-    const { config, secrets, refreshTokens } = this.options;
+    const { refreshTokens } = this.options;
     let grant: LoginGrant;
     try {
-      grant = await readGrant(config, secrets);
+      grant = await readGrant(this.settings);
     } catch (error) {
       throw new OrgOutage('login', codeOf(error), messageOf(error), false, { cause: error });
     }
