@@ -8,8 +8,8 @@ import english from '../../nodes/shared/editor/texts/en-US.json';
 type FormatName = Exclude<keyof typeof formats, 'format' | 'listOf' | 'succeeds'>;
 
 function verdicts(name: FormatName | 'size', right: string[], wrong: string[]): void {
-  const { check } = name === 'size' ? size('') : formats[name];
-  const faultOf = (value: string) => check(value, () => undefined);
+  const format = name === 'size' ? size('') : formats[name];
+  const faultOf = (value: string) => format.check(value, () => undefined);
   for (const value of right) assert.equal(faultOf(value), undefined, `${name} ${value}`);
   for (const value of wrong) assert.ok(faultOf(value), `${name} ${value}`);
 }
