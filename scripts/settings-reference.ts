@@ -148,7 +148,7 @@ function allowed(setting: Setting): string {
     what(setting),
     limits.min === undefined ? '' : `at least ${limits.min}`,
     limits.max === undefined ? '' : `at most ${limits.max}`,
-    open && shownDefault(setting) !== '' ? 'left out: stays as it is' : '',
+    open && shownDefault(setting) !== '' ? 'left out: not set' : '',
     when === undefined ? '' : `counts when ${condition(when)}`,
     required === true ? 'required' : required === false ? '' : `required when ${condition(required)}`,
   ];

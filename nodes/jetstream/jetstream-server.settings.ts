@@ -4,8 +4,8 @@ import { declare } from '../shared/settings/settings';
 
 export const jetstreamServer = declare('jetstream-server', 1, {
   name: text(''),
-  // Empty is not the default: a variable that isn't set must not lead to some other server.
-  servers: text('nats://localhost:4222', { required: true, format: formats.servers, empty: '' }),
+  // Left out or empty it is no server: a variable that isn't set must not lead to another one.
+  servers: open(text('nats://localhost:4222', { required: true, format: formats.servers })),
   auth: choice(['none', 'userpass', 'token', 'nkey', 'jwt', 'creds', 'file'], 'none'),
   user: text('', { required: 'auth=userpass' }),
   password: credential(),

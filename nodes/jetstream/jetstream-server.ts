@@ -47,7 +47,7 @@ export default function (RED: NodeAPI): void {
   function settingsOf(def: object, secrets: Secrets): ServerSettings {
     const settings = parseSettings(jetstreamServer, { ...def, ...secrets });
     const tls = settings.tls ? (RED.nodes.getNode(settings.tls) as TlsNode | null) : undefined;
-    return { ...settings, tls: tls?.addTLSOptions({}) };
+    return { ...settings, servers: settings.servers ?? '', tls: tls?.addTLSOptions({}) };
   }
 
   const lookup = (

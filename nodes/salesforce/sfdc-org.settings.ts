@@ -9,6 +9,7 @@ export const sfdcOrg = declare('sfdc-org', 1, {
   name: text(''),
   auth: choice(['client-credentials', 'jwt', 'refresh-token', 'password', 'file'], 'client-credentials', {
     code: 'INVALID_CREDENTIALS',
+    noun: 'a way to log in',
   }),
   loginUrl: text('https://login.salesforce.com', { required: BY_FORM, format: formats.url }),
   clientId: credential(),

@@ -1,7 +1,17 @@
 import { FlowError } from '../shared/errors';
 import * as formats from '../shared/settings/formats';
 import type { Fault } from '../shared/settings/formats';
-import { choice, credential, duration, json, list, node, onlyWhen, text } from '../shared/settings/kinds';
+import {
+  choice,
+  credential,
+  duration,
+  json,
+  list,
+  node,
+  onlyWhen,
+  text,
+  textOf,
+} from '../shared/settings/kinds';
 import { declare, type Setting, type Settings } from '../shared/settings/settings';
 import { PROVIDERS, READY, type ProviderName } from './providers/catalog';
 
@@ -27,11 +37,13 @@ export const apiSource = declare('api-source', 1, {
 export type SourceSettings = Settings<typeof apiSource>;
 
 function provider(): Setting<ProviderName, ProviderName> {
-  const any = choice(PROVIDERS, 'salesforce', { title: 'Provider', code: 'INVALID_SOURCE' });
+  const any = choice(PROVIDERS, 'salesforce');
   return {
     ...any,
-    parse(stored, title, valueOf) {
-      const name = any.parse(stored, title, valueOf);
+    parse(stored, title) {
+      const typed = textOf(stored, title).trim();
+      const name = PROVIDERS.find((one) => one === typed);
+      if (!name) throw invalid(`"${typed}" is not a provider; use one of ${PROVIDERS.join(', ')}`);
       if (READY.includes(name)) return name;
       throw invalid(
         `This version can't read ${name} yet; read it in a flow and hand its records to an api-source with the provider "flow"`,

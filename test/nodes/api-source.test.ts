@@ -32,6 +32,12 @@ test('is registered, with what its form says', async () => {
 test('has defaults for all that is not said', async () => {
   await red.load(orgNode(org), source());
   assert.deepEqual(settings(), {
+    name: '',
+    baseUrl: undefined,
+    definition: undefined,
+    user: '',
+    token: undefined,
+    secret: undefined,
     provider: 'salesforce',
     syncId: SYNC_ID,
     collections: ['salesforce:contact'],
@@ -51,7 +57,7 @@ test('names of Salesforce objects may be in any case, and without the provider',
 for (const [what, more, error] of [
   ['no collection', { collections: [] }, /The api-source has no collections/],
   ['an unknown provider', { provider: 'fax' }, /"fax" is not a provider/],
-  ['too long a look back', { lookback: '2d' }, /Look back: at most a day/],
+  ['too long a look back', { lookback: '2d' }, /Look back: at most 1d/],
 ] as const) {
   test(`with ${what} it has no settings, and the log says why`, async () => {
     await red.load(orgNode(org), source(more));

@@ -1,24 +1,17 @@
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
+import { test } from 'node:test';
+import { size } from '../../nodes/jetstream/sizes';
+import * as formats from '../../nodes/shared/formats';
+import { fieldMap } from '../../nodes/shared/setting-kinds';
+import english from '../../nodes/shared/editor/texts/en-US.json';
 
-/** The editor's own modules, without the editor: what they check needs nothing of it but its language. */
-interface Modules {
-  validators: Record<string, (value: string) => true | string>;
-  fieldMap: { checkPayload: (this: unknown, payload: unknown) => true | string };
-}
-const modules = {} as Modules;
-before(async () => {
-  Object.assign(globalThis, { RED: { i18n: { lang: () => 'en-US' } } });
-  // By name: the types of the editor (jQuery, the DOM) are not those of the runtime.
-  const load = (name: string): Promise<unknown> => import(`../../nodes/shared/editor/${name}`);
-  modules.validators = (await load('validators')) as Modules['validators'];
-  modules.fieldMap = (await load('field-map')) as Modules['fieldMap'];
-});
+type FormatName = Exclude<keyof typeof formats, 'format' | 'listOf' | 'succeeds'>;
 
-function verdicts(check: string, right: string[], wrong: string[]): void {
-  for (const value of right) assert.equal(modules.validators[check]?.(value), true, `${check} ${value}`);
-  for (const value of wrong)
-    assert.equal(typeof modules.validators[check]?.(value), 'string', `${check} ${value}`);
+function verdicts(name: FormatName | 'size', right: string[], wrong: string[]): void {
+  const format = name === 'size' ? size('') : formats[name];
+  const faultOf = (value: string) => format.check(value, () => undefined);
+  for (const value of right) assert.equal(faultOf(value), undefined, `${name} ${value}`);
+  for (const value of wrong) assert.ok(faultOf(value), `${name} ${value}`);
 }
 
 test('subject filters: wildcards are whole tokens, and > only the last', () => {
@@ -74,8 +67,12 @@ test('names of the org', () => {
 });
 
 test('a field map: each field named, once, with a value of its type', () => {
+  const faultOf = (payload: unknown) => {
+    const fault = fieldMap().check(payload, () => undefined);
+    return fault === undefined || english[fault.text as keyof typeof english];
+  };
   const check = (...fields: [string, string?, string?][]) =>
-    modules.fieldMap.checkPayload.call(undefined, {
+    faultOf({
       mode: 'map',
       fields: fields.map(([name, type = 'msg', value = 'payload.a']) => ({ name, type, value })),
     });
@@ -100,6 +97,5 @@ test('a field map: each field named, once, with a value of its type', () => {
     ['A', 'bool', ''],
   ] as [string, string, string][])
     assert.equal(check(right), true, right.join());
-  assert.equal(modules.fieldMap.checkPayload.call(undefined, { mode: 'event' }), true);
-  assert.equal(modules.fieldMap.checkPayload.call(undefined, undefined), true);
+  assert.equal(faultOf({ mode: 'event' }), true);
 });

@@ -7,8 +7,9 @@ import type { Authenticator, ConnectionOptions, TlsOptions } from './nats';
 type Declared = Settings<typeof jetstreamServer>;
 
 /** How to reach and enter a NATS system: the settings of jetstream-server and its credentials. */
-export type ServerSettings = Pick<Declared, 'servers' | 'auth'> &
+export type ServerSettings = Pick<Declared, 'auth'> &
   Partial<Omit<Declared, 'servers' | 'auth' | 'tls'>> & {
+    servers: string;
     /** What the core tls-config node adds to TLS options: ca, cert, key, passphrase, servername, rejectUnauthorized. */
     tls?: TlsOptions;
   };

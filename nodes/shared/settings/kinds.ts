@@ -1,4 +1,5 @@
 import { parseDuration, parseDurations } from '../duration';
+import { FlowError } from '../errors';
 import type { FailureCode } from '../failure-codes';
 import * as formats from './formats';
 import { listOf, succeeds, type Fault, type Format } from './formats';
@@ -89,13 +90,17 @@ export function duration(
     fault: formats.duration.fault,
     parse(stored, title) {
       const ms = parseDuration(textOf(stored, title), title);
-      if (ms < least) throw wrong('INVALID_DURATION', title, stored, `is too short: at least ${min}`);
-      if (ms > most) throw wrong('INVALID_DURATION', title, stored, `is too long: at most ${max}`);
+      if (ms < least) throw outside(`at least ${min}`, title, stored);
+      if (ms > most) throw outside(`at most ${max}`, title, stored);
       return ms;
     },
     check: (typed) =>
       formats.duration.check(String(typed).trim()) ?? limitFault(parseDuration(String(typed))),
   };
+}
+
+function outside(limit: string, title: string, stored: unknown): FlowError {
+  return new FlowError('INVALID_DURATION', `${title}: ${limit}, and not "${String(stored)}"`, false);
 }
 
 /** Milliseconds of each, from "10s, 30s". */
@@ -113,11 +118,14 @@ export function durations(
   };
 }
 
+/** `noun`: how an error calls a choice, "an operation". */
+type ChoiceOptions = Omit<Options<string>, 'empty'> & { code?: FailureCode; noun?: string };
+
 /** One of some words. */
 export function choice<const V extends readonly string[]>(
   values: V,
   value: NoInfer<V[number]>,
-  { code = 'INVALID_SETTING', ...options }: Omit<Options<string>, 'empty'> & { code?: FailureCode } = {},
+  { code = 'INVALID_SETTING', noun, ...options }: ChoiceOptions = {},
 ): Setting<V[number], V[number]> {
   return {
     ...options,
@@ -127,7 +135,10 @@ export function choice<const V extends readonly string[]>(
     parse(stored, title) {
       const found = values.find((one) => one === (typeof stored === 'string' ? stored.trim() : stored));
       if (found !== undefined) return found;
-      throw wrong(code, title, stored, `is none of ${values.join(', ')}`);
+      const known = values.join(', ');
+      if (noun === undefined || typeof stored !== 'string')
+        throw wrong(code, title, stored, `is none of ${known}`);
+      throw new FlowError(code, `"${stored}" is not ${noun}; choose one of ${known}`, false);
     },
     check: () => undefined,
   };
