@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { size } from '../../nodes/jetstream/sizes';
-import * as formats from '../../nodes/shared/formats';
-import { fieldMap } from '../../nodes/shared/setting-kinds';
+import { size } from '../../nodes/shared/size';
+import * as formats from '../../nodes/shared/settings/formats';
+import { fieldMap } from '../../nodes/shared/settings/kinds';
 import english from '../../nodes/shared/editor/texts/en-US.json';
 
 type FormatName = Exclude<keyof typeof formats, 'format' | 'listOf' | 'succeeds'>;
