@@ -86,12 +86,7 @@ export default function (RED: NodeAPI): void {
   RED.nodes.registerType('jetstream-in', JetstreamIn);
 }
 
-function flowMessage(
-  batch: MessageBatch,
-  payloads: unknown[],
-  token: string,
-  batched: boolean,
-): FlowMessage {
+function flowMessage(batch: MessageBatch, payloads: unknown[], token: string, batched: boolean): FlowMessage {
   if (batched) {
     const each = batch.items.map((message) => jetStreamProperties(message, token));
     return { _msgid: token, topic: each[0]?.subject, payload: payloads, jetstream: batchProperties(each) };

@@ -69,7 +69,8 @@ function read(
   const deliveries: number[] = [];
   const log: Reading['log'] = [];
   const lost: Reading['lost'] = [];
-  const flow = options.flow ?? ((attempt: EventAttempt) => void setImmediate(() => attempt.finished(undefined)));
+  const flow =
+    options.flow ?? ((attempt: EventAttempt) => void setImmediate(() => attempt.finished(undefined)));
   const reader = new EventReader(
     pubsub,
     options.topic ?? TOPIC,
@@ -282,7 +283,8 @@ test('where everything fails nothing is passed over, however often: it is not th
   let down = true;
   const { attempts, log } = reading(t, org, {
     store,
-    flow: (attempt) => void setImmediate(() => attempt.finished(down ? { error: new Error('down') } : undefined)),
+    flow: (attempt) =>
+      void setImmediate(() => attempt.finished(down ? { error: new Error('down') } : undefined)),
   });
   await until(() => attempts.length > 30);
   assert.deepEqual(
@@ -343,7 +345,11 @@ test('jetstream-ack can ask for it again, or have done with it', async (t) => {
   const org = await orgFor(t);
   publish(org, 3);
   const store = new Memory();
-  const { attempts, seen } = reading(t, org, { store, flow: () => undefined, settings: { backoff: [60_000] } });
+  const { attempts, seen } = reading(t, org, {
+    store,
+    flow: () => undefined,
+    settings: { backoff: [60_000] },
+  });
   await until(() => attempts.length === 3);
   attempts[0]?.command({ action: 'progress' });
   attempts[0]?.command({ action: 'ack' });

@@ -317,10 +317,7 @@ export class Consumer {
           { ...message.info, deliveries: message.deliveries },
           failure,
         );
-        this.handler.log(
-          'warn',
-          `${what} and went to "${deadLetter}": ${messageOf(failure.error)}`,
-        );
+        this.handler.log('warn', `${what} and went to "${deadLetter}": ${messageOf(failure.error)}`);
         if (this.failing?.code === 'DEAD_LETTER_FAILED') this.alive();
         return;
       } catch (error) {

@@ -108,7 +108,10 @@ class FlowTracker implements FlowHooks {
     try {
       send();
     } catch (error) {
-      if (!follow) throw error;
+      if (!follow) {
+        this.forget(delivery);
+        throw error;
+      }
       delivery.fail(error);
     }
     delivery.count--;

@@ -196,7 +196,11 @@ export interface Watched<T> {
 export function watch<T extends Watched<T>>(
   settler: Pick<Settler<T>, 'extend'>,
   items: () => Iterable<T>,
-  { processingLimit, extendAfter, shortest }: { processingLimit: number; extendAfter: number; shortest: number },
+  {
+    processingLimit,
+    extendAfter,
+    shortest,
+  }: { processingLimit: number; extendAfter: number; shortest: number },
 ): () => void {
   const look = (): void => {
     const now = performance.now();

@@ -9,7 +9,7 @@ import {
   type MessageBatch,
   type SettlementSettings,
 } from '../../../nodes/jetstream/consume/settlement';
-import type { Failure } from '../../../nodes/shared/flow/delivery';
+import { Delivery, type Failure } from '../../../nodes/shared/flow/delivery';
 import { FlowError } from '../../../nodes/shared/errors';
 import { Attempt, type Progress as FlowProgress } from '../../../nodes/shared/flow/settlement';
 import { fakeClock, type FakeClock } from '../../support/clock';
@@ -40,7 +40,8 @@ afterEach(() => rigs.splice(0).forEach(({ settlement }) => settlement.stop()));
 class Rig {
   readonly said: string[] = [];
   readonly log: string[] = [];
-  readonly given: { message: InFlightMessage; failure: Failure; stored: () => void; stopped: () => void }[] = [];
+  readonly given: { message: InFlightMessage; failure: Failure; stored: () => void; stopped: () => void }[] =
+    [];
   room = 0;
   readonly settlement: Settlement;
   leftFlow = 0;
@@ -67,7 +68,12 @@ class Rig {
         },
         deadLetter: (message, failure) =>
           new Promise((stored, reject) => {
-            this.given.push({ message, failure, stored, stopped: () => reject(new FlowError('CLOSED', 'x')) });
+            this.given.push({
+              message,
+              failure,
+              stored,
+              stopped: () => reject(new FlowError('CLOSED', 'x')),
+            });
           }),
         released: () => void this.room++,
         log: (level, text) => void this.log.push(`${level}: ${text}`),
@@ -198,7 +204,16 @@ describe('a failed message comes again', () => {
     assert.deepEqual(rig.log, [
       'warn: Message 7 of the stream "crm" (crm.contacts.7, delivery 2) failed and comes again in 2s: no luck',
     ]);
-    assert.equal(describeMessage(rig.arrive(8)), 'Message 8 of the stream "crm" (crm.contacts.8, delivery 1)');
+    assert.equal(
+      describeMessage(rig.arrive(8)),
+      'Message 8 of the stream "crm" (crm.contacts.8, delivery 1)',
+    );
+  });
+
+  test('and the log names the node where it failed', () => {
+    const rig = new Rig();
+    rig.inFlow(7).finished({ error: new Error('no'), node: { id: 'n1', type: 'function', name: 'check' } });
+    assert.match(rig.log[0] ?? '', /delivery 1\) failed in function "check" and comes again in 1s: no$/);
   });
 
   test('any number of times without a limit', () => {
@@ -269,6 +284,36 @@ describe('a delivery that is no fault of the message does not count', () => {
       assert.equal(rig.given.length, 1, 'the failure after that is its third');
     });
   }
+
+  test('stopped again and again it comes back after growing pauses, 1 s at most, until it fails by itself', () => {
+    const rig = new Rig({ maxDeliver: 100 });
+    const closed = (deliveries: number): void =>
+      fail(rig.inFlow(7, { deliveries }), new FlowError('CLOSED', 'deployed'));
+    for (let deliveries = 1; deliveries <= 9; deliveries++) closed(deliveries);
+    assert.deepEqual(
+      rig.heard(),
+      [0, 10, 30, 70, 150, 310, 630, 1_000, 1_000].map((delay, i) => `nak 7/${i + 1} in ${delay}`),
+    );
+    fail(rig.inFlow(7, { deliveries: 10 }));
+    closed(11);
+    assert.deepEqual(rig.heard(), ['nak 7/10 in 1000', 'nak 7/11 in 0']);
+  });
+
+  test('an outage of NATS or the org is no try, however long it lasts', () => {
+    const rig = new Rig();
+    const outages = [
+      new FlowError('DISCONNECTED', 'x'),
+      Object.assign(new FlowError('HTTP_503', 'x'), { outage: true }),
+    ];
+    for (let deliveries = 1; deliveries <= 6; deliveries++)
+      fail(rig.inFlow(7, { deliveries }), outages[deliveries % 2]);
+    assert.deepEqual(
+      rig.heard(),
+      [2_000, 4_000, 8_000, 16_000, 30_000, 30_000].map((delay, i) => `nak 7/${i + 1} in ${delay}`),
+    );
+    assert.equal(rig.settlement.isExhausted(rig.arrive(7, { deliveries: 7 })), false);
+    assert.deepEqual([rig.given, rig.log], [[], []]);
+  });
 
   test('the backoff goes by failures', () => {
     const rig = new Rig();
@@ -489,6 +534,28 @@ describe('as time goes by', () => {
     assert.deepEqual(rig.heard(), []);
     pass(1_000);
     assert.deepEqual(rig.heard(), ['working 7/1']);
+  });
+
+  test('it is extended though the wall clock is set back, and not failed where it is set forward', () => {
+    const rig = new Rig({ ackWait: 600 });
+    const batch = rig.inFlow(7);
+    batch.progress = new Delivery('t', 't', batch, true, () => undefined);
+    clock.setWallClock(-3_600_000);
+    pass(360, 120);
+    assert.deepEqual(rig.heard(), ['working 7/1']);
+    clock.setWallClock(3_600_000 + 660_000);
+    pass(240, 120);
+    assert.deepEqual([rig.heard(), rig.log, batch.ended], [['working 7/1'], [], false]);
+  });
+
+  test('a batch that is out of time is not extended by any of its messages', () => {
+    const rig = new Rig();
+    const batch = rig.batch(rig.arrive(1), rig.arrive(2));
+    const progress = (batch.progress = new Progress());
+    pass(9_000);
+    progress.time = 60_001;
+    pass(2_000, 2_000);
+    assert.deepEqual(rig.heard(), ['nak 1/1 in 1000', 'nak 2/1 in 1000']);
   });
 
   test('a short ack wait is looked after more often, but not more than every 20 ms', () => {

@@ -9,6 +9,7 @@ import {
   type SettlementSettings,
 } from '../../../nodes/salesforce/events/settlement';
 import type { ReceivedEvent } from '../../../nodes/salesforce/pubsub/subscription';
+import { OrgOutage } from '../../../nodes/salesforce/org/outage';
 import { FlowError } from '../../../nodes/shared/errors';
 
 /** A flow that a test plays: events come into it, and the test says what becomes of each. */
@@ -412,6 +413,20 @@ describe('an event that failed for nothing of its own', () => {
     assert.equal(flow.count('a'), before + 1);
   });
 
+  test('an outage of NATS or the org is no try: it comes again with growing pauses, 30 s at most', () => {
+    const flow = new Flow({ maxDeliver: 1 });
+    flow.arrive('a', 'b');
+    flow.ends('b');
+    for (const [i, pause] of [2_000, 4_000, 8_000, 16_000, 30_000, 30_000].entries()) {
+      flow.ends('a', i % 2 ? new OrgOutage('limit', 'X', 'full', false) : new FlowError('DISCONNECTED', 'x'));
+      pass(pause - 1);
+      assert.equal(flow.count('a'), i + 1);
+      pass(1);
+      assert.deepEqual([flow.count('a'), flow.latest('a').nth], [i + 2, 1]);
+    }
+    assert.deepEqual(flow.log, []);
+  });
+
   test('(no node is wired) comes again in 5 s', () => {
     const flow = new Flow();
     flow.arrive('a');
@@ -550,6 +565,17 @@ describe('the processing limit', () => {
     flow.attempt('a').progress = progress(() => 2_000).progress;
     pass(200);
     assert.match(flow.log.at(-1)?.text ?? '', /passed over: The flow did not finish the event within 1s$/);
+  });
+
+  test('what a former delivery still says is not taken for the present one', () => {
+    const flow = new Flow();
+    flow.arrive('a');
+    const former = flow.attempt('a');
+    flow.ends('a', failure);
+    pass(100);
+    former.finished(undefined);
+    former.command({ action: 'ack' });
+    assert.deepEqual([flow.settlement.size, flow.count('a')], [1, 2]);
   });
 
   test('an event that waits for its next delivery is not in the flow', () => {

@@ -69,7 +69,13 @@ describe('what becomes of what failed', () => {
     assert.deepEqual(pauses(coded('NOT_WIRED')), [5_000, 5_000, 5_000, 5_000, 5_000, 5_000]);
   });
 
-  for (const code of ['DISCONNECTED', 'TIMEOUT', 'CONNECTION_CLOSED', 'JETSTREAM_UNAVAILABLE', 'ORG_UNREACHABLE'])
+  for (const code of [
+    'DISCONNECTED',
+    'TIMEOUT',
+    'CONNECTION_CLOSED',
+    'JETSTREAM_UNAVAILABLE',
+    'ORG_UNREACHABLE',
+  ])
     test(`in an outage (${code}) it is given back after growing pauses, 30 s at most`, () => {
       assert.deepEqual(pauses(coded(code)), [2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
     });
@@ -254,7 +260,10 @@ describe('an attempt', () => {
   test('that needs more time has all of it extended, and goes on', () => {
     const one = attempt('a', 'b');
     one.command({ action: 'progress' });
-    assert.deepEqual([room.heard(), one.ended, ends, flow.abandoned], [['extend a', 'extend b'], false, 0, []]);
+    assert.deepEqual(
+      [room.heard(), one.ended, ends, flow.abandoned],
+      [['extend a', 'extend b'], false, 0, []],
+    );
   });
 
   test('that is withdrawn settles nothing, and what the flow still does counts no more', () => {
@@ -266,7 +275,11 @@ describe('an attempt', () => {
     const one = attempt('a', 'b');
     flow = new InFlow(60_000, ['function "stuck"', 'delay d']);
     one.progress = flow;
-    assert.deepEqual([one.limit(60_000), room.heard(), flow.abandoned], [false, [], []], 'not at the limit yet');
+    assert.deepEqual(
+      [one.limit(60_000), room.heard(), flow.abandoned],
+      [false, [], []],
+      'not at the limit yet',
+    );
     flow.time = 60_001;
     assert.equal(one.limit(60_000), true);
     const why = 'The flow did not finish the letter within 1m; not finished: function "stuck", delay d';
