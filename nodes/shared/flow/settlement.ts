@@ -41,7 +41,8 @@ export type Decision = { what: 'give back' | 'retry'; after: number } | { what: 
  */
 const PAUSES: Record<InnocentCause, { first: number; step: number; longest: number }> = {
   stopped: { first: 0, step: 10, longest: 1_000 },
-  unwired: { first: 5_000, step: 5_000, longest: 5_000 },
+  // Also for the moment within a deploy in which the next node is not there.
+  unwired: { first: 100, step: 100, longest: 5_000 },
   outage: { first: 2_000, step: 2_000, longest: 30_000 },
 };
 

@@ -427,14 +427,16 @@ describe('an event that failed for nothing of its own', () => {
     assert.deepEqual(flow.log, []);
   });
 
-  test('(no node is wired) comes again in 5 s', () => {
+  test('(no node is wired) comes again after growing pauses, 5 s at most', () => {
     const flow = new Flow();
     flow.arrive('a');
-    flow.ends('a', new FlowError('NOT_WIRED', 'nothing'));
-    pass(4_999);
-    assert.equal(flow.count('a'), 1);
-    pass(1);
-    assert.deepEqual([flow.count('a'), flow.latest('a').nth], [2, 1]);
+    for (const [i, pause] of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000].entries()) {
+      flow.ends('a', new FlowError('NOT_WIRED', 'nothing'));
+      pass(pause - 1);
+      assert.equal(flow.count('a'), i + 1);
+      pass(1);
+      assert.deepEqual([flow.count('a'), flow.latest('a').nth], [i + 2, 1]);
+    }
   });
 });
 

@@ -65,8 +65,8 @@ describe('what becomes of what failed', () => {
       assert.deepEqual(pauses(coded(code)), [0, 10, 30, 70, 1_000, 1_000]);
     });
 
-  test('where no node is wired it is given back after 5 s', () => {
-    assert.deepEqual(pauses(coded('NOT_WIRED')), [5_000, 5_000, 5_000, 5_000, 5_000, 5_000]);
+  test('where no node is wired it is given back after growing pauses, 5 s at most', () => {
+    assert.deepEqual(pauses(coded('NOT_WIRED')), [100, 200, 400, 800, 5_000, 5_000]);
   });
 
   for (const code of [

@@ -89,7 +89,7 @@ describe('acknowledged by the flow', () => {
     const { source, sent } = open('flow', []);
     const one = attempt();
     source.send(one, message);
-    assert.deepEqual(heard(), ['give back a in 5000']);
+    assert.deepEqual(heard(), ['give back a in 100']);
     assert.equal(flowTracker.find(sent[0] as Msg), undefined);
     await turns();
     assert.deepEqual(heard(), []);
