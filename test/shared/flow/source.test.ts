@@ -97,8 +97,7 @@ describe('acknowledged by the flow', () => {
 
   test('the failure says which node has to be wired', () => {
     const errors: string[] = [];
-    const giveBack = settler.giveBack;
-    const one = new Attempt(['a'], { ...settler, giveBack });
+    const one = attempt();
     const failed = one.failed.bind(one);
     one.failed = (failure) => (errors.push(messageOf(failure.error)), failed(failure));
     open('flow', []).source.send(one, message);
