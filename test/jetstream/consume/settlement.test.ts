@@ -7,6 +7,7 @@ import {
   Settlement,
   type InFlightMessage,
   type MessageBatch,
+  type SettlementHandler,
   type SettlementSettings,
 } from '../../../nodes/jetstream/consume/settlement';
 import { Delivery, type Failure } from '../../../nodes/shared/flow/delivery';
@@ -214,6 +215,13 @@ describe('a failed message comes again', () => {
     const rig = new Rig();
     rig.inFlow(7).finished({ error: new Error('no'), node: { id: 'n1', type: 'function', name: 'check' } });
     assert.match(rig.log[0] ?? '', /delivery 1\) failed in function "check" and comes again in 1s: no$/);
+  });
+
+  test('also where it failed before it was in the flow', () => {
+    const rig = new Rig();
+    rig.settlement.fail(rig.arrive(7), { error: new Error('unreadable') });
+    rig.settlement.fail(rig.arrive(8), { error: forGood() });
+    assert.deepEqual([rig.heard(), rig.given.length], [['nak 7/1 in 1000'], 1]);
   });
 
   test('any number of times without a limit', () => {
@@ -645,6 +653,13 @@ describe('as time goes by', () => {
 });
 
 describe('stop', () => {
+  test('before the start ends nothing', () => {
+    const unused = { acks: {}, deadLetter: () => Promise.resolve() } as unknown as SettlementHandler;
+    const settlement = new Settlement(SETTINGS, unused);
+    settlement.stop();
+    assert.equal(settlement.size, 0);
+  });
+
   test('gives back what is held, as deliveries that do not count, and answers nothing twice', () => {
     const rig = new Rig({ maxDeliver: 1 });
     const progress = new Progress();

@@ -334,14 +334,14 @@ describe('the watch', () => {
 
   test('extends what was not extended for longer than it may, again and again', () => {
     const items = [item('a')];
-    unwatch = watch(settler(), () => items, times);
-    clock.pass(300, 100);
+    unwatch = watch(settler(), () => items, { ...times, extendAfter: 400 });
+    clock.pass(400, 200);
     assert.deepEqual(room.heard(), []);
-    clock.pass(100);
+    clock.pass(200);
     assert.deepEqual(room.heard(), ['extend a']);
-    clock.pass(300, 100);
+    clock.pass(400, 200);
     assert.deepEqual(room.heard(), []);
-    clock.pass(100);
+    clock.pass(200);
     assert.deepEqual(room.heard(), ['extend a']);
   });
 
