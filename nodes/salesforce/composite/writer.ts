@@ -2,10 +2,10 @@ import { FlowError, messageOf } from '../../shared/errors';
 import { Batcher, type Call, type Collection } from './batcher';
 import { answersOf, requestOf, type WriteHeaders } from './requests';
 import { finish, giveUp, resultsOf } from './results';
-import { JobOrder } from './order';
-import type { Job, RowError, RowResult, Unit, WriteRequest } from './operations';
+import { MessageOrder } from './order';
+import type { WriteMessage, RowError, RowResult, Write, WriteRequest } from './operations';
 import { OrgOutage } from '../org/outage';
-import { judge, type Judgement, type Verdict } from './outcome';
+import { outcomeOf, type CollectionOutcome, type RowOutcome } from './outcome';
 import { plan } from './plan';
 import type { OrgSession } from '../org/session';
 import { leaveSuperseded, writtenRecords, type WrittenRecords } from './superseded';
@@ -28,7 +28,7 @@ export interface WriterState {
   /** API calls under way and the records in them. */
   calls: number;
   records: number;
-  /** Units that wait to be sent. */
+  /** Writes that wait to be sent. */
   waiting: number;
 }
 
@@ -44,7 +44,14 @@ const MOST_LOSSES = 12;
 /** What a writer needs of the session with its org. */
 export type WritableOrg = Pick<
   OrgSession,
-  'budget' | 'budgetOutage' | 'dataPath' | 'hold' | 'onChange' | 'organizationId' | 'request' | 'underWay'
+  | 'availability'
+  | 'budget'
+  | 'budgetOutage'
+  | 'dataPath'
+  | 'onChange'
+  | 'organizationId'
+  | 'request'
+  | 'underWay'
 >;
 
 interface Waiting {
@@ -61,8 +68,8 @@ interface Waiting {
 export class Writer {
   private readonly batcher: Batcher;
   private readonly calls = new Map<Call, Promise<void>>();
-  private readonly jobs = new Map<Job, Waiting>();
-  private readonly order = new JobOrder();
+  private readonly messages = new Map<WriteMessage, Waiting>();
+  private readonly order = new MessageOrder();
   /** Messages among those that wait that were delivered before. */
   private repeated = 0;
   private readonly retry: NonNullable<WriterOptions['retry']>;
@@ -81,7 +88,7 @@ export class Writer {
   ) {
     this.batcher = new Batcher(options);
     this.retry = options.retry ?? ROW_RETRY;
-    this.stopListening = org.onChange(() => this.holdChanged());
+    this.stopListening = org.onChange(() => this.availabilityChanged());
   }
 
   get state(): WriterState {
@@ -99,15 +106,15 @@ export class Writer {
       if (this.closing) throw closed();
       const { unavailable } = this;
       if (unavailable && this.options.onOutage === 'fail') throw unavailable;
-      const { job, units } = plan(request);
+      const { message, writes } = plan(request);
       const waiting: Waiting = { resolve, reject, pause };
-      this.jobs.set(job, waiting);
+      this.messages.set(message, waiting);
       if (unavailable) waiting.resume = pause();
       if (this.batcher.waiting === 0) this.lingerUntil = performance.now() + this.options.linger;
-      this.batcher.add(units);
-      this.order.add(job, units);
+      this.batcher.add(writes);
+      this.order.add(message, writes);
       if (request.repeated) this.repeated++;
-      this.settle([job]);
+      this.settle([message]);
       this.schedulePump();
     });
   }
@@ -127,10 +134,10 @@ export class Writer {
     await Promise.race([Promise.all(this.calls.values()), timeout]);
     clearTimeout(timer);
     for (const call of this.calls.keys()) {
-      for (const unit of unitsOf(call))
-        giveUp(unit, unit.repeatable ? closed() : ambiguous(unit, 'the node was closed'));
+      for (const write of writesOf(call))
+        giveUp(write, write.repeatable ? closed() : ambiguous(write, 'the node was closed'));
     }
-    this.settle([...this.jobs.keys()]);
+    this.settle([...this.messages.keys()]);
   }
 
   /** Messages of the same moment go together. */
@@ -146,15 +153,17 @@ export class Writer {
     // One time for the whole of it: what isn't ready for `take` must be found by `nextReady`.
     const now = performance.now();
     this.leaveSuperseded();
-    while (!this.closing && !this.org.hold.current && this.calls.size < this.options.maxRequests) {
+    while (!this.closing && !this.org.availability.current && this.calls.size < this.options.maxRequests) {
       if (this.batcher.waiting === 0) break;
-      if (this.org.budget.spent(this.org.underWay)) return this.org.hold.begin(this.org.budgetOutage());
+      if (this.org.budget.spent(this.org.underWay))
+        return this.org.availability.begin(this.org.budgetOutage());
       const call = this.batcher.take(now, this.calls.size > 0 || now < this.lingerUntil);
       if (!call) break;
       this.calls.set(call, this.run(call));
     }
     this.changed();
-    if (this.closing || this.calls.size > 0 || this.batcher.waiting === 0 || this.org.hold.current) return;
+    if (this.closing || this.calls.size > 0 || this.batcher.waiting === 0 || this.org.availability.current)
+      return;
     const ready = now < this.lingerUntil ? this.lingerUntil : this.batcher.nextReady(now);
     if (ready !== undefined) this.timer = setTimeout(() => this.pump(), Math.ceil(ready - now));
   }
@@ -163,13 +172,13 @@ export class Writer {
   private leaveSuperseded(): void {
     const { written } = this;
     if (this.repeated === 0 || !written) return;
-    const jobs: Job[] = [];
-    this.batcher.remove((unit) => {
-      if (!unit.job.request.repeated) return false;
-      jobs.push(unit.job);
-      return leaveSuperseded(unit, written);
+    const messages: WriteMessage[] = [];
+    this.batcher.remove((write) => {
+      if (!write.message.request.repeated) return false;
+      messages.push(write.message);
+      return leaveSuperseded(write, written);
     });
-    this.settle(jobs);
+    this.settle(messages);
   }
 
   private get written(): WrittenRecords | undefined {
@@ -179,179 +188,179 @@ export class Writer {
 
   private async run(call: Call): Promise<void> {
     const begun = performance.now();
-    const jobs = unitsOf(call).map((unit) => unit.job);
+    const messages = writesOf(call).map((write) => write.message);
     let answered = false;
     try {
       const { method, path, body, headers } = requestOf(call, this.org.dataPath, this.options);
       const answer = await this.org.request(method, path, { body, headers });
       answered = true;
-      const judgements = answersOf(call, answer).map((part, i) =>
-        judge(call.collections[i] as Collection, part),
+      const outcomes = answersOf(call, answer).map((part, i) =>
+        outcomeOf(call.collections[i] as Collection, part),
       );
-      judgements.forEach((judgement, i) => this.judged(call.collections[i] as Collection, judgement));
+      outcomes.forEach((outcome, i) => this.judged(call.collections[i] as Collection, outcome));
     } catch (error) {
       this.callFailed(call, error, answered);
     }
     this.calls.delete(call);
     this.batcher.finished(call, performance.now() - begun);
-    this.settle(jobs);
+    this.settle(messages);
     this.schedulePump();
   }
 
   private callFailed(call: Call, error: unknown, answered: boolean): void {
-    const units = unitsOf(call);
+    const writes = writesOf(call);
     const outage = error instanceof OrgOutage ? error : answered ? unreadable(error) : undefined;
     if (!outage) {
       // A value that can't be sent (a BigInt, say) is the fault of its own message, and nothing was sent.
-      if (units.length > 1) return this.sendApart(units);
-      return this.giveUpAll(units, callImpossible(error));
+      if (writes.length > 1) return this.sendApart(writes);
+      return this.giveUpAll(writes, callImpossible(error));
     }
-    if (outage.sent) this.lost(units, outage, true);
-    else this.putBack(units, outage);
-    this.org.hold.begin(outage);
+    if (outage.sent) this.lost(writes, outage, true);
+    else this.putBack(writes, outage);
+    this.org.availability.begin(outage);
   }
 
-  private judged(collection: Collection, judgement: Judgement): void {
-    const units = collection.entries.flatMap((entry) => entry.units);
-    switch (judgement.kind) {
+  private judged(collection: Collection, outcome: CollectionOutcome): void {
+    const writes = collection.entries.flatMap((entry) => entry.writes);
+    switch (outcome.kind) {
       case 'rows':
-        this.org.hold.worked();
-        collection.entries.forEach((entry, i) => this.apply(entry.units, judgement.verdicts[i] as Verdict));
+        this.org.availability.worked();
+        collection.entries.forEach((entry, i) => this.apply(entry.writes, outcome.outcomes[i] as RowOutcome));
         return;
       case 'outage':
-        this.putBack(units, judgement.outage);
-        return this.org.hold.begin(judgement.outage);
+        this.putBack(writes, outcome.outage);
+        return this.org.availability.begin(outcome.outage);
       case 'lost': {
-        const { statusCode, message } = judgement.error;
+        const { statusCode, message } = outcome.error;
         const outage =
-          judgement.outage ??
+          outcome.outage ??
           new OrgOutage('unreachable', statusCode, `The org failed (${statusCode}: ${message})`, true);
-        this.lost(units, outage, judgement.outage === undefined);
-        return this.org.hold.begin(outage);
+        this.lost(writes, outage, outcome.outage === undefined);
+        return this.org.availability.begin(outage);
       }
       case 'refused':
-        if (judgement.shared && units.length > 1) return this.sendApart(units);
-        for (const unit of units) finish(unit, refusedRows(unit, judgement.error));
+        if (outcome.shared && writes.length > 1) return this.sendApart(writes);
+        for (const write of writes) finish(write, refusedRows(write, outcome.error));
     }
   }
 
-  private apply(units: Unit[], verdict: Verdict): void {
-    const [first] = units;
+  private apply(writes: Write[], outcome: RowOutcome): void {
+    const [first] = writes;
     // Which of the messages that were merged into one row is at fault, each has to find out by itself.
-    if (verdict.kind === 'final' && units.length > 1 && !verdict.results.every(({ success }) => success))
-      return this.sendApart(units);
-    if (verdict.kind === 'final' || (first && first.refusals >= this.retry.times)) {
-      for (const unit of units) {
-        unit.rows.forEach((row, i) => {
-          const result = verdict.results[i];
-          if (result?.success) this.written?.add(unit, row, result.id);
+    if (outcome.kind === 'final' && writes.length > 1 && !outcome.results.every(({ success }) => success))
+      return this.sendApart(writes);
+    if (outcome.kind === 'final' || (first && first.refusals >= this.retry.times)) {
+      for (const write of writes) {
+        write.rows.forEach((row, i) => {
+          const result = outcome.results[i];
+          if (result?.success) this.written?.add(write, row, result.id);
         });
-        finish(unit, verdict.results);
+        finish(write, outcome.results);
       }
       return;
     }
     const pause =
       Math.min(this.retry.longest, this.retry.first * 2 ** (first?.refusals ?? 0)) * (0.5 + Math.random());
-    for (const unit of units) {
-      unit.refusals++;
-      unit.notBefore = performance.now() + pause;
+    for (const write of writes) {
+      write.refusals++;
+      write.notBefore = performance.now() + pause;
     }
-    this.putBack(units);
+    this.putBack(writes);
   }
 
   /** Repeats what may be repeated; `counts` where the org may well be alive and choke on just this call. */
-  private lost(units: Unit[], outage: OrgOutage, counts: boolean): void {
-    const again: Unit[] = [];
-    for (const unit of units) {
-      if (counts || unit.losses === 0) unit.losses++;
-      if (!unit.repeatable) giveUp(unit, ambiguous(unit, outage.message));
-      else if (unit.losses >= MOST_LOSSES) giveUp(unit, failedRepeatedly(unit, outage));
-      else again.push(unit);
+  private lost(writes: Write[], outage: OrgOutage, counts: boolean): void {
+    const again: Write[] = [];
+    for (const write of writes) {
+      if (counts || write.losses === 0) write.losses++;
+      if (!write.repeatable) giveUp(write, ambiguous(write, outage.message));
+      else if (write.losses >= MOST_LOSSES) giveUp(write, failedRepeatedly(write, outage));
+      else again.push(write);
     }
     // Should the next answer be lost too, then few creates with it.
-    if (again.length < units.length) this.batcher.shrink();
-    if (again.some((unit) => unit.losses >= LOSSES_BEFORE_SPLIT)) this.group(again);
+    if (again.length < writes.length) this.batcher.shrink();
+    if (again.some((write) => write.losses >= LOSSES_BEFORE_SPLIT)) this.group(again);
     this.putBack(again, outage);
   }
 
   /** Sends two halves apart from each other, so that in the end only the one that spoils a call fails. */
-  private group(units: Unit[]): void {
-    const half = Math.ceil(units.length / 2);
-    for (const part of [units.slice(0, half), units.slice(half)]) {
+  private group(writes: Write[]): void {
+    const half = Math.ceil(writes.length / 2);
+    for (const part of [writes.slice(0, half), writes.slice(half)]) {
       this.groups++;
-      for (const unit of part) unit.group = this.groups;
+      for (const write of part) write.group = this.groups;
     }
   }
 
-  private sendApart(units: Unit[]): void {
-    this.group(units);
-    this.putBack(units);
+  private sendApart(writes: Write[]): void {
+    this.group(writes);
+    this.putBack(writes);
   }
 
   /** They wait to be sent again, unless the node is closing, or doesn't wait for an org that can't be used. */
-  private putBack(units: Unit[], outage: FlowError | undefined = this.unavailable): void {
-    if (this.closing) this.giveUpAll(units, closed());
-    else if (outage && this.options.onOutage === 'fail') this.giveUpAll(units, outage);
-    else this.batcher.putBack(units);
+  private putBack(writes: Write[], outage: FlowError | undefined = this.unavailable): void {
+    if (this.closing) this.giveUpAll(writes, closed());
+    else if (outage && this.options.onOutage === 'fail') this.giveUpAll(writes, outage);
+    else this.batcher.putBack(writes);
   }
 
   /** Why the org can't be used just now. */
   private get unavailable(): FlowError | undefined {
-    const { current } = this.org.hold;
+    const { current } = this.org.availability;
     return current && new FlowError(current.code, current.message, true);
   }
 
-  private giveUpAll(units: Unit[], error: FlowError): void {
-    for (const unit of units) giveUp(unit, error);
-    this.settle(units.map((unit) => unit.job));
+  private giveUpAll(writes: Write[], error: FlowError): void {
+    for (const write of writes) giveUp(write, error);
+    this.settle(writes.map((write) => write.message));
   }
 
-  private settle(jobs: Job[]): void {
-    const queue = new Set(jobs);
-    for (const job of queue) {
-      const waiting = job.open === 0 ? this.jobs.get(job) : undefined;
-      if (!waiting || !this.order.isFirst(job)) continue;
-      this.jobs.delete(job);
-      if (job.request.repeated) this.repeated--;
-      for (const later of this.order.remove(job)) {
+  private settle(messages: WriteMessage[]): void {
+    const queue = new Set(messages);
+    for (const message of queue) {
+      const waiting = message.open === 0 ? this.messages.get(message) : undefined;
+      if (!waiting || !this.order.isFirst(message)) continue;
+      this.messages.delete(message);
+      if (message.request.repeated) this.repeated--;
+      for (const later of this.order.remove(message)) {
         // A Set goes round once more for what is added anew.
         queue.delete(later);
         queue.add(later);
       }
       waiting.resume?.();
       try {
-        waiting.resolve(resultsOf(job));
+        waiting.resolve(resultsOf(message));
       } catch (error) {
         waiting.reject(error);
       }
     }
   }
 
-  private holdChanged(): void {
+  private availabilityChanged(): void {
     const { unavailable } = this;
     if (!unavailable) {
-      for (const waiting of this.jobs.values()) {
+      for (const waiting of this.messages.values()) {
         waiting.resume?.();
         waiting.resume = undefined;
       }
       return this.schedulePump();
     }
     if (this.options.onOutage === 'fail') this.giveUpAll(this.batcher.drain(), unavailable);
-    else for (const waiting of this.jobs.values()) waiting.resume ??= waiting.pause();
+    else for (const waiting of this.messages.values()) waiting.resume ??= waiting.pause();
     this.changed();
   }
 }
 
-function unitsOf(call: Call): Unit[] {
-  return call.collections.flatMap((collection) => collection.entries.flatMap((entry) => entry.units));
+function writesOf(call: Call): Write[] {
+  return call.collections.flatMap((collection) => collection.entries.flatMap((entry) => entry.writes));
 }
 
-function refusedRows(unit: Unit, error: RowError): RowResult[] {
-  return unit.rows.map(() => ({ id: null, success: false, errors: [error], record: null }));
+function refusedRows(write: Write, error: RowError): RowResult[] {
+  return write.rows.map(() => ({ id: null, success: false, errors: [error], record: null }));
 }
 
-function ambiguous(unit: Unit, why: string): FlowError {
-  const { operation, sobject } = unit.lane;
+function ambiguous(write: Write, why: string): FlowError {
+  const { operation, sobject } = write.endpoint;
   return new FlowError(
     'AMBIGUOUS_WRITE',
     `The answer to a ${operation} of ${sobject} was lost (${why}): the records may be in the org or not. It is not repeated, as that could create them twice; look in the org, then send what is missing`,
@@ -359,10 +368,10 @@ function ambiguous(unit: Unit, why: string): FlowError {
   );
 }
 
-function failedRepeatedly(unit: Unit, outage: OrgOutage): FlowError {
+function failedRepeatedly(write: Write, outage: OrgOutage): FlowError {
   return new FlowError(
     'ORG_FAILED_REPEATEDLY',
-    `The org answers, but failed ${unit.losses} times on this message: ${outage.message}`,
+    `The org answers, but failed ${write.losses} times on this message: ${outage.message}`,
     true,
   );
 }

@@ -1,22 +1,22 @@
 import { FlowError, messageOf } from '../../shared/errors';
-import type { PublishJob, QueuedEvent } from './queue';
+import type { PublishMessage, QueuedEvent } from './queue';
 import type { EventSchema } from '../pubsub/schemas';
 
 /** Salesforce refuses larger ones, each by itself. */
 const EVENT_BYTES = 1_048_576;
 
 /** The events of a message, the first of them with the place `order`. Throws FlowError if any of them can't be published. */
-export function encodeJob(
-  job: PublishJob,
+export function encodeMessage(
+  message: PublishMessage,
   schema: EventSchema,
   userId: string | undefined,
   order: number,
 ): QueuedEvent[] {
-  return job.records.map((record, index) => ({
-    job,
+  return message.records.map((record, index) => ({
+    message,
     index,
     order: order + index,
-    id: job.ids[index] ?? '',
+    id: message.ids[index] ?? '',
     schemaId: schema.id,
     payload: encode(record, schema, userId),
     notBefore: 0,

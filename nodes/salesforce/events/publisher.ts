@@ -1,17 +1,17 @@
 import { FlowError, codeOf } from '../../shared/errors';
-import { encode, encodeJob } from './encoding';
+import { encode, encodeMessage } from './encoding';
 import { OrgOutage } from '../org/outage';
 import { PubSubRefusal, type PubSub } from '../pubsub/client';
 import { CallLost } from '../pubsub/errors';
 import { PublishStream, RequestUnread } from '../pubsub/publish-stream';
-import { asFlowError, closed, failedRepeatedly, failureOf, limitSpent, notPublished } from './outcome';
+import { asFlowError, closed, failedRepeatedly, limitSpent, notPublished, resultsOf } from './outcome';
 import {
   EventQueue,
   REQUEST_EVENTS,
   isOpen,
   split,
   type EventError,
-  type PublishJob,
+  type PublishMessage,
   type PublishResult,
   type QueuedEvent,
 } from './queue';
@@ -64,9 +64,9 @@ export class Publisher {
   private readonly queue = new EventQueue();
   private readonly stream: PublishStream;
   private readonly requests = new Map<QueuedEvent[], Promise<void>>();
-  private readonly jobs = new Map<PublishJob, Waiting>();
-  /** Jobs whose events are not encoded yet. */
-  private incoming: PublishJob[] = [];
+  private readonly messages = new Map<PublishMessage, Waiting>();
+  /** Messages whose events are not encoded yet. */
+  private incoming: PublishMessage[] = [];
   private incomingEvents = 0;
   private current: TopicSchema | undefined;
   private asking: Promise<void> | undefined;
@@ -87,7 +87,7 @@ export class Publisher {
   ) {
     this.retry = options.retry ?? RETRY;
     this.stream = new PublishStream(pubsub, options.topic);
-    this.stopListening = pubsub.onChange(() => this.holdChanged());
+    this.stopListening = pubsub.onChange(() => this.availabilityChanged());
   }
 
   get state(): PublisherState {
@@ -107,18 +107,18 @@ export class Publisher {
   ): Promise<PublishResult[]> {
     return new Promise((resolve, reject) => {
       if (this.closing) throw closed();
-      const { current } = this.pubsub.hold;
+      const { current } = this.pubsub.availability;
       if (current && this.options.onOutage === 'fail')
         throw new FlowError(current.code, current.message, true);
-      const job: PublishJob = {
+      const message: PublishMessage = {
         arrivedAt: performance.now(),
         records,
         ids,
         results: new Array<undefined>(records.length),
         open: records.length,
       };
-      this.jobs.set(job, { resolve, reject, pause, resume: current && pause() });
-      this.incoming.push(job);
+      this.messages.set(message, { resolve, reject, pause, resume: current && pause() });
+      this.incoming.push(message);
       this.incomingEvents += records.length;
       this.schedulePump();
     });
@@ -153,7 +153,7 @@ export class Publisher {
   private pump(): void {
     clearTimeout(this.timer);
     if (this.closing) return;
-    if (!this.pubsub.hold.current) {
+    if (!this.pubsub.availability.current) {
       const now = performance.now();
       while (this.recovering === 0 && this.requests.size < this.options.maxRequests) {
         this.admit();
@@ -179,27 +179,29 @@ export class Publisher {
         break;
       }
       if (this.current.askedAt < performance.now() - SCHEMA_AGE) this.askSchema();
-      const job = this.incoming[admitted] as PublishJob;
+      const message = this.incoming[admitted] as PublishMessage;
       try {
-        this.queue.add(encodeJob(job, this.current.schema, this.pubsub.session.userId, this.admitted));
-        this.admitted += job.records.length;
+        this.queue.add(
+          encodeMessage(message, this.current.schema, this.pubsub.session.userId, this.admitted),
+        );
+        this.admitted += message.records.length;
       } catch (error) {
         // The field may be newer than what is known of the event.
-        if (codeOf(error) === 'UNKNOWN_FIELD' && this.current.askedAt < job.arrivedAt) {
+        if (codeOf(error) === 'UNKNOWN_FIELD' && this.current.askedAt < message.arrivedAt) {
           this.askSchema();
           break;
         }
-        this.fail(job, asFlowError(error));
+        this.fail(message, asFlowError(error));
       }
-      this.settle(job);
+      this.settle(message);
     }
     this.leaveIncoming(admitted);
   }
 
-  private leaveIncoming(count: number): PublishJob[] {
-    const jobs = this.incoming.splice(0, count);
-    for (const { records } of jobs) this.incomingEvents -= records.length;
-    return jobs;
+  private leaveIncoming(count: number): PublishMessage[] {
+    const messages = this.incoming.splice(0, count);
+    for (const { records } of messages) this.incomingEvents -= records.length;
+    return messages;
   }
 
   private askSchema(): void {
@@ -219,7 +221,7 @@ export class Publisher {
     this.current = undefined;
     if (error instanceof OrgOutage) return this.outage(error);
     // Whatever waits would be refused for the same reason.
-    for (const job of this.leaveIncoming(Infinity)) this.fail(job, asFlowError(error));
+    for (const message of this.leaveIncoming(Infinity)) this.fail(message, asFlowError(error));
   }
 
   private useSchema(answer: TopicSchema): void {
@@ -235,7 +237,11 @@ export class Publisher {
     for (const event of events) {
       if (event.schemaId === current.schema.id) continue;
       try {
-        event.payload = encode(event.job.records[event.index], current.schema, this.pubsub.session.userId);
+        event.payload = encode(
+          event.message.records[event.index],
+          current.schema,
+          this.pubsub.session.userId,
+        );
         event.schemaId = current.schema.id;
       } catch (error) {
         this.giveUp([event], asFlowError(error));
@@ -353,13 +359,13 @@ export class Publisher {
 
   private giveUpAll(error: FlowError): void {
     this.giveUp(this.queue.drain(), error);
-    for (const job of this.leaveIncoming(Infinity)) this.fail(job, error);
+    for (const message of this.leaveIncoming(Infinity)) this.fail(message, error);
   }
 
   /** The events fail, and their messages with them. */
   private giveUp(events: readonly QueuedEvent[], error: FlowError): void {
     for (const event of events.filter(isOpen)) {
-      event.job.failure ??= error;
+      event.message.failure ??= error;
       this.finish(event, {
         replayId: null,
         success: false,
@@ -369,39 +375,42 @@ export class Publisher {
   }
 
   /** The whole message fails before anything of it was sent. */
-  private fail(job: PublishJob, error: FlowError): void {
-    job.failure = error;
-    job.open = 0;
-    this.settle(job);
+  private fail(message: PublishMessage, error: FlowError): void {
+    message.failure = error;
+    message.open = 0;
+    this.settle(message);
   }
 
   private finish(event: QueuedEvent, result: PublishResult): void {
     if (!isOpen(event)) return;
-    event.job.results[event.index] = result;
-    event.job.open--;
-    this.settle(event.job);
+    event.message.results[event.index] = result;
+    event.message.open--;
+    this.settle(event.message);
   }
 
-  private settle(job: PublishJob): void {
-    const waiting = job.open === 0 ? this.jobs.get(job) : undefined;
+  private settle(message: PublishMessage): void {
+    const waiting = message.open === 0 ? this.messages.get(message) : undefined;
     if (!waiting) return;
-    this.jobs.delete(job);
+    this.messages.delete(message);
     waiting.resume?.();
-    if (job.failure) waiting.reject(failureOf(job, job.failure, this.options.topic));
-    else waiting.resolve(job.results as PublishResult[]);
+    try {
+      waiting.resolve(resultsOf(message, this.options.topic));
+    } catch (error) {
+      waiting.reject(error);
+    }
   }
 
-  private holdChanged(): void {
-    const { current } = this.pubsub.hold;
+  private availabilityChanged(): void {
+    const { current } = this.pubsub.availability;
     if (!current) {
-      for (const waiting of this.jobs.values()) {
+      for (const waiting of this.messages.values()) {
         waiting.resume?.();
         waiting.resume = undefined;
       }
       return this.schedulePump();
     }
     if (this.options.onOutage === 'fail') this.giveUpAll(new FlowError(current.code, current.message, true));
-    else for (const waiting of this.jobs.values()) waiting.resume ??= waiting.pause();
+    else for (const waiting of this.messages.values()) waiting.resume ??= waiting.pause();
     this.changed();
   }
 }

@@ -19,7 +19,7 @@ export interface EventError {
 }
 
 /** One message: its events share a fate. */
-export interface PublishJob {
+export interface PublishMessage {
   /** By performance.now(). */
   readonly arrivedAt: number;
   readonly records: readonly unknown[];
@@ -32,7 +32,7 @@ export interface PublishJob {
 
 /** One event on its way. */
 export interface QueuedEvent {
-  readonly job: PublishJob;
+  readonly message: PublishMessage;
   readonly index: number;
   /** Events are published by this, as far as they can be. */
   readonly order: number;
@@ -49,7 +49,7 @@ export interface QueuedEvent {
 
 /** Nothing is said about it yet. */
 export function isOpen(event: QueuedEvent): boolean {
-  return event.job.results[event.index] === undefined;
+  return event.message.results[event.index] === undefined;
 }
 
 /** From now on in requests of half the size, to find the one that spoils them. */

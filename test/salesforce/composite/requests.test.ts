@@ -11,7 +11,7 @@ const DATA = '/services/data/v65.0';
 function callOf(...requests: (Partial<WriteRequest> & { payload: unknown })[]): Call {
   const base = { operation: 'upsert', sobject: 'Contact', externalIdField: 'K', allOrNone: false } as const;
   const batcher = new Batcher({ records: 1_000, maxRequests: 4, coalesce: false });
-  for (const request of requests) batcher.add(plan({ ...base, ...request }).units);
+  for (const request of requests) batcher.add(plan({ ...base, ...request }).writes);
   return batcher.take(0, false) as Call;
 }
 const sent = (...requests: Parameters<typeof callOf>) => requestOf(callOf(...requests), DATA, {});

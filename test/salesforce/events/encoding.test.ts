@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { compileCodec } from '../../../nodes/salesforce/pubsub/avro';
 import { compileConversion } from '../../../nodes/salesforce/pubsub/avro-convert';
 import { eventFields } from '../../../nodes/salesforce/pubsub/avro-fields';
-import { encode, encodeJob } from '../../../nodes/salesforce/events/encoding';
-import type { PublishJob } from '../../../nodes/salesforce/events/queue';
+import { encode, encodeMessage } from '../../../nodes/salesforce/events/encoding';
+import type { PublishMessage } from '../../../nodes/salesforce/events/queue';
 import type { EventSchema } from '../../../nodes/salesforce/pubsub/schemas';
 import { definition } from '../pubsub/played';
 
@@ -12,7 +12,7 @@ const json = definition('Text__c');
 const fields = eventFields(json);
 const codec = compileCodec(json);
 const schema: EventSchema = { id: 's1', fields, convert: compileConversion('Order__e', fields), ...codec };
-const job = (...records: unknown[]): PublishJob => ({
+const messageWith = (...records: unknown[]): PublishMessage => ({
   arrivedAt: 0,
   records,
   ids: records.map((_, i) => `id-${i}`),
@@ -21,8 +21,8 @@ const job = (...records: unknown[]): PublishJob => ({
 });
 
 test('each record of a message is an event with its own id and place, in the order of the records', () => {
-  const message = job({ Text__c: 'a' }, { Text__c: 'b' });
-  const events = encodeJob(message, schema, 'user', 40);
+  const message = messageWith({ Text__c: 'a' }, { Text__c: 'b' });
+  const events = encodeMessage(message, schema, 'user', 40);
   assert.deepEqual(
     events.map(({ index, order, id, schemaId }) => ({ index, order, id, schemaId })),
     [
@@ -35,7 +35,7 @@ test('each record of a message is an event with its own id and place, in the ord
     ['a', 'b'],
   );
   for (const event of events) {
-    assert.equal(event.job, message);
+    assert.equal(event.message, message);
     const { notBefore, company, refusals, losses } = event;
     assert.deepEqual([notBefore, company, refusals, losses], [0, Infinity, 0, 0]);
   }
@@ -49,7 +49,7 @@ test('who publishes, and when, is filled in', (t) => {
 });
 
 test('one record that does not fit fails them all', () => {
-  assert.throws(() => encodeJob(job({ Text__c: 'a' }, { Nonsense__c: 1 }), schema, 'user', 0), {
+  assert.throws(() => encodeMessage(messageWith({ Text__c: 'a' }, { Nonsense__c: 1 }), schema, 'user', 0), {
     code: 'UNKNOWN_FIELD',
     retryable: false,
   });

@@ -6,7 +6,7 @@ import {
   REQUEST_EVENTS,
   isOpen,
   split,
-  type PublishJob,
+  type PublishMessage,
   type QueuedEvent,
 } from '../../../nodes/salesforce/events/queue';
 
@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => mock.restoreAll());
 
-const job = (count = 1): PublishJob => ({
+const message = (count = 1): PublishMessage => ({
   arrivedAt: 0,
   records: Array.from({ length: count }),
   ids: [],
@@ -27,7 +27,7 @@ const job = (count = 1): PublishJob => ({
   open: count,
 });
 const event = (order: number, more: Partial<QueuedEvent> = {}): QueuedEvent => ({
-  job: job(),
+  message: message(),
   index: 0,
   order,
   id: `id-${order}`,
@@ -213,7 +213,7 @@ describe('the queue', () => {
   test('an event is open until something is said of it', () => {
     const one = event(0);
     assert.equal(isOpen(one), true);
-    one.job.results[0] = { replayId: null, success: false };
+    one.message.results[0] = { replayId: null, success: false };
     assert.equal(isOpen(one), false);
   });
 
