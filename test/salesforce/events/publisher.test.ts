@@ -799,7 +799,7 @@ describe('several requests that fail together', () => {
       throw rpc('UNAVAILABLE');
     };
     const before = desk.topicCalls;
-    const began = mock.method(desk.pubsub.own, 'begin');
+    const began = mock.method(desk.pubsub.ownAvailability, 'begin');
     stream().over(rpc('UNAVAILABLE'));
     await turns(10);
     const since = outage()?.since;

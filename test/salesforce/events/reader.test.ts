@@ -229,7 +229,7 @@ describe('where it begins', () => {
       throw unreachable();
     };
     desk.session.availability.close();
-    desk.pubsub.own.close();
+    desk.pubsub.ownAvailability.close();
     await start();
     assert.equal(desk.session.logins, 1);
     await pass(500);

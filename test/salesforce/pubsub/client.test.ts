@@ -154,6 +154,6 @@ describe('a call', () => {
       OrgOutage,
     );
     assert.ok(desk.session.availability.current);
-    assert.equal(desk.pubsub.own.current, undefined);
+    assert.equal(desk.pubsub.ownAvailability.current, undefined);
   });
 });

@@ -726,7 +726,7 @@ describe('a session that the org does not take any more', () => {
       throw unreachable();
     };
     desk.session.availability.close();
-    desk.pubsub.own.close();
+    desk.pubsub.ownAvailability.close();
     await start();
     assert.equal(desk.session.logins, 1);
     await pass(1_000);
