@@ -1,4 +1,5 @@
 import type { FlowError } from '../../shared/errors';
+import type { Item } from '../org/dispatcher';
 
 export const OPERATIONS = ['create', 'get', 'update', 'upsert', 'delete', 'tree'] as const;
 export type Operation = (typeof OPERATIONS)[number];
@@ -78,8 +79,7 @@ export interface Row {
 }
 
 /** What is sent, answered and repeated as one: a single row, or the rows of a message that belong together. */
-export interface Write {
-  readonly message: WriteMessage;
+export interface Write extends Item<WriteMessage> {
   readonly endpoint: Endpoint;
   readonly rows: Row[];
   readonly keys: Key[];
@@ -89,13 +89,6 @@ export interface Write {
   readonly repeatable: boolean;
   /** Holds a text that /composite would take for a reference: must travel outside of it. */
   readonly direct: boolean;
-  /** Times it was refused for a reason that passes, and times its answer was lost. */
-  refusals: number;
-  losses: number;
-  /** Not to be sent before this time (of performance.now, which no clock change moves). */
-  notBefore: number;
-  /** Only writes of one group share a call: how the one that spoils a call is found. */
-  group: number | undefined;
 }
 
 /** One message from its arrival until each of its rows has a result. */

@@ -33,6 +33,20 @@ export class MessageOrder {
     this.places.set(message, place);
   }
 
+  /** Those of the messages that are over and whose turn it is, each of which is then answered, and what waited for it. */
+  *answerable(messages: Iterable<WriteMessage>): Generator<WriteMessage> {
+    const queue = new Set(messages);
+    for (const message of queue) {
+      if (message.open > 0 || !this.isFirst(message)) continue;
+      yield message;
+      for (const later of this.remove(message)) {
+        // A Set goes round once more for what is added anew.
+        queue.delete(later);
+        queue.add(later);
+      }
+    }
+  }
+
   isFirst(message: WriteMessage): boolean {
     return (this.places.get(message)?.before.size ?? 0) === 0;
   }

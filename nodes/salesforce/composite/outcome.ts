@@ -1,4 +1,4 @@
-import type { Collection, Entry } from './batcher';
+import type { Collection, Entry } from './call';
 import type { CollectionAnswer } from './requests';
 import { isRecord } from './limits';
 import type { RowError, RowResult, Write } from './operations';

@@ -1,4 +1,4 @@
-import type { Call, Collection } from './batcher';
+import type { Call, Collection } from './call';
 import { COLLECTION_RECORDS, isRecord } from './limits';
 import { restError, type OrgAnswer } from '../org/session';
 

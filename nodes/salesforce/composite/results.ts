@@ -17,14 +17,18 @@ export function finish(write: Write, results: readonly RowResult[]): void {
   });
 }
 
-/** Gives up the write: each of its rows fails with the error, and the message with it. */
-export function giveUp(write: Write, error: FlowError): void {
-  const failed: RowError = { statusCode: error.code, message: error.message, fields: [] };
-  write.message.failure = worse(write.message.failure, error);
+/** Each of the write's rows fails, for good, as the org says. */
+export function refuse(write: Write, error: RowError): void {
   finish(
     write,
-    write.rows.map(() => ({ id: null, success: false, errors: [failed], record: null })),
+    write.rows.map(() => ({ id: null, success: false, errors: [error], record: null })),
   );
+}
+
+/** Gives up the write: each of its rows fails with the error, and the message with it. */
+export function giveUp(write: Write, error: FlowError): void {
+  write.message.failure = worse(write.message.failure, error);
+  refuse(write, { statusCode: error.code, message: error.message, fields: [] });
 }
 
 function worse(known: FlowError | undefined, error: FlowError): FlowError {

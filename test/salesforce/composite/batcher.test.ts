@@ -1,6 +1,7 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Batcher, type Call } from '../../../nodes/salesforce/composite/batcher';
+import { Batcher } from '../../../nodes/salesforce/composite/batcher';
+import type { Call } from '../../../nodes/salesforce/composite/call';
 import type { Operation, Write } from '../../../nodes/salesforce/composite/operations';
 import { plan } from '../../../nodes/salesforce/composite/plan';
 

@@ -1,6 +1,7 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Batcher, type Collection } from '../../../nodes/salesforce/composite/batcher';
+import { Batcher } from '../../../nodes/salesforce/composite/batcher';
+import type { Collection } from '../../../nodes/salesforce/composite/call';
 import { outcomeOf, type CollectionOutcome } from '../../../nodes/salesforce/composite/outcome';
 import type { RowResult, Write, WriteRequest } from '../../../nodes/salesforce/composite/operations';
 import { plan } from '../../../nodes/salesforce/composite/plan';
