@@ -1,5 +1,5 @@
 import type { FlowError } from '../../shared/errors';
-import type { Item } from '../org/dispatcher';
+import { FRESH, type Item } from '../org/repeats';
 
 export const OPERATIONS = ['create', 'get', 'update', 'upsert', 'delete', 'tree'] as const;
 export type Operation = (typeof OPERATIONS)[number];
@@ -110,7 +110,7 @@ export function newWrite(
   made: Pick<Write, 'message' | 'endpoint' | 'rows' | 'keys' | 'atomic' | 'repeatable'>,
 ): Write {
   const direct = made.rows.some((row) => holds(row.body, REFERENCE));
-  return { ...made, direct, refusals: 0, losses: 0, notBefore: 0, group: undefined };
+  return { ...made, direct, ...FRESH };
 }
 
 function holds(value: unknown, text: string): boolean {

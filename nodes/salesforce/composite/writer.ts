@@ -9,8 +9,9 @@ import { plan } from './plan';
 import { answersOf, requestOf, type WriteHeaders } from './requests';
 import { finish, giveUp, refuse, resultsOf } from './results';
 import { leaveSuperseded, writtenRecords, type WrittenRecords } from './superseded';
-import { Dispatcher, closed, type DispatcherOptions, type Retry } from '../org/dispatcher';
+import { Dispatcher, closed, type DispatcherOptions } from '../org/dispatcher';
 import { OrgOutage } from '../org/outage';
+import type { Retry } from '../org/repeats';
 import type { OrgSession } from '../org/session';
 
 export interface WriterOptions extends WriteHeaders, Pick<DispatcherOptions, 'maxRequests' | 'onOutage'> {

@@ -1,7 +1,6 @@
 import { FlowError, messageOf } from '../../shared/errors';
 import { OrgOutage } from '../org/outage';
 import { PubSubRefusal } from '../pubsub/client';
-import type { CallLost } from '../pubsub/errors';
 import type { EventError, PublishMessage, PublishResult, QueuedEvent } from './queue';
 
 /** The org took the call, but not this event. */
@@ -13,14 +12,6 @@ export function notPublished(event: QueuedEvent, { code, message }: EventError, 
 export function limitSpent(message: string): OrgOutage {
   const sentence = `The org's limit for publishing events is spent (${message}); see Setup → Company Information`;
   return new OrgOutage('limit', 'LIMIT_EXCEEDED', sentence, false);
-}
-
-export function failedRepeatedly(event: QueuedEvent, error: CallLost): FlowError {
-  return new FlowError(
-    'ORG_FAILED_REPEATEDLY',
-    `The org answers, but failed ${event.losses} times on this event: ${error.message}`,
-    true,
-  );
 }
 
 /**
@@ -39,14 +30,6 @@ export function resultsOf({ records, results, failure }: PublishMessage, topic: 
     cause,
     details: results.some((result) => result) ? results : undefined,
   });
-}
-
-export function closed(): FlowError {
-  return new FlowError(
-    'NODE_CLOSED',
-    'The node was closed before the org confirmed the event; it is to be delivered again',
-    true,
-  );
 }
 
 export function asFlowError(error: unknown): FlowError {

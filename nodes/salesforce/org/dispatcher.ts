@@ -2,22 +2,10 @@ import { within } from '../../shared/async/timeout';
 import { FlowError } from '../../shared/errors';
 import type { Unavailable } from './availability';
 import type { OrgOutage } from './outage';
-
-/** What is sent, answered and repeated as one: the rows of a write, or an event. */
-export interface Item<Message> {
-  readonly message: Message;
-  /** Times it was refused for a reason that passes, and times its answer was lost. */
-  refusals: number;
-  losses: number;
-  /** It is not to be sent before this time (of performance.now, which no clock change moves). */
-  notBefore: number;
-  /** Only items of one group share a request: how the one that spoils requests is found. */
-  group: number | undefined;
-}
+import { Halving, delay, type Item, type Retry } from './repeats';
 
 /** Keeps the items that wait and decides which of them make the next request; it sends nothing itself. */
 export interface Queue<I, Request> {
-  readonly waiting: number;
   /** The next request; undefined if nothing may go now or, where `onlyFull`, if more would still fit. */
   take(now: number, onlyFull: boolean): Request | undefined;
   /** When the first of the items that wait for their time may go; undefined if none does. */
@@ -50,26 +38,12 @@ export interface DispatcherOptions {
   retry: Retry;
 }
 
-/**
- * Pauses of an item that is refused for a reason that passes, in milliseconds: each twice the one before, up to the
- * longest, give or take `spread` (0.5: by half), so that those who were refused together don't meet again.
- */
-export interface Retry {
-  first: number;
-  longest: number;
-  times: number;
-  spread: number;
-}
-
 interface Waiting<Result> {
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
   pause: () => () => void;
   resume: (() => void) | undefined;
 }
-
-/** A request that was lost twice is taken apart to find who spoils it. */
-const LOSSES_BEFORE_SPLIT = 2;
 
 /**
  * Brings the messages of one node into the org with as few requests as waiting allows: an idle dispatcher sends at
@@ -89,10 +63,9 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
   private readonly requests = new Map<Request, Promise<void>>();
   private readonly messages = new Map<Message, Waiting<Result>>();
   private readonly stopListening: () => void;
-  private readonly mostLosses: number;
+  private readonly halving: Halving;
   private tick: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private groups = 0;
   private closing = false;
 
   constructor(
@@ -106,8 +79,7 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
     /** Told after anything that a status shows has changed. */
     private readonly changed: () => void,
   ) {
-    // Halved so often the largest request is one item, which then has spoilt it itself.
-    this.mostLosses = LOSSES_BEFORE_SPLIT + Math.ceil(Math.log2(options.largest));
+    this.halving = new Halving(options.largest);
     this.stopListening = org.onChange(() => this.availabilityChanged());
   }
 
@@ -172,32 +144,23 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
 
   /** Sends the items again after a pause, the same for all of them. */
   retryLater(items: readonly I[]): void {
-    const { first, longest, spread } = this.options.retry;
-    const refusals = Math.max(...items.map((item) => item.refusals));
-    const pause = Math.min(longest, first * 2 ** refusals) * (1 - spread + 2 * spread * Math.random());
-    for (const item of items) {
-      item.refusals++;
-      item.notBefore = performance.now() + pause;
-    }
+    delay(items, this.options.retry);
     this.putBack(items);
   }
 
   /** Sends two halves apart from each other, so that in the end only the one that spoils a request fails. */
   sendApart(items: readonly I[]): void {
-    this.split(items);
+    this.halving.halve(items);
     this.putBack(items);
   }
 
   /**
-   * The answer to the items was lost: they are sent again, and taken apart once any of them was lost twice. `counts`
-   * where the org may well be alive and choke on just this request; who was lost too often is given up.
+   * The answer to the items was lost: they are sent again, taken apart once any of them was lost twice; who was lost
+   * too often is given up. `counts` where the org may well be alive and choke on just this request.
    */
   lost(items: readonly I[], outage: OrgOutage, counts = true): void {
-    for (const item of items) if (counts || item.losses === 0) item.losses++;
-    const again = items.filter((item) => item.losses < this.mostLosses);
-    const spoilers = items.filter((item) => item.losses >= this.mostLosses);
-    if (spoilers.length > 0) this.carrier.giveUp(spoilers, failedRepeatedly(this.mostLosses, outage));
-    if (again.some((item) => item.losses >= LOSSES_BEFORE_SPLIT)) this.split(again);
+    const { spoilers, again } = this.halving.lost(items, counts);
+    for (const item of spoilers) this.carrier.giveUp([item], failedRepeatedly(item.losses, outage));
     this.putBack(again, outage);
   }
 
@@ -239,14 +202,6 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
     await this.carrier.send(request);
     this.requests.delete(request);
     this.wake();
-  }
-
-  private split(items: readonly I[]): void {
-    const half = Math.ceil(items.length / 2);
-    for (const part of [items.slice(0, half), items.slice(half)]) {
-      this.groups++;
-      for (const item of part) item.group = this.groups;
-    }
   }
 
   /** Why the org can't be used just now. */

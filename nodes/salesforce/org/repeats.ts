@@ -24,18 +24,48 @@ export interface Retry {
   spread: number;
 }
 
-/** The items were refused: they wait for the same pause, which their refusals so far have made longer. */
-export function delay<I extends Item<unknown>>(items: readonly I[], retry: Retry): void {
-  const { first, longest, spread } = retry;
-  for (const [i, item] of items.entries()) {
-    if (i > 0) item.notBefore = (items[0] as I).notBefore;
-    else {
-      const pause = Math.min(longest, first * 2 ** item.refusals) * (1 - spread + 2 * spread * Math.random());
-      item.notBefore = performance.now() + pause;
-    }
+/** The items were refused: all of them wait for the same pause. */
+export function delay(items: readonly Item<unknown>[], { first, longest, spread }: Retry): void {
+  const refusals = Math.max(...items.map((item) => item.refusals));
+  const pause = Math.min(longest, first * 2 ** refusals) * (1 - spread + 2 * spread * Math.random());
+  for (const item of items) {
     item.refusals++;
+    item.notBefore = performance.now() + pause;
   }
 }
 
-/** A request that was lost twice is taken apart to find who spoils it. */
-const LOSSES_BEFORE_SPLIT = 2;
+const LOSSES_BEFORE_HALVING = 2;
+
+/**
+ * Finds the item that spoils the requests it is in: halves are sent apart from each other, until in the end only
+ * that one fails. An item is lost as often as it takes to halve the largest request down to it, and no more.
+ */
+export class Halving {
+  private readonly mostLosses: number;
+  private groups = 0;
+
+  /** `largest`: the most items of a request. */
+  constructor(largest: number) {
+    this.mostLosses = LOSSES_BEFORE_HALVING + Math.ceil(Math.log2(largest));
+  }
+
+  halve(items: readonly Item<unknown>[]): void {
+    const half = Math.ceil(items.length / 2);
+    for (const part of [items.slice(0, half), items.slice(half)]) {
+      this.groups++;
+      for (const item of part) item.group = this.groups;
+    }
+  }
+
+  /**
+   * The answer to the items was lost, which `counts` where the org may well be alive and choke on just this request.
+   * Gives those that were lost too often, and those to be sent again: halved once any of them was lost twice.
+   */
+  lost<I extends Item<unknown>>(items: readonly I[], counts: boolean): { spoilers: I[]; again: I[] } {
+    for (const item of items) if (counts || item.losses === 0) item.losses++;
+    const spoilers = items.filter((item) => item.losses >= this.mostLosses);
+    const again = items.filter((item) => item.losses < this.mostLosses);
+    if (again.some((item) => item.losses >= LOSSES_BEFORE_HALVING)) this.halve(again);
+    return { spoilers, again };
+  }
+}

@@ -2,15 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
 import { PubSubRefusal } from '../../../nodes/salesforce/pubsub/client';
-import { CallLost } from '../../../nodes/salesforce/pubsub/errors';
-import {
-  asFlowError,
-  closed,
-  failedRepeatedly,
-  limitSpent,
-  notPublished,
-  resultsOf,
-} from '../../../nodes/salesforce/events/outcome';
+import { asFlowError, limitSpent, notPublished, resultsOf } from '../../../nodes/salesforce/events/outcome';
 import type { PublishMessage, PublishResult, QueuedEvent } from '../../../nodes/salesforce/events/queue';
 import { FlowError } from '../../../nodes/shared/errors';
 
@@ -24,11 +16,10 @@ const message = (...results: (PublishResult | undefined)[]): PublishMessage => (
   results,
   open: 0,
 });
-const event = (records: number, index = 0, losses = 0) =>
+const event = (records: number, index = 0) =>
   ({
     message: message(...Array.from({ length: records }, () => undefined)),
     index,
-    losses,
   }) as unknown as QueuedEvent;
 
 test('an event that the org did not take is named by its place where there are several', () => {
@@ -46,15 +37,6 @@ test('a spent limit is an outage, in which nothing was sent', () => {
   const { reason, code, sent, message } = limitSpent('LIMIT_EXCEEDED');
   assert.deepEqual([reason, code, sent], ['limit', 'LIMIT_EXCEEDED', false]);
   assert.match(message, /spent \(LIMIT_EXCEEDED\)/);
-});
-
-test('an event that the org choked on says how often, and why', () => {
-  const { code, retryable, message } = failedRepeatedly(
-    event(1, 0, 10),
-    new CallLost('unreachable', 'INTERNAL', 'an internal error', true),
-  );
-  assert.deepEqual([code, retryable], ['ORG_FAILED_REPEATEDLY', true]);
-  assert.equal(message, 'The org answers, but failed 10 times on this event: an internal error');
 });
 
 const failing = (failure: FlowError, ...results: (PublishResult | undefined)[]): FlowError => {
@@ -89,10 +71,6 @@ test('a message of which anything was published may not: it would be published t
 
 test('a message that failed before anything of it was sent has no results', () => {
   assert.equal(failing(new FlowError('X' as string, 'why'), undefined, undefined).details, undefined);
-});
-
-test('a message of a closed node comes again', () => {
-  assert.deepEqual([closed().code, closed().retryable], ['NODE_CLOSED', true]);
 });
 
 test('whatever was thrown is an error that a user can act on', () => {

@@ -740,7 +740,7 @@ describe('a request whose answer is lost', () => {
     const [a, b, bad, c] = all;
     [a, b, c].forEach(ok);
     assert.deepEqual([bad?.error?.code, bad?.error?.retryable], ['ORG_FAILED_REPEATEDLY', true]);
-    assert.match(bad?.error?.message ?? '', /failed 10 times on this event/);
+    assert.match(bad?.error?.message ?? '', /failed 10 times on this message/);
     const tries = requests().filter((names) => names.includes('O-2'));
     assert.equal(tries.length, 10);
     assert.deepEqual(
