@@ -39,6 +39,11 @@ const PAUSES = {
   budget: [1, 4],
 } as unknown as typeof PROBE_PAUSES;
 
+interface Sent {
+  records: unknown[];
+}
+const rowsOf = (sent: unknown[]) => sent.map(() => ({ id: '003000000000001', success: true, errors: [] }));
+
 /** The server answers each request, and each login, when the gates let it. A 401 and an identity of its own take more steps. */
 function answerThrough(gates: Gates): void {
   let expired = false;
@@ -59,11 +64,14 @@ function answerThrough(gates: Gates): void {
             asked.answer(401);
           } else if (asked.path.endsWith('/limits')) asked.answer(200, {});
           else {
-            const { records: sent } = JSON.parse(asked.body) as { records: unknown[] };
-            asked.answer(
-              200,
-              sent.map(() => ({ id: '003000000000001', success: true, errors: [] })),
-            );
+            const { records: sent, compositeRequest } = JSON.parse(asked.body) as Sent & {
+              compositeRequest?: { body: Sent }[];
+            };
+            const parts = compositeRequest?.map(({ body }) => ({
+              httpStatusCode: 200,
+              body: rowsOf(body.records),
+            }));
+            asked.answer(200, parts ? { compositeResponse: parts } : rowsOf(sent));
           }
         })
         .catch(() => asked.cut());

@@ -124,6 +124,7 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
 
   /** Looks for what can be sent, a turn later: messages of the same moment go together. */
   wake(): void {
+    if (this.closing) return;
     this.tick ??= setImmediate(() => {
       this.tick = undefined;
       this.pump();
@@ -188,13 +189,13 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
       this.requests.set(request, this.send(request));
     }
     this.changed();
-    const idle = this.requests.size === 0 && !this.closing && !this.unavailable;
+    const idle = this.requests.size === 0 && !this.unavailable;
     const ready = idle ? this.queue.nextReady(now) : undefined;
     if (ready !== undefined) this.timer = setTimeout(() => this.pump(), Math.ceil(ready - now));
   }
 
   private mayBegin(): boolean {
-    if (this.closing || this.unavailable || this.requests.size >= this.options.maxRequests) return false;
+    if (this.unavailable || this.requests.size >= this.options.maxRequests) return false;
     return this.carrier.mayBegin();
   }
 

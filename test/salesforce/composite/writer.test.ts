@@ -217,6 +217,21 @@ describe('a row that is refused for a reason that passes', () => {
     }
   });
 
+  test('and the wall clock set back 30 s: sfdc-composite goes on', async (t) => {
+    const clock = stopClock(t);
+    const wall = t.mock.method(Date, 'now', () => 1_000_000);
+    let gone = 0;
+    t.mock.method(performance, 'now', () => gone);
+    const { org, write } = startWriting({ retry: { first: 100, longest: 100, times: 4 } });
+    const written = write(record(1));
+    await (await org.next()).answer(locked);
+    wall.mock.mockImplementation(() => 970_000);
+    gone += 100;
+    await clock.pass(100);
+    await (await org.next()).answer();
+    assert.equal(written.state(), 'ok');
+  });
+
   test('is tried eight times within about a minute', async (t) => {
     const clock = stopClock(t);
     const { org, write } = startWriting();
