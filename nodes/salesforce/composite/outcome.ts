@@ -3,7 +3,7 @@ import type { CollectionAnswer } from './requests';
 import { isRecord } from './limits';
 import type { RowError, RowResult, Write } from './operations';
 import { outageOf, restError } from '../org/session';
-import type { OrgOutage } from '../org/outage';
+import { OrgOutage } from '../org/outage';
 
 /** What an answer means for the writes of one entry. */
 export type RowOutcome =
@@ -15,10 +15,8 @@ export type RowOutcome =
 /** What an answer means for a whole collection. */
 export type CollectionOutcome =
   | { kind: 'rows'; outcomes: RowOutcome[] }
-  /** Not carried out, for the org's own reasons. */
-  | { kind: 'outage'; outage: OrgOutage }
-  /** Nobody knows whether it was carried out. */
-  | { kind: 'lost'; error: RowError; outage?: OrgOutage }
+  /** Not carried out, or nobody knows (`sent`). `counts` where the org may be alive and choke on just this call. */
+  | { kind: 'outage'; outage: OrgOutage; counts: boolean }
   /** Refused as a whole. `shared`: one write among them may have spoilt it for the others. */
   | { kind: 'refused'; error: RowError; shared: boolean };
 
@@ -53,26 +51,24 @@ export function outcomeOf(collection: Collection, answer: CollectionAnswer): Col
   const outage = outageOf(rest);
   const { errorCode, message, fields } = restError(rest);
   const error: RowError = { statusCode: errorCode, message, fields: fields ?? [] };
-  if (outage && !outage.sent) return { kind: 'outage', outage };
-  if (status >= 500) return { kind: 'lost', error, outage };
+  if (outage) return { kind: 'outage', outage, counts: false };
+  if (status >= 500) return lost(errorCode, message);
   if (collection.endpoint.operation === 'tree') return treeOutcome(collection, answer, error);
   if (status !== 200) return { kind: 'refused', error, shared: !ENDPOINT_REFUSALS.has(errorCode) };
 
   const rows = rowsOf(collection, answer.body);
   if (!rows)
-    return {
-      kind: 'lost',
-      error: {
-        statusCode: 'UNREADABLE_ANSWER',
-        message: 'The answer of the org does not have one result for each record',
-        fields: [],
-      },
-    };
+    return lost('UNREADABLE_ANSWER', 'The answer of the org does not have one result for each record');
   let next = 0;
   const outcomes = collection.entries.map((entry) =>
     entryOutcome(entry, rows.slice(next, (next += entry.bodies.length))),
   );
   return { kind: 'rows', outcomes };
+}
+
+function lost(code: string, message: string): CollectionOutcome {
+  const outage = new OrgOutage('unreachable', code, `The org failed (${code}: ${message})`, true);
+  return { kind: 'outage', outage, counts: true };
 }
 
 function entryOutcome(entry: Entry, answers: unknown[]): RowOutcome {

@@ -9,7 +9,7 @@ import { plan } from './plan';
 import { answersOf, requestOf, type WriteHeaders } from './requests';
 import { finish, giveUp, refuse, resultsOf } from './results';
 import { leaveSuperseded, writtenRecords, type WrittenRecords } from './superseded';
-import { Dispatcher, closed, type DispatcherOptions } from '../org/dispatcher';
+import { Dispatcher, closed, type Carrier, type DispatcherOptions } from '../org/dispatcher';
 import { OrgOutage } from '../org/outage';
 import type { Retry } from '../org/repeats';
 import type { OrgSession } from '../org/session';
@@ -49,7 +49,7 @@ export type WritableOrg = Pick<
 >;
 
 /** Writes the records of one node's messages into the org: says what each answer means for each of them. */
-export class Writer {
+export class Writer implements Carrier<WriteMessage, Write, Call> {
   private readonly batcher: Batcher;
   private readonly dispatcher: Dispatcher<WriteMessage, Write, Call, RowResult[]>;
   private readonly order = new MessageOrder();
@@ -64,18 +64,8 @@ export class Writer {
   ) {
     const { maxRequests, onOutage, retry } = options;
     this.batcher = new Batcher(options);
-    this.dispatcher = new Dispatcher(
-      org,
-      this.batcher,
-      {
-        mayBegin: () => this.mayBegin(),
-        send: (call) => this.send(call),
-        giveUp: (writes, error) => this.giveUp(writes, error),
-        settle: (messages) => this.settle(messages),
-      },
-      { maxRequests, onOutage, largest: CALL_RECORDS, retry: { ...RETRY, ...retry } },
-      changed,
-    );
+    const dispatching = { maxRequests, onOutage, largest: CALL_RECORDS, retry: { ...RETRY, ...retry } };
+    this.dispatcher = new Dispatcher(org, this.batcher, this, dispatching, changed);
   }
 
   get state(): WriterState {
@@ -111,7 +101,8 @@ export class Writer {
     }
   }
 
-  private mayBegin(): boolean {
+  /** False without anything to send, or without a budget for it. */
+  mayBegin(): boolean {
     this.leaveSuperseded();
     if (this.batcher.waiting === 0) return false;
     if (!this.org.budget.spent(this.org.underWay)) return true;
@@ -134,7 +125,8 @@ export class Writer {
     return organizationId === undefined ? undefined : writtenRecords(organizationId);
   }
 
-  private async send(call: Call): Promise<void> {
+  /** Sends the call, and gives each write its results, or back. */
+  async send(call: Call): Promise<void> {
     const begun = performance.now();
     let answered = false;
     try {
@@ -159,9 +151,7 @@ export class Writer {
       if (writes.length > 1) return this.dispatcher.sendApart(writes);
       return this.giveUp(writes, callImpossible(error));
     }
-    if (outage.sent) this.lost(writes, outage);
-    else this.dispatcher.putBack(writes, outage);
-    this.org.availability.begin(outage);
+    this.outage(writes, outage);
   }
 
   private settleCollection(collection: Collection, outcome: CollectionOutcome): void {
@@ -174,16 +164,7 @@ export class Writer {
         );
         return;
       case 'outage':
-        this.dispatcher.putBack(writes, outcome.outage);
-        return this.org.availability.begin(outcome.outage);
-      case 'lost': {
-        const { statusCode, message } = outcome.error;
-        const outage =
-          outcome.outage ??
-          new OrgOutage('unreachable', statusCode, `The org failed (${statusCode}: ${message})`, true);
-        this.lost(writes, outage, outcome.outage === undefined);
-        return this.org.availability.begin(outage);
-      }
+        return this.outage(writes, outcome.outage, outcome.counts);
       case 'refused':
         if (outcome.shared && writes.length > 1) return this.dispatcher.sendApart(writes);
         for (const write of writes) refuse(write, outcome.error);
@@ -206,16 +187,20 @@ export class Writer {
     }
   }
 
-  /** Nobody knows whether the writes were carried out: only what may be repeated is. */
-  private lost(writes: Write[], outage: OrgOutage, counts = true): void {
-    const [repeatable, others] = byRepeatable(writes);
-    // Should the next answer be lost too, then few creates with it.
-    if (others.length > 0) this.batcher.shrink();
-    this.giveUpAmbiguous(others, outage.message);
-    this.dispatcher.lost(repeatable, outage, counts);
+  /** The writes wait for the org; of those that it may have carried out, only what may be repeated. */
+  private outage(writes: Write[], outage: OrgOutage, counts = true): void {
+    if (outage.sent) {
+      const [repeatable, others] = byRepeatable(writes);
+      // Should the next answer be lost too, then few creates with it.
+      if (others.length > 0) this.batcher.shrink();
+      this.giveUpAmbiguous(others, outage.message);
+      this.dispatcher.lost(repeatable, outage, counts);
+    } else this.dispatcher.putBack(writes, outage);
+    this.org.availability.begin(outage);
   }
 
-  private giveUp(writes: readonly Write[], error: FlowError): void {
+  /** The writes fail, and their messages with them. */
+  giveUp(writes: readonly Write[], error: FlowError): void {
     for (const write of writes) giveUp(write, error);
     this.settle(writes.map((write) => write.message));
   }
@@ -224,7 +209,8 @@ export class Writer {
     for (const write of writes) this.giveUp([write], ambiguous(write, why));
   }
 
-  private settle(messages: Iterable<WriteMessage>): void {
+  /** Answers the messages that are over, in their order. */
+  settle(messages: Iterable<WriteMessage>): void {
     for (const message of this.order.answerable(messages)) {
       this.repeated.delete(message);
       this.dispatcher.answer(message, () => resultsOf(message));

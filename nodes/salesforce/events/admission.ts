@@ -1,7 +1,8 @@
 import { codeOf, type FlowError } from '../../shared/errors';
 import { encodeEvent } from './encoding';
 import { asFlowError } from './outcome';
-import { REQUEST_EVENTS, isOpen, type EventQueue, type PublishMessage, type QueuedEvent } from './queue';
+import { EventQueue, REQUEST_EVENTS, isOpen, type PublishMessage, type QueuedEvent } from './queue';
+import type { Queue } from '../org/dispatcher';
 import { OrgOutage } from '../org/outage';
 import type { PubSub } from '../pubsub/client';
 import type { TopicSchema } from '../pubsub/schemas';
@@ -22,40 +23,57 @@ export interface AdmissionHandler {
 const SCHEMA_AGE = 60_000;
 
 /**
- * Writes events by the topic's definition, which it asks for when there is none, when it is old, and when a message
- * has a field that it doesn't know. Messages that wait to be written keep their order.
+ * The queue of a topic whose events are written when a request needs them, by the topic's definition. It asks for
+ * that when there is none, when it is old, and when a message has a field that it doesn't know.
  */
-export class Admission {
+export class Admission implements Queue<QueuedEvent, QueuedEvent[]> {
+  private readonly queue = new EventQueue();
   private incoming: QueuedEvent[][] = [];
   private current: TopicSchema | undefined;
   private asking: Promise<void> | undefined;
-  /** Events that are not written yet. */
-  waiting = 0;
+  private unwritten = 0;
 
   constructor(
     private readonly pubsub: PubSub,
     private readonly topic: string,
-    /** Takes the events that are written. */
-    private readonly queue: EventQueue,
     private readonly handler: AdmissionHandler,
   ) {}
 
   /** The events of a message come in. */
   add(events: QueuedEvent[]): void {
     this.incoming.push(events);
-    this.waiting += events.length;
+    this.unwritten += events.length;
   }
 
-  /** Takes out all events that are not written yet. */
+  /** Events that wait. */
+  get waiting(): number {
+    return this.queue.size + this.unwritten;
+  }
+
+  take(now: number, onlyFull: boolean): QueuedEvent[] | undefined {
+    this.admit();
+    return this.queue.take(now, onlyFull);
+  }
+
+  nextReady(): number | undefined {
+    return this.queue.nextReady();
+  }
+
+  /** What doesn't fit a newer definition fails now, and is not to be sent any more. */
+  putBack(events: readonly QueuedEvent[]): void {
+    this.renew(events);
+    this.queue.putBack(events.filter(isOpen));
+  }
+
   drain(): QueuedEvent[] {
-    return this.leave(this.incoming.length).flat();
+    return [...this.queue.drain(), ...this.leave(this.incoming.length).flat()];
   }
 
   /**
    * Writes messages for one request: the org is at work while the next ones are written. A message of which anything
    * can't be published fails as a whole.
    */
-  admit(): void {
+  private admit(): void {
     let admitted = 0;
     for (; admitted < this.incoming.length && this.queue.ready < REQUEST_EVENTS; admitted++) {
       if (!this.current) {
@@ -78,20 +96,6 @@ export class Admission {
       }
     }
     this.leave(admitted);
-  }
-
-  /** Writes events anew that were written by another definition; gives those that still are to be sent. */
-  renew(events: readonly QueuedEvent[]): QueuedEvent[] {
-    const { current } = this;
-    for (const event of events) {
-      if (!current || event.schemaId === current.schema.id) continue;
-      try {
-        encodeEvent(event, current.schema, this.pubsub.session.userId);
-      } catch (error) {
-        this.handler.giveUp([event], asFlowError(error));
-      }
-    }
-    return events.filter(isOpen);
   }
 
   /** Asks for the definition: true if it is another one than that with this id. Throws OrgOutage. */
@@ -138,9 +142,22 @@ export class Admission {
     this.queue.keep(isOpen);
   }
 
+  /** Writes events anew that were written by another definition. */
+  private renew(events: readonly QueuedEvent[]): void {
+    const { current } = this;
+    for (const event of events) {
+      if (!current || event.schemaId === current.schema.id) continue;
+      try {
+        encodeEvent(event, current.schema, this.pubsub.session.userId);
+      } catch (error) {
+        this.handler.giveUp([event], asFlowError(error));
+      }
+    }
+  }
+
   private leave(count: number): QueuedEvent[][] {
     const left = this.incoming.splice(0, count);
-    for (const events of left) this.waiting -= events.length;
+    for (const events of left) this.unwritten -= events.length;
     return left;
   }
 }

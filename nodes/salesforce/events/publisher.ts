@@ -1,8 +1,7 @@
 import type { FlowError } from '../../shared/errors';
-import { Admission } from './admission';
+import { Admission, type AdmissionHandler } from './admission';
 import { asFlowError, limitSpent, notPublished, resultsOf } from './outcome';
 import {
-  EventQueue,
   REQUEST_EVENTS,
   eventsOf,
   isOpen,
@@ -11,7 +10,7 @@ import {
   type PublishResult,
   type QueuedEvent,
 } from './queue';
-import { Dispatcher, closed, type DispatcherOptions } from '../org/dispatcher';
+import { Dispatcher, closed, type Carrier, type DispatcherOptions } from '../org/dispatcher';
 import { OrgOutage } from '../org/outage';
 import type { Retry } from '../org/repeats';
 import { PubSubRefusal, type PubSub } from '../pubsub/client';
@@ -45,8 +44,7 @@ interface Refused {
  * Publishes the messages of one node to one topic, in their order: says what each answer means for each event. An
  * event whose answer was lost is sent again, with the same id.
  */
-export class Publisher {
-  private readonly queue = new EventQueue();
+export class Publisher implements Carrier<PublishMessage, QueuedEvent, QueuedEvent[]>, AdmissionHandler {
   private readonly admission: Admission;
   private readonly stream: PublishStream;
   private readonly dispatcher: Dispatcher<PublishMessage, QueuedEvent, QueuedEvent[], PublishResult[]>;
@@ -62,40 +60,16 @@ export class Publisher {
     changed: () => void = () => undefined,
   ) {
     const { topic, maxRequests, onOutage, retry } = options;
-    const { queue } = this;
-    const giveUp = (events: readonly QueuedEvent[], error: FlowError) => this.giveUp(events, error);
     this.stream = new PublishStream(pubsub, topic);
-    const admission = new Admission(pubsub, topic, queue, {
-      refuse: (message, error) => this.refuse(message, error),
-      giveUp,
-      unavailable: (outage) => this.outage(outage),
-      wake: () => this.dispatcher.wake(),
-    });
-    this.admission = admission;
-    this.dispatcher = new Dispatcher(
-      pubsub,
-      {
-        take: (now, onlyFull) => queue.take(now, onlyFull),
-        nextReady: () => queue.nextReady(),
-        // What doesn't fit a newer definition fails now, and is not to be sent any more.
-        putBack: (events) => queue.putBack(admission.renew(events)),
-        drain: () => [...queue.drain(), ...admission.drain()],
-      },
-      {
-        mayBegin: () => this.mayBegin(),
-        send: (request) => this.send(request),
-        giveUp,
-        settle: (messages) => this.settle(messages),
-      },
-      { maxRequests, onOutage, largest: REQUEST_EVENTS, retry: { ...RETRY, ...retry } },
-      changed,
-    );
+    this.admission = new Admission(pubsub, topic, this);
+    const dispatching = { maxRequests, onOutage, largest: REQUEST_EVENTS, retry: { ...RETRY, ...retry } };
+    this.dispatcher = new Dispatcher(pubsub, this.admission, this, dispatching, changed);
   }
 
   get state(): PublisherState {
     const requests = this.dispatcher.underWay;
     const events = requests.reduce((sum, request) => sum + request.length, 0);
-    return { requests: requests.length, events, waiting: this.queue.size + this.admission.waiting };
+    return { requests: requests.length, events, waiting: this.admission.waiting };
   }
 
   /**
@@ -126,13 +100,16 @@ export class Publisher {
     this.stream.close();
   }
 
-  private mayBegin(): boolean {
-    if (this.recovering > 0) return false;
-    this.admission.admit();
-    return true;
+  mayBegin(): boolean {
+    return this.recovering === 0;
   }
 
-  private async send(request: QueuedEvent[]): Promise<void> {
+  wake(): void {
+    this.dispatcher.wake();
+  }
+
+  /** Publishes the request, and gives each event its result, or back. */
+  async send(request: QueuedEvent[]): Promise<void> {
     const events = request.map(({ id, schemaId, payload }) => ({ id, schema_id: schemaId, payload }));
     try {
       await this.recover(this.answered(request, await this.stream.send(events)));
@@ -170,7 +147,7 @@ export class Publisher {
       refused.map(({ event }) => event),
       outage,
     );
-    this.outage(outage);
+    this.unavailable(outage);
     return undefined;
   }
 
@@ -190,7 +167,7 @@ export class Publisher {
     if (error instanceof OrgOutage) {
       if (error instanceof CallLost) this.dispatcher.lost(request, error);
       else this.dispatcher.putBack(request, error);
-      return this.outage(error);
+      return this.unavailable(error);
     }
     if (!(error instanceof PubSubRefusal)) return this.giveUp(request, asFlowError(error));
     const { kind, error: reason } = error.trouble;
@@ -204,13 +181,14 @@ export class Publisher {
     else this.dispatcher.sendApart(request);
   }
 
-  private outage(outage: OrgOutage): void {
+  /** Nothing is sent until a probe says that the org is back. */
+  unavailable(outage: OrgOutage): void {
     // Requests that closing has cut off say nothing about the org.
-    if (!this.dispatcher.isClosing) this.pubsub.begin(outage, this.options.topic);
+    if (!this.dispatcher.closing) this.pubsub.begin(outage, this.options.topic);
   }
 
   /** The events fail, and their messages with them. */
-  private giveUp(events: readonly QueuedEvent[], error: FlowError): void {
+  giveUp(events: readonly QueuedEvent[], error: FlowError): void {
     for (const event of events.filter(isOpen)) {
       event.message.failure ??= error;
       const { code, message } = error;
@@ -219,7 +197,7 @@ export class Publisher {
   }
 
   /** The whole message fails before anything of it was sent. */
-  private refuse(message: PublishMessage, error: FlowError): void {
+  refuse(message: PublishMessage, error: FlowError): void {
     message.failure = error;
     message.open = 0;
     this.settle([message]);
@@ -233,7 +211,8 @@ export class Publisher {
     this.settle([event.message]);
   }
 
-  private settle(messages: Iterable<PublishMessage>): void {
+  /** Answers those of the messages that are over. */
+  settle(messages: Iterable<PublishMessage>): void {
     for (const message of messages) {
       if (message.open === 0) this.dispatcher.answer(message, () => resultsOf(message, this.options.topic));
     }

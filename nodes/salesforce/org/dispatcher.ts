@@ -66,7 +66,8 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
   private readonly halving: Halving;
   private tick: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private closing = false;
+  /** Nothing more is taken or sent. */
+  closing = false;
 
   constructor(
     private readonly org: {
@@ -86,10 +87,6 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
   /** Requests without an answer. */
   get underWay(): Request[] {
     return [...this.requests.keys()];
-  }
-
-  get isClosing(): boolean {
-    return this.closing;
   }
 
   /**

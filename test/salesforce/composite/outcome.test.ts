@@ -149,27 +149,32 @@ describe('get', () => {
 
 describe('an answer for the whole collection', () => {
   const judged = (status: number, body: unknown) => outcomeOf(upserts(2), { status, body });
+  const lost = (outcome: CollectionOutcome) => {
+    assert.ok(outcome.kind === 'outage' && outcome.outage.sent, 'nobody knows whether it was carried out');
+    const { code, message, reason } = outcome.outage;
+    return { code, message, reason, counts: outcome.counts };
+  };
 
   test('that has not one result for each record is lost', () => {
     for (const body of [undefined, {}, [], [ok()], [ok(), ok(), ok()], 'text']) {
-      const outcome = judged(200, body);
-      assert.equal(outcome.kind, 'lost');
-      assert.equal(outcome.kind === 'lost' && outcome.error.statusCode, 'UNREADABLE_ANSWER');
-      assert.match(outcome.kind === 'lost' ? outcome.error.message : '', /one result for each record/);
+      const { code, message, counts } = lost(judged(200, body));
+      assert.deepEqual([code, counts], ['UNREADABLE_ANSWER', true]);
+      assert.match(message, /one result for each record/);
     }
     const get = collection({ operation: 'get', fields: ['Id'], payload: [ID(1), ID(1)] });
-    assert.equal(outcomeOf(get, { status: 200, body: [{}, {}] }).kind, 'lost');
+    assert.equal(lost(outcomeOf(get, { status: 200, body: [{}, {}] })).code, 'UNREADABLE_ANSWER');
   });
 
   test('of 5xx is lost; where it is the outage of the org, with that', () => {
-    assert.deepEqual(judged(500, error('UNKNOWN_EXCEPTION')), {
-      kind: 'lost',
-      error: { statusCode: 'UNKNOWN_EXCEPTION', message: 'm', fields: [] },
-      outage: undefined,
+    assert.deepEqual(lost(judged(500, error('UNKNOWN_EXCEPTION'))), {
+      code: 'UNKNOWN_EXCEPTION',
+      message: 'The org failed (UNKNOWN_EXCEPTION: m)',
+      reason: 'unreachable',
+      counts: true,
     });
-    const unavailable = judged(503, error('SERVER_UNAVAILABLE'));
-    assert.ok(unavailable.kind === 'lost' && unavailable.outage?.reason === 'unreachable');
-    assert.equal(judged(502, '').kind, 'lost');
+    const unavailable = lost(judged(503, error('SERVER_UNAVAILABLE')));
+    assert.deepEqual([unavailable.reason, unavailable.counts], ['unreachable', false]);
+    assert.equal(lost(judged(502, '')).code, 'HTTP_502');
     assert.equal(judged(499, '').kind, 'refused');
   });
 
@@ -278,6 +283,6 @@ describe('tree', () => {
       error: { statusCode: 'INVALID', message: 'm', fields: [] },
       shared: false,
     });
-    assert.equal(outcomeOf(trees(), { status: 500, body: '' }).kind, 'lost');
+    assert.equal(outcomeOf(trees(), { status: 500, body: '' }).kind, 'outage');
   });
 });

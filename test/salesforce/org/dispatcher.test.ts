@@ -398,7 +398,7 @@ describe('closing', () => {
     await turns();
     const closing = dispatcher.close(1_000);
     await turns();
-    assert.equal(dispatcher.isClosing, true);
+    assert.equal(dispatcher.closing, true);
     assert.deepEqual([second.state, second.error?.retryable, first.state], ['NODE_CLOSED', true, 'waits']);
     await over();
     assert.deepEqual(await closing, []);
