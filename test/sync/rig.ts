@@ -151,7 +151,7 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
       };
       return { ...stream, publish };
     },
-    held: (subject, signal) => target.held(subject, signal),
+    liveIds: (subject, signal) => target.liveIds(subject, signal),
     progress: (entry) => void progress.push(entry),
     log: say('log'),
     error: say('error'),

@@ -1,7 +1,8 @@
 import type { Failure } from '../../shared/flow/delivery';
 import { FlowError, isRetryable, messageOf } from '../../shared/errors';
 import { Acks } from './acks';
-import { closedError, pause, type Connection } from '../server/connection';
+import { pause } from '../../shared/async/pause';
+import { closedError, type Connection } from '../server/connection';
 import { publishDeadLetter } from './dead-letter';
 import { ensureDurable, type DurableSettings } from './durable';
 import { decodePayload, type PayloadFormat } from './message';

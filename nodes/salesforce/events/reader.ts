@@ -5,7 +5,7 @@ import { Waker } from '../../shared/async/waker';
 import { EventSettlement, SETTLEMENT, type HeldEvent, type SettlementSettings } from './settlement';
 import { OrgOutage } from '../org/outage';
 import type { PubSub } from '../pubsub/client';
-import { unlessStopped } from '../../shared/async/stopped';
+import { unlessStopped } from '../../shared/async/signals';
 import { Subscription, type ReplayStart, type SubscriptionState } from '../pubsub/subscription';
 import { loadPosition, type ReplayPosition } from './replay-position';
 

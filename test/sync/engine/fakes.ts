@@ -235,7 +235,7 @@ export function memoryCollection(...records: SourceRecord[]): MemoryCollection {
 }
 
 export interface MemoryProvider extends Provider {
-  held: { code: string; message: string } | undefined;
+  unavailable: { code: string; message: string } | undefined;
   /** Tells whoever listens that something has changed. */
   changed: () => void;
   listeners: number;
@@ -250,7 +250,7 @@ export function memoryProvider(
   const listeners = new Set<() => void>();
   return {
     name: 'test',
-    held: undefined,
+    unavailable: undefined,
     opened: [],
     closed: 0,
     get listeners() {

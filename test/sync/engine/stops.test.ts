@@ -6,7 +6,7 @@ import { Lease } from '../../../nodes/sync/engine/lease';
 import { RecordWriter, type RecordStream } from '../../../nodes/sync/engine/record-writer';
 import type { Store } from '../../../nodes/sync/engine/store';
 import { Sync } from '../../../nodes/sync/engine/sync';
-import { Turns } from '../../../nodes/shared/async/semaphore';
+import { Semaphore } from '../../../nodes/shared/async/semaphore';
 import { watchHeartbeat } from '../../support/heartbeat';
 import { stopAtEach, type Gates } from '../../support/stops';
 import {
@@ -78,7 +78,7 @@ for (const lease of [30, undefined])
           lease,
           reconcile: 0,
           stream: openStream,
-          held,
+          liveIds: held,
           progress: nothing,
           log: nothing,
           error: nothing,
@@ -108,11 +108,11 @@ test('a collection stops at each of its calls', async () => {
         key: 'k',
         streamCreated: () => 'T1',
         reopenStream: () => gates.pass(nothing),
-        turns: new Turns(1),
+        semaphore: new Semaphore(1),
         start: 'beginning',
         events: true,
         fence: nothing,
-        held,
+        liveIds: held,
         reconcile: 1,
         progress: nothing,
         log: nothing,

@@ -35,7 +35,7 @@ export class SalesforceProvider implements Provider {
     this.reader = new OrgReader(session);
   }
 
-  get held(): Provider['held'] {
+  get unavailable(): Provider['unavailable'] {
     return this.session.hold.current;
   }
 
