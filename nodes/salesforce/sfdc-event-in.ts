@@ -1,11 +1,13 @@
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
+import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import type { DeliveryOwner } from '../shared/flow/delivery';
 import { FlowError, messageOf } from '../shared/errors';
 import { flowTracker } from '../shared/flow/completion';
-import { contextPositions, type PositionKeeper, type PositionStore } from '../shared/positions';
+import { contextPositions, type PositionKeeper } from '../shared/positions';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { EventReader } from './events/reader';
+import type { KeptPosition } from './events/replay-position';
 import type { HeldEvent } from './events/settlement';
 import { orgStatus } from './org/status';
 import type { ReceivedEvent } from './pubsub/subscription';
@@ -98,36 +100,26 @@ export default function (RED: NodeAPI): void {
     };
   }
 
-  function storeOf(node: Node, { checkpoint, topic, server, bucket }: EventInSettings): PositionStore {
+  function storeOf(node: Node, { checkpoint, topic, server, bucket }: EventInSettings): KeptPosition {
     if (checkpoint === 'context') {
-      if (contextIsVolatile())
+      if (contextIsVolatile(RED))
         node.warn(
           `The position of ${topic} is kept in memory, so after a restart of Node-RED reading begins with the earliest event that the org has. Set contextStorage in settings.js to keep it, or keep it in a KV bucket`,
         );
-      return contextPositions(node, 'replay', contextIsConfigured());
+      return {
+        store: contextPositions(node, contextIsConfigured(RED)),
+        key: 'replay',
+        close: () => Promise.resolve(),
+      };
     }
     const keeper = RED.nodes.getNode(server) as (Node & Partial<PositionKeeper>) | null;
-    if (keeper?.positions) return keeper.positions(bucket, node.id);
+    const store = keeper?.positions?.(bucket);
+    if (store) return { store, key: node.id, close: () => store.close() };
     throw new FlowError(
       'NO_SERVER',
       'The position is to be kept in a KV bucket: choose a jetstream-server for it',
       false,
     );
-  }
-
-  function contextIsConfigured(): boolean {
-    return (RED.settings as { contextStorage?: unknown }).contextStorage !== undefined;
-  }
-
-  /** As far as settings.js tells: the default store, by name or as the only one, is the one in memory. */
-  function contextIsVolatile(): boolean {
-    const { contextStorage } = RED.settings as { contextStorage?: Record<string, unknown> };
-    const [only] = Object.values(contextStorage ?? {});
-    const chosen = contextStorage?.default ?? only;
-    const store = typeof chosen === 'string' ? (contextStorage?.[chosen] ?? chosen) : chosen;
-    const module =
-      typeof store === 'object' && store !== null ? (store as { module?: unknown }).module : store;
-    return module === undefined || module === 'memory';
   }
 }
 
@@ -139,6 +131,7 @@ function statusOf(
   if (state.phase === 'failing')
     return { fill: 'red', shape: 'ring', text: text(WORDS[state.error.code] ?? 'status.failed') };
   if (state.phase === 'connecting') return { fill: 'yellow', shape: 'ring', text: text('status.connecting') };
+  if (reader.positionTaken) return { fill: 'yellow', shape: 'dot', text: text('status.positionTaken') };
   return inFlow > 0
     ? { fill: 'green', shape: 'dot', text: text('status.inFlow', { count: inFlow }) }
     : undefined;

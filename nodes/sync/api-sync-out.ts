@@ -54,7 +54,7 @@ export default function (RED: NodeAPI): void {
           log: (level, text) =>
             void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
         },
-        () => contextPositions(this, 'sync', contextIsConfigured(RED)),
+        () => contextPositions(this, contextIsConfigured(RED)),
       );
     };
     try {

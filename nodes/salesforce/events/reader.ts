@@ -1,13 +1,12 @@
 import { formatDuration } from '../../shared/duration';
 import { FlowError, messageOf } from '../../shared/errors';
-import { PositionWriter, type PositionStore } from '../../shared/positions';
 import { Waker } from '../../shared/async/waker';
 import { EventSettlement, SETTLEMENT, type HeldEvent, type SettlementSettings } from './settlement';
 import { OrgOutage } from '../org/outage';
 import type { PubSub } from '../pubsub/client';
 import { unlessStopped } from '../../shared/async/signals';
 import { Subscription, type ReplayStart, type SubscriptionState } from '../pubsub/subscription';
-import { loadPosition, type ReplayPosition } from './replay-position';
+import { StoredPosition, type KeptPosition } from './replay-position';
 
 export type Replay = 'stored' | 'latest' | 'earliest';
 
@@ -29,7 +28,6 @@ export interface EventReaderHost {
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
-const FLUSH_MS = 2_000;
 
 /**
  * Reads a topic event by event, each as often as it takes until the flow has finished it, and keeps the position
@@ -39,7 +37,7 @@ export class EventReader {
   state: SubscriptionState = { phase: 'connecting' };
   private readonly settlement: EventSettlement;
   private readonly subscription: Subscription;
-  private readonly writer: PositionWriter | undefined;
+  private readonly position: StoredPosition | undefined;
   private readonly waker = new Waker();
   private organizationId = '';
   /** Where the flow has come to, and when. */
@@ -47,15 +45,17 @@ export class EventReader {
   private readonly stopping = new AbortController();
   private started: Promise<void> | undefined;
 
-  /** `store` keeps the position over restarts; without one every start is at the tip, or at the earliest event. */
+  /** `kept` is where the position is over restarts; without one every start is at the tip, or at the earliest event. */
   constructor(
     private readonly pubsub: PubSub,
     private readonly topic: string,
-    private readonly store: PositionStore | undefined,
+    kept: KeptPosition | undefined,
     private readonly host: EventReaderHost,
     settings: SettlementSettings = SETTLEMENT,
   ) {
-    this.writer = store && new PositionWriter(store, (error) => this.notSaved(error));
+    this.position =
+      kept &&
+      new StoredPosition(kept, { failed: (error) => this.notSaved(error), taken: () => this.tellTaken() });
     this.settlement = new EventSettlement(topic, settings, {
       deliver: (held) => host.deliver(held),
       position: (replayId) => this.reached(replayId),
@@ -78,6 +78,11 @@ export class EventReader {
     });
   }
 
+  /** Another process moves the position that this one would, which has been said in the log. */
+  get positionTaken(): boolean {
+    return this.position?.taken === true;
+  }
+
   /** Events in the flow. */
   get inFlow(): number {
     return this.settlement.size;
@@ -90,16 +95,10 @@ export class EventReader {
   /** Reads no more, and gives the flow `grace` ms to finish; what it doesn't comes again after the next start. */
   async stop(grace: number): Promise<void> {
     this.stopping.abort();
-    this.waker.wake();
     await this.started;
     await this.subscription.stop();
     await this.settlement.stop(grace);
-    // Neither a save nor a store that hangs may keep the node from closing.
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), FLUSH_MS);
-    await unlessStopped(late.signal, this.writer?.flush() ?? Promise.resolve()).catch(() => undefined);
-    await unlessStopped(late.signal, this.store?.close() ?? Promise.resolve()).catch(() => undefined);
-    clearTimeout(timer);
+    await this.position?.stop();
   }
 
   private async begin(replay: Replay): Promise<void> {
@@ -107,7 +106,7 @@ export class EventReader {
     const { signal } = this.stopping;
     for (let failures = 0; !signal.aborted;) {
       if (this.pubsub.hold.current) {
-        await this.waker.wait();
+        await this.waker.wait(undefined, signal);
         continue;
       }
       try {
@@ -121,14 +120,14 @@ export class EventReader {
         // An org that is closed holds nobody.
         if (error instanceof OrgOutage && this.pubsub.hold.current) continue;
         if (!(error instanceof OrgOutage)) this.cantLoad(error, failures);
-        await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++));
+        await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++), signal);
       }
     }
     stopListening();
   }
 
   private async stored(): Promise<ReplayStart> {
-    const position = this.store && (await loadPosition(this.store, this.organizationId, this.topic));
+    const position = await this.position?.load(this.organizationId, this.topic);
     if (!position) {
       this.host.log(
         'info',
@@ -152,7 +151,7 @@ export class EventReader {
   private reached(replayId: string): void {
     this.at = Date.now();
     const { organizationId, topic, at } = this;
-    this.writer?.save(JSON.stringify({ organizationId, topic, replayId, at } satisfies ReplayPosition));
+    this.position?.save({ organizationId, topic, replayId, at });
   }
 
   private notSaved(error: unknown): void {
@@ -160,6 +159,16 @@ export class EventReader {
       'error',
       `The position of ${this.topic} can't be stored: ${messageOf(error)}. Events since the last one stored come again after a restart`,
     );
+  }
+
+  private tellTaken(): void {
+    if (this.positionTaken)
+      this.host.log(
+        'error',
+        `The position of ${this.topic} is moved by another process, too: another Node-RED runs this node with the same bucket. It is left to that one, and reading goes on; after a restart events come from where that one is. Give each Node-RED a bucket of its own, or run this flow in one only`,
+      );
+    else this.host.log('info', `The position of ${this.topic} is moved by this node again`);
+    this.host.changed();
   }
 
   private positionLost(error: FlowError): void {

@@ -1,5 +1,5 @@
+import { readObject } from '../../shared/positions';
 import type { Position } from './provider';
-import { readObject } from './store';
 
 /** Where a collection stands, as it is kept. */
 export interface Checkpoint {

@@ -3,19 +3,19 @@ import { pause } from '../../shared/async/pause';
 import type { Semaphore } from '../../shared/async/semaphore';
 import { childController } from '../../shared/async/signals';
 import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
+import type { PositionStore } from '../../shared/positions';
 import { LOST, readCheckpoint, type Checkpoint } from './checkpoint';
 import { Rate, type Phase, type Progress } from './progress';
 import type { Changes, Collection, Page, Position, Provider } from './provider';
 import type { SourceRecord } from './record';
 import type { RecordWriter } from './record-writer';
-import type { Store } from './store';
 
 export interface RunOptions {
   syncId: string;
   collection: string;
   provider: Provider;
   writer: RecordWriter;
-  store: Store;
+  store: PositionStore;
   /** Of the checkpoint in the store. */
   key: string;
   /** When the stream was made, if that can be known. */

@@ -1,7 +1,7 @@
 import { pause } from '../../shared/async/pause';
 import { Semaphore } from '../../shared/async/semaphore';
 import { FlowError } from '../../shared/errors';
-import { readObject, type Store } from './store';
+import { readObject, type PositionStore } from '../../shared/positions';
 
 /** What the user wants of a sync, kept so that it holds for every instance and across restarts. */
 export interface Wanted {
@@ -27,7 +27,7 @@ export class Control {
   private readonly semaphore = new Semaphore(1);
 
   constructor(
-    private readonly store: Store,
+    private readonly store: PositionStore,
     private readonly key: string,
   ) {}
 

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { now } from '../../shared/async/clock';
 import { pause } from '../../shared/async/pause';
-import { readObject, type Store } from './store';
+import { readObject, type PositionStore } from '../../shared/positions';
 
 /** Of a lease's length: for how long its holder relies on a write, counted from when the write began. */
 const RELIED_ON = 0.8;
@@ -20,7 +20,7 @@ export class Lease {
   private seen = { revision: 0, at: 0 };
 
   constructor(
-    private readonly store: Store,
+    private readonly store: PositionStore,
     private readonly key: string,
     /** Milliseconds. */
     private readonly length: number,

@@ -1,7 +1,7 @@
 import type { Connection } from '../../jetstream/server/connection';
 import { Bucket } from '../../jetstream/streams/kv';
 import { codeOf, FlowError, messageOf } from '../../shared/errors';
-import type { PositionStore } from '../../shared/positions';
+import { positionsInOne, type PositionStore } from '../../shared/positions';
 import type { SourceSettings } from '../api-source.settings';
 import type { SyncOutSettings } from '../api-sync-out.settings';
 import type { ControlCommand } from './control';
@@ -9,7 +9,6 @@ import { FlowRecords } from '../providers/flow';
 import { ProgressTeller, type Progress } from './progress';
 import type { Provider } from './provider';
 import type { RecordStream } from './record-writer';
-import { OwnStore, type Store } from './store';
 import { Sync } from './sync';
 import { Target } from './target';
 
@@ -40,7 +39,7 @@ interface Running {
 export class SyncOut {
   private readonly stopping = new AbortController();
   private readonly target: Target;
-  private readonly store: Store;
+  private readonly store: PositionStore;
   private readonly release: () => Promise<void>;
   private readonly running = new Map<Source, Running>();
   private readonly tellers = new Map<string, ProgressTeller>();
@@ -61,7 +60,7 @@ export class SyncOut {
     const { stream, subjectPrefix: prefix, provision, streamConfig: form = {}, events, bucket } = settings;
     const warn = (text: string): void => handler.log('warn', text);
     this.target = new Target(connection, { stream, prefix, provision, form, events, warn });
-    this.store = bucket === undefined ? new OwnStore(context()) : new Bucket(connection, bucket);
+    this.store = bucket === undefined ? positionsInOne(context(), 'sync') : new Bucket(connection, bucket);
   }
 
   /** Starts and stops syncs so that it is those of these sources. */

@@ -3,13 +3,13 @@ import { Semaphore } from '../../shared/async/semaphore';
 import { childController, untilAborted } from '../../shared/async/signals';
 import { withTimeout } from '../../shared/async/timeout';
 import { codeOf, FlowError, messageOf } from '../../shared/errors';
+import type { PositionStore } from '../../shared/positions';
 import { CollectionRun } from './collection-run';
 import { Control, type ControlCommand, type Wanted } from './control';
 import { Lease } from './lease';
 import type { Progress } from './progress';
 import type { Provider } from './provider';
 import { RecordWriter, type RecordStream } from './record-writer';
-import type { Store } from './store';
 import { collectionSubject, escapeKey, type SubjectOf } from './tokens';
 
 export interface SyncOptions {
@@ -20,7 +20,7 @@ export interface SyncOptions {
   prefix: string;
   start: 'beginning' | 'now';
   events: boolean;
-  store: Store;
+  store: PositionStore;
   /** Milliseconds of the lease; undefined where this process is the only one. */
   lease: number | undefined;
   reconcile: number;

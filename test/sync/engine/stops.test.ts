@@ -4,7 +4,7 @@ import { CollectionRun } from '../../../nodes/sync/engine/collection-run';
 import { Control } from '../../../nodes/sync/engine/control';
 import { Lease } from '../../../nodes/sync/engine/lease';
 import { RecordWriter, type RecordStream } from '../../../nodes/sync/engine/record-writer';
-import type { Store } from '../../../nodes/sync/engine/store';
+import type { PositionStore } from '../../../nodes/shared/positions';
 import { Sync } from '../../../nodes/sync/engine/sync';
 import { Semaphore } from '../../../nodes/shared/async/semaphore';
 import { watchHeartbeat } from '../../support/heartbeat';
@@ -41,7 +41,7 @@ function world(gates: Gates) {
     source,
     store,
     provider,
-    gatedStore: gates.wrap(store, 'get', 'put') as Store,
+    gatedStore: gates.wrap(store, 'get', 'put') as PositionStore,
     openStream: (): Promise<RecordStream> => gates.pass(() => gated),
     gated,
     held: () => gatedPage(gates),
