@@ -59,7 +59,7 @@ async function* gatedPage(gates: Gates): AsyncGenerator<string[], void, undefine
   yield await gates.pass(() => ['a', 'gone']);
 }
 
-for (const lease of [30, undefined])
+for (const lease of [120, undefined])
   test(`a sync stops at each of its calls (${lease ? 'with' : 'without'} a lease)`, async () => {
     const calls = await stopAtEach(
       (gates) => {
@@ -89,7 +89,7 @@ for (const lease of [30, undefined])
           await over();
         };
       },
-      { most: lease ? 35 : 40 },
+      { most: lease ? 30 : 40 },
     );
     assert.ok(calls >= 25, `${calls} calls`);
   });
