@@ -98,7 +98,6 @@ export class Subscription {
     this.stream = undefined;
     this.stopping.abort();
     stream?.cancel();
-    this.waker.wake();
     await this.running;
   }
 
@@ -107,7 +106,7 @@ export class Subscription {
     const stopListening = this.pubsub.onChange(() => this.waker.wake());
     for (let failures = 0; !signal.aborted;) {
       if (this.pubsub.hold.current || this.handler.room() <= 0) {
-        await this.waker.wait();
+        await this.waker.wait(undefined, signal);
         continue;
       }
       let failure: unknown;
@@ -303,7 +302,8 @@ export class Subscription {
 
   private async pause(failures: number): Promise<void> {
     this.pausing = true;
-    await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)));
+    const ms = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1));
+    await this.waker.wait(ms, this.stopping.signal);
     this.pausing = false;
   }
 }

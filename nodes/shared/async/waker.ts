@@ -6,10 +6,10 @@ export class Waker {
   private waiting: AbortController | undefined;
 
   /** Resolves when woken, or after `ms`, or when `signal` aborts. */
-  async wait(ms?: number, signal?: AbortSignal): Promise<void> {
+  async wait(ms = Infinity, signal?: AbortSignal): Promise<void> {
     const waiting = signal ? childController(signal) : new AbortController();
     this.waiting = waiting;
-    await (ms === undefined ? untilAborted(waiting.signal) : pause(ms, waiting.signal));
+    await (ms === Infinity ? untilAborted(waiting.signal) : pause(ms, waiting.signal));
     waiting.abort();
   }
 

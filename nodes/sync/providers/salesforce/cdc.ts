@@ -101,16 +101,10 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
       this.pollTo = position.pollTo;
       this.subscription = this.subscribe(position.replay);
     }
-    const woken = (): void => this.waker.wake();
-    signal.addEventListener('abort', woken);
-    try {
-      while (!signal.aborted) {
-        const wait = Math.min(this.untilPoll(), this.told.length > 0 ? this.pace.wait : Infinity);
-        if (wait <= 0) return;
-        await this.waker.wait(wait === Infinity ? undefined : wait);
-      }
-    } finally {
-      signal.removeEventListener('abort', woken);
+    while (!signal.aborted) {
+      const wait = Math.min(this.untilPoll(), this.told.length > 0 ? this.pace.wait : Infinity);
+      if (wait <= 0) return;
+      await this.waker.wait(wait, signal);
     }
   }
 
