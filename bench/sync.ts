@@ -112,7 +112,7 @@ async function backfill(nats: Nats, syncId: string): Promise<number> {
       lease: 15_000,
       reconcile: 0,
       stream: (signal) => target.open(signal),
-      held: (subject, signal) => target.held(subject, signal),
+      liveIds: (subject, signal) => target.liveIds(subject, signal),
       progress: ({ phase, published }) => {
         if (phase !== 'live') return;
         const took = (performance.now() - began) / 1_000;
@@ -133,7 +133,7 @@ async function backfill(nats: Nats, syncId: string): Promise<number> {
 /** Pages of records out of nothing. */
 const synthetic: Provider = {
   name: 'bench',
-  held: undefined,
+  unavailable: undefined,
   onChange: () => () => undefined,
   open: () => Promise.resolve(syntheticCollection),
   close: () => Promise.resolve(),

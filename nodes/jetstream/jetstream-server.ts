@@ -34,7 +34,7 @@ export default function (RED: NodeAPI): void {
     try {
       const connection = new Connection(settingsOf(def, this.credentials));
       this.connection = connection;
-      this.positions = (bucket, key) => bucketPositions(connection, bucket, key);
+      this.positions = (bucket) => bucketPositions(connection, bucket);
     } catch (error) {
       this.error(messageOf(error));
     }

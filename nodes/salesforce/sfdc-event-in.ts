@@ -2,10 +2,11 @@ import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import { FlowError, messageOf } from '../shared/errors';
 import { FlowSource, type FlowMessage } from '../shared/flow/source';
-import { contextPositions, type PositionKeeper, type PositionStore } from '../shared/positions';
+import { contextPositions, type PositionKeeper } from '../shared/positions';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { EventReader } from './events/reader';
+import type { KeptPosition } from './events/replay-position';
 import { orgStatus } from './org/status';
 import type { ReceivedEvent } from './pubsub/subscription';
 import { sfdcEventIn } from './sfdc-event-in.settings';
@@ -68,16 +69,21 @@ export default function (RED: NodeAPI): void {
 
   RED.nodes.registerType('sfdc-event-in', SfdcEventIn);
 
-  function storeOf(node: Node, { checkpoint, topic, server, bucket }: EventInSettings): PositionStore {
+  function storeOf(node: Node, { checkpoint, topic, server, bucket }: EventInSettings): KeptPosition {
     if (checkpoint === 'context') {
       if (contextIsVolatile(RED))
         node.warn(
           `The position of ${topic} is kept in memory, so after a restart of Node-RED reading begins with the earliest event that the org has. Set contextStorage in settings.js to keep it, or keep it in a KV bucket`,
         );
-      return contextPositions(node, 'replay', contextIsConfigured(RED));
+      return {
+        store: contextPositions(node, contextIsConfigured(RED)),
+        key: 'replay',
+        close: () => Promise.resolve(),
+      };
     }
     const keeper = RED.nodes.getNode(server) as (Node & Partial<PositionKeeper>) | null;
-    if (keeper?.positions) return keeper.positions(bucket, node.id);
+    const store = keeper?.positions?.(bucket);
+    if (store) return { store, key: node.id, close: () => store.close() };
     throw new FlowError(
       'NO_SERVER',
       'The position is to be kept in a KV bucket: choose a jetstream-server for it',
@@ -104,6 +110,7 @@ function statusOf(
   if (state.phase === 'failing')
     return { fill: 'red', shape: 'ring', text: text(WORDS[state.error.code] ?? 'status.failed') };
   if (state.phase === 'connecting') return { fill: 'yellow', shape: 'ring', text: text('status.connecting') };
+  if (reader.positionTaken) return { fill: 'yellow', shape: 'dot', text: text('status.positionTaken') };
   return inFlow > 0
     ? { fill: 'green', shape: 'dot', text: text('status.inFlow', { count: inFlow }) }
     : undefined;

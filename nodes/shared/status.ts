@@ -1,4 +1,5 @@
 import type { Node, NodeStatus } from 'node-red';
+import { now } from './async/clock';
 
 const INTERVAL = 250;
 
@@ -15,7 +16,7 @@ export class StatusReporter {
   show(status: NodeStatus | (() => NodeStatus)): void {
     this.latest = typeof status === 'function' ? status : () => status;
     if (this.timer) return;
-    const wait = this.lastAt + INTERVAL - performance.now();
+    const wait = this.lastAt + INTERVAL - now();
     if (wait <= 0) this.flush();
     else this.timer = setTimeout(() => this.flush(), wait);
   }
@@ -31,7 +32,7 @@ export class StatusReporter {
     this.timer = undefined;
     if (!this.latest) return;
     const status = this.latest();
-    this.lastAt = performance.now();
+    this.lastAt = now();
     const text = JSON.stringify(status);
     if (text === this.shown) return;
     this.shown = text;

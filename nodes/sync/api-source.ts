@@ -9,7 +9,7 @@ import { apiSource, type SourceSettings } from './api-source.settings';
 import type { Provider } from './engine/provider';
 import { SalesforceProvider } from './providers/salesforce';
 import type { Source } from './engine/sync-out';
-import { within } from '../shared/async/timeout';
+import { withTimeout } from '../shared/async/timeout';
 
 type SourceDef = NodeDef & Stored<typeof apiSource>;
 /** For the providers to come. */
@@ -54,7 +54,7 @@ export default function (RED: NodeAPI): void {
     };
 
     this.on('close', (_removed: boolean, done: () => void) => {
-      void within(CLOSE_MS, Promise.all([...stops].map((stop) => stop()))).finally(done);
+      void withTimeout(CLOSE_MS, Promise.all([...stops].map((stop) => stop()))).finally(done);
     });
   }
 

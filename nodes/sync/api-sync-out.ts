@@ -12,7 +12,7 @@ import { apiSyncOut } from './api-sync-out.settings';
 import type { ControlCommand } from './engine/control';
 import { SyncOut, type Source } from './engine/sync-out';
 import { syncStatus } from './engine/status';
-import { within } from '../shared/async/timeout';
+import { withTimeout } from '../shared/async/timeout';
 
 type SyncOutDef = NodeDef & Stored<typeof apiSyncOut>;
 
@@ -54,7 +54,7 @@ export default function (RED: NodeAPI): void {
           log: (level, text) =>
             void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
         },
-        () => contextPositions(this, 'sync', contextIsConfigured(RED)),
+        () => contextPositions(this, contextIsConfigured(RED)),
       );
     };
     try {
@@ -78,7 +78,7 @@ export default function (RED: NodeAPI): void {
 
     this.on('close', (_removed: boolean, done: () => void) => {
       RED.events.removeListener('flows:started', find);
-      void within(CLOSE_MS, out.stop()).finally(() => {
+      void withTimeout(CLOSE_MS, out.stop()).finally(() => {
         status.stop();
         done();
       });

@@ -9,28 +9,12 @@ import {
 } from '../../nodes/salesforce/events/settlement';
 import { PubSub } from '../../nodes/salesforce/pubsub/client';
 import type { ReceivedEvent } from '../../nodes/salesforce/pubsub/subscription';
-import type { PositionStore } from '../../nodes/shared/positions';
 import { FlowError } from '../../nodes/shared/errors';
 import { startOrg, type Org, type OrgOptions } from '../org/org';
 import { until } from '../support/until';
+import { Kept } from './events/kept';
 import { TOPIC, orders } from './pubsub/rig';
 import { QUICK, sessionWith } from './rig';
-
-/** A store in memory that outlives the reader, as a bucket or a file does. */
-class Memory implements PositionStore {
-  saved: string | undefined;
-  fails: Error | undefined;
-  load = () => Promise.resolve(this.saved);
-  save = (position: string) => {
-    if (this.fails) return Promise.reject(this.fails);
-    this.saved = position;
-    return Promise.resolve();
-  };
-  close = () => Promise.resolve();
-  get replayId() {
-    return this.saved === undefined ? undefined : (JSON.parse(this.saved) as { replayId: string }).replayId;
-  }
-}
 
 interface Reading {
   reader: EventReader;
@@ -55,7 +39,7 @@ function read(
   options: {
     topic?: string;
     replay?: Replay;
-    store?: PositionStore;
+    store?: Kept;
     settings?: Partial<SettlementSettings>;
     /** What the flow does; default: it finishes each event in the next turn. */
     flow?: (attempt: EventAttempt, event: ReceivedEvent, deliveries: number) => void;
@@ -170,7 +154,7 @@ test('a stream that was let go while the flow held its events is opened again wh
 test('the position moves on only behind events that are finished with all before them', async (t) => {
   const org = await orgFor(t);
   publish(org, 5);
-  const store = new Memory();
+  const store = new Kept();
   const { attempts } = reading(t, org, { store, flow: () => undefined });
   await until(() => attempts.length === 5);
   attempts[1]?.finished(undefined);
@@ -186,7 +170,7 @@ test('the position moves on only behind events that are finished with all before
 
 test('after a restart it goes on behind the position, and what was not finished comes again', async (t) => {
   const org = await orgFor(t);
-  const store = new Memory();
+  const store = new Kept();
   publish(org, 4);
   const before = reading(t, org, { store, flow: () => undefined });
   await until(() => before.attempts.length === 4);
@@ -203,7 +187,7 @@ test('after a restart it goes on behind the position, and what was not finished 
 test('without a stored position it begins with the earliest event, so that a crash before the first loses none', async (t) => {
   const org = await orgFor(t);
   publish(org, 2);
-  const { seen, log } = reading(t, org, { store: new Memory() });
+  const { seen, log } = reading(t, org, { store: new Kept() });
   await until(() => seen().length === 2);
   assert.match(log[0]?.text ?? '', /No position is stored/);
 });
@@ -230,7 +214,7 @@ for (const [name, other] of [
   test(`a position of another ${name} is none`, async (t) => {
     const org = await orgFor(t);
     publish(org, 3);
-    const store = new Memory();
+    const store = new Kept();
     const right = { organizationId: org.orgId, topic: TOPIC, replayId: replayIds(org)[1], at: Date.now() };
     store.saved = JSON.stringify({ ...right, ...other });
     const { seen } = reading(t, org, { store });
@@ -241,7 +225,7 @@ for (const [name, other] of [
 test('an event that failed comes again after a while, the others go on, and the position waits for it', async (t) => {
   const org = await orgFor(t);
   publish(org, 3);
-  const store = new Memory();
+  const store = new Kept();
   const { deliveries, seen, log } = reading(t, org, {
     store,
     settings: { backoff: [200] },
@@ -261,7 +245,7 @@ test('an event that failed comes again after a while, the others go on, and the 
 test('an event that keeps failing while others succeed is passed over, and the log names it', async (t) => {
   const org = await orgFor(t);
   publish(org, 3);
-  const store = new Memory();
+  const store = new Kept();
   const { seen, log } = reading(t, org, {
     store,
     flow: (attempt, { payload }) => {
@@ -279,7 +263,7 @@ test('an event that keeps failing while others succeed is passed over, and the l
 test('where everything fails nothing is passed over, however often: it is not the events’ fault', async (t) => {
   const org = await orgFor(t);
   publish(org, 3);
-  const store = new Memory();
+  const store = new Kept();
   let down = true;
   const { attempts, log } = reading(t, org, {
     store,
@@ -298,7 +282,7 @@ test('where everything fails nothing is passed over, however often: it is not th
 test('an error that repeating can’t mend passes the event over at once', async (t) => {
   const org = await orgFor(t);
   publish(org, 2);
-  const store = new Memory();
+  const store = new Kept();
   const { attempts } = reading(t, org, {
     store,
     flow: (attempt) =>
@@ -344,7 +328,7 @@ test('an event that the flow never finishes fails at the processing limit, namin
 test('jetstream-ack can ask for it again, or have done with it', async (t) => {
   const org = await orgFor(t);
   publish(org, 3);
-  const store = new Memory();
+  const store = new Kept();
   const { attempts, seen } = reading(t, org, {
     store,
     flow: () => undefined,
@@ -419,7 +403,7 @@ test('over the org’s limit of delivered events it waits', async (t) => {
 
 test('on a quiet topic the position moves on with the org’s keepalives, so that it does not grow too old', async (t) => {
   const org = await orgFor(t, { switches: { keepAliveMs: 30 } });
-  const store = new Memory();
+  const store = new Kept();
   publish(org, 1);
   const { seen } = reading(t, org, { store });
   await until(() => store.replayId !== undefined && store.replayId !== replayIds(org)[0]);
@@ -429,7 +413,7 @@ test('on a quiet topic the position moves on with the org’s keepalives, so tha
 
 test('a keepalive does not move the position past events that the flow still holds', async (t) => {
   const org = await orgFor(t, { switches: { keepAliveMs: 30 } });
-  const store = new Memory();
+  const store = new Kept();
   publish(org, 1);
   const { attempts } = reading(t, org, { store, flow: () => undefined });
   await until(() => attempts.length === 1);
@@ -441,7 +425,7 @@ test('a keepalive does not move the position past events that the flow still hol
 
 test('a lost position is an error with the size of the gap, and then the earliest event, never a silent jump', async (t) => {
   const org = await orgFor(t);
-  const store = new Memory();
+  const store = new Kept();
   publish(org, 3);
   const before = reading(t, org, { store });
   await until(() => store.replayId === replayIds(org)[2]);
@@ -505,7 +489,7 @@ test('an event that can’t be read is passed over, and the log names it', async
 for (const replayIdBytes of [8, 10]) {
   test(`replay ids of ${replayIdBytes} bytes are kept whole`, async (t) => {
     const org = await orgFor(t, { switches: { replayIdBytes } });
-    const store = new Memory();
+    const store = new Kept();
     publish(org, 3);
     const before = reading(t, org, { store });
     await until(() => store.replayId === replayIds(org)[2]);
@@ -520,8 +504,8 @@ for (const replayIdBytes of [8, 10]) {
 
 test('a position that can’t be stored is said, and reading goes on', async (t) => {
   const org = await orgFor(t);
-  const store = new Memory();
-  store.fails = new Error('disk full');
+  const store = new Kept();
+  store.onPut = () => Promise.reject(new Error('disk full'));
   publish(org, 2);
   const { seen, log } = reading(t, org, { store });
   await until(() => seen().length === 2);
@@ -532,7 +516,7 @@ test('a position that can’t be stored is said, and reading goes on', async (t)
 
 test('a position that can’t be read stops it from jumping: it reads when the store is back', async (t) => {
   const org = await orgFor(t);
-  const store = new Memory();
+  const store = new Kept();
   publish(org, 3);
   store.saved = JSON.stringify({
     organizationId: org.orgId,
@@ -540,19 +524,18 @@ test('a position that can’t be read stops it from jumping: it reads when the s
     replayId: replayIds(org)[1],
     at: 0,
   });
-  const working = () => Promise.resolve(store.saved);
-  store.load = () => Promise.reject(new Error('no server'));
+  store.onGet = () => Promise.reject(new Error('no server'));
   const { reader, seen, log } = reading(t, org, { store });
   await until(() => reader.state.phase === 'failing');
   assert.match(log[0]?.text ?? '', /can't be read, so nothing is: no server/);
-  store.load = working;
+  store.onGet = () => undefined;
   await until(() => seen().length === 1);
   assert.deepEqual(seen(), ['O-2']);
 });
 
 test('stopping gives the flow time to finish, and stores how far it came', async (t) => {
   const org = await orgFor(t);
-  const store = new Memory();
+  const store = new Kept();
   publish(org, 3);
   const { attempts, stop } = reading(t, org, { store, flow: () => undefined });
   await until(() => attempts.length === 3);

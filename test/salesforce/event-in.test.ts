@@ -259,6 +259,32 @@ describe('position', () => {
     await until(async () => (await position()).replayId === org.events(TOPIC)[2]?.replayId);
   });
 
+  test('in a bucket that another Node-RED moves, too, it is left to that one, and that is said once', async (t) => {
+    const nats = await startNats();
+    t.after(() => nats.stop());
+    const server: FlowNode = { id: 'server', type: 'jetstream-server', servers: nats.url, auth: 'none' };
+    const node = receiveNode({ replay: 'stored', checkpoint: 'kv', server: 'server', bucket: 'positions' });
+    publish(1);
+    const received = await use(node, server, sink('next'));
+    const nc = await connect({ servers: nats.url });
+    t.after(() => nc.close());
+    const kv = await nc.jetstream().views.kv('positions');
+    const position = (): Promise<object> => kv.get('receive').then((entry) => entry?.json() ?? {});
+    await until(async () => 'replayId' in (await position()));
+    const foreign = { ...(await position()), replayId: 'AAAAAAAAAAk=', by: 'another' };
+    await kv.put('receive', JSON.stringify(foreign));
+    const from = red.log.length;
+    publish(1, 1);
+    const { level } = await red.waitForLog(/position of .* is moved by another process/, { from });
+    assert.equal(level, 'error');
+    publish(3, 2);
+    await until(() => received().length === 5);
+    await until(() => red.statusOf('receive')?.text === 'position moved by another Node-RED');
+    assert.deepEqual(await position(), foreign);
+    const said = red.log.slice(from).filter(({ text }) => /moved by another process/.test(text));
+    assert.equal(said.length, 1);
+  });
+
   test('while the bucket can’t be read nothing is: it does not begin somewhere else', async (t) => {
     const nats = await startNats();
     t.after(() => nats.stop());

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import type { Store } from '../../nodes/sync/engine/store';
+import type { PositionStore } from '../../nodes/shared/positions';
 import { until } from '../support/until';
 import { chance, mutate } from './oracle';
 import { assertHistory, type Seen } from './oracle-history';
@@ -129,7 +129,7 @@ function failingStore(nth: number, failure: Failure) {
   let tell: () => void = () => undefined;
   const failed = new Promise<void>((resolve) => (tell = resolve));
   const lost = (): Error => new Error('the store is out of reach');
-  const wrap = (inner: Store): Store => ({
+  const wrap = (inner: PositionStore): PositionStore => ({
     get: async (...args) => {
       if (dead) throw lost();
       return inner.get(...args);
@@ -160,7 +160,7 @@ class Gate {
     this.release();
   }
 
-  readonly wrap = (inner: Store): Store => ({
+  readonly wrap = (inner: PositionStore): PositionStore => ({
     get: async (...args) => {
       await this.opened;
       return inner.get(...args);

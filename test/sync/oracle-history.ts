@@ -23,10 +23,10 @@ export interface Seen {
 }
 
 interface Checkpoint {
-  phase: 'backfill' | 'sweep' | 'live';
-  cursor?: { after?: string };
+  phase: 'backfill' | 'reconcile' | 'live';
+  pageFrom?: { after?: string };
   done: number;
-  position: { since?: number; poll?: object; replay?: string; pollTo?: number };
+  changesFrom: { since?: number; poll?: object; replay?: string; pollTo?: number };
 }
 
 interface Event extends Message {
@@ -129,17 +129,17 @@ class History {
 
   private checkpoint({ seq, at, data }: Stored): void {
     this.seen.checkpoints++;
-    const { phase, cursor, done, position } = JSON.parse(data) as Checkpoint;
+    const { phase, pageFrom, done, changesFrom } = JSON.parse(data) as Checkpoint;
     const ahead = (id: string, what: string): void =>
       this.wrong(`checkpoint ${seq} is ahead of ${id}: ${what}`);
     if (phase === 'backfill') {
       if (done > this.reached.size) ahead('the stream', `${done} done, ${this.reached.size} there`);
       for (const id of this.versions.untouched)
-        if (id <= (cursor?.after ?? '') && !this.reached.has(id)) ahead(id, `its page is done`);
+        if (id <= (pageFrom?.after ?? '') && !this.reached.has(id)) ahead(id, `its page is done`);
       return;
     }
     this.live = true;
-    const due = this.newlyDue(position);
+    const due = this.newlyDue(changesFrom);
     for (const { id, version } of due) {
       const there = this.reached.get(id)?.version ?? -1;
       if (there >= version || this.versions.same(id, there, version)) continue;
@@ -150,7 +150,7 @@ class History {
   }
 
   /** What this position says is read, and the ones before it did not. */
-  private newlyDue({ since, replay, pollTo }: Checkpoint['position']): { id: string; version: number }[] {
+  private newlyDue({ since, replay, pollTo }: Checkpoint['changesFrom']): { id: string; version: number }[] {
     if (since !== undefined) {
       const from = this.checked.since;
       this.checked.since = Math.max(from, since);

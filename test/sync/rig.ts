@@ -3,11 +3,10 @@ import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { Connection } from '../../nodes/jetstream/server/connection';
 import { Bucket } from '../../nodes/jetstream/streams/kv';
 import { PubSub } from '../../nodes/salesforce/pubsub/client';
-import type { PositionStore } from '../../nodes/shared/positions';
+import { positionsInOne, type PositionStore } from '../../nodes/shared/positions';
 import type { Progress } from '../../nodes/sync/engine/progress';
 import type { Provider } from '../../nodes/sync/engine/provider';
 import { SalesforceProvider, type SalesforceSettings } from '../../nodes/sync/providers/salesforce';
-import { OwnStore, type Store } from '../../nodes/sync/engine/store';
 import { Sync, type SyncOptions } from '../../nodes/sync/engine/sync';
 import { Target, type TargetSettings } from '../../nodes/sync/engine/target';
 import { startOrg, type Org, type OrgOptions } from '../org/org';
@@ -38,7 +37,7 @@ export interface InstanceOptions {
   connection?: object;
   checkpoint?: 'kv' | 'context';
   /** Puts something in the way of the store. */
-  store?: (store: Store) => Store;
+  store?: (store: PositionStore) => PositionStore;
   /** Is told of each call that publishes. */
   publishing?: () => void;
 }
@@ -131,8 +130,8 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
       { pollInterval: options.cdc ? 60_000 : 100, lookback: 60_000, log: say('log'), ...options.salesforce },
       pubsub,
     );
-  const kept: Store =
-    options.checkpoint === 'context' ? new OwnStore(memory()) : new Bucket(connection, 'api-sync');
+  const kept: PositionStore =
+    options.checkpoint === 'context' ? positionsInOne(memory(), 'sync') : new Bucket(connection, 'api-sync');
   const sync = new Sync({
     syncId: SYNC_ID,
     provider,
@@ -151,7 +150,7 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
       };
       return { ...stream, publish };
     },
-    held: (subject, signal) => target.held(subject, signal),
+    liveIds: (subject, signal) => target.liveIds(subject, signal),
     progress: (entry) => void progress.push(entry),
     log: say('log'),
     error: say('error'),
@@ -180,15 +179,15 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
   };
 }
 
+/** A node's context, whose keys are names. */
 function memory(): PositionStore {
   let text: string | undefined;
   return {
-    load: () => Promise.resolve(text),
-    save: (position) => {
-      text = position;
-      return Promise.resolve();
+    get: () => Promise.resolve(text === undefined ? undefined : { value: text, revision: 1 }),
+    put: (_key, value) => {
+      text = value;
+      return Promise.resolve(1);
     },
-    close: () => Promise.resolve(),
   };
 }
 

@@ -1,3 +1,4 @@
+import { pause } from '../../shared/async/pause';
 import { FlowError } from '../../shared/errors';
 import { explainConnectFailure, permissionDenied } from './errors';
 import type { NatsConnection, Status } from './nats';
@@ -160,18 +161,4 @@ export class Connection {
 
 export function closedError(): FlowError {
   return new FlowError('CLOSED', 'The node was stopped; the message is delivered again when it is back');
-}
-
-/** Milliseconds, cut short when `signal` aborts. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

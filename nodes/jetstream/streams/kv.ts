@@ -1,13 +1,9 @@
 import { FlowError } from '../../shared/errors';
+import type { Position, PositionStore } from '../../shared/positions';
 import type { Connection } from '../server/connection';
 import { ApiCode, explainPermission } from '../server/errors';
 import type { KV, NatsConnection } from '../server/nats';
 import { explainPublish } from '../publish/errors';
-
-export interface KvEntry {
-  value: string;
-  revision: number;
-}
 
 const TIMEOUT = 5_000;
 
@@ -15,7 +11,7 @@ const TIMEOUT = 5_000;
  * A key-value bucket, made where it is missing. Keys hold letters, digits and `-_=./` only. Every operation waits
  * for the connection, and throws FlowError: PERMISSION_DENIED, TIMEOUT, NO_STREAM, CLOSED when `signal` aborts.
  */
-export class Bucket {
+export class Bucket implements PositionStore {
   private opened: { nc: NatsConnection; kv: Promise<KV> } | undefined;
 
   constructor(
@@ -31,7 +27,7 @@ export class Bucket {
       );
   }
 
-  async get(key: string, signal: AbortSignal): Promise<KvEntry | undefined> {
+  async get(key: string, signal: AbortSignal): Promise<Position | undefined> {
     const entry = await this.run(signal, (kv) => kv.get(key));
     return entry?.operation === 'PUT' ? { value: entry.string(), revision: entry.revision } : undefined;
   }
@@ -54,11 +50,6 @@ export class Bucket {
         return revision === 0 ? await this.put(key, value, entry.revision, signal) : undefined;
       return entry.string() === value && entry.revision > revision ? entry.revision : undefined;
     }
-  }
-
-  /** Writes whatever the key has now: the last writer wins. */
-  async overwrite(key: string, value: string, signal: AbortSignal): Promise<void> {
-    await this.run(signal, (kv) => kv.put(key, value));
   }
 
   private async run<T>(signal: AbortSignal, work: (kv: KV) => Promise<T>): Promise<T> {

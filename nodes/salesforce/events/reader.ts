@@ -1,18 +1,17 @@
 import { formatDuration } from '../../shared/duration';
 import { FlowError, messageOf } from '../../shared/errors';
-import { PositionWriter, type PositionStore } from '../../shared/positions';
 import { Waker } from '../../shared/async/waker';
 import { EventSettlement, SETTLEMENT, type EventAttempt, type SettlementSettings } from './settlement';
 import { OrgOutage } from '../org/outage';
 import type { PubSub } from '../pubsub/client';
-import { unlessStopped } from '../../shared/async/stopped';
+import { unlessStopped } from '../../shared/async/signals';
 import {
   Subscription,
   type ReceivedEvent,
   type ReplayStart,
   type SubscriptionState,
 } from '../pubsub/subscription';
-import { loadPosition, type ReplayPosition } from './replay-position';
+import { StoredPosition, type KeptPosition } from './replay-position';
 
 export type Replay = 'stored' | 'latest' | 'earliest';
 
@@ -34,7 +33,6 @@ export interface EventReaderHandler {
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 10_000;
-const FLUSH_MS = 2_000;
 
 /**
  * Reads a topic event by event, each as often as it takes until the flow has finished it, and keeps the position
@@ -44,7 +42,7 @@ export class EventReader {
   state: SubscriptionState = { phase: 'connecting' };
   private readonly settlement: EventSettlement;
   private readonly subscription: Subscription;
-  private readonly writer: PositionWriter | undefined;
+  private readonly position: StoredPosition | undefined;
   private readonly waker = new Waker();
   private organizationId = '';
   /** Where the flow has come to, and when. */
@@ -52,15 +50,17 @@ export class EventReader {
   private readonly stopping = new AbortController();
   private started: Promise<void> | undefined;
 
-  /** `store` keeps the position over restarts; without one every start is at the tip, or at the earliest event. */
+  /** `kept` is where the position is over restarts; without one every start is at the tip, or at the earliest event. */
   constructor(
     private readonly pubsub: PubSub,
     private readonly topic: string,
-    private readonly store: PositionStore | undefined,
+    kept: KeptPosition | undefined,
     private readonly handler: EventReaderHandler,
     settings: SettlementSettings = SETTLEMENT,
   ) {
-    this.writer = store && new PositionWriter(store, (error) => this.notSaved(error));
+    this.position =
+      kept &&
+      new StoredPosition(kept, { failed: (error) => this.notSaved(error), taken: () => this.tellTaken() });
     this.settlement = new EventSettlement(topic, settings, {
       deliver: (attempt, event, deliveries) => handler.deliver(attempt, event, deliveries),
       position: (replayId) => this.reached(replayId),
@@ -83,6 +83,11 @@ export class EventReader {
     });
   }
 
+  /** Another process moves the position that this one would, which has been said in the log. */
+  get positionTaken(): boolean {
+    return this.position?.taken === true;
+  }
+
   /** Events in the flow. */
   get inFlow(): number {
     return this.settlement.size;
@@ -95,16 +100,10 @@ export class EventReader {
   /** Reads no more, and gives the flow `grace` ms to finish; what it doesn't comes again after the next start. */
   async stop(grace: number): Promise<void> {
     this.stopping.abort();
-    this.waker.wake();
     await this.started;
     await this.subscription.stop();
     await this.settlement.stop(grace);
-    // Neither a save nor a store that hangs may keep the node from closing.
-    const late = new AbortController();
-    const timer = setTimeout(() => late.abort(), FLUSH_MS);
-    await unlessStopped(late.signal, this.writer?.flush() ?? Promise.resolve()).catch(() => undefined);
-    await unlessStopped(late.signal, this.store?.close() ?? Promise.resolve()).catch(() => undefined);
-    clearTimeout(timer);
+    await this.position?.stop();
   }
 
   private async begin(replay: Replay): Promise<void> {
@@ -112,7 +111,7 @@ export class EventReader {
     const { signal } = this.stopping;
     for (let failures = 0; !signal.aborted;) {
       if (this.pubsub.availability.current) {
-        await this.waker.wait();
+        await this.waker.wait(undefined, signal);
         continue;
       }
       try {
@@ -126,14 +125,14 @@ export class EventReader {
         // An org that is closed holds nobody.
         if (error instanceof OrgOutage && this.pubsub.availability.current) continue;
         if (!(error instanceof OrgOutage)) this.cantLoad(error, failures);
-        await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++));
+        await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++), signal);
       }
     }
     stopListening();
   }
 
   private async stored(): Promise<ReplayStart> {
-    const position = this.store && (await loadPosition(this.store, this.organizationId, this.topic));
+    const position = await this.position?.load(this.organizationId, this.topic);
     if (!position) {
       this.handler.log(
         'info',
@@ -157,7 +156,7 @@ export class EventReader {
   private reached(replayId: string): void {
     this.at = Date.now();
     const { organizationId, topic, at } = this;
-    this.writer?.save(JSON.stringify({ organizationId, topic, replayId, at } satisfies ReplayPosition));
+    this.position?.save({ organizationId, topic, replayId, at });
   }
 
   private notSaved(error: unknown): void {
@@ -165,6 +164,16 @@ export class EventReader {
       'error',
       `The position of ${this.topic} can't be stored: ${messageOf(error)}. Events since the last one stored come again after a restart`,
     );
+  }
+
+  private tellTaken(): void {
+    if (this.positionTaken)
+      this.handler.log(
+        'error',
+        `The position of ${this.topic} is moved by another process, too: another Node-RED runs this node with the same bucket. It is left to that one, and reading goes on; after a restart events come from where that one is. Give each Node-RED a bucket of its own, or run this flow in one only`,
+      );
+    else this.handler.log('info', `The position of ${this.topic} is moved by this node again`);
+    this.handler.changed();
   }
 
   private positionLost(error: FlowError): void {

@@ -1,4 +1,4 @@
-import { within } from '../../shared/async/timeout';
+import { withTimeout } from '../../shared/async/timeout';
 import { FlowError } from '../../shared/errors';
 import type { Unavailable } from './availability';
 import type { OrgOutage } from './outage';
@@ -172,7 +172,7 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
     clearTimeout(this.timer);
     clearImmediate(this.tick);
     this.carrier.giveUp(this.queue.drain(), closed());
-    await within(limit, Promise.all(this.requests.values()));
+    await withTimeout(limit, Promise.all(this.requests.values()));
     return this.underWay;
   }
 

@@ -5,7 +5,7 @@ import { readChange, isChange } from './change-events';
 import { OrgOutage } from '../org/outage';
 import type { PubSub } from './client';
 import type { EventSchema } from './schemas';
-import { Stopped, unlessStopped } from '../../shared/async/stopped';
+import { Stopped, unlessStopped } from '../../shared/async/signals';
 import type { FetchRequest, FetchResponse, RpcStream } from './messages';
 
 /** An event as it came. */
@@ -27,7 +27,7 @@ export type ReplayStart = 'latest' | 'earliest' | { replayId: string };
 export type SubscriptionState =
   { phase: 'connecting' | 'subscribed' } | { phase: 'failing'; error: FlowError };
 
-export interface SubscriptionHost {
+export interface SubscriptionHandler {
   /** The next event. Called in the order of the topic, without pause: `room` is how to stop it. */
   event(event: ReceivedEvent): void;
   /** There is no event between the last one and this replay id. */
@@ -77,12 +77,12 @@ export class Subscription {
   constructor(
     private readonly pubsub: PubSub,
     readonly topic: string,
-    private readonly host: SubscriptionHost,
+    private readonly handler: SubscriptionHandler,
   ) {}
 
   start(from: ReplayStart): void {
     this.from = from;
-    this.host.state({ phase: 'connecting' });
+    this.handler.state({ phase: 'connecting' });
     this.running = this.run();
   }
 
@@ -98,7 +98,6 @@ export class Subscription {
     this.stream = undefined;
     this.stopping.abort();
     stream?.cancel();
-    this.waker.wake();
     await this.running;
   }
 
@@ -106,8 +105,8 @@ export class Subscription {
     const { signal } = this.stopping;
     const stopListening = this.pubsub.onChange(() => this.waker.wake());
     for (let failures = 0; !signal.aborted;) {
-      if (this.pubsub.availability.current || this.host.room() <= 0) {
-        await this.waker.wait();
+      if (this.pubsub.availability.current || this.handler.room() <= 0) {
+        await this.waker.wait(undefined, signal);
         continue;
       }
       let failure: unknown;
@@ -173,7 +172,7 @@ export class Subscription {
 
   private begin(stream: Stream): void {
     const { from } = this;
-    this.outstanding = Math.min(MOST_OUTSTANDING, this.host.room());
+    this.outstanding = Math.min(MOST_OUTSTANDING, this.handler.room());
     stream.write({
       topic_name: this.topic,
       num_requested: this.outstanding,
@@ -186,7 +185,7 @@ export class Subscription {
   /** A few at a time, so that not every event that is finished costs a request. */
   private ask(stream: Stream): void {
     const wanted = Math.min(
-      this.host.room() - this.arriving - this.outstanding,
+      this.handler.room() - this.arriving - this.outstanding,
       MOST_OUTSTANDING - this.outstanding,
     );
     if (wanted <= 0 || (wanted < MOST_OUTSTANDING / 4 && this.outstanding > MOST_OUTSTANDING / 4)) return;
@@ -197,12 +196,12 @@ export class Subscription {
   private accept(): void {
     if (this.accepted || this.stopping.signal.aborted) return;
     this.accepted = true;
-    if (this.failing) this.host.log('info', `Receiving from ${this.topic} again`);
+    if (this.failing) this.handler.log('info', `Receiving from ${this.topic} again`);
     this.failing = undefined;
-    this.host.state({ phase: 'subscribed' });
+    this.handler.state({ phase: 'subscribed' });
     if (this.everAccepted && this.from === 'latest') {
       const gap = formatDuration(performance.now() - this.brokenAt);
-      this.host.log(
+      this.handler.log(
         'error',
         `The subscription to ${this.topic} broke before anything was received from it, so there was no position to go on from: events of the ${gap} until now are missed`,
       );
@@ -221,7 +220,7 @@ export class Subscription {
         return;
       const replayId = response.latest_replay_id.toString('base64');
       this.from = { replayId };
-      this.host.idle(replayId);
+      this.handler.idle(replayId);
       return;
     }
     const schemas = new Map<string, EventSchema | FlowError>();
@@ -236,7 +235,7 @@ export class Subscription {
       this.arriving--;
       this.from = { replayId };
       this.delivered = true;
-      this.host.event({ replayId, id: event?.id ?? '', schemaId, ...read });
+      this.handler.event({ replayId, id: event?.id ?? '', schemaId, ...read });
     }
     this.ask(stream);
   }
@@ -269,7 +268,7 @@ export class Subscription {
       case 'position':
         if (this.from !== 'earliest') {
           this.from = 'earliest';
-          return this.host.positionLost(trouble.error);
+          return this.handler.positionLost(trouble.error);
         }
         break;
       case 'topic':
@@ -289,9 +288,9 @@ export class Subscription {
 
   /** Said once for each cause; tried again with growing pauses, as an administrator may mend it. */
   private async fail(error: FlowError, failures: number): Promise<void> {
-    if (this.failing?.message !== error.message) this.host.log('error', error.message);
+    if (this.failing?.message !== error.message) this.handler.log('error', error.message);
     this.failing = error;
-    this.host.state({ phase: 'failing', error });
+    this.handler.state({ phase: 'failing', error });
     await this.pause(failures);
   }
 
@@ -303,7 +302,8 @@ export class Subscription {
 
   private async pause(failures: number): Promise<void> {
     this.pausing = true;
-    await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1)));
+    const ms = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1));
+    await this.waker.wait(ms, this.stopping.signal);
     this.pausing = false;
   }
 }

@@ -2,7 +2,7 @@
  * Lets a few work at a time, the others one after the other in the order in which they asked. Each piece of work
  * has a turn of the event loop to itself, so that nobody who asks again and again stops the process.
  */
-export class Turns {
+export class Semaphore {
   private readonly waiting: (() => void)[] = [];
 
   constructor(private free: number) {}

@@ -1,6 +1,14 @@
-/** Resolves when the work is done, or after `ms`; whatever is under way then goes on by itself. */
-export async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ms)));
-  await Promise.race([work, late]).finally(() => clearTimeout(timer));
+import { pause } from './pause';
+
+/**
+ * Resolves when the work is done, or after `ms`; whatever is under way then goes on by itself, and how it ends is
+ * nobody's concern. Rejects as the work does.
+ */
+export async function withTimeout(ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  try {
+    await Promise.race([work, pause(ms, over.signal)]);
+  } finally {
+    over.abort();
+  }
 }

@@ -1,24 +1,19 @@
-/** A longer time a timer takes for none at all. */
-const LONGEST = 2 ** 31 - 1;
+import { childController, untilAborted } from './signals';
+import { pause } from './pause';
 
 /** One waiter that others wake. A wake that nobody waits for is forgotten: look before waiting. */
 export class Waker {
-  private waiting: (() => void) | undefined;
+  private waiting: AbortController | undefined;
 
-  /** Resolves when woken, or after `ms`, or after 24 days: look whether it is time. */
-  wait(ms?: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = ms === undefined ? undefined : setTimeout(() => this.wake(), Math.min(ms, LONGEST));
-      this.waiting = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+  /** Resolves when woken, or after `ms`, or when `signal` aborts. */
+  async wait(ms = Infinity, signal?: AbortSignal): Promise<void> {
+    const waiting = signal ? childController(signal) : new AbortController();
+    this.waiting = waiting;
+    await (ms === Infinity ? untilAborted(waiting.signal) : pause(ms, waiting.signal));
+    waiting.abort();
   }
 
   wake(): void {
-    const { waiting } = this;
-    this.waiting = undefined;
-    waiting?.();
+    this.waiting?.abort();
   }
 }

@@ -1,13 +1,13 @@
+import { readObject } from '../../shared/positions';
 import type { Position } from './provider';
-import { readObject } from './store';
 
 /** Where a collection stands, as it is kept. */
 export interface Checkpoint {
-  phase: 'backfill' | 'sweep' | 'live';
-  /** From where changes are to be had: taken before the backfill began. */
-  position: Position;
+  phase: 'backfill' | 'reconcile' | 'live';
+  /** From where changes go on: taken before the backfill began. */
+  changesFrom: Position;
   /** The next page of the backfill. */
-  cursor?: Position;
+  pageFrom?: Position;
   done: number;
   total?: number;
   /** Which command to read everything anew it has followed: `Wanted.resync`, 0 for none. */
@@ -15,7 +15,7 @@ export interface Checkpoint {
   /** It has been complete once: what is new since then is an event. */
   complete: boolean;
   /** What the backfill doesn't show has to be looked for in the stream, because it may have been deleted. */
-  sweep: boolean;
+  reconcile: boolean;
   /** When the stream was made that all this is about. */
   stream?: string;
 }
@@ -23,27 +23,31 @@ export interface Checkpoint {
 /** Of somebody who was there, it isn't known where: older than any command to read everything anew. */
 export const LOST: Checkpoint = {
   phase: 'backfill',
-  position: {},
+  changesFrom: {},
   done: 0,
   resync: -Infinity,
   complete: true,
-  sweep: true,
+  reconcile: true,
 };
 
 /** The checkpoint that a text holds; undefined where it says no place to go on from. */
 export function readCheckpoint(text: string): Checkpoint | undefined {
-  const { phase, position, cursor, done, total, resync, complete, sweep, stream } = readObject(text) ?? {};
-  if (phase !== 'backfill' && phase !== 'sweep' && phase !== 'live') return undefined;
-  if (!isObject(position)) return undefined;
+  const stored = readObject(text) ?? {};
+  const { done, total, resync, complete, stream } = stored;
+  // The other names are those of 0.1.
+  const { changesFrom = stored.position, pageFrom = stored.cursor, reconcile = stored.sweep } = stored;
+  const phase = stored.phase === 'sweep' ? 'reconcile' : stored.phase;
+  if (phase !== 'backfill' && phase !== 'reconcile' && phase !== 'live') return undefined;
+  if (!isObject(changesFrom)) return undefined;
   return {
     phase,
-    position,
-    ...(isObject(cursor) && { cursor }),
+    changesFrom,
+    ...(isObject(pageFrom) && { pageFrom }),
     done: typeof done === 'number' ? done : 0,
     ...(typeof total === 'number' && { total }),
     resync: typeof resync === 'number' ? resync : 0,
     complete: complete === true,
-    sweep: sweep === true,
+    reconcile: reconcile === true,
     ...(typeof stream === 'string' && { stream }),
   };
 }

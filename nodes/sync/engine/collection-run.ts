@@ -1,33 +1,35 @@
-import { pause } from '../../jetstream/server/connection';
+import { now } from '../../shared/async/clock';
+import { pause } from '../../shared/async/pause';
+import type { Semaphore } from '../../shared/async/semaphore';
+import { childController } from '../../shared/async/signals';
 import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
+import type { PositionStore } from '../../shared/positions';
 import { LOST, readCheckpoint, type Checkpoint } from './checkpoint';
 import { Rate, type Phase, type Progress } from './progress';
 import type { Changes, Collection, Page, Position, Provider } from './provider';
 import type { SourceRecord } from './record';
 import type { RecordWriter } from './record-writer';
-import type { Store } from './store';
-import type { Turns } from '../../shared/async/semaphore';
 
 export interface RunOptions {
   syncId: string;
   collection: string;
   provider: Provider;
   writer: RecordWriter;
-  store: Store;
+  store: PositionStore;
   /** Of the checkpoint in the store. */
   key: string;
   /** When the stream was made, if that can be known. */
   streamCreated: () => string | undefined;
   /** Makes the stream that is gone, where that is asked for. */
   reopenStream: (signal: AbortSignal) => Promise<unknown>;
-  turns: Turns;
+  semaphore: Semaphore;
   start: 'beginning' | 'now';
   events: boolean;
   /** Throws when another process may be the runner by now. */
   fence: () => void;
-  /** The ids of the records that the stream holds and that aren't deleted, in pages; undefined if it can't be read. */
-  held: ((signal: AbortSignal) => AsyncIterable<string[]>) | undefined;
-  /** Milliseconds between two comparisons of the whole stream with the API; 0 for none. */
+  /** The ids that the stream shows as living, in pages; undefined where it can't be read. */
+  liveIds: ((signal: AbortSignal) => AsyncIterable<string[]>) | undefined;
+  /** Milliseconds from one reconciliation of the whole stream with the API to the next; 0 for none. */
   reconcile: number;
   progress: (progress: Progress) => void;
   log: (text: string) => void;
@@ -58,7 +60,7 @@ export class CollectionRun {
   private refused = 0;
   private asOf: number | undefined;
   private wakeUp = new AbortController();
-  private reconciledAt = performance.now();
+  private reconciledAt = now();
   private failures = 0;
 
   constructor(
@@ -109,13 +111,15 @@ export class CollectionRun {
 
   get progress(): Progress {
     const { syncId, collection, provider } = this.options;
-    const { held } = provider;
+    const { unavailable } = provider;
     const problem =
-      this.problem ?? (held && { code: held.code, message: held.message }) ?? this.collection?.problem;
+      this.problem ??
+      (unavailable && { code: unavailable.code, message: unavailable.message }) ??
+      this.collection?.problem;
     return {
       sync_id: syncId,
       collection,
-      phase: held && this.phase !== 'failed' ? 'waiting' : this.phase,
+      phase: unavailable && this.phase !== 'failed' ? 'waiting' : this.phase,
       done: this.checkpoint?.done ?? 0,
       total: this.checkpoint?.total ?? null,
       rate: this.rate.perSecond,
@@ -166,7 +170,7 @@ export class CollectionRun {
       const checkpoint = this.checkpoint;
       if (!checkpoint || this.isOutdated(checkpoint)) await this.begin(collection, checkpoint, signal);
       else if (checkpoint.phase === 'backfill') await this.backfill(collection, checkpoint, signal);
-      else if (checkpoint.phase === 'sweep') await this.sweep(collection, checkpoint, signal);
+      else if (checkpoint.phase === 'reconcile') await this.reconcile(collection, checkpoint, signal);
       else await this.live(collection, checkpoint, signal);
     }
   }
@@ -176,41 +180,44 @@ export class CollectionRun {
     before: Checkpoint | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    const position = await collection.now(signal);
+    const changesFrom = await collection.now(signal);
     const backfill = before !== undefined || this.options.start === 'beginning';
     if (before) this.options.log(`${this.options.collection} is read anew`);
-    await this.save(this.afresh(position, backfill, before, before !== undefined), signal);
+    await this.save(this.afresh(changesFrom, backfill, before), signal);
   }
 
-  private afresh(
-    position: Position,
-    backfill: boolean,
-    before: Checkpoint | undefined,
-    sweep: boolean,
-  ): Checkpoint {
+  /** Where a collection begins, or begins again: then what was there before has to be reconciled. */
+  private afresh(changesFrom: Position, backfill: boolean, before: Checkpoint | undefined): Checkpoint {
     this.options.writer.forget();
     const complete = before?.complete ?? false;
     const phase = backfill ? 'backfill' : 'live';
     const resync = Math.max(this.resync, before?.resync ?? 0);
-    return { phase, position, done: 0, resync, complete: complete || !backfill, sweep };
+    return {
+      phase,
+      changesFrom,
+      done: 0,
+      resync,
+      complete: complete || !backfill,
+      reconcile: before !== undefined,
+    };
   }
 
   /** Page by page, the next one read while this one is being published, unless others wait for their turn. */
   private async backfill(collection: Collection, from: Checkpoint, signal: AbortSignal): Promise<void> {
     this.enter('backfill');
-    const { turns } = this.options;
+    const { semaphore } = this.options;
     let checkpoint: Checkpoint = from;
     if (checkpoint.total === undefined) checkpoint = { ...checkpoint, total: await collection.count(signal) };
     let ahead: Promise<Page> | undefined;
     try {
       while (checkpoint.phase === 'backfill' && !this.isOutdated(checkpoint) && !signal.aborted) {
-        const wait = await turns.take(async () => {
-          const { records, next, wait = 0 } = await (ahead ?? collection.page(checkpoint.cursor, signal));
-          ahead = next && wait === 0 && !turns.contended ? collection.page(next, signal) : undefined;
+        const wait = await semaphore.take(async () => {
+          const { records, next, wait = 0 } = await (ahead ?? collection.page(checkpoint.pageFrom, signal));
+          ahead = next && wait === 0 && !semaphore.contended ? collection.page(next, signal) : undefined;
           ahead?.catch(() => undefined);
           await this.write(collection, records, { events: checkpoint.complete, remember: false }, signal);
           const done = checkpoint.done + records.length;
-          checkpoint = { ...checkpoint, cursor: next, done };
+          checkpoint = { ...checkpoint, pageFrom: next, done };
           if (!next) checkpoint = this.afterBackfill(checkpoint);
           await this.save(checkpoint, signal);
           return wait;
@@ -224,8 +231,9 @@ export class CollectionRun {
   }
 
   private afterBackfill(checkpoint: Checkpoint): Checkpoint {
-    const { held, collection, log } = this.options;
-    if (!checkpoint.sweep || held) return { ...checkpoint, phase: checkpoint.sweep ? 'sweep' : 'live' };
+    const { liveIds, collection, log } = this.options;
+    if (!checkpoint.reconcile) return { ...checkpoint, phase: 'live' };
+    if (liveIds) return { ...checkpoint, phase: 'reconcile' };
     log(
       `${collection} was read anew, but records deleted in the meantime can't be found: the NATS user may not read the stream`,
     );
@@ -233,23 +241,27 @@ export class CollectionRun {
   }
 
   /** Every record that the stream shows as living is read again; what is gone is published as deleted. */
-  private async sweep(collection: Collection, checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
-    for await (const ids of this.held(signal)) {
-      await this.options.turns.take(async () => {
+  private async reconcile(
+    collection: Collection,
+    checkpoint: Checkpoint,
+    signal: AbortSignal,
+  ): Promise<void> {
+    for await (const ids of this.liveIds(signal)) {
+      await this.options.semaphore.take(async () => {
         const records = await collection.read(ids, signal);
         await this.write(collection, records, { events: true, remember: false }, signal);
       });
       this.report();
     }
     if (signal.aborted) return;
-    this.reconciledAt = performance.now();
-    await this.save({ ...checkpoint, phase: 'live', sweep: false, complete: true }, signal);
+    this.reconciledAt = now();
+    await this.save({ ...checkpoint, phase: 'live', reconcile: false, complete: true }, signal);
   }
 
   /** What the stream shows as living, as far as the NATS user may read it. */
-  private async *held(signal: AbortSignal): AsyncGenerator<string[], void, undefined> {
+  private async *liveIds(signal: AbortSignal): AsyncGenerator<string[], void, undefined> {
     try {
-      yield* this.options.held?.(signal) ?? [];
+      yield* this.options.liveIds?.(signal) ?? [];
     } catch (error) {
       if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
       this.options.error(`Deleted records of ${this.options.collection} can't be found: ${messageOf(error)}`);
@@ -258,17 +270,17 @@ export class CollectionRun {
 
   private async live(collection: Collection, from: Checkpoint, signal: AbortSignal): Promise<void> {
     this.enter('live');
-    const { turns, reconcile, held, log } = this.options;
+    const { semaphore, reconcile, liveIds, log } = this.options;
     let checkpoint: Checkpoint = from.complete
       ? from
       : { ...from, complete: true, done: 0, total: undefined };
-    this.wakeUp = new AbortController();
-    const awake = AbortSignal.any([signal, this.wakeUp.signal]);
+    this.wakeUp = childController(signal);
+    const awake = this.wakeUp.signal;
     while (checkpoint.phase === 'live' && !this.isOutdated(checkpoint) && !signal.aborted) {
-      await collection.ready(checkpoint.position, awake);
+      await collection.ready(checkpoint.changesFrom, awake);
       if (awake.aborted) return;
-      const idle = await turns.take(async () => {
-        const changes = await collection.changes(checkpoint.position, signal);
+      const idle = await semaphore.take(async () => {
+        const changes = await collection.changes(checkpoint.changesFrom, signal);
         const { published } = await this.write(
           collection,
           changes.records,
@@ -276,10 +288,10 @@ export class CollectionRun {
           signal,
         );
         this.asOf = changes.asOf;
-        checkpoint = { ...checkpoint, position: changes.position, done: checkpoint.done + published };
+        checkpoint = { ...checkpoint, changesFrom: changes.position, done: checkpoint.done + published };
         if (changes.gap) checkpoint = this.afterGap(changes, checkpoint);
-        else if (reconcile > 0 && held && performance.now() - this.reconciledAt > reconcile)
-          checkpoint = { ...checkpoint, phase: 'sweep' };
+        else if (reconcile > 0 && liveIds && now() - this.reconciledAt > reconcile)
+          checkpoint = { ...checkpoint, phase: 'reconcile' };
         await this.save(checkpoint, signal);
         if (published > 0 || collection.problem?.message !== this.hindrance) this.report();
         if (collection.problem && collection.problem.message !== this.hindrance)
@@ -289,12 +301,12 @@ export class CollectionRun {
       });
       if (idle) await pause(IDLE, awake);
     }
-    if (checkpoint.phase === 'sweep') log(`${this.options.collection} is compared with the stream`);
+    if (checkpoint.phase === 'reconcile') log(`${this.options.collection} is reconciled with the stream`);
   }
 
   private afterGap({ gap, position }: Changes, checkpoint: Checkpoint): Checkpoint {
     this.options.error(`Changes of ${this.options.collection} are lost: ${gap}; everything is read again`);
-    return this.afresh(position, true, checkpoint, true);
+    return this.afresh(position, true, checkpoint);
   }
 
   private async write(
@@ -326,8 +338,9 @@ export class CollectionRun {
     this.problem = problem;
     this.phase = isRetryable(error) ? 'waiting' : 'failed';
     this.report();
-    this.wakeUp = new AbortController();
-    await pause(wait, AbortSignal.any([signal, this.wakeUp.signal]));
+    this.wakeUp = childController(signal);
+    await pause(wait, this.wakeUp.signal);
+    this.wakeUp.abort();
   }
 
   private enter(phase: Phase): void {

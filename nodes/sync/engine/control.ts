@@ -1,7 +1,7 @@
-import { pause } from '../../jetstream/server/connection';
+import { pause } from '../../shared/async/pause';
+import { Semaphore } from '../../shared/async/semaphore';
 import { FlowError } from '../../shared/errors';
-import { readObject, type Store } from './store';
-import { Turns } from '../../shared/async/semaphore';
+import { readObject, type PositionStore } from '../../shared/positions';
 
 /** What the user wants of a sync, kept so that it holds for every instance and across restarts. */
 export interface Wanted {
@@ -24,16 +24,16 @@ export class Control {
   wanted: Wanted = { stopped: [], resync: {} };
   private revision = 0;
   /** One at a time: what was read before a change must not come after it. */
-  private readonly turns = new Turns(1);
+  private readonly semaphore = new Semaphore(1);
 
   constructor(
-    private readonly store: Store,
+    private readonly store: PositionStore,
     private readonly key: string,
   ) {}
 
   /** Where the store has nothing, or nothing that can be read, what was wanted last still is. */
   load(signal: AbortSignal): Promise<Wanted> {
-    return this.turns.take(() => this.read(signal));
+    return this.semaphore.take(() => this.read(signal));
   }
 
   /**
@@ -41,7 +41,7 @@ export class Control {
    * CONTROL_CONTESTED where that happens again and again, CLOSED when `signal` aborts, and what the store throws.
    */
   change(command: ControlCommand, collections: readonly string[], signal: AbortSignal): Promise<Wanted> {
-    return this.turns.take(async () => {
+    return this.semaphore.take(async () => {
       for (let attempt = 0; attempt < TRIES; attempt++) {
         if (signal.aborted) throw closed(command);
         const wanted = applied(await this.read(signal), command, collections);

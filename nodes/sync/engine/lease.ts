@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { pause } from '../../jetstream/server/connection';
-import { readObject, type Store } from './store';
+import { now } from '../../shared/async/clock';
+import { pause } from '../../shared/async/pause';
+import { readObject, type PositionStore } from '../../shared/positions';
 
 /** Of a lease's length: for how long its holder relies on a write, counted from when the write began. */
 const RELIED_ON = 0.8;
@@ -19,14 +20,14 @@ export class Lease {
   private seen = { revision: 0, at: 0 };
 
   constructor(
-    private readonly store: Store,
+    private readonly store: PositionStore,
     private readonly key: string,
     /** Milliseconds. */
     private readonly length: number,
   ) {}
 
   get held(): boolean {
-    return performance.now() < this.validUntil;
+    return now() < this.validUntil;
   }
 
   /** Resolves when the lease is held; false when `signal` aborts. Throws what the store throws. */
@@ -34,9 +35,9 @@ export class Lease {
     while (!signal.aborted) {
       const { value, revision } = (await this.store.get(this.key, signal)) ?? { value: '', revision: 0 };
       // Not before the answer: while it was on its way the holder may have begun to renew what it shows.
-      const now = performance.now();
-      if (revision !== this.seen.revision) this.seen = { revision, at: now };
-      const free = revision === 0 || this.isFree(value) || now - this.seen.at >= this.length;
+      const answered = now();
+      if (revision !== this.seen.revision) this.seen = { revision, at: answered };
+      const free = revision === 0 || this.isFree(value) || answered - this.seen.at >= this.length;
       if (free && (await this.write(this.owner, revision, signal)) && this.held) return true;
       waiting();
       await pause(Math.min(1_000, this.length / 4), signal);
@@ -68,7 +69,7 @@ export class Lease {
 
   /** False where somebody else has written since `revision`. */
   private async write(owner: string, revision: number, signal: AbortSignal): Promise<boolean> {
-    const began = performance.now();
+    const began = now();
     const value = JSON.stringify({ owner, by: this.owner, n: ++this.writes });
     const written = await this.store.put(this.key, value, revision, signal);
     if (written === undefined) return false;

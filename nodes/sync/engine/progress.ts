@@ -1,3 +1,5 @@
+import { now } from '../../shared/async/clock';
+
 export type Phase = 'waiting' | 'backfill' | 'live' | 'stopped' | 'failed';
 
 /** How a collection is getting on, as the node says it. */
@@ -28,16 +30,16 @@ export class Rate {
   private readonly counts: { at: number; count: number }[] = [];
 
   add(count: number): void {
-    this.counts.push({ at: Date.now(), count });
+    this.counts.push({ at: now(), count });
   }
 
   get perSecond(): number {
-    const now = Date.now();
-    while (this.counts[0] && this.counts[0].at < now - WINDOW) this.counts.shift();
+    const time = now();
+    while (this.counts[0] && this.counts[0].at < time - WINDOW) this.counts.shift();
     const first = this.counts[0];
     if (!first) return 0;
     const sum = this.counts.reduce((total, { count }) => total + count, 0);
-    return Math.round((sum * 1_000) / Math.max(1_000, now - first.at));
+    return Math.round((sum * 1_000) / Math.max(1_000, time - first.at));
   }
 }
 
@@ -46,7 +48,7 @@ const EVERY = 1_000;
 /** Tells progress at once where the phase or the error is another one, else once a second, ending with the latest. */
 export class ProgressTeller {
   private told = '';
-  private lastAt = 0;
+  private lastAt = -Infinity;
   private timer: NodeJS.Timeout | undefined;
   private latest: Progress | undefined;
 
@@ -56,7 +58,7 @@ export class ProgressTeller {
     this.latest = progress;
     const { phase, error } = progress;
     if (`${phase} ${error?.message}` !== this.told) return this.flush();
-    this.timer ??= setTimeout(() => this.flush(), Math.max(0, this.lastAt + EVERY - Date.now()));
+    this.timer ??= setTimeout(() => this.flush(), Math.max(0, this.lastAt + EVERY - now()));
   }
 
   stop(): void {
@@ -69,7 +71,7 @@ export class ProgressTeller {
     if (!this.latest) return;
     const { phase, error } = this.latest;
     this.told = `${phase} ${error?.message}`;
-    this.lastAt = Date.now();
+    this.lastAt = now();
     this.tell(this.latest);
   }
 }

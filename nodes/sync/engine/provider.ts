@@ -52,8 +52,8 @@ export interface Provider {
   /** As in the subjects: "salesforce". */
   readonly name: string;
   /** Why everything that is asked of it waits at this moment. */
-  readonly held: { code: string; message: string } | undefined;
-  /** Called when `held` has changed; returns the way to stop listening. */
+  readonly unavailable: { code: string; message: string } | undefined;
+  /** Called when `unavailable` has changed; returns the way to stop listening. */
   onChange(listener: () => void): () => void;
   /** Finds a collection by its name in the flow, e.g. "salesforce:contact". Throws FlowError. */
   open(collection: string, signal: AbortSignal): Promise<Collection>;

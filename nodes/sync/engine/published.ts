@@ -1,5 +1,5 @@
 /** The last message of a record, as far as it is known here. */
-export interface Known {
+export interface Published {
   /** Its sequence in the stream; undefined where the stream can't be asked. */
   seq: number | undefined;
   fingerprint: string;
@@ -9,18 +9,18 @@ export interface Known {
 }
 
 /** Remembers the records seen last, a bounded number of them. */
-export class KnownRecords {
-  private readonly records = new Map<string, Known>();
+export class PublishedRecords {
+  private readonly records = new Map<string, Published>();
 
   constructor(private readonly most = 20_000) {}
 
-  get(id: string): Known | undefined {
+  get(id: string): Published | undefined {
     return this.records.get(id);
   }
 
-  set(id: string, known: Known): void {
+  set(id: string, published: Published): void {
     this.records.delete(id);
-    this.records.set(id, known);
+    this.records.set(id, published);
     if (this.records.size > this.most) this.delete(this.records.keys().next().value as string);
   }
 

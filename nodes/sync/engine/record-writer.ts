@@ -1,7 +1,7 @@
 import { WRONG_LAST_SEQUENCE, type BatchMessage, type BatchOutcome } from '../../jetstream/publish/batches';
 import type { LastMessage } from '../../jetstream/publish/last-messages';
 import { FlowError } from '../../shared/errors';
-import { KnownRecords, type Known } from './published';
+import { PublishedRecords, type Published } from './published';
 import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceRecord } from './record';
 import { collectionSubject, escapeToken, type SubjectOf } from './tokens';
 
@@ -59,7 +59,7 @@ const TRIES = 10;
  * that it replaces: whatever comes in between makes the stream refuse it, and it is looked at again.
  */
 export class RecordWriter {
-  private readonly known = new KnownRecords();
+  private readonly published = new PublishedRecords();
   private readonly body: (record: SourceRecord) => string;
   private readonly subject: string;
   private readonly eventSubject: string;
@@ -104,7 +104,7 @@ export class RecordWriter {
 
   /** What the stream holds is looked at again, whatever was published from here. */
   forget(): void {
-    this.known.clear();
+    this.published.clear();
     this.expectNew = false;
   }
 
@@ -127,7 +127,7 @@ export class RecordWriter {
   /** Gives back what is to be tried again because the stream has something else than was thought. */
   private async attempt(entries: Entry[], options: WriteOptions, written: Written): Promise<Entry[]> {
     let wanted = entries.filter((entry) => !this.isThere(entry));
-    const unknown = wanted.filter(({ record }) => !this.known.get(record.id));
+    const unknown = wanted.filter(({ record }) => !this.published.get(record.id));
     // An event can't be taken back when its record turns out to be there: then each record is looked at.
     const guess = this.expectNew && options.remember === false && !options.events;
     if (unknown.length > 0 && !guess) {
@@ -146,14 +146,14 @@ export class RecordWriter {
   }
 
   private isThere({ record, fingerprint }: Entry): boolean {
-    const known = this.known.get(record.id);
+    const before = this.published.get(record.id);
     return (
-      known !== undefined && (known.fingerprint === fingerprint || (known.deleted && record.gone === true))
+      before !== undefined && (before.fingerprint === fingerprint || (before.deleted && record.gone === true))
     );
   }
 
   private isOlder({ record }: Entry): boolean {
-    return isBefore(timeOf(record.updatedAt), this.known.get(record.id)?.updatedAt);
+    return isBefore(timeOf(record.updatedAt), this.published.get(record.id)?.updatedAt);
   }
 
   /** The ids of those that the stream has in a version that may be the newer one. */
@@ -168,7 +168,7 @@ export class RecordWriter {
       if (!last) return;
       const { id } = entry.record;
       const { updatedAt, deleted } = readBody(last.data);
-      this.known.set(id, { seq: last.seq, fingerprint: fingerprint(last.data), updatedAt, deleted });
+      this.published.set(id, { seq: last.seq, fingerprint: fingerprint(last.data), updatedAt, deleted });
       const newer = isBefore(updatedAt, timeOf(entry.record.updatedAt));
       if (!newer && !this.isThere(entry)) doubtful.push(id);
     });
@@ -183,7 +183,7 @@ export class RecordWriter {
   }
 
   private message({ record, body, fingerprint, repeats }: Entry): BatchMessage {
-    const seq = this.known.get(record.id)?.seq;
+    const seq = this.published.get(record.id)?.seq;
     const expected = this.stream.last ? (seq ?? 0) : undefined;
     const msgId = messageId(this.of, record, fingerprint, expected ?? seq);
     return {
@@ -222,9 +222,9 @@ export class RecordWriter {
 
   private action({ record }: Entry): 'insert' | 'update' | 'delete' {
     if (record.deleted) return 'delete';
-    const known = this.known.get(record.id);
-    if (!known && !this.stream.last) return record.createdAt === record.updatedAt ? 'insert' : 'update';
-    return known && !known.deleted ? 'update' : 'insert';
+    const before = this.published.get(record.id);
+    if (!before && !this.stream.last) return record.createdAt === record.updatedAt ? 'insert' : 'update';
+    return before && !before.deleted ? 'update' : 'insert';
   }
 
   /** Gives those that are to be looked at again. */
@@ -240,16 +240,16 @@ export class RecordWriter {
       const outcome = outcomes[i] as BatchOutcome;
       if (!(outcome instanceof FlowError) && outcome.duplicate && this.stream.last) {
         // Stored before, but is it still there? Not after a purge.
-        this.known.delete(record.id);
+        this.published.delete(record.id);
         entry.repeats++;
         return true;
       }
       if (!(outcome instanceof FlowError)) {
         written.published++;
-        if (options.remember !== false) this.known.set(record.id, knownAs(entry, outcome.seq));
+        if (options.remember !== false) this.published.set(record.id, publishedAs(entry, outcome.seq));
         return false;
       }
-      this.known.delete(record.id);
+      this.published.delete(record.id);
       if (outcome.code === WRONG_LAST_SEQUENCE) return true;
       if (outcome.retryable) error ??= outcome;
       else {
@@ -264,7 +264,7 @@ export class RecordWriter {
   }
 }
 
-function knownAs({ record, fingerprint }: Entry, seq: number): Known {
+function publishedAs({ record, fingerprint }: Entry, seq: number): Published {
   return { seq, fingerprint, updatedAt: timeOf(record.updatedAt), deleted: record.deleted ?? false };
 }
 

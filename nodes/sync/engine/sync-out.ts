@@ -1,7 +1,7 @@
 import type { Connection } from '../../jetstream/server/connection';
 import { Bucket } from '../../jetstream/streams/kv';
 import { codeOf, FlowError, messageOf } from '../../shared/errors';
-import type { PositionStore } from '../../shared/positions';
+import { positionsInOne, type PositionStore } from '../../shared/positions';
 import type { SourceSettings } from '../api-source.settings';
 import type { SyncOutSettings } from '../api-sync-out.settings';
 import type { ControlCommand } from './control';
@@ -9,7 +9,6 @@ import { FlowRecords } from '../providers/flow';
 import { ProgressTeller, type Progress } from './progress';
 import type { Provider } from './provider';
 import type { RecordStream } from './record-writer';
-import { OwnStore, type Store } from './store';
 import { Sync } from './sync';
 import { Target } from './target';
 
@@ -21,7 +20,7 @@ export interface Source {
   use(stop: () => Promise<void>): () => void;
 }
 
-export interface SyncOutHost {
+export interface SyncOutHandler {
   /** Of one collection, for the flow. */
   progress(progress: Progress): void;
   changed(): void;
@@ -40,7 +39,7 @@ interface Running {
 export class SyncOut {
   private readonly stopping = new AbortController();
   private readonly target: Target;
-  private readonly store: Store;
+  private readonly store: PositionStore;
   private readonly release: () => Promise<void>;
   private readonly running = new Map<Source, Running>();
   private readonly tellers = new Map<string, ProgressTeller>();
@@ -53,15 +52,15 @@ export class SyncOut {
   constructor(
     connection: Connection,
     private readonly settings: SyncOutSettings,
-    private readonly host: SyncOutHost,
+    private readonly handler: SyncOutHandler,
     /** Keeps positions where the settings name no bucket. */
     context: () => PositionStore,
   ) {
-    this.release = connection.use({ state: () => host.changed() });
+    this.release = connection.use({ state: () => handler.changed() });
     const { stream, subjectPrefix: prefix, provision, streamConfig: form = {}, events, bucket } = settings;
-    const warn = (text: string): void => host.log('warn', text);
+    const warn = (text: string): void => handler.log('warn', text);
     this.target = new Target(connection, { stream, prefix, provision, form, events, warn });
-    this.store = bucket === undefined ? new OwnStore(context()) : new Bucket(connection, bucket);
+    this.store = bucket === undefined ? positionsInOne(context(), 'sync') : new Bucket(connection, bucket);
   }
 
   /** Starts and stops syncs so that it is those of these sources. */
@@ -71,7 +70,7 @@ export class SyncOut {
       await Promise.all(gone.map((source) => this.stopSource(source)));
       if (this.stopping.signal.aborted) return;
       for (const source of sources) if (!this.running.has(source)) this.startSource(source);
-      this.host.changed();
+      this.handler.changed();
     });
   }
 
@@ -82,7 +81,7 @@ export class SyncOut {
 
   /** Tells the progress of all collections. */
   tellAll(): void {
-    for (const progress of this.progress) this.host.progress(progress);
+    for (const progress of this.progress) this.handler.progress(progress);
   }
 
   /** For the collections named, or all. Throws FlowError. */
@@ -139,7 +138,7 @@ export class SyncOut {
       else running.sync = this.startSync(source);
       running.sync?.start();
     } catch (error) {
-      this.host.log('error', messageOf(error));
+      this.handler.log('error', messageOf(error));
       running.failed = failedProgress(source.settings, error);
     }
   }
@@ -147,7 +146,7 @@ export class SyncOut {
   private startSync(source: Source): Sync {
     const { syncId, collections, reconcile } = source.settings;
     const { subjectPrefix: prefix, start, events, bucket, lease } = this.settings;
-    const say = (level: 'info' | 'error') => (text: string) => this.host.log(level, text);
+    const say = (level: 'info' | 'error') => (text: string) => this.handler.log(level, text);
     return new Sync({
       syncId,
       collections,
@@ -159,7 +158,7 @@ export class SyncOut {
       store: this.store,
       lease: bucket === undefined ? undefined : lease,
       stream: (signal) => this.target.open(signal),
-      held: (subject, signal) => this.target.held(subject, signal),
+      liveIds: (subject, signal) => this.target.liveIds(subject, signal),
       progress: (progress) => this.tell(progress),
       log: say('info'),
       error: say('error'),
@@ -170,7 +169,7 @@ export class SyncOut {
     const { subjectPrefix: prefix, events } = this.settings;
     // The stream is there before the first record.
     this.stream().catch(
-      (error: Error) => !this.stopping.signal.aborted && this.host.log('error', error.message),
+      (error: Error) => !this.stopping.signal.aborted && this.handler.log('error', error.message),
     );
     return new FlowRecords({
       syncId,
@@ -202,7 +201,7 @@ export class SyncOut {
       published: (before?.published ?? 0) + published,
       refused: 0,
     });
-    this.host.changed();
+    this.handler.changed();
   }
 
   private stopSource(source: Source): Promise<void> {
@@ -217,10 +216,10 @@ export class SyncOut {
 
   private tell(progress: Progress): void {
     const key = `${progress.sync_id} ${progress.collection}`;
-    const teller = this.tellers.get(key) ?? new ProgressTeller((latest) => this.host.progress(latest));
+    const teller = this.tellers.get(key) ?? new ProgressTeller((latest) => this.handler.progress(latest));
     this.tellers.set(key, teller);
     teller.show(progress);
-    this.host.changed();
+    this.handler.changed();
   }
 }
 

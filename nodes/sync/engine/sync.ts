@@ -1,15 +1,16 @@
-import { pause } from '../../jetstream/server/connection';
+import { pause } from '../../shared/async/pause';
+import { Semaphore } from '../../shared/async/semaphore';
+import { childController, untilAborted } from '../../shared/async/signals';
+import { withTimeout } from '../../shared/async/timeout';
 import { codeOf, FlowError, messageOf } from '../../shared/errors';
+import type { PositionStore } from '../../shared/positions';
 import { CollectionRun } from './collection-run';
 import { Control, type ControlCommand, type Wanted } from './control';
 import { Lease } from './lease';
 import type { Progress } from './progress';
 import type { Provider } from './provider';
 import { RecordWriter, type RecordStream } from './record-writer';
-import type { Store } from './store';
 import { collectionSubject, escapeKey, type SubjectOf } from './tokens';
-import { Turns } from '../../shared/async/semaphore';
-import { within } from '../../shared/async/timeout';
 
 export interface SyncOptions {
   syncId: string;
@@ -19,14 +20,14 @@ export interface SyncOptions {
   prefix: string;
   start: 'beginning' | 'now';
   events: boolean;
-  store: Store;
+  store: PositionStore;
   /** Milliseconds of the lease; undefined where this process is the only one. */
   lease: number | undefined;
   reconcile: number;
   /** Resolves when the stream can be written to; says how. */
   stream: (signal: AbortSignal) => Promise<RecordStream>;
-  /** The subjects below this one that hold a record that isn't deleted: the ids of their records. */
-  held: (subject: string, signal: AbortSignal) => AsyncIterable<string[]>;
+  /** The ids of the records that the subjects below this one show as living, in pages. */
+  liveIds: (subject: string, signal: AbortSignal) => AsyncIterable<string[]>;
   progress: (progress: Progress) => void;
   log: (text: string) => void;
   error: (text: string) => void;
@@ -49,7 +50,7 @@ export class Sync {
   private readonly stopping = new AbortController();
   private readonly lease: Lease | undefined;
   private readonly control: Control;
-  private readonly turns = new Turns(AT_ONCE);
+  private readonly semaphore = new Semaphore(AT_ONCE);
   private readonly running = new Map<string, Running>();
   private readonly latest = new Map<string, Progress>();
   private wanted: Wanted = { stopped: [], resync: {} };
@@ -117,8 +118,8 @@ export class Sync {
         this.tell(collection, 'waiting', new FlowError('LEASED', 'Another instance runs this sync'));
     };
     if (this.lease && !(await this.lease.acquire(signal, waiting))) return;
-    const leased = new AbortController();
-    const during = AbortSignal.any([signal, leased.signal]);
+    const leased = childController(signal);
+    const during = leased.signal;
     const kept = (
       this.lease
         ? this.lease.keep(during, async () => this.apply(await this.control.load(during)))
@@ -141,7 +142,7 @@ export class Sync {
       // A renewal that is under way: giving back what it is about to write would fail.
       await kept;
       // A signal of its own: what is being stopped still has to give the lease back.
-      if (this.lease) await within(RELEASE, this.lease.release(AbortSignal.timeout(RELEASE)));
+      if (this.lease) await withTimeout(RELEASE, this.lease.release(AbortSignal.timeout(RELEASE)));
     }
   }
 
@@ -176,18 +177,19 @@ export class Sync {
         key: `${escapeKey(options.syncId)}.${escapeKey(collection)}`,
         streamCreated: () => stream.created,
         reopenStream: async (signal) => Object.assign(stream, await options.stream(signal)),
-        turns: this.turns,
+        semaphore: this.semaphore,
         fence: () => this.fence(),
-        held: stream.last && ((signal) => options.held(collectionSubject(of), signal)),
+        liveIds: stream.last && ((signal) => options.liveIds(collectionSubject(of), signal)),
         progress: (progress) => this.report(progress),
       },
       this.wanted.resync[collection] ?? 0,
     );
-    const stop = new AbortController();
+    const stop = childController(leased.signal);
     const ended = run
-      .run(AbortSignal.any([stop.signal, leased.signal, this.stopping.signal]))
+      .run(stop.signal)
       .catch(() => leased.abort())
       .finally(() => {
+        stop.abort();
         this.running.delete(collection);
         this.apply(this.wanted);
       });
@@ -239,11 +241,4 @@ export class Sync {
     this.latest.set(progress.collection, progress);
     this.options.progress(progress);
   }
-}
-
-function untilAborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -63,8 +63,8 @@ export class Target {
     };
   }
 
-  /** The tokens of the records below a subject that aren't deleted, with what their messages say of them. */
-  async *held(subject: string, signal: AbortSignal): AsyncGenerator<string[], void, undefined> {
+  /** The ids of the records that the messages below a subject show as living, in pages. */
+  async *liveIds(subject: string, signal: AbortSignal): AsyncGenerator<string[], void, undefined> {
     for await (const page of scan(this.connection, this.settings.stream, `${subject}*`, signal)) {
       const bodies = page.map((msg) => msg.string()).filter((body) => !readBody(body).deleted);
       yield bodies.map(idOf).filter((id) => id !== undefined);

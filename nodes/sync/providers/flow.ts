@@ -9,7 +9,7 @@ interface Waiting {
 }
 
 /** The records of one collection on their way, and those that wait for the next write. */
-interface Lane {
+interface CollectionQueue {
   writer: RecordWriter;
   waiting: Waiting[];
   busy: boolean;
@@ -30,7 +30,7 @@ export interface FlowRecordsOptions {
  */
 export class FlowRecords {
   private readonly stopping = new AbortController();
-  private readonly lanes = new Map<string, Lane>();
+  private readonly queues = new Map<string, CollectionQueue>();
 
   constructor(private readonly options: FlowRecordsOptions) {}
 
@@ -39,15 +39,17 @@ export class FlowRecords {
    * (nothing is written), MESSAGE_TOO_LARGE, and those of publishing.
    */
   async write(payload: unknown): Promise<void> {
-    const lanes = new Map<string, SourceRecord[]>();
+    const byCollection = new Map<string, SourceRecord[]>();
     for (const value of Array.isArray(payload) ? (payload as unknown[]) : [payload]) {
       const { collection, record } = readRecord(value);
-      const records = lanes.get(collection) ?? [];
-      lanes.set(collection, records);
+      const records = byCollection.get(collection) ?? [];
+      byCollection.set(collection, records);
       records.push(record);
     }
     const stream = await this.options.stream();
-    const writes = [...lanes].map(([collection, records]) => this.enqueue(stream, collection, records));
+    const writes = [...byCollection].map(([collection, records]) =>
+      this.enqueue(stream, collection, records),
+    );
     const failed = (await Promise.allSettled(writes)).find((result) => result.status === 'rejected');
     if (failed) throw failed.reason as Error;
   }
@@ -58,31 +60,31 @@ export class FlowRecords {
 
   private enqueue(stream: RecordStream, collection: string, records: SourceRecord[]): Promise<void> {
     return new Promise((resolve, reject) => {
-      const lane = this.lanes.get(collection) ?? this.openLane(stream, collection);
-      lane.waiting.push({ records, resolve, reject });
-      if (!lane.busy) void this.work(collection, lane);
+      const queue = this.queues.get(collection) ?? this.openQueue(stream, collection);
+      queue.waiting.push({ records, resolve, reject });
+      if (!queue.busy) void this.work(collection, queue);
     });
   }
 
-  private openLane(stream: RecordStream, collection: string): Lane {
+  private openQueue(stream: RecordStream, collection: string): CollectionQueue {
     const { prefix, syncId } = this.options;
-    const lane: Lane = {
+    const queue: CollectionQueue = {
       writer: new RecordWriter({ prefix, syncId, provider: 'flow', collection }, stream),
       waiting: [],
       busy: false,
     };
-    this.lanes.set(collection, lane);
-    return lane;
+    this.queues.set(collection, queue);
+    return queue;
   }
 
-  private async work(collection: string, lane: Lane): Promise<void> {
-    lane.busy = true;
-    while (lane.waiting.length > 0) {
-      const messages = lane.waiting.splice(0);
+  private async work(collection: string, queue: CollectionQueue): Promise<void> {
+    queue.busy = true;
+    while (queue.waiting.length > 0) {
+      const messages = queue.waiting.splice(0);
       const refused = new Map<string, FlowError>();
       try {
         const records = messages.flatMap((message) => message.records);
-        const { published } = await lane.writer.write(records, {
+        const { published } = await queue.writer.write(records, {
           signal: this.stopping.signal,
           events: this.options.events,
           refused: ({ id }, error) => void refused.set(id, error),
@@ -97,7 +99,7 @@ export class FlowRecords {
         for (const { reject } of messages) reject(error);
       }
     }
-    lane.busy = false;
+    queue.busy = false;
   }
 }
 

@@ -7,10 +7,9 @@ import {
   type EventAttempt,
   type SettlementSettings,
 } from '../../../nodes/salesforce/events/settlement';
-import type { ReplayPosition } from '../../../nodes/salesforce/events/replay-position';
 import { type FlowError } from '../../../nodes/shared/errors';
-import type { PositionStore } from '../../../nodes/shared/positions';
 import { watchHeartbeat } from '../../support/heartbeat';
+import { Kept } from './kept';
 import { Desk, definition, deferred, position, replayId, rpc, turns, unreachable } from '../pubsub/played';
 
 watchHeartbeat(5_000);
@@ -18,30 +17,7 @@ watchHeartbeat(5_000);
 const TOPIC = '/event/Order__e';
 const ORG = '00D000000000001AAA';
 
-/** A store that can be slow, fail, and answer late. */
-class Store implements PositionStore {
-  saved: string | undefined;
-  closed = 0;
-  saves = 0;
-  onLoad: () => void | Promise<void> = () => undefined;
-  onSave: () => void | Promise<void> = () => undefined;
-  onClose: () => void | Promise<void> = () => undefined;
-  async load(): Promise<string | undefined> {
-    await this.onLoad();
-    return this.saved;
-  }
-  async save(text: string): Promise<void> {
-    this.saves++;
-    await this.onSave();
-    this.saved = text;
-  }
-  async close(): Promise<void> {
-    this.closed++;
-    await this.onClose();
-  }
-  get position(): ReplayPosition | undefined {
-    return this.saved === undefined ? undefined : (JSON.parse(this.saved) as ReplayPosition);
-  }
+class Store extends Kept {
   keep(n: number, more: object = {}): void {
     this.saved = JSON.stringify({ organizationId: ORG, topic: TOPIC, replayId: position(n), at: 0, ...more });
   }
@@ -73,7 +49,7 @@ afterEach(async () => {
   mock.restoreAll();
 });
 
-function make(options: { store?: PositionStore; settings?: Partial<SettlementSettings> } = { store }): void {
+function make(options: { store?: Kept; settings?: Partial<SettlementSettings> } = { store }): void {
   reader = new EventReader(
     desk.pubsub,
     TOPIC,
@@ -170,7 +146,7 @@ describe('where it begins', () => {
 
   test('stored: nothing is read before the store has answered', async () => {
     const slow = deferred();
-    store.onLoad = () => slow.promise;
+    store.onGet = () => slow.promise;
     store.keep(7);
     await start();
     await pass(60_000);
@@ -182,7 +158,7 @@ describe('where it begins', () => {
 
   test('stored: while the store can’t be read nothing is: it asks after 0.5, 1, 2, 4, 8, 10, 10 s, and says so once', async () => {
     let loads = 0;
-    store.onLoad = () => {
+    store.onGet = () => {
       loads++;
       throw new Error('no server');
     };
@@ -199,7 +175,7 @@ describe('where it begins', () => {
     const { state } = reader;
     assert.ok(state.phase === 'failing');
     assert.deepEqual([state.error.code, state.error.message], ['POSITION_UNREADABLE', sentence]);
-    store.onLoad = () => undefined;
+    store.onGet = () => undefined;
     await pass(10_000);
     assert.deepEqual(stream().written[0]?.replay_id, replayId(7));
   });
@@ -276,7 +252,7 @@ describe('the position', () => {
   });
 
   test('that can’t be stored is said, and reading goes on', async () => {
-    store.onSave = () => {
+    store.onPut = () => {
       throw new Error('disk full');
     };
     await start();
@@ -286,7 +262,7 @@ describe('the position', () => {
       said.at(-1),
       `error: The position of ${TOPIC} can't be stored: disk full. Events since the last one stored come again after a restart`,
     );
-    store.onSave = () => undefined;
+    store.onPut = () => undefined;
     await ends(1);
     assert.equal(store.position?.replayId, position(2));
   });
@@ -401,7 +377,7 @@ describe('stopping', () => {
     await start();
     await send(1);
     const slow = deferred();
-    store.onSave = () => slow.promise;
+    store.onPut = () => slow.promise;
     await ends(0);
     let over = false;
     const stopping = reader.stop(0).then(() => (over = true));
@@ -414,7 +390,7 @@ describe('stopping', () => {
   });
 
   test('does not wait for a save or a store that hang', async () => {
-    for (const hang of ['onSave', 'onClose'] as const) {
+    for (const hang of ['onPut', 'onClose'] as const) {
       store = new Store();
       make({ store });
       await start();
@@ -436,7 +412,7 @@ describe('stopping', () => {
 
   test('needs no answer of the store, and a late one starts nothing', async () => {
     const slow = deferred();
-    store.onLoad = () => slow.promise;
+    store.onGet = () => slow.promise;
     await start();
     await stopped(0);
     slow.resolve();
@@ -455,7 +431,7 @@ describe('stopping', () => {
   });
 
   test('ends the wait for the org, and for the store', async () => {
-    store.onLoad = () => {
+    store.onGet = () => {
       throw new Error('no server');
     };
     await start();

@@ -8,11 +8,12 @@ import type { PubSubChannel } from '../../../nodes/salesforce/pubsub/grpc';
 import { PublishStream } from '../../../nodes/salesforce/pubsub/publish-stream';
 import { Subscription } from '../../../nodes/salesforce/pubsub/subscription';
 import type { OrgSession } from '../../../nodes/salesforce/org/session';
-import type { PositionStore } from '../../../nodes/shared/positions';
+import type { KeptPosition } from '../../../nodes/salesforce/events/replay-position';
 import { startOrg, type Org } from '../../org/org';
 import { watchHeartbeat } from '../../support/heartbeat';
 import { stopAtEach, type Gates } from '../../support/stops';
 import { until } from '../../support/until';
+import { Kept } from '../events/kept';
 import { TOPIC, orders } from './rig';
 import { QUICK, sessionWith } from '../rig';
 
@@ -75,14 +76,10 @@ test('a subscription can be stopped at each of its awaits', async () => {
   assert.ok(stops >= 5, `${stops} awaits`);
 });
 
-class Memory implements PositionStore {
-  saved: string | undefined;
-  load = () => Promise.resolve(this.saved);
-  save = (text: string) => {
-    this.saved = text;
-    return Promise.resolve();
-  };
-  close = () => Promise.resolve();
+function gatedKept(gates: Gates): KeptPosition {
+  const kept = new Kept();
+  const store = gates.wrap(kept.store, 'get', 'put');
+  return gates.wrap<KeptPosition>({ store, key: kept.key, close: () => kept.close() }, 'close');
 }
 
 test('an event reader can be stopped at each of its awaits, the store’s as well', async () => {
@@ -92,7 +89,7 @@ test('an event reader can be stopped at each of its awaits, the store’s as wel
       const reader = new EventReader(
         pubsub,
         TOPIC,
-        gates.wrap<PositionStore>(new Memory(), 'load', 'save', 'close'),
+        gatedKept(gates),
         {
           deliver: (attempt: EventAttempt) => void setImmediate(() => attempt.finished(undefined)),
           changed: () => undefined,

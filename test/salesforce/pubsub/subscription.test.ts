@@ -5,7 +5,7 @@ import {
   Subscription,
   type ReceivedEvent,
   type ReplayStart,
-  type SubscriptionHost,
+  type SubscriptionHandler,
   type SubscriptionState,
 } from '../../../nodes/salesforce/pubsub/subscription';
 import { FlowError } from '../../../nodes/shared/errors';
@@ -39,7 +39,7 @@ beforeEach(() => {
   room = 100;
   [said, events, idle, states, lost] = [[], [], [], [], []];
   desk = new Desk();
-  const host: SubscriptionHost = {
+  const handler: SubscriptionHandler = {
     event: (event) => {
       events.push(event);
       room--;
@@ -50,7 +50,7 @@ beforeEach(() => {
     state: (state) => states.push(state),
     log: (level, text) => said.push(`${level}: ${text}`),
   };
-  subscription = new Subscription(desk.pubsub, TOPIC, host);
+  subscription = new Subscription(desk.pubsub, TOPIC, handler);
 });
 afterEach(async () => {
   await subscription.stop();

@@ -6,7 +6,7 @@ import type { Progress } from '../../../nodes/sync/engine/progress';
 import type { SourceRecord } from '../../../nodes/sync/engine/record';
 import type { Changes } from '../../../nodes/sync/engine/provider';
 import { RecordWriter } from '../../../nodes/sync/engine/record-writer';
-import { Turns } from '../../../nodes/shared/async/semaphore';
+import { Semaphore } from '../../../nodes/shared/async/semaphore';
 import { watchHeartbeat } from '../../support/heartbeat';
 import {
   at,
@@ -26,7 +26,7 @@ watchHeartbeat(5_000);
 const NAME = 'test:thing';
 const KEY = 'sync.thing';
 const of = { prefix: 'p', syncId: 'sync', provider: 'test', collection: NAME };
-const LIVE = { phase: 'live', position: { at: 0 }, done: 0, resync: 0, complete: true, sweep: false };
+const LIVE = { phase: 'live', changesFrom: { at: 0 }, done: 0, resync: 0, complete: true, reconcile: false };
 
 type Rig = ReturnType<typeof rig>;
 
@@ -71,11 +71,11 @@ function rig(t: TestContext, source: SourceRecord[] = []) {
           key: KEY,
           streamCreated: () => stream.created,
           reopenStream: () => Promise.resolve(),
-          turns: new Turns(2),
+          semaphore: new Semaphore(2),
           start: 'beginning',
           events: false,
           fence: () => undefined,
-          held: () => pages(),
+          liveIds: () => pages(),
           reconcile: 0,
           progress: (entry) => void progress.push(entry),
           log: (text) => void lines.push(text),
@@ -118,20 +118,20 @@ test('a collection is read from its first page to its last, and then followed', 
   assert.deepEqual(r.stream.ids(), ['a', 'b', 'c', 'd', 'e']);
   assert.deepEqual(r.kept(), {
     phase: 'live',
-    position: { at: 0 },
+    changesFrom: { at: 0 },
     done: 5,
     total: 5,
     resync: 0,
     complete: false,
-    sweep: false,
+    reconcile: false,
   });
   r.collection.change({ records: [record('a', 2)], position: { at: 7 } });
   await settle();
   assert.equal(r.stream.ids().at(-1), 'a');
-  assert.deepEqual(r.kept(), { ...LIVE, position: { at: 7 }, done: 1 });
+  assert.deepEqual(r.kept(), { ...LIVE, changesFrom: { at: 7 }, done: 1 });
   r.collection.change({ records: [record('b', 2), record('c', 2)], position: { at: 8 } });
   await settle();
-  assert.deepEqual(r.kept(), { ...LIVE, position: { at: 8 }, done: 3 });
+  assert.deepEqual(r.kept(), { ...LIVE, changesFrom: { at: 8 }, done: 3 });
   assert.deepEqual(phases(r), ['backfill', 'live']);
   assert.deepEqual(r.lines, []);
 });
@@ -156,12 +156,12 @@ test('where only what is new is wanted nothing is read', async (t) => {
 
 test('what was begun is gone on with, from the next page', async (t) => {
   const r = rig(t, records('a', 'b', 'c', 'd', 'e'));
-  const position = { at: 100 };
+  const changesFrom = { at: 100 };
   r.store.set(KEY, {
     ...LIVE,
     phase: 'backfill',
-    position,
-    cursor: { at: 2 },
+    changesFrom,
+    pageFrom: { at: 2 },
     done: 2,
     total: 5,
     complete: false,
@@ -170,7 +170,7 @@ test('what was begun is gone on with, from the next page', async (t) => {
   await r.clock.until(() => run.progress.phase === 'live');
   assert.deepEqual(r.stream.ids(), ['c', 'd', 'e']);
   assert.equal(count(r, 'now') + count(r, 'count'), 0);
-  assert.equal(at(r.kept()?.position), 100);
+  assert.equal(at(r.kept()?.changesFrom), 100);
   assert.equal(r.kept()?.done, 5);
 });
 
@@ -200,11 +200,11 @@ test('no position is saved before its changes are in the stream', async (t) => {
   r.start();
   r.collection.change({ records: records('a'), position: { at: 9 } });
   await r.clock.pass(1_000);
-  assert.equal(at(r.store.json(KEY).position), 0);
+  assert.equal(at(r.store.json(KEY).changesFrom), 0);
   late.open();
   await settle();
   assert.deepEqual(r.stream.ids(), ['a']);
-  assert.equal(at(r.kept()?.position), 9);
+  assert.equal(at(r.kept()?.changesFrom), 9);
 });
 
 test('a page that could not be published is read and published again', async (t) => {
@@ -216,7 +216,7 @@ test('a page that could not be published is read and published again', async (t)
   const { run } = r.start();
   await r.clock.until(() => run.progress.error !== undefined);
   assert.equal(r.kept()?.done, 2);
-  assert.deepEqual(r.kept()?.cursor, { at: 2 });
+  assert.deepEqual(r.kept()?.pageFrom, { at: 2 });
   await r.clock.until(() => run.progress.phase === 'live');
   assert.deepEqual(r.stream.ids(), ['a', 'b', 'c']);
   assert.deepEqual(r.lines, [`! ${NAME}: no answer`, `${NAME} goes on`]);
@@ -229,12 +229,12 @@ test('changes that could not be published are had again', async (t) => {
   r.start();
   r.collection.change({ records: records('a'), position: { at: 9 } });
   await r.clock.pass(500);
-  assert.equal(at(r.store.json(KEY).position), 0);
+  assert.equal(at(r.store.json(KEY).changesFrom), 0);
   r.stream.outcome = () => undefined;
   r.collection.change({ records: records('a'), position: { at: 9 } });
   await r.clock.pass(1_000);
   assert.deepEqual(r.stream.ids(), ['a']);
-  assert.equal(at(r.kept()?.position), 9);
+  assert.equal(at(r.kept()?.changesFrom), 9);
 });
 
 test('the next page is read while this one is being published', async (t) => {
@@ -249,13 +249,13 @@ test('the next page is read while this one is being published', async (t) => {
 
 test('while others wait for their turn no page is read ahead', async (t) => {
   const r = rig(t, records('a', 'b', 'c'));
-  const turns = new Turns(1);
+  const semaphore = new Semaphore(1);
   r.collection.before = (call) => {
-    if (call === 'page' && count(r, 'page') === 1) void turns.take(() => Promise.resolve());
+    if (call === 'page' && count(r, 'page') === 1) void semaphore.take(() => Promise.resolve());
   };
   const late = latch();
   r.stream.before = () => late.opened;
-  r.start({ turns });
+  r.start({ semaphore });
   await settle();
   assert.equal(count(r, 'page'), 1);
   late.open();
@@ -331,13 +331,13 @@ test('where no events are wanted there are none', async (t) => {
 
 test('what is asked to be read anew is, its changes are events, and what is gone is found', async (t) => {
   const r = rig(t, [record('a', 2), record('b'), record('c')]);
-  r.store.set(KEY, { ...LIVE, position: { at: 50 }, done: 9 });
+  r.store.set(KEY, { ...LIVE, changesFrom: { at: 50 }, done: 9 });
   const before = new RecordWriter(of, r.stream);
   await before.write(records('a', 'gone'), {
     signal: new AbortController().signal,
     refused: () => undefined,
   });
-  const { run } = r.start({ events: true, held: () => pages(['a', 'gone'], ['b', 'c']) });
+  const { run } = r.start({ events: true, liveIds: () => pages(['a', 'gone'], ['b', 'c']) });
   await r.clock.until(() => run.progress.phase === 'live');
   run.askResync(1);
   await r.clock.until(() => r.store.json(KEY).resync === 1 && r.store.json(KEY).phase === 'live');
@@ -347,7 +347,7 @@ test('what is asked to be read anew is, its changes are events, and what is gone
   ]);
   assert.equal(count(r, 'page'), 2);
   assert.equal(count(r, 'read'), 3, 'each page of what is held, and what may be older than the stream');
-  assert.deepEqual(r.kept(), { ...LIVE, position: { at: 0 }, done: 3, total: 3, resync: 1 });
+  assert.deepEqual(r.kept(), { ...LIVE, changesFrom: { at: 0 }, done: 3, total: 3, resync: 1 });
   assert.deepEqual(r.lines, [`${NAME} is read anew`]);
   assert.deepEqual(phases(r), ['live', 'backfill', 'live']);
 });
@@ -377,18 +377,18 @@ test('what has been asked before is not done again', async (t) => {
   assert.equal(count(r, 'ready'), 1, 'it isn’t even woken');
 });
 
-for (const phase of ['live', 'backfill', 'sweep'] as const)
+for (const phase of ['live', 'backfill', 'reconcile'] as const)
   test(`a checkpoint ahead of its control entry is gone on with (${phase})`, async (t) => {
     const r = rig(t, records('a', 'b', 'c'));
-    const sweep = phase !== 'live';
-    r.store.set(KEY, { ...LIVE, phase, position: { at: 50 }, resync: 7, sweep });
-    const { run } = r.start({ held: () => pages(['a']) }, 3);
+    const reconcile = phase !== 'live';
+    r.store.set(KEY, { ...LIVE, phase, changesFrom: { at: 50 }, resync: 7, reconcile });
+    const { run } = r.start({ liveIds: () => pages(['a']) }, 3);
     await r.clock.until(() => run.progress.phase === 'live');
     r.collection.change({ records: [record('z')], position: { at: 51 } });
     await r.clock.until(() => r.stream.ids().includes('z'));
     await settle();
     assert.equal(count(r, 'now'), 0, 'it is not read anew');
-    assert.deepEqual(r.kept()?.position, { at: 51 });
+    assert.deepEqual(r.kept()?.changesFrom, { at: 51 });
     assert.equal(r.kept()?.resync, 7);
     run.askResync(8);
     await r.clock.until(() => r.store.json(KEY).resync === 8);
@@ -413,7 +413,7 @@ test('a control entry that falls behind changes nothing', async (t) => {
 test('where changes were lost everything is read again, and what is gone is looked for', async (t) => {
   const r = rig(t, records('a'));
   r.store.set(KEY, { ...LIVE, resync: 2 });
-  const { run } = r.start({ events: true, held: () => pages(['gone']) }, 2);
+  const { run } = r.start({ events: true, liveIds: () => pages(['gone']) }, 2);
   r.collection.change({ records: [], position: { at: 33 }, gap: 'the events are too old' });
   await r.clock.until(() => r.stream.ids().includes('gone'));
   await r.clock.until(() => run.progress.phase === 'live');
@@ -421,7 +421,7 @@ test('where changes were lost everything is read again, and what is gone is look
   assert.deepEqual(r.lines, [
     `! Changes of ${NAME} are lost: the events are too old; everything is read again`,
   ]);
-  assert.deepEqual(r.kept(), { ...LIVE, position: { at: 33 }, done: 1, total: 1, resync: 2 });
+  assert.deepEqual(r.kept(), { ...LIVE, changesFrom: { at: 33 }, done: 1, total: 1, resync: 2 });
   assert.equal(count(r, 'now'), 0, 'the position is the one of the gap');
 });
 
@@ -440,7 +440,7 @@ test('what was known of the stream is forgotten where everything is read again',
 test('the whole stream is compared with the API as often as is asked for', async (t) => {
   const r = rig(t, records('a'));
   r.store.set(KEY, LIVE);
-  r.start({ reconcile: 60_000, held: () => pages(['gone']) });
+  r.start({ reconcile: 60_000, liveIds: () => pages(['gone']) });
   const look = async (): Promise<void> => {
     r.collection.change({ records: [] });
     await r.clock.pass(200);
@@ -452,7 +452,7 @@ test('the whole stream is compared with the API as often as is asked for', async
   await look();
   assert.equal(count(r, 'read'), 1);
   assert.deepEqual(r.stream.ids(), ['gone']);
-  assert.deepEqual(r.lines, [`${NAME} is compared with the stream`]);
+  assert.deepEqual(r.lines, [`${NAME} is reconciled with the stream`]);
   await look();
   await r.clock.pass(59_000);
   await look();
@@ -467,7 +467,7 @@ test('the whole stream is compared with the API as often as is asked for', async
 test('the age of a comparison does not depend on the clock on the wall', async (t) => {
   const r = rig(t, records('a'));
   r.store.set(KEY, LIVE);
-  r.start({ reconcile: 60_000, held: () => pages(['gone']) });
+  r.start({ reconcile: 60_000, liveIds: () => pages(['gone']) });
   await settle();
   t.mock.method(performance, 'now', () => 1);
   await r.clock.pass(120_000);
@@ -478,7 +478,7 @@ test('the age of a comparison does not depend on the clock on the wall', async (
 
 for (const [name, more] of [
   ['where it is not asked for', { reconcile: 0 }],
-  ['where the stream can’t be read', { reconcile: 1_000, held: undefined }],
+  ['where the stream can’t be read', { reconcile: 1_000, liveIds: undefined }],
 ] as const)
   test(`nothing is compared ${name}`, async (t) => {
     const r = rig(t);
@@ -497,15 +497,15 @@ for (const [name, more] of [
 test('where the stream can’t be read it is said that deletions can’t be found', async (t) => {
   const r = rig(t, records('a'));
   r.store.set(KEY, LIVE);
-  const { run } = r.start({ held: undefined }, 1);
+  const { run } = r.start({ liveIds: undefined }, 1);
   await r.clock.until(() => run.progress.phase === 'live');
   assert.match(r.lines.join(), /records deleted in the meantime can't be found: the NATS user may not read/);
-  assert.deepEqual(r.kept(), { ...LIVE, done: 1, total: 1, resync: 1, sweep: true });
+  assert.deepEqual(r.kept(), { ...LIVE, done: 1, total: 1, resync: 1, reconcile: true });
 });
 
 test('a first reading needs no look for deletions', async (t) => {
   const r = rig(t, records('a'));
-  const { run } = r.start({ held: undefined });
+  const { run } = r.start({ liveIds: undefined });
   await r.clock.until(() => run.progress.phase === 'live');
   assert.deepEqual(r.lines, []);
   assert.equal(r.kept()?.complete, false);
@@ -515,9 +515,9 @@ const denied = (): FlowError => new FlowError('PERMISSION_DENIED', 'The user may
 
 test('a stream that turns out not to be readable is said, and followed all the same', async (t) => {
   const r = rig(t);
-  r.store.set(KEY, { ...LIVE, phase: 'sweep', sweep: true });
+  r.store.set(KEY, { ...LIVE, phase: 'reconcile', reconcile: true });
   const { run } = r.start({
-    held: async function* () {
+    liveIds: async function* () {
       yield* pages(['gone']);
       throw denied();
     },
@@ -529,10 +529,10 @@ test('a stream that turns out not to be readable is said, and followed all the s
 
 test('a stream that can’t be read for another reason is read again', async (t) => {
   const r = rig(t);
-  r.store.set(KEY, { ...LIVE, phase: 'sweep', sweep: true });
+  r.store.set(KEY, { ...LIVE, phase: 'reconcile', reconcile: true });
   let failed = false;
   const { run } = r.start({
-    held: () => {
+    liveIds: () => {
       if (failed) return pages(['gone']);
       failed = true;
       throw new FlowError('TIMEOUT', 'no answer');
@@ -544,11 +544,11 @@ test('a stream that can’t be read for another reason is read again', async (t)
 
 test('deletions that may not be published are not passed over', async (t) => {
   const r = rig(t);
-  r.store.set(KEY, { ...LIVE, phase: 'sweep', sweep: true });
+  r.store.set(KEY, { ...LIVE, phase: 'reconcile', reconcile: true });
   r.stream.outcome = denied;
-  const { run } = r.start({ held: () => pages(['gone']) });
+  const { run } = r.start({ liveIds: () => pages(['gone']) });
   await r.clock.pass(10_000);
-  assert.equal(r.store.json(KEY).phase, 'sweep');
+  assert.equal(r.store.json(KEY).phase, 'reconcile');
   r.stream.outcome = () => undefined;
   await r.clock.until(() => run.progress.phase === 'live');
   assert.deepEqual(r.stream.ids(), ['gone']);
@@ -556,10 +556,10 @@ test('deletions that may not be published are not passed over', async (t) => {
 
 test('a comparison that is stopped is not taken for done', async (t) => {
   const r = rig(t);
-  r.store.set(KEY, { ...LIVE, phase: 'sweep', sweep: true });
+  r.store.set(KEY, { ...LIVE, phase: 'reconcile', reconcile: true });
   const late = latch();
   const { stop } = r.start({
-    held: async function* () {
+    liveIds: async function* () {
       await late.opened;
       yield* pages();
     },
@@ -568,7 +568,7 @@ test('a comparison that is stopped is not taken for done', async (t) => {
   const stopped = stop();
   late.open();
   await stopped;
-  assert.equal(r.store.json(KEY).phase, 'sweep');
+  assert.equal(r.store.json(KEY).phase, 'reconcile');
 });
 
 test('a failure is tried again after 1 s, and each time after twice as long, up to a minute', async (t) => {
@@ -676,7 +676,7 @@ test('whether a save got through is looked up after its failure', async (t) => {
   await r.clock.pass(1_000);
   assert.equal(started.error, undefined);
   assert.deepEqual(r.stream.ids(), ['a', 'b']);
-  assert.equal(at(r.kept()?.position), 6);
+  assert.equal(at(r.kept()?.changesFrom), 6);
 });
 
 test('whoever has lost the lease writes no checkpoint', async (t) => {
@@ -704,12 +704,12 @@ test('whoever finds that somebody else has written the checkpoint has lost the l
   r.store.set(KEY, LIVE);
   const started = r.start();
   await settle();
-  r.store.set(KEY, { ...LIVE, position: { at: 99 } });
+  r.store.set(KEY, { ...LIVE, changesFrom: { at: 99 } });
   r.collection.change({ records: records('a') });
   await settle();
   assert.equal((started.error as FlowError).code, 'LEASE_LOST');
   assert.match((started.error as FlowError).message, /Another instance has taken over test:thing/);
-  assert.equal(at(r.store.json(KEY).position), 99);
+  assert.equal(at(r.store.json(KEY).changesFrom), 99);
   assert.equal(count(r, 'close'), 1);
 });
 
@@ -740,7 +740,7 @@ test('another failure makes no stream', async (t) => {
 
 test('a stream that was made anew is filled from the beginning', async (t) => {
   const r = rig(t, records('a'));
-  r.store.set(KEY, { ...LIVE, position: { at: 50 }, stream: 'an earlier one' });
+  r.store.set(KEY, { ...LIVE, changesFrom: { at: 50 }, stream: 'an earlier one' });
   const { run } = r.start();
   await r.clock.until(() => run.progress.phase === 'live');
   assert.deepEqual(r.stream.ids(), ['a']);
@@ -752,19 +752,19 @@ test('a stream that was made anew is filled from the beginning', async (t) => {
 
 test('where only what is new is wanted, a stream that was made anew is gone on with', async (t) => {
   const r = rig(t, records('a'));
-  r.store.set(KEY, { ...LIVE, position: { at: 50 }, stream: 'an earlier one' });
+  r.store.set(KEY, { ...LIVE, changesFrom: { at: 50 }, stream: 'an earlier one' });
   r.start({ start: 'now' });
   await settle();
   r.collection.change({ records: records('z') });
   await settle();
   assert.deepEqual(r.stream.ids(), ['z']);
-  assert.deepEqual(r.kept(), { ...LIVE, position: { at: 51 }, done: 1 });
+  assert.deepEqual(r.kept(), { ...LIVE, changesFrom: { at: 51 }, done: 1 });
   assert.deepEqual(r.lines, []);
 });
 
 test('a backfill on its way into a stream that was made anew begins again', async (t) => {
   const r = rig(t, records('a', 'b', 'c'));
-  r.store.set(KEY, { ...LIVE, phase: 'backfill', cursor: { at: 2 }, resync: 1, stream: 'an earlier one' });
+  r.store.set(KEY, { ...LIVE, phase: 'backfill', pageFrom: { at: 2 }, resync: 1, stream: 'an earlier one' });
   const { run } = r.start({ start: 'now' }, 1);
   await r.clock.until(() => run.progress.phase === 'live');
   assert.deepEqual(r.stream.ids(), ['a', 'b', 'c']);
@@ -784,14 +784,14 @@ test('where nobody can say when the stream was made it is taken for the same', a
 for (const garbage of [
   ...['', '{', 'null', '7', '"live"', '[]', '{}'],
   JSON.stringify({ ...LIVE, phase: 'paused' }),
-  JSON.stringify({ ...LIVE, position: undefined }),
-  JSON.stringify({ ...LIVE, position: null }),
-  JSON.stringify({ ...LIVE, position: 'here' }),
+  JSON.stringify({ ...LIVE, changesFrom: undefined }),
+  JSON.stringify({ ...LIVE, changesFrom: null }),
+  JSON.stringify({ ...LIVE, changesFrom: 'here' }),
 ])
   test(`a checkpoint that says nothing (${garbage}) is told, and everything is read again`, async (t) => {
     const r = rig(t, records('a'));
     r.store.set(KEY, garbage);
-    const { run } = r.start({ held: () => pages(['a', 'gone']), start: 'now' });
+    const { run } = r.start({ liveIds: () => pages(['a', 'gone']), start: 'now' });
     await r.clock.until(() => run.progress.phase === 'live');
     assert.deepEqual(r.stream.ids(), ['a', 'gone']);
     assert.deepEqual(r.kept(), { ...LIVE, done: 1, total: 1 });
@@ -802,17 +802,17 @@ test('a checkpoint that lacks what isn’t needed is gone on with', async (t) =>
   const r = rig(t);
   r.store.set(KEY, {
     phase: 'live',
-    position: { at: 5 },
+    changesFrom: { at: 5 },
     done: 'x',
     total: 'y',
     resync: null,
-    cursor: 3,
+    pageFrom: 3,
     stream: 4,
   });
   r.start();
   r.collection.change({ records: records('a') });
   await settle();
-  assert.deepEqual(r.kept(), { ...LIVE, position: { at: 6 }, done: 1 });
+  assert.deepEqual(r.kept(), { ...LIVE, changesFrom: { at: 6 }, done: 1 });
 });
 
 test('a provider that always says there is something is asked ten times a second', async (t) => {
@@ -905,7 +905,7 @@ test('while the provider waits so does the collection, unless it has failed', as
   r.collection.change({ records: [] });
   await settle();
   assert.equal(run.progress.lag, 0);
-  r.provider.held = { code: 'LIMIT', message: 'the limit is spent' };
+  r.provider.unavailable = { code: 'LIMIT', message: 'the limit is spent' };
   assert.equal(run.progress.phase, 'waiting');
   assert.deepEqual(run.progress.error, { code: 'LIMIT', message: 'the limit is spent' });
   r.collection.before = () => Promise.reject(new FlowError('NO_RIGHTS' as string, 'no rights', false));

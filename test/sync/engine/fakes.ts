@@ -6,7 +6,7 @@ import { FlowError } from '../../../nodes/shared/errors';
 import type { Changes, Collection, Provider } from '../../../nodes/sync/engine/provider';
 import type { SourceRecord } from '../../../nodes/sync/engine/record';
 import type { RecordStream } from '../../../nodes/sync/engine/record-writer';
-import type { Store } from '../../../nodes/sync/engine/store';
+import type { PositionStore } from '../../../nodes/shared/positions';
 
 /** A signal that never aborts. */
 export const never = new AbortController().signal;
@@ -57,7 +57,7 @@ export function fakeClock(t: TestContext): Clock {
   return clock;
 }
 
-export interface MemoryStore extends Store {
+export interface MemoryStore extends PositionStore {
   values: Map<string, { value: string; revision: number }>;
   /** Runs before a call is served, and can delay or fail it. */
   before: (call: 'get' | 'put', key: string, value?: string) => Promise<unknown> | void;
@@ -235,7 +235,7 @@ export function memoryCollection(...records: SourceRecord[]): MemoryCollection {
 }
 
 export interface MemoryProvider extends Provider {
-  held: { code: string; message: string } | undefined;
+  unavailable: { code: string; message: string } | undefined;
   /** Tells whoever listens that something has changed. */
   changed: () => void;
   listeners: number;
@@ -250,7 +250,7 @@ export function memoryProvider(
   const listeners = new Set<() => void>();
   return {
     name: 'test',
-    held: undefined,
+    unavailable: undefined,
     opened: [],
     closed: 0,
     get listeners() {

@@ -4,9 +4,9 @@ import { CollectionRun } from '../../../nodes/sync/engine/collection-run';
 import { Control } from '../../../nodes/sync/engine/control';
 import { Lease } from '../../../nodes/sync/engine/lease';
 import { RecordWriter, type RecordStream } from '../../../nodes/sync/engine/record-writer';
-import type { Store } from '../../../nodes/sync/engine/store';
+import type { PositionStore } from '../../../nodes/shared/positions';
 import { Sync } from '../../../nodes/sync/engine/sync';
-import { Turns } from '../../../nodes/shared/async/semaphore';
+import { Semaphore } from '../../../nodes/shared/async/semaphore';
 import { watchHeartbeat } from '../../support/heartbeat';
 import { stopAtEach, type Gates } from '../../support/stops';
 import {
@@ -41,7 +41,7 @@ function world(gates: Gates) {
     source,
     store,
     provider,
-    gatedStore: gates.wrap(store, 'get', 'put') as Store,
+    gatedStore: gates.wrap(store, 'get', 'put') as PositionStore,
     openStream: (): Promise<RecordStream> => gates.pass(() => gated),
     gated,
     held: () => gatedPage(gates),
@@ -59,7 +59,7 @@ async function* gatedPage(gates: Gates): AsyncGenerator<string[], void, undefine
   yield await gates.pass(() => ['a', 'gone']);
 }
 
-for (const lease of [30, undefined])
+for (const lease of [120, undefined])
   test(`a sync stops at each of its calls (${lease ? 'with' : 'without'} a lease)`, async () => {
     const calls = await stopAtEach(
       (gates) => {
@@ -78,7 +78,7 @@ for (const lease of [30, undefined])
           lease,
           reconcile: 0,
           stream: openStream,
-          held,
+          liveIds: held,
           progress: nothing,
           log: nothing,
           error: nothing,
@@ -89,7 +89,7 @@ for (const lease of [30, undefined])
           await over();
         };
       },
-      { most: lease ? 35 : 40 },
+      { most: lease ? 30 : 40 },
     );
     assert.ok(calls >= 25, `${calls} calls`);
   });
@@ -108,11 +108,11 @@ test('a collection stops at each of its calls', async () => {
         key: 'k',
         streamCreated: () => 'T1',
         reopenStream: () => gates.pass(nothing),
-        turns: new Turns(1),
+        semaphore: new Semaphore(1),
         start: 'beginning',
         events: true,
         fence: nothing,
-        held,
+        liveIds: held,
         reconcile: 1,
         progress: nothing,
         log: nothing,

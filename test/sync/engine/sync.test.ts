@@ -60,7 +60,7 @@ function rig(t: TestContext) {
       lease: LEASE,
       reconcile: 0,
       stream: () => Promise.resolve({ ...stream }),
-      held: async function* () {
+      liveIds: async function* () {
         await Promise.resolve();
         yield* [];
       },
@@ -465,7 +465,7 @@ test('what the provider says is told of every collection', async (t) => {
   const { running } = rig(t);
   const { provider, progress } = await running({ collections: [ONE, TWO] });
   const before = progress.length;
-  provider.held = { code: 'LIMIT', message: 'the limit is spent' };
+  provider.unavailable = { code: 'LIMIT', message: 'the limit is spent' };
   provider.changed();
   assert.deepEqual(
     progress.slice(before).map(({ collection, phase, error }) => [collection, phase, error?.code]),
@@ -509,7 +509,7 @@ test('deletions are looked for below the subject of the collection', async (t) =
   const { running, clock, stream } = rig(t);
   const asked: string[] = [];
   const { sync, collections } = await running({
-    held: async function* (subject) {
+    liveIds: async function* (subject) {
       asked.push(subject);
       await Promise.resolve();
       yield ['gone'];
@@ -525,7 +525,7 @@ test('where the stream can’t be read no deletions are looked for', async (t) =
   const { running, clock, stream } = rig(t);
   const { sync, lines } = await running({
     stream: () => Promise.resolve({ ...stream, last: undefined }),
-    held: () => assert.fail('looked'),
+    liveIds: () => assert.fail('looked'),
   });
   await sync.command('resync');
   await clock.until(() => lines.some((line) => line.includes("can't be found")), 1_000);

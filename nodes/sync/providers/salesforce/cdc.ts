@@ -5,6 +5,7 @@ import {
   type ReceivedEvent,
   type SubscriptionState,
 } from '../../../salesforce/pubsub/subscription';
+import { now } from '../../../shared/async/clock';
 import { Waker } from '../../../shared/async/waker';
 import type { Changes } from '../../engine/provider';
 import type { ChangeFeed } from './changes';
@@ -69,7 +70,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   private asked = 1;
   private answering = 0;
   private answered = 0;
-  /** When the last pass ended, by performance.now(); undefined where the next one is due. */
+  /** When the last pass ended, by now(); undefined where the next one is due. */
   private lastPass: number | undefined;
   private ending: Promise<void> = Promise.resolve();
 
@@ -100,16 +101,10 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
       this.pollTo = position.pollTo;
       this.subscription = this.subscribe(position.replay);
     }
-    const woken = (): void => this.waker.wake();
-    signal.addEventListener('abort', woken);
-    try {
-      while (!signal.aborted) {
-        const wait = Math.min(this.untilPoll(), this.told.length > 0 ? this.pace.wait : Infinity);
-        if (wait <= 0) return;
-        await this.waker.wait(wait === Infinity ? undefined : wait);
-      }
-    } finally {
-      signal.removeEventListener('abort', woken);
+    while (!signal.aborted) {
+      const wait = Math.min(this.untilPoll(), this.told.length > 0 ? this.pace.wait : Infinity);
+      if (wait <= 0) return;
+      await this.waker.wait(wait, signal);
     }
   }
 
@@ -131,14 +126,14 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     if (to === undefined) return Infinity;
     if (this.lastPass === undefined) return 0;
     const soon = to !== Infinity && this.answered < this.asked;
-    return this.lastPass + (soon ? SOON : this.settings.pollInterval) - performance.now();
+    return this.lastPass + (soon ? SOON : this.settings.pollInterval) - now();
   }
 
   private async pass(position: CdcPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
     if (!position.poll.pass) this.answering = this.asked;
     const changes = await this.poll.changes(position.poll, sobject, signal);
     const poll = changes.position as PollPosition;
-    this.lastPass = changes.more ? undefined : performance.now();
+    this.lastPass = changes.more ? undefined : now();
     if (!changes.more) this.answered = this.answering;
     const to = this.pollTo ?? Infinity;
     // A pass may have been too early for what it was asked for while it was under way.

@@ -1,4 +1,5 @@
-import { pause } from '../../../jetstream/server/connection';
+import { now } from '../../../shared/async/clock';
+import { pause } from '../../../shared/async/pause';
 import type { Changes } from '../../engine/provider';
 import { Poll, type PollPosition } from './poll';
 import type { OrgReader } from './reader';
@@ -19,7 +20,7 @@ export interface ChangeFeed<P extends object> {
 export class PollFeed implements ChangeFeed<PollPosition> {
   readonly problem = undefined;
   private readonly poll: Poll;
-  /** When the last pass ended, by performance.now(). */
+  /** When the last pass ended, by now(). */
   private lastPass: number | undefined;
 
   constructor(
@@ -36,13 +37,13 @@ export class PollFeed implements ChangeFeed<PollPosition> {
 
   async ready(_position: PollPosition, signal: AbortSignal): Promise<void> {
     if (this.lastPass === undefined) return;
-    const left = this.lastPass + this.interval - performance.now();
+    const left = this.lastPass + this.interval - now();
     if (left > 0) await pause(left, signal);
   }
 
   async changes(position: PollPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
     const changes = await this.poll.changes(position, sobject, signal);
-    this.lastPass = changes.more ? undefined : performance.now();
+    this.lastPass = changes.more ? undefined : now();
     return changes;
   }
 

@@ -1,4 +1,5 @@
 import type { OrgSession } from '../../../salesforce/org/session';
+import { now } from '../../../shared/async/clock';
 import { codeOf, FlowError } from '../../../shared/errors';
 import type { PubSub } from '../../../salesforce/pubsub/client';
 import type { Changes, Collection, Page, Position, Provider } from '../../engine/provider';
@@ -35,7 +36,7 @@ export class SalesforceProvider implements Provider {
     this.reader = new OrgReader(session);
   }
 
-  get held(): Provider['held'] {
+  get unavailable(): Provider['unavailable'] {
     return this.session.availability.current;
   }
 
@@ -75,7 +76,7 @@ export class SalesforceProvider implements Provider {
 }
 
 class SalesforceCollection implements Collection {
-  private describedAt = Date.now();
+  private describedAt = now();
   private backfill: Backfill;
   private readonly feed: ChangeFeed<object>;
 
@@ -114,7 +115,7 @@ class SalesforceCollection implements Collection {
   }
 
   async changes(from: Position, signal: AbortSignal): Promise<Changes> {
-    if (Date.now() - this.describedAt > DESCRIBE_EVERY) await this.describeAgain(signal);
+    if (now() - this.describedAt > DESCRIBE_EVERY) await this.describeAgain(signal);
     return this.described(signal, () => this.feed.changes(from, this.sobject, signal));
   }
 
@@ -140,7 +141,7 @@ class SalesforceCollection implements Collection {
   private async describeAgain(signal: AbortSignal): Promise<void> {
     const before = this.sobject;
     const sobject = await describe(this.reader, before.name, signal);
-    this.describedAt = Date.now();
+    this.describedAt = now();
     const added = sobject.fields.filter((name) => !before.fields.includes(name));
     const removed = before.fields.filter((name) => !sobject.fields.includes(name));
     if (added.length + removed.length === 0) return;

@@ -1,4 +1,5 @@
 import type { ApiBudget } from '../../../salesforce/org/budget';
+import { now } from '../../../shared/async/clock';
 
 /** Milliseconds from one call to the next: who changes records in a row gets one call for many. */
 const GAP = 500;
@@ -14,7 +15,7 @@ const LONGEST = 60_000;
  */
 export class ReadPace {
   private tokens = BURST;
-  private at = performance.now();
+  private at = now();
   private lastCall = -Infinity;
 
   constructor(private readonly budget: ApiBudget) {}
@@ -22,20 +23,20 @@ export class ReadPace {
   /** Milliseconds until the next call. */
   get wait(): number {
     this.refill();
-    const gap = this.lastCall + GAP - performance.now();
+    const gap = this.lastCall + GAP - now();
     return Math.max(0, gap, (1 - this.tokens) * this.interval);
   }
 
   called(): void {
     this.refill();
-    this.lastCall = performance.now();
+    this.lastCall = now();
     this.tokens = Math.max(0, this.tokens - 1);
   }
 
   private refill(): void {
-    const now = performance.now();
-    this.tokens = Math.min(BURST, this.tokens + (now - this.at) / this.interval);
-    this.at = now;
+    const time = now();
+    this.tokens = Math.min(BURST, this.tokens + (time - this.at) / this.interval);
+    this.at = time;
   }
 
   /** Milliseconds between calls so that what is left lasts a day. */

@@ -13,7 +13,7 @@ const settled = async ({ org, nc }: Rig): Promise<void> => {
   const kv = await nc.jetstream().views.kv('api-sync');
   const polledTo = async (): Promise<unknown> => {
     const entry = await kv.get(`${SYNC_ID}.salesforce=3Acontact`);
-    return entry?.json<{ position: { pollTo?: number } }>().position.pollTo;
+    return entry?.json<{ changesFrom: { pollTo?: number } }>().changesFrom.pollTo;
   };
   let seen = { requests: -1, at: 0 };
   await until(
