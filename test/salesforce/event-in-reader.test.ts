@@ -398,7 +398,7 @@ test('while the org is out of reach it waits, and goes on where it was', async (
   await until(() => seen().length === 10);
   org.faults.add({ match: { topic: TOPIC }, action: { grpc: { code: 'UNAVAILABLE' } } });
   org.bus().dropConnections();
-  await until(() => pubsub.hold.current?.reason === 'unreachable');
+  await until(() => pubsub.availability.current?.reason === 'unreachable');
   publish(org, 10, 10);
   org.faults.clear();
   await until(() => seen().length === 20);
@@ -412,7 +412,7 @@ test('over the org’s limit of delivered events it waits', async (t) => {
   publish(org, 3);
   await until(() => seen().length === 3);
   publish(org, 7, 3);
-  await until(() => pubsub.hold.current?.reason === 'limit');
+  await until(() => pubsub.availability.current?.reason === 'limit');
   org.limits({ DailyDeliveredPlatformEvents: { Max: 50, Remaining: 50 } });
   await until(() => seen().length === 10);
 });

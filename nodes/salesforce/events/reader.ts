@@ -111,7 +111,7 @@ export class EventReader {
     const stopListening = this.pubsub.onChange(() => this.waker.wake());
     const { signal } = this.stopping;
     for (let failures = 0; !signal.aborted;) {
-      if (this.pubsub.hold.current) {
+      if (this.pubsub.availability.current) {
         await this.waker.wait();
         continue;
       }
@@ -124,7 +124,7 @@ export class EventReader {
       } catch (error) {
         if (signal.aborted) break;
         // An org that is closed holds nobody.
-        if (error instanceof OrgOutage && this.pubsub.hold.current) continue;
+        if (error instanceof OrgOutage && this.pubsub.availability.current) continue;
         if (!(error instanceof OrgOutage)) this.cantLoad(error, failures);
         await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++));
       }

@@ -218,7 +218,7 @@ describe('where it begins', () => {
     };
     await start();
     assert.deepEqual([desk.session.logins, said], [1, []]);
-    assert.ok(desk.session.hold.current);
+    assert.ok(desk.session.availability.current);
     desk.session.onLogin = () => undefined;
     await pass(20);
     assert.equal(desk.reading.length, 1);
@@ -228,8 +228,8 @@ describe('where it begins', () => {
     desk.session.onLogin = () => {
       throw unreachable();
     };
-    desk.session.hold.close();
-    desk.pubsub.ownHold.close();
+    desk.session.availability.close();
+    desk.pubsub.ownAvailability.close();
     await start();
     assert.equal(desk.session.logins, 1);
     await pass(500);
