@@ -279,7 +279,7 @@ describe('position', () => {
     assert.equal(level, 'error');
     publish(3, 2);
     await until(() => received().length === 5);
-    await until(() => red.statusOf('receive')?.text === 'position moved by another Node-RED');
+    await until(() => red.statusOf('receive')?.text === 'position taken');
     assert.deepEqual(await position(), foreign);
     const said = red.log.slice(from).filter(({ text }) => /moved by another process/.test(text));
     assert.equal(said.length, 1);
