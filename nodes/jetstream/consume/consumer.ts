@@ -1,5 +1,6 @@
 import type { Failure } from '../../shared/flow/delivery';
 import { FlowError, isRetryable, messageOf } from '../../shared/errors';
+import type { BigNumbers } from '../../shared/json';
 import { Acks } from './acks';
 import { closedError, pause, type Connection } from '../server/connection';
 import { publishDeadLetter } from './dead-letter';
@@ -18,6 +19,7 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
   prefetch: number;
   deadLetter: string | undefined;
   format: PayloadFormat;
+  bigNumbers?: BigNumbers | undefined;
   batchSize: number;
   batchWait: number;
 }
@@ -231,7 +233,7 @@ export class Consumer {
     }
     let payload: unknown;
     try {
-      payload = decodePayload(msg.data, this.settings.format);
+      payload = decodePayload(msg.data, this.settings.format, this.settings.bigNumbers);
     } catch (error) {
       this.settlement.fail(held, { error });
       return;

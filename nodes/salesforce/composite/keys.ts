@@ -1,3 +1,4 @@
+import { stringifyJson } from '../../shared/json';
 import type { Key, Lane } from './operations';
 
 /** Counts who reads and who writes each key. */
@@ -73,5 +74,5 @@ export function laneOf(lane: Omit<Lane, 'name'>): Lane {
 }
 
 function text(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : (stringifyJson(value) ?? '');
 }
