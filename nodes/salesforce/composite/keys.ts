@@ -52,7 +52,7 @@ export function referenceKeys(record: Readonly<Record<string, unknown>>): Key[] 
     const { attributes, ...fields } = target as Record<string, unknown> & { attributes?: { type?: string } };
     const sobject = attributes?.type ?? relationship.replace(/__r$/i, '__c');
     for (const [field, value] of Object.entries(fields)) {
-      if (typeof value === 'string' || typeof value === 'number') {
+      if (['string', 'number', 'bigint'].includes(typeof value)) {
         keys.push(externalIdKey(sobject, field, value, false));
       }
     }

@@ -238,6 +238,15 @@ describe('a request', () => {
     }
   });
 
+  test('numbers stay exact, those that are sent and those of the answer', async () => {
+    const session = open();
+    const asked = session.request('POST', '/x', { body: { n: 1234567890123456789n } });
+    const request = await server.request(0);
+    request.answer(200, '{"id":1234567890123456788,"n":1}');
+    assert.equal(request.body, '{"n":1234567890123456789}');
+    assert.deepEqual((await asked).body, { id: '1234567890123456788', n: 1 });
+  });
+
   test('get gives the body of an answer of 2xx, and throws any other', async () => {
     const session = open();
     const get = async (status: number, body: unknown) => {
