@@ -278,7 +278,9 @@ describe('a request', () => {
     (await server.request(1)).cut();
     await cut;
     await assert.rejects(session.request('GET', '/3'), { sent: true, message: /no answer within 0\.05 s/ });
-    await assert.rejects(session.request('POST', '/4', { body: { n: 1n } }), TypeError);
+    const circular: unknown[] = [];
+    circular.push(circular);
+    await assert.rejects(session.request('POST', '/4', { body: circular }), TypeError);
     assert.equal(session.underWay, 0);
     assert.deepEqual(session.budget.usage, { used: 18, max: 100 });
     assert.equal(session.budget.spent(session.underWay), false, 'failed requests are not spent');
