@@ -31,14 +31,13 @@ const SHOWN = 50;
 function quoteNumbers(json: string, bigNumbers: BigNumbers): string | undefined {
   let quoted: string | undefined;
   let copied = 0;
-  let stringsEnd = 0;
+  const isInString = stringsOf(json);
   SUSPICIOUS.lastIndex = 0;
   for (let match = SUSPICIOUS.exec(json); match; match = SUSPICIOUS.exec(json)) {
     const literal = match[1] ?? '';
     if (isExact(literal)) continue;
     const at = SUSPICIOUS.lastIndex - literal.length;
-    stringsEnd = stringsBefore(json, stringsEnd, at);
-    if (stringsEnd > at) continue;
+    if (isInString(at)) continue;
     if (bigNumbers === 'refuse') throw refused(literal);
     quoted = `${quoted ?? ''}${json.slice(copied, at)}"${literal}"`;
     copied = at + literal.length;
@@ -46,15 +45,18 @@ function quoteNumbers(json: string, bigNumbers: BigNumbers): string | undefined 
   return quoted === undefined ? undefined : quoted + json.slice(copied);
 }
 
-/** Where the last string ends that begins before `at`, which is within it if that is behind `at`. */
-function stringsBefore(json: string, from: number, at: number): number {
-  let end = from;
-  while (end < at) {
-    const begin = json.indexOf('"', end);
-    if (begin < 0 || begin > at) return end;
-    end = stringEnd(json, begin);
-  }
-  return end;
+/** Tells whether a place is in a string; asked from left to right, it looks at everything once. */
+function stringsOf(json: string): (at: number) => boolean {
+  let begin = 0;
+  let end = 0;
+  return (at) => {
+    while (end <= at) {
+      const quote = json.indexOf('"', end);
+      begin = quote < 0 ? Infinity : quote;
+      end = quote < 0 ? Infinity : stringEnd(json, quote);
+    }
+    return begin < at;
+  };
 }
 
 /** Behind the closing quote of the string that begins here. */

@@ -2,6 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { exactNumber, nestsDeeper, parseJson, staysTheSame, stringifyJson } from '../../nodes/shared/json';
+import { watchHeartbeat } from '../support/heartbeat';
+
+// Some hundred thousand numbers or quotes are read in a moment, not each by a look at all the others.
+watchHeartbeat(5_000);
 
 test('a number that a double does not hold exactly is its text', () => {
   const texts = [
@@ -157,6 +161,12 @@ test('the last of equal keys counts, and __proto__ is a key like any other, besi
     assert.equal(Object.getPrototypeOf(parsed), Object.prototype);
     assert.equal(parsed.evil, undefined);
   }
+});
+
+test('a message full of big numbers, and of texts before them, is read at once', () => {
+  const [big, count] = ['1234567890123456789', 100_000];
+  const list = (parseJson(`[${`${big},`.repeat(count)}${'"\\\\\\"",'.repeat(count)}${big}]`) ?? []) as string[];
+  assert.deepEqual([list.length, list[count - 1], list.at(-2), list.at(-1)], [2 * count + 1, big, '\\"', big]);
 });
 
 test('half a surrogate pair survives a big number beside it', () => {
