@@ -165,8 +165,12 @@ test('the last of equal keys counts, and __proto__ is a key like any other, besi
 
 test('a message full of big numbers, and of texts before them, is read at once', () => {
   const [big, count] = ['1234567890123456789', 100_000];
-  const list = (parseJson(`[${`${big},`.repeat(count)}${'"\\\\\\"",'.repeat(count)}${big}]`) ?? []) as string[];
-  assert.deepEqual([list.length, list[count - 1], list.at(-2), list.at(-1)], [2 * count + 1, big, '\\"', big]);
+  const list = (parseJson(`[${`${big},`.repeat(count)}${'"\\\\\\"",'.repeat(count)}${big}]`) ??
+    []) as string[];
+  assert.deepEqual(
+    [list.length, list[count - 1], list.at(-2), list.at(-1)],
+    [2 * count + 1, big, '\\"', big],
+  );
 });
 
 test('half a surrogate pair survives a big number beside it', () => {
