@@ -40,6 +40,7 @@ export const jetstreamIn = declare('jetstream-in', 1, {
   ackWait: duration('120s', { min: '1ms', required: true, section: 'settle', title: 'Ack wait' }),
   processingLimit: duration('10m', { required: true, section: 'settle', title: 'Processing limit' }),
   format: choice(['auto', 'json', 'string', 'buffer'], 'auto', { section: 'message' }),
+  bigNumbers: onlyWhen('format=auto|json', choice(['text', 'refuse'], 'text', { section: 'message' })),
   batchSize: whole(1, { min: 1, required: true, section: 'message', title: 'Batch size' }),
   batchWait: duration('250ms', { required: true, section: 'message', title: 'Batch wait' }),
   deliver: choice(['all', 'new', 'last', 'last_per_subject', 'by_start_sequence', 'by_start_time'], 'all', {

@@ -1,6 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import { pauseProcessing } from '../shared/flow/completion';
 import { FlowError, messageOf } from '../shared/errors';
+import { stringifyJson } from '../shared/json';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { compileTemplate, templateScope, type Template, type TemplateScope } from '../shared/template';
@@ -100,7 +101,7 @@ function compileOutgoing(
 
 function textOf(template: Template, scope: TemplateScope): string {
   const value = template(scope);
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : (stringifyJson(value) ?? '');
 }
 
 function checkHeaderValue(name: string, value: string): string {
@@ -113,10 +114,10 @@ function checkHeaderValue(name: string, value: string): string {
   return value;
 }
 
-/** Text and buffers as they are, everything else as JSON. Throws NO_PAYLOAD for what JSON can't say. */
+/** Text and buffers as they are, everything else as JSON. Throws NO_PAYLOAD and INVALID_PAYLOAD for what JSON can't say. */
 function encode(payload: unknown): Uint8Array | string {
   if (payload instanceof Uint8Array || typeof payload === 'string') return payload;
-  const json = JSON.stringify(payload) as string | undefined;
+  const json = jsonOf(payload);
   if (json === undefined)
     throw new FlowError(
       'NO_PAYLOAD',
@@ -124,4 +125,16 @@ function encode(payload: unknown): Uint8Array | string {
       false,
     );
   return json;
+}
+
+function jsonOf(payload: unknown): string | undefined {
+  try {
+    return stringifyJson(payload);
+  } catch (error) {
+    throw new FlowError(
+      'INVALID_PAYLOAD',
+      `msg.payload can't be written as JSON: ${messageOf(error)}; send a text, a buffer, or plain values`,
+      false,
+    );
+  }
 }

@@ -22,8 +22,12 @@ export const FAILURE_CODES = {
     'Enter what the message names in the jetstream-server node, or mend the file.',
   ),
   BAD_PAYLOAD: never(
-    'A message is not what the format of jetstream-in says: no JSON, or no UTF-8 text.',
+    'A message is not what the format of jetstream-in says (no JSON, or no UTF-8 text), or nests deeper than 200 levels.',
     'Mend the sender, or choose another format.',
+  ),
+  BIG_NUMBER: never(
+    'JSON holds a number that would not stay exact in Node-RED, and the jetstream-in refuses such.',
+    'Let the sender write it as text, or set "Big numbers" of the jetstream-in to text.',
   ),
   CLOSED: stopped(
     'The node or the connection was stopped while it waited.',
@@ -143,7 +147,7 @@ export const FAILURE_CODES = {
     'Use one of those that the message lists, in the node or in msg.operation.',
   ),
   INVALID_PAYLOAD: never(
-    'A record of the payload is not an object of field values, or no tree.',
+    'A record of the payload is not an object of field values, or no tree; or a payload can not be written as JSON.',
     'Mend what the message names.',
   ),
   INVALID_RECORD: never(

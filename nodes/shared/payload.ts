@@ -1,5 +1,6 @@
 import type { Node, NodeAPI, NodeMessage } from 'node-red';
 import { FlowError, messageOf } from './errors';
+import { exactNumber, parseJson } from './json';
 import { compileTemplate, templateScope } from './template';
 
 export type FieldType =
@@ -80,15 +81,15 @@ function compileField(RED: NodeAPI, node: Node, field: PayloadField): FieldValue
       return () => required(env(value.replace(/^\$\{(.*)\}$/, '$1')));
     case 'num': {
       if (value.trim() === '' || Number.isNaN(Number(value))) throw failure('that is not a number');
-      return () => Number(value);
+      return () => exactNumber(value.trim());
     }
     case 'json': {
       try {
-        JSON.parse(value);
+        parseJson(value);
       } catch (error) {
         throw failure(messageOf(error));
       }
-      return () => JSON.parse(value) as unknown;
+      return () => parseJson(value);
     }
     case 'jsonata': {
       const expression = prepare(() => RED.util.prepareJSONataExpression(value, node), failure);

@@ -1,4 +1,5 @@
 import { FlowError, messageOf } from './errors';
+import { stringifyJson } from './json';
 
 /** What a template can name. `event.data` is the payload, `event.subject` the subject the event came on. */
 export interface TemplateScope {
@@ -107,7 +108,7 @@ function asText(value: unknown): string {
   if (Buffer.isBuffer(value)) return value.toString('utf8');
   if (typeof value === 'string') return value;
   if (typeof value === 'bigint') return String(value);
-  const json = JSON.stringify(value) as string | undefined;
+  const json = stringifyJson(value);
   if (json === undefined) throw new TypeError(`a ${typeof value} has no text`);
   return json;
 }

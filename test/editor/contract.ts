@@ -65,6 +65,7 @@ export const contract: Record<string, Contract> = {
       processingLimit: '10m',
       deadLetter: '',
       format: 'auto',
+      bigNumbers: 'text',
       batchSize: 1,
       batchWait: '250ms',
     },

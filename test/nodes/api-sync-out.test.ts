@@ -86,6 +86,22 @@ test('a record that is none, and a command for a collection that is not there, f
   assert.deepEqual(codes.sort(), ['INVALID_RECORD', 'NO_SUCH_COLLECTION']);
 });
 
+test('an id that is no exact number any more fails; as BigInt it is one', async () => {
+  await load({ source: FLOW });
+  red.node('sync').receive({ payload: { ...issue, upstream_id: 2 ** 60 } });
+  const failed = errorOf(await red.one('caught'));
+  assert.equal(failed.code, 'INVALID_RECORD');
+  assert.match(failed.message, /hand it over as a text/);
+  red.node('sync').receive({ payload: { ...issue, upstream_id: 1234567890123456789n } });
+  const subject = 'sequin-records.default.github.flow.github:issue.1234567890123456789';
+  const find = () =>
+    room.jsm.streams.getMessage('SEQUIN-RECORDS', { last_by_subj: subject }).catch(() => undefined);
+  assert.equal(
+    (await until(find)).json<{ data: { upstream_id: string } }>().data.upstream_id,
+    '1234567890123456789',
+  );
+});
+
 test('a command stops it', async () => {
   await load();
   await red.waitForStatus('sync', 'status.live');

@@ -52,6 +52,25 @@ test('subject, message id and headers are templates over the message', async () 
   assert.deepEqual([header('Nats-Msg-Id'), header('Tenant')], ['c-1', 'acme']);
 });
 
+test('a BigInt is published as the number that it is, in payload and header', async () => {
+  await load({ headers: [{ name: 'Id', value: '{{payload.id}}' }] });
+  red.node('out').receive({ payload: { id: 1234567890123456789n } });
+  await red.one('next');
+  const { text, header } = await stored('crm.a');
+  assert.equal(text, '{"id":1234567890123456789}');
+  assert.equal(header('Id'), '1234567890123456789');
+});
+
+test('what has no JSON fails for good, and says why', async () => {
+  await load();
+  const circular: Record<string, unknown> = {};
+  circular.self = circular;
+  red.node('out').receive({ payload: circular });
+  const error = errorOf(await red.one('caught'));
+  assert.equal(error.code, 'INVALID_PAYLOAD');
+  assert.match(error.message, /circular/);
+});
+
 test('shows that it connects, then that it is ready', async () => {
   await load();
   await red.waitForStatus('out', 'status.ready');

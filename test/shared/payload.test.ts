@@ -127,3 +127,16 @@ test('a type that there is not is refused, and so are a number and JSON that are
   assert.throws(() => compile(field('A', 'json', '{')), permanent(/JSON/));
   assert.throws(() => compile(field('A', 'jsonata', '((')), permanent(/A can't be filled/));
 });
+
+test('numbers of the field map stay exact', async () => {
+  const big = '1234567890123456789';
+  assert.deepEqual(
+    await map([
+      field('A', 'num', big),
+      field('B', 'num', ' 12.50 '),
+      field('C', 'num', '0x10'),
+      field('D', 'json', `[${big}, 1]`),
+    ]),
+    { A: big, B: 12.5, C: 16, D: [big, 1] },
+  );
+});

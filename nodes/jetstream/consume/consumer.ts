@@ -1,6 +1,7 @@
 import type { Failure } from '../../shared/flow/delivery';
 import { Attempt, where } from '../../shared/flow/settlement';
 import { FlowError, isRetryable, messageOf } from '../../shared/errors';
+import type { BigNumbers } from '../../shared/json';
 import { Acks } from './acks';
 import { pause } from '../../shared/async/pause';
 import { closedError, type Connection } from '../server/connection';
@@ -26,6 +27,7 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
   prefetch: number;
   deadLetter: string | undefined;
   format: PayloadFormat;
+  bigNumbers?: BigNumbers | undefined;
   batchSize: number;
   batchWait: number;
 }
@@ -239,7 +241,7 @@ export class Consumer {
     }
     let payload: unknown;
     try {
-      payload = decodePayload(msg.data, this.settings.format);
+      payload = decodePayload(msg.data, this.settings.format, this.settings.bigNumbers);
     } catch (error) {
       this.settlement.fail(message, { error });
       return;

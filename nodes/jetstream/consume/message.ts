@@ -1,4 +1,5 @@
 import { FlowError } from '../../shared/errors';
+import { nestsDeeper, parseJson, type BigNumbers } from '../../shared/json';
 import type { Msg, MsgHdrs } from '../server/nats';
 
 export type PayloadFormat = 'auto' | 'json' | 'string' | 'buffer';
@@ -32,8 +33,14 @@ export function deliveryInfo(reply: string): DeliveryInfo {
 
 const strict = new TextDecoder('utf-8', { fatal: true });
 
-/** The payload as the flow gets it. Throws BAD_PAYLOAD (not retryable: no repetition makes it valid). */
-export function decodePayload(data: Uint8Array, format: PayloadFormat): unknown {
+/** Node-RED's own nodes copy messages by recursion, and end the process at some thousands. */
+const DEEPEST = 200;
+
+/**
+ * The payload as the flow gets it. Throws BAD_PAYLOAD and BIG_NUMBER (not retryable: no repetition makes it valid).
+ * How large a message may be is the server's max_payload.
+ */
+export function decodePayload(data: Uint8Array, format: PayloadFormat, bigNumbers?: BigNumbers): unknown {
   const buffer = Buffer.from(data.buffer, data.byteOffset, data.byteLength);
   switch (format) {
     // A copy: the client's own memory is shared by everything that arrived with it.
@@ -43,8 +50,9 @@ export function decodePayload(data: Uint8Array, format: PayloadFormat): unknown 
       return text(buffer);
     case 'json':
       try {
-        return JSON.parse(text(buffer)) as unknown;
+        return jsonOf(text(buffer), bigNumbers);
       } catch (error) {
+        if (error instanceof FlowError) throw error;
         throw new FlowError(
           'BAD_PAYLOAD',
           `The message is not the JSON that this node expects: ${(error as Error).message}`,
@@ -52,23 +60,36 @@ export function decodePayload(data: Uint8Array, format: PayloadFormat): unknown 
         );
       }
     case 'auto':
-      return guess(buffer);
+      return guess(buffer, bigNumbers);
   }
 }
 
-function guess(buffer: Buffer): unknown {
+function guess(buffer: Buffer, bigNumbers: BigNumbers | undefined): unknown {
+  let string: string;
   try {
-    const string = text(buffer);
-    // Cheaper than a throw for plain text; everything that JSON can start with goes through the parser.
-    if (!/^\s*[[{"\-\dtfn]/.test(string)) return string;
-    try {
-      return JSON.parse(string) as unknown;
-    } catch {
-      return string;
-    }
+    string = text(buffer);
   } catch {
     return Buffer.from(buffer);
   }
+  // Cheaper than a throw for plain text; everything that JSON can start with goes through the parser.
+  if (!/^\s*[[{"\-\dtfn]/.test(string)) return string;
+  try {
+    return jsonOf(string, bigNumbers);
+  } catch (error) {
+    if (error instanceof FlowError) throw error;
+    return string;
+  }
+}
+
+/** Throws SyntaxError for what is no JSON. */
+function jsonOf(string: string, bigNumbers: BigNumbers | undefined): unknown {
+  const value = parseJson(string, bigNumbers);
+  if (!nestsDeeper(string, value, DEEPEST)) return value;
+  throw new FlowError(
+    'BAD_PAYLOAD',
+    `The message nests arrays and objects deeper than ${DEEPEST} levels, which Node-RED does not survive: mend the sender, or choose the format "string"`,
+    false,
+  );
 }
 
 function text(buffer: Buffer): string {

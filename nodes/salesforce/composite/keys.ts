@@ -1,3 +1,4 @@
+import { stringifyJson } from '../../shared/json';
 import type { Key, Endpoint } from './operations';
 
 /** Counts who reads and who writes each key. */
@@ -51,7 +52,7 @@ export function referenceKeys(record: Readonly<Record<string, unknown>>): Key[] 
     const { attributes, ...fields } = target as Record<string, unknown> & { attributes?: { type?: string } };
     const sobject = attributes?.type ?? relationship.replace(/__r$/i, '__c');
     for (const [field, value] of Object.entries(fields)) {
-      if (typeof value === 'string' || typeof value === 'number') {
+      if (['string', 'number', 'bigint'].includes(typeof value)) {
         keys.push(externalIdKey(sobject, field, value, false));
       }
     }
@@ -73,5 +74,5 @@ export function endpointOf(endpoint: Omit<Endpoint, 'name'>): Endpoint {
 }
 
 function text(value: unknown): string {
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : (stringifyJson(value) ?? '');
 }

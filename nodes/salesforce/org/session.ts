@@ -1,4 +1,5 @@
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
+import { parseJson, stringifyJson } from '../../shared/json';
 import { parseSettings, type Settings } from '../../shared/settings/settings';
 import { logIn, type Grant } from './auth';
 import { ApiBudget } from './budget';
@@ -150,7 +151,7 @@ export class OrgSession {
   }
 
   private async send(grant: Grant, method: string, path: string, request: OrgRequest): Promise<OrgAnswer> {
-    const body = request.body === undefined ? undefined : JSON.stringify(request.body);
+    const body = request.body === undefined ? undefined : stringifyJson(request.body);
     this.underWay++;
     const { status, headers, text } = await this.http
       .send({
@@ -267,7 +268,7 @@ export function restError(answer: OrgAnswer): { errorCode: string; message: stri
 
 function parseBody(text: string): unknown {
   try {
-    return text === '' ? undefined : JSON.parse(text);
+    return text === '' ? undefined : parseJson(text);
   } catch {
     return text;
   }

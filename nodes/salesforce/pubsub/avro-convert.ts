@@ -1,4 +1,5 @@
 import { FlowError } from '../../shared/errors';
+import { staysTheSame } from '../../shared/json';
 import { nearest } from '../../shared/nearest';
 import { parseTime } from '../../shared/time';
 import type { EventField } from './avro-fields';
@@ -99,8 +100,10 @@ function number(value: unknown, path: string): number {
       : typeof value === 'number' || typeof value === 'bigint'
         ? Number(value)
         : NaN;
-  if (Number.isFinite(result)) return result;
-  throw wrong(path, 'a number', value);
+  if (!Number.isFinite(result)) throw wrong(path, 'a number', value);
+  if (typeof value === 'number' || Number.isSafeInteger(Math.trunc(result))) return result;
+  if (staysTheSame(String(value).trim())) return result;
+  throw wrong(path, 'a number that a double holds exactly', value);
 }
 
 function whole(value: unknown, path: string): number {

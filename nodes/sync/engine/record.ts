@@ -1,4 +1,5 @@
 import * as crypto from 'node:crypto';
+import { stringifyJson } from '../../shared/json';
 import { parseTime } from '../../shared/time';
 import { escapeToken, type SubjectOf } from './tokens';
 
@@ -22,7 +23,7 @@ export function recordBodies(of: SubjectOf): (record: SourceRecord) => string {
   const beginning = `${common.slice(0, -1)},"data":`;
   // Written together from its parts: a copy of the data for each record would double the time this takes.
   return ({ id, data, createdAt = null, updatedAt = null, deleted = false }) => {
-    const fields = JSON.stringify('upstream_id' in data ? { ...data, upstream_id: undefined } : data);
+    const fields = stringifyJson('upstream_id' in data ? { ...data, upstream_id: undefined } : data) ?? '{}';
     const comma = fields === '{}' ? '' : ',';
     const times = `"upstream_created_at":${JSON.stringify(createdAt)},"upstream_updated_at":${JSON.stringify(updatedAt)}`;
     return `${beginning}${fields.slice(0, -1)}${comma}"upstream_id":${JSON.stringify(id)}},${times},"deleted":${deleted}}`;

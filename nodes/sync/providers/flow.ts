@@ -109,8 +109,10 @@ function readRecord(value: unknown): { collection: string; record: SourceRecord 
     value as Record<string, unknown>;
   if (typeof collection_id !== 'string' || collection_id === '')
     throw invalid('has no collection_id, a text such as "github:issue"');
-  if (typeof upstream_id !== 'string' && typeof upstream_id !== 'number')
+  if (typeof upstream_id !== 'string' && typeof upstream_id !== 'number' && typeof upstream_id !== 'bigint')
     throw invalid('has no upstream_id, a text or a number');
+  if (typeof upstream_id === 'number' && Math.abs(upstream_id) > Number.MAX_SAFE_INTEGER)
+    throw invalid('has an upstream_id that is no exact number any more; hand it over as a text');
   if (data !== undefined && (typeof data !== 'object' || data === null || Array.isArray(data)))
     throw invalid('has data that are no object');
   if (data === undefined && deleted !== true) throw invalid('has no data');

@@ -156,9 +156,11 @@ test('ack subjects of old and new servers are read alike', () => {
 test('payloads: auto gives back any JSON value, any text and any bytes', () => {
   const auto = (data: Uint8Array): unknown => decodePayload(data, 'auto');
   fc.assert(
-    fc.property(fc.jsonValue(), (value) =>
-      assert.deepEqual(auto(Buffer.from(JSON.stringify(value))), JSON.parse(JSON.stringify(value))),
-    ),
+    fc.property(fc.jsonValue(), (value) => {
+      const json = JSON.stringify(value);
+      fc.pre(!/\d{16}/.test(json)); // Such numbers come as text.
+      assert.deepEqual(auto(Buffer.from(json)), JSON.parse(json));
+    }),
   );
   fc.assert(
     fc.property(fc.string(), (text) => {

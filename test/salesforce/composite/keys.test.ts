@@ -58,6 +58,14 @@ test('external ids are one record whatever their case and outer blanks, of one f
   assert.deepEqual(externalIdKey('A', 'B', 'c', false), { name: 'a b c', write: false });
 });
 
+test('a BigInt is the same external id as its text, and refers to it', () => {
+  assert.deepEqual(
+    externalIdKey('Contact', 'Key__c', 12n, true),
+    externalIdKey('Contact', 'Key__c', '12', true),
+  );
+  assert.deepEqual(referenceKeys({ Account: { Key__c: 12n } }), referenceKeys({ Account: { Key__c: '12' } }));
+});
+
 test('a record refers to others by their external ids', () => {
   const record = {
     attributes: { type: 'Contact', url: 'x' },

@@ -238,6 +238,15 @@ describe('a request', () => {
     }
   });
 
+  test('numbers stay exact, those that are sent and those of the answer', async () => {
+    const session = open();
+    const asked = session.request('POST', '/x', { body: { n: 1234567890123456789n } });
+    const request = await server.request(0);
+    request.answer(200, '{"id":1234567890123456788,"n":1}');
+    assert.equal(request.body, '{"n":1234567890123456789}');
+    assert.deepEqual((await asked).body, { id: '1234567890123456788', n: 1 });
+  });
+
   test('get gives the body of an answer of 2xx, and throws any other', async () => {
     const session = open();
     const get = async (status: number, body: unknown) => {
@@ -269,7 +278,9 @@ describe('a request', () => {
     (await server.request(1)).cut();
     await cut;
     await assert.rejects(session.request('GET', '/3'), { sent: true, message: /no answer within 0\.05 s/ });
-    await assert.rejects(session.request('POST', '/4', { body: { n: 1n } }), TypeError);
+    const circular: unknown[] = [];
+    circular.push(circular);
+    await assert.rejects(session.request('POST', '/4', { body: circular }), TypeError);
     assert.equal(session.underWay, 0);
     assert.deepEqual(session.budget.usage, { used: 18, max: 100 });
     assert.equal(session.budget.spent(session.underWay), false, 'failed requests are not spent');

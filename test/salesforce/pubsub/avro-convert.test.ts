@@ -211,3 +211,12 @@ test('a number beyond 2^53 is read as its text, not refused with its whole event
   zigzag[9] = 0x01;
   assert.deepEqual(codec.decode(zigzag), { n: '-9223372036854775808' });
 });
+
+test('a whole number that a double does not hold is refused, whether as text or BigInt; digits behind the point are rounded', () => {
+  for (const value of ['1234567890123456789', 1234567890123456789n, '1e400', ' 9007199254740993 '])
+    for (const field of ['Amount__c', 'Count__c'])
+      assert.throws(() => publish({ [field]: value }), { code: 'FIELD_VALUE', retryable: false });
+  assert.equal(publish({ Amount__c: '0.12345678901234567890' }).Amount__c, 0.12345678901234568);
+  assert.equal(publish({ Amount__c: '1234567890123456800' }).Amount__c, 1234567890123456800);
+  assert.equal(publish({ Status__c: 1234567890123456789n }).Status__c, '1234567890123456789');
+});

@@ -467,3 +467,10 @@ test('after a failed chunk no further one is begun, and those under way are wait
   assert.equal(failed, true);
   assert.equal(stream.published.length, begun);
 });
+
+test('a BigInt in a record is published as the number that it is', async () => {
+  const { stream, write } = rig();
+  await write([{ ...record('1'), data: { n: 1234567890123456789n } }]);
+  const [last] = await stream.last([`${SUBJECT}1`], never);
+  assert.match(last?.data ?? '', /"data":\{"n":1234567890123456789,"upstream_id":"1"\}/);
+});

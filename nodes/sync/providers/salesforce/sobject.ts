@@ -1,4 +1,5 @@
 import { FlowError } from '../../../shared/errors';
+import { exactNumber } from '../../../shared/json';
 import { isoTime, type SourceRecord } from '../../engine/record';
 import type { OrgReader } from './reader';
 
@@ -29,6 +30,7 @@ export class SObject {
   /** Whether the org tells what was deleted. */
   readonly replicateable: boolean;
   private readonly types: ReadonlyMap<string, string>;
+  private readonly numbers: readonly string[];
   private readonly created: string | undefined;
 
   constructor(described: Described) {
@@ -36,6 +38,7 @@ export class SObject {
     this.name = described.name;
     this.fields = fields.map(({ name }) => name);
     this.types = new Map(fields.map(({ name, type }) => [name, type]));
+    this.numbers = fields.filter(({ type }) => NUMBERS.has(type)).map(({ name }) => name);
     this.replicateable = described.replicateable;
     const stamp = ['SystemModstamp', 'LastModifiedDate', 'CreatedDate'].find((name) => this.types.has(name));
     if (!described.queryable || !stamp) {
@@ -57,6 +60,7 @@ export class SObject {
   record(row: Record<string, unknown>): SourceRecord {
     const data: Record<string, unknown> = {};
     for (const field of this.fields) data[field] = row[field] ?? null;
+    for (const field of this.numbers) data[field] = sameNumber(data[field]);
     return this.describeRecord(data);
   }
 
@@ -96,8 +100,15 @@ export class SObject {
 /** How a value of CSV becomes one of JSON. */
 function reader(type: string): (text: string) => unknown {
   if (type === 'boolean') return (text) => text === 'true';
-  if (NUMBERS.has(type)) return Number;
+  if (NUMBERS.has(type)) return exactNumber;
   return type === 'datetime' ? (text) => text.replace(/Z$/, '+0000') : (text) => text;
+}
+
+/** JSON may write a number in another way than CSV does: what is no exact number is the same text either way. */
+function sameNumber(value: unknown): unknown {
+  if (typeof value === 'string') return exactNumber(value);
+  const exact = typeof value !== 'number' || Number.isSafeInteger(value) || !Number.isInteger(value);
+  return exact ? value : exactNumber(String(value));
 }
 
 export async function describe(reader: OrgReader, name: string, signal: AbortSignal): Promise<SObject> {
