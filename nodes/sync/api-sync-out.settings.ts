@@ -1,4 +1,4 @@
-import { streamSettings } from '../jetstream/streams/stream.settings';
+import { narrow, streamSettings } from '../jetstream/streams/stream.settings';
 import { checkPublishSubject, checkStreamName } from '../jetstream/streams/subjects';
 import * as formats from '../shared/settings/formats';
 import { choice, duration, flag, group, node, onlyWhen, text, textAs, whole } from '../shared/settings/kinds';
@@ -20,6 +20,7 @@ export const apiSyncOut = declare('api-sync-out', 1, {
   stream: textAs('SEQUIN-RECORDS', checkStreamName, { required: true, format: formats.natsName }),
   provision: flag(true),
   streamConfig: onlyWhen('provision', group(recordStream, { section: 'stream', texts: 'stream' })),
+  narrow,
   events: flag(false),
   checkpoint: choice(['kv', 'context'], 'kv', { section: 'position' }),
   bucket: onlyWhen('checkpoint=kv', text('api-sync', { format: formats.bucketName, section: 'position' })),

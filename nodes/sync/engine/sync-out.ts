@@ -59,8 +59,16 @@ export class SyncOut {
   ) {
     this.release = connection.use({ state: () => host.changed() });
     const { stream, subjectPrefix: prefix, provision, streamConfig: form = {}, events, bucket } = settings;
-    const warn = (text: string): void => host.log('warn', text);
-    this.target = new Target(connection, { stream, prefix, provision, form, events, warn });
+    this.target = new Target(connection, {
+      stream,
+      prefix,
+      provision,
+      form,
+      narrow: settings.narrow ?? false,
+      events,
+      info: (text) => host.log('info', text),
+      warn: (text) => host.log('warn', text),
+    });
     this.store = bucket === undefined ? new OwnStore(context()) : new Bucket(connection, bucket);
   }
 

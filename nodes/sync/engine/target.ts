@@ -5,8 +5,8 @@ import { LastMessages } from '../../jetstream/publish/last-messages';
 import type { NatsConnection } from '../../jetstream/server/nats';
 import { RequestMany } from '../../jetstream/publish/request-many';
 import { scan } from '../../jetstream/streams/scan';
+import { provisionStream, type Provisioned } from '../../jetstream/streams/provision';
 import {
-  provisionStream,
   serverAtLeast,
   serverConfig,
   streamInfo,
@@ -27,7 +27,10 @@ export interface TargetSettings {
   /** Create or update the stream; `form` holds what differs from the guide's advice. */
   provision: boolean;
   form: Partial<StreamSettings>;
+  /** Whether provisioning may take anything from a stream that exists. */
+  narrow: boolean;
   events: boolean;
+  info: (text: string) => void;
   warn: (text: string) => void;
 }
 
@@ -39,7 +42,7 @@ export class Target {
   private readonly requests: RequestMany;
   private readonly publisher: BatchPublisher;
   private readonly last: LastMessages;
-  private warned = '';
+  private readonly said = new Set<string>();
 
   constructor(
     private readonly connection: Connection,
@@ -76,21 +79,33 @@ export class Target {
   }
 
   private async provision(nc: NatsConnection): Promise<void> {
-    const { stream, prefix, form, events } = this.settings;
+    const { stream, prefix, form, narrow, events } = this.settings;
     const { domain } = this.connection.settings;
     const features: StreamFeatures = { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) };
     const subjects = form.subjects?.length ? form.subjects : [`${prefix}.>`];
     const wanted = serverConfig(stream, { ...ADVISED, ...form, ...features, subjects });
-    await provisionStream(nc, domain, wanted);
+    this.say(await provisionStream(nc, domain, wanted, narrow));
     const subject = `${prefix}-events.>`;
     if (!events || wanted.subjects?.some((each) => covers(each, subject))) return;
     const forEvents = { subjects: [subject], maxAge: EVENTS_KEPT, ...features };
     try {
-      await provisionStream(nc, domain, serverConfig(`${stream}-EVENTS`, forEvents));
+      this.say(await provisionStream(nc, domain, serverConfig(`${stream}-EVENTS`, forEvents)));
     } catch (error) {
       // Another stream takes the events already.
       if (!(error instanceof JetStreamError) || error.apiCode !== ApiCode.subjectsOverlap) throw error;
     }
+  }
+
+  private say({ changes, warnings }: Provisioned): void {
+    for (const change of changes) this.settings.info(change);
+    for (const warning of warnings) this.warn(warning);
+  }
+
+  /** Once each: the stream is opened again after every failure. */
+  private warn(text: string): void {
+    if (this.said.has(text)) return;
+    this.said.add(text);
+    this.settings.warn(text);
   }
 
   private async info(nc: NatsConnection): Promise<StreamInfo | undefined> {
@@ -104,7 +119,7 @@ export class Target {
 
   /** A user who may do nothing but publish can't compare; that works, but is worth knowing. */
   private async readable(signal: AbortSignal): Promise<boolean> {
-    const { stream, prefix, warn } = this.settings;
+    const { stream, prefix } = this.settings;
     try {
       await this.last.read([`${prefix}.default`], signal);
       return true;
@@ -115,11 +130,9 @@ export class Target {
           `There is no stream "${stream}": create it, or let this node provision it`,
         );
       if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
-      if (this.warned !== messageOf(error))
-        warn(
-          `${messageOf(error)}. Records are published without a look at what the stream holds: fine as long as this is the only instance`,
-        );
-      this.warned = messageOf(error);
+      this.warn(
+        `${messageOf(error)}. Records are published without a look at what the stream holds: fine as long as this is the only instance`,
+      );
       return false;
     }
   }
