@@ -16,8 +16,7 @@ import {
 import type { StreamSettings } from '../../jetstream/streams/stream.settings';
 import { covers } from '../../jetstream/streams/subjects';
 import { codeOf, FlowError, messageOf } from '../../shared/errors';
-import { parseFields } from '../../shared/settings/settings';
-import { recordStream } from '../api-sync-out.settings';
+import { recordStreamOf } from '../api-sync-out.settings';
 import { readBody } from './record';
 import type { RecordStream } from './record-writer';
 
@@ -34,7 +33,6 @@ export interface TargetSettings {
   warn: (text: string) => void;
 }
 
-const ADVISED = parseFields(recordStream, {});
 const EVENTS_KEPT = 7 * 24 * 60 * 60_000;
 
 /** The stream that records go to, with what it takes to write there and to see what is there. */
@@ -82,8 +80,7 @@ export class Target {
     const { stream, prefix, form, narrow, events } = this.settings;
     const { domain } = this.connection.settings;
     const features: StreamFeatures = { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) };
-    const subjects = form.subjects?.length ? form.subjects : [`${prefix}.>`];
-    const wanted = serverConfig(stream, { ...ADVISED, ...form, ...features, subjects });
+    const wanted = serverConfig(stream, { ...recordStreamOf(form, prefix), ...features });
     this.say(await provisionStream(nc, domain, wanted, narrow));
     const subject = `${prefix}-events.>`;
     if (!events || wanted.subjects?.some((each) => covers(each, subject))) return;
