@@ -182,6 +182,7 @@ export class Consumer {
       stream: settings.stream,
       durable: settings.durable,
       capacity: settings.prefetch,
+      maxRequests: info.config.max_waiting,
       held: () => this.settlement.size,
       onMessage: (msg) => this.arrived(msg),
       onProblem: (problem) => this.problem(problem),

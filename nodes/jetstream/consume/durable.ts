@@ -33,6 +33,8 @@ interface ConsumerConfig {
   max_deliver: number;
   backoff?: number[];
   max_ack_pending: number;
+  /** Of pull requests. */
+  max_waiting?: number;
   filter_subject?: string;
   filter_subjects?: string[];
   replay_policy: string;

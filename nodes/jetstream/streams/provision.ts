@@ -80,10 +80,9 @@ async function provision(
         if (!(await create(nc, domain, wanted))) continue;
         return { outcome: 'created', changes: [`The stream "${name}" was created`], warnings: [] };
       }
-      const plan = planStream(existing.config, wanted, narrow);
+      const plan = planUpdate(existing.config, wanted, narrow);
       done.warnings = plan.kept.map((kept) => keptSentence(name, kept));
       if (plan.changes.length === 0) break;
-      checkUpdate(existing.config, plan);
       await jsApi(nc, domain, `STREAM.UPDATE.${name}`, { ...existing.config, ...plan.update });
       done.outcome = 'updated';
       for (const change of plan.changes) changes.add(changeSentence(name, change));
@@ -92,6 +91,13 @@ async function provision(
   } catch (error) {
     throw explainStreamError(error, wanted);
   }
+}
+
+/** What provisioning would do to the stream. Throws FlowError with the way out where no server does it. */
+export function planUpdate(existing: StreamConfig, wanted: StreamConfig, narrow: boolean): StreamPlan {
+  const plan = planStream(existing, wanted, narrow);
+  checkUpdate(existing, plan);
+  return plan;
 }
 
 /** False where another was quicker. 2.10 servers want the choices spelled out that newer ones default. */

@@ -15,12 +15,26 @@ declare const RED: {
     ): void;
     /** Any node or config node by id, as it stands in the editor: also what isn't deployed yet. */
     node(id: string): EditorNode | null | undefined;
+    /** Every node of the flows, until the callback gives false. */
+    eachNode(callback: (node: EditorNode) => boolean): void;
+    /** Undefined where `id` is that of a subflow. */
+    workspace(id: string): { disabled?: boolean } | undefined;
     /** Every config node, until the callback gives false. */
     eachConfig(callback: (node: EditorNode) => boolean): void;
   };
   /** nodes:add: a node was loaded, imported or dragged in. */
-  events: { on(event: 'nodes:add', listener: (node: EditorNode) => void): void };
-  editor: { getEditStack(): { id: string }[] };
+  events: {
+    on(
+      event: 'nodes:add' | 'nodes:change' | 'nodes:remove',
+      listener: (node: EditorNode) => void,
+    ): void;
+  };
+  editor: {
+    getEditStack(): { id: string }[];
+    /** Sets `valid` and `validationErrors` of the node anew. */
+    validateNode(node: EditorNode): boolean;
+  };
+  view: { redraw(updateActive?: boolean): void };
 };
 
 interface EditorNode {

@@ -1,0 +1,109 @@
+import { formOf } from '../../shared/editor/form';
+import { text } from '../../shared/editor/text';
+import { currentValue, type Verdict } from '../../shared/editor/verdicts';
+import { readStreamConfig } from './stream-config.editor';
+
+/** Settings as they stand in the editor, of an open form or of a node. */
+export type Shown = Record<string, unknown>;
+
+/** Another node, as the form names it, and the settings in which it contradicts. */
+export interface Rival {
+  node: string;
+  settings: string[];
+}
+
+/** What a node's form shows while it is open, else what is saved; a setting left out has its default. */
+export function shownOf(node: EditorNode): Shown {
+  const names = Object.keys(node._def.defaults);
+  const shown = Object.fromEntries(
+    names.map((name) => [name, currentValue(node, name) ?? node._def.defaults[name]?.value]),
+  );
+  const open = RED.editor.getEditStack().some(({ id }) => id === node.id);
+  return open && $('#node-input-streamConfig-subjects').length > 0
+    ? { ...shown, streamConfig: readStreamConfig(formOf(node)) }
+    : shown;
+}
+
+/**
+ * The first other node of these types for which `conflicts` names settings. Settings that can't be read are left to
+ * their validators.
+ */
+export function rivalOf(
+  node: EditorNode,
+  types: string[],
+  conflicts: (own: Shown, other: EditorNode) => string[],
+): Rival | undefined {
+  let found: Rival | undefined;
+  if (isDisabled(node)) return undefined;
+  const own = shownOf(node);
+  RED.nodes.eachNode((other) => {
+    if (other.id === node.id || !types.includes(other.type) || isDisabled(other)) return true;
+    const settings = readable(() => conflicts(own, other)) ?? [];
+    if (settings.length > 0) found = { node: `${other.type} ${other.name || other.id}`, settings };
+    return settings.length === 0;
+  });
+  return found;
+}
+
+/** Whether two chosen jetstream-servers lead to the same system, as far as the editor can know. */
+export function sameSystem(a: unknown, b: unknown): boolean {
+  if (a === b) return typeof a === 'string' && a !== '';
+  const [left, right] = [RED.nodes.node(String(a)), RED.nodes.node(String(b))];
+  if (!left || !right) return false;
+  const equal = (name: string) => (left[name] ?? '') === (right[name] ?? '');
+  return ['none', 'userpass'].includes(String(left['auth'])) && ['servers', 'domain', 'auth', 'user'].every(equal);
+}
+
+/** The sentence for a rival, as plain text. */
+export function rivalText(key: 'conflictDurable' | 'conflictStream', { node, settings }: Rival): string {
+  return text(key, { node, settings: settings.join(', ') });
+}
+
+/** The verdict on it; the editor shows verdicts as HTML, and a node may have any name. */
+export function rivalVerdict(key: 'conflictDurable' | 'conflictStream', rival: Rival | undefined): Verdict {
+  return rival === undefined || $('<i>').text(rivalText(key, rival)).html();
+}
+
+/** A validator that says what `first` says, and what `then` does where that finds nothing wrong. */
+export function andThen<T>(property: EditorProperty<T>, then: (node: EditorNode) => Verdict): EditorProperty<T> {
+  const { validate: first } = property;
+  return {
+    ...property,
+    validate(this: EditorNode, value: unknown, opt?: { label?: string }) {
+      const verdict = first?.call(this, value, opt) ?? true;
+      return verdict === true ? then(this) : verdict;
+    },
+  };
+}
+
+/** The other nodes of these types may be right, or wrong, once one of them has changed. */
+export function judgeTogether(types: string[]): void {
+  let due: ReturnType<typeof setTimeout> | undefined;
+  const judge = () => {
+    due = undefined;
+    let changed = false;
+    RED.nodes.eachNode((node) => {
+      if (!types.includes(node.type)) return true;
+      const before = node['valid'];
+      if (RED.editor.validateNode(node) !== before) changed = true;
+      return true;
+    });
+    if (changed) RED.view.redraw();
+  };
+  for (const event of ['nodes:add', 'nodes:change', 'nodes:remove'] as const)
+    RED.events.on(event, ({ type }) => {
+      if (types.includes(type)) due ??= setTimeout(judge);
+    });
+}
+
+function isDisabled(node: EditorNode): boolean {
+  return node['d'] === true || RED.nodes.workspace(String(node['z']))?.disabled === true;
+}
+
+function readable<T>(parse: () => T): T | undefined {
+  try {
+    return parse();
+  } catch {
+    return undefined;
+  }
+}
