@@ -25,20 +25,21 @@ export function shownOf(node: EditorNode): Shown {
 }
 
 /**
- * The first other node of these types for which `conflicts` names settings. Settings that can't be read are left to
- * their validators.
+ * The first other node for which `conflicts` names settings; `demandOf` says what a node asks for. Settings that
+ * can't be read are left to their validators.
  */
-export function rivalOf(
+export function rivalOf<T>(
   node: EditorNode,
-  types: string[],
-  conflicts: (own: Shown, other: EditorNode) => string[],
+  demandOf: (node: EditorNode) => T | undefined,
+  conflicts: (own: T, other: T) => string[],
 ): Rival | undefined {
   let found: Rival | undefined;
-  if (isDisabled(node)) return undefined;
-  const own = shownOf(node);
+  const own = isDisabled(node) ? undefined : readable(() => demandOf(node));
+  if (own === undefined) return undefined;
   RED.nodes.eachNode((other) => {
-    if (other.id === node.id || !types.includes(other.type) || isDisabled(other)) return true;
-    const settings = readable(() => conflicts(own, other)) ?? [];
+    if (other.id === node.id || isDisabled(other)) return true;
+    const demand = readable(() => demandOf(other));
+    const settings = demand === undefined ? [] : conflicts(own, demand);
     if (settings.length > 0) found = { node: `${other.type} ${other.name || other.id}`, settings };
     return settings.length === 0;
   });
@@ -51,21 +52,33 @@ export function sameSystem(a: unknown, b: unknown): boolean {
   const [left, right] = [RED.nodes.node(String(a)), RED.nodes.node(String(b))];
   if (!left || !right) return false;
   const equal = (name: string) => (left[name] ?? '') === (right[name] ?? '');
-  return ['none', 'userpass'].includes(String(left['auth'])) && ['servers', 'domain', 'auth', 'user'].every(equal);
+  return (
+    ['none', 'userpass'].includes(String(left['auth'])) && ['servers', 'domain', 'auth', 'user'].every(equal)
+  );
 }
 
-/** The sentence for a rival, as plain text. */
-export function rivalText(key: 'conflictDurable' | 'conflictStream', { node, settings }: Rival): string {
+type ConflictText = 'conflictDurable' | 'conflictStream';
+
+function rivalText(key: ConflictText, { node, settings }: Rival): string {
   return text(key, { node, settings: settings.join(', ') });
 }
 
+/** Those there are, for the hints of a form. */
+export function rivalTexts(rivals: Partial<Record<ConflictText, Rival | undefined>>): string[] {
+  const found = Object.entries(rivals) as [ConflictText, Rival | undefined][];
+  return found.flatMap(([key, rival]) => (rival ? rivalText(key, rival) : []));
+}
+
 /** The verdict on it; the editor shows verdicts as HTML, and a node may have any name. */
-export function rivalVerdict(key: 'conflictDurable' | 'conflictStream', rival: Rival | undefined): Verdict {
+export function rivalVerdict(key: ConflictText, rival: Rival | undefined): Verdict {
   return rival === undefined || $('<i>').text(rivalText(key, rival)).html();
 }
 
 /** A validator that says what `first` says, and what `then` does where that finds nothing wrong. */
-export function andThen<T>(property: EditorProperty<T>, then: (node: EditorNode) => Verdict): EditorProperty<T> {
+export function andThen<T>(
+  property: EditorProperty<T>,
+  then: (node: EditorNode) => Verdict,
+): EditorProperty<T> {
   const { validate: first } = property;
   return {
     ...property,
@@ -76,14 +89,14 @@ export function andThen<T>(property: EditorProperty<T>, then: (node: EditorNode)
   };
 }
 
-/** The other nodes of these types may be right, or wrong, once one of them has changed. */
-export function judgeTogether(types: string[]): void {
+/** Nodes like this one may be right, or wrong, once one of them has changed. */
+export function judgeTogether(concerned: (node: EditorNode) => boolean): void {
   let due: ReturnType<typeof setTimeout> | undefined;
   const judge = () => {
     due = undefined;
     let changed = false;
     RED.nodes.eachNode((node) => {
-      if (!types.includes(node.type)) return true;
+      if (!concerned(node)) return true;
       const before = node['valid'];
       if (RED.editor.validateNode(node) !== before) changed = true;
       return true;
@@ -91,8 +104,8 @@ export function judgeTogether(types: string[]): void {
     if (changed) RED.view.redraw();
   };
   for (const event of ['nodes:add', 'nodes:change', 'nodes:remove'] as const)
-    RED.events.on(event, ({ type }) => {
-      if (types.includes(type)) due ??= setTimeout(judge);
+    RED.events.on(event, (node) => {
+      if (concerned(node)) due ??= setTimeout(judge);
     });
 }
 

@@ -49,6 +49,7 @@ interface EditorNode {
     category: string;
     defaults: Record<string, { value: unknown; type?: string }>;
     credentials?: Record<string, { type: 'text' | 'password' }>;
+    streamDemand?(this: EditorNode): object | undefined;
   };
   [property: string]: unknown;
 }
@@ -77,6 +78,8 @@ interface EditorNodeDefinition<P extends object> {
   labelStyle?(): string;
   inputLabels?: string | string[] | (() => string);
   outputLabels?: string | string[] | ((index: number) => string);
+  /** Ours: the stream that the node provisions, for the forms of others (jetstream/streams/stream-rivals.editor.ts). */
+  streamDemand?(): object | undefined;
   oneditprepare?(): void;
   oneditsave?(): void;
   oneditcancel?(): void;
