@@ -56,13 +56,13 @@ test('the form shows what is there and what a deploy changes of it', { skip }, a
   );
   await editor.open('x');
   assert.deepEqual(await plan('The stream exists'), [
-    'The stream exists: shared.>, more (1 messages).',
+    'The stream exists: shared.>, more (messages: 1).',
     'A deploy changes Subjects: shared.>, more → shared.>, more, new.>',
     'Max messages stays 10 (not 5), so that nobody loses anything. narrow changes it.',
   ]);
   await page.locator('#node-input-narrow').check();
   assert.deepEqual(await plan('Max messages'), [
-    'The stream exists: shared.>, more (1 messages).',
+    'The stream exists: shared.>, more (messages: 1).',
     'A deploy changes Subjects: shared.>, more → shared.a, new.>',
     'A deploy changes Max messages: 10 → 5',
   ]);
@@ -106,7 +106,7 @@ test(
     await page.fill('#node-input-subject', 'shared.b');
     const hint = page.locator('.jetforce-hint', { hasText: 'jetstream-in one reads this durable' });
     await hint.waitFor();
-    assert.match(await hint.innerText(), /with other settings \(subject\)/);
+    assert.match(await hint.innerText(), /with other settings \(Subjects\)/);
     await editor.done();
     const wrong = await validity('two');
     assert.ok(!wrong.valid && wrong.errors.includes('jetstream-in one reads this durable'), wrong.errors);
@@ -135,7 +135,7 @@ test(
     );
     await page.waitForFunction("RED.nodes.node('out').valid === false");
     const { errors } = await validity('out');
-    assert.ok(errors.includes('&lt;b&gt;in') && errors.includes('maxMsgsPerSubject'), errors);
+    assert.ok(errors.includes('&lt;b&gt;in') && errors.includes('Max per subject'), errors);
     assert.equal((await validity('<b>in</b>')).valid, false);
     await editor.run("RED.nodes.remove('<b>in</b>')");
     await page.waitForFunction("RED.nodes.node('out').valid");

@@ -372,9 +372,38 @@ for (const version of ['latest', '2.10'] as const) {
       await jsm.consumers.add(stream, { durable_name: 'none', ack_policy: 'none' as never });
       await assert.rejects(
         ensureDurable(nc, undefined, durable(stream, { durable: 'none' })),
-        /has ack policy none/,
+        /has ack policy none, which can't be changed, .* choose another durable name, or delete the durable/,
       );
       await assert.rejects(ensureDurable(nc, undefined, durable('missing')), /There is no stream "missing"/);
+    });
+
+    test("an administrator's durable is bound to as it is: metadata, filter and replay stay", async () => {
+      const stream = name();
+      await provision(stream, {});
+      const { config: theirs } = await jsm.consumers.add(stream, {
+        durable_name: 'd',
+        ack_policy: 'explicit' as never,
+        replay_policy: 'original' as never,
+        filter_subject: `${stream}.only`,
+        metadata: { owner: 'x' },
+        max_waiting: 3,
+        max_batch: 7,
+        max_expires: 1e9,
+        headers_only: true,
+        inactive_threshold: 3_600e9,
+      });
+      const { warnings } = await ensureDurable(nc, undefined, durable(stream));
+      const { config } = await jsm.consumers.info(stream, 'd');
+      assert.equal(config.metadata?.['owner'], 'x');
+      assert.equal(config.metadata?.['jetforce.max_deliver'], undefined);
+      const kept = ['filter_subject', 'replay_policy', 'max_waiting', 'max_batch', 'max_expires'] as const;
+      for (const option of [...kept, 'headers_only', 'inactive_threshold'] as const)
+        assert.equal(config[option], theirs[option], option);
+      assert.equal(warnings.length, 2);
+      assert.match(warnings[0] ?? '', /delivers headers only \(headers_only\): every payload is empty/);
+      assert.match(warnings[1] ?? '', /nobody has read it for 1h \(inactive_threshold\)/);
+      await ensureDurable(nc, undefined, durable(stream, { filters: [`${stream}.asked`] }));
+      assert.equal((await jsm.consumers.info(stream, 'd')).config.filter_subject, `${stream}.asked`);
     });
 
     test('a filter that nothing can ever match is warned about', async () => {

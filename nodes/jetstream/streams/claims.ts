@@ -71,7 +71,13 @@ export function claimStream(
 export function systemOf({ servers, domain, auth, ...settings }: ServerSettings): string {
   const hosts = serverList(servers).map((server) => server.replace(/^nats:\/\//, '').replace(/:4222$/, ''));
   const { user, token, jwt, creds, nkeySeed, credentialsPath } = settings;
-  const login = { none: [], userpass: [user] }[auth as 'none'] ?? [token, jwt, creds, nkeySeed, credentialsPath];
+  const login = { none: [], userpass: [user] }[auth as 'none'] ?? [
+    token,
+    jwt,
+    creds,
+    nkeySeed,
+    credentialsPath,
+  ];
   const parts = JSON.stringify([hosts.sort(), domain ?? '', auth, login]);
   return createHash('sha256').update(parts).digest('base64');
 }

@@ -151,7 +151,8 @@ function checkUpdate(existing: StreamConfig, { update, changes }: StreamPlan): v
   const age = update.max_age ?? existing.max_age ?? 0;
   const window = update.duplicate_window ?? existing.duplicate_window ?? 0;
   if (age > 0 && window > age) {
-    if (update.duplicate_window !== undefined) refuse('a maximum age shorter than', 'the duplicate window', 'that');
+    if (update.duplicate_window !== undefined)
+      refuse('a maximum age shorter than', 'the duplicate window', 'that');
     // The window came from the server's default; it follows the shorter age.
     const [change] = planStream(existing, { name: existing.name, duplicate_window: age }, true).changes;
     update.duplicate_window = age;

@@ -1,5 +1,5 @@
 import { formOf } from '../../shared/editor/form';
-import { text } from '../../shared/editor/text';
+import { nodeText, text } from '../../shared/editor/text';
 import { currentValue, type Verdict } from '../../shared/editor/verdicts';
 import { readStreamConfig } from './stream-config.editor';
 
@@ -60,7 +60,11 @@ export function sameSystem(a: unknown, b: unknown): boolean {
 type ConflictText = 'conflictDurable' | 'conflictStream';
 
 function rivalText(key: ConflictText, { node, settings }: Rival): string {
-  return text(key, { node, settings: settings.join(', ') });
+  const label = (name: string) =>
+    key === 'conflictStream'
+      ? text(`stream_${name}` as 'stream_maxAge')
+      : nodeText('jetstream-in', `label.${name}`);
+  return text(key, { node, settings: settings.map(label).join(', ') });
 }
 
 /** Those there are, for the hints of a form. */

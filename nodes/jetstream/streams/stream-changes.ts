@@ -51,7 +51,7 @@ const READINGS: Record<Exclude<StreamOption, 'subjects'>, Reading> = {
 export function planStream(existing: StreamConfig, wanted: StreamConfig, narrow: boolean): StreamPlan {
   const plan: StreamPlan = { update: {}, changes: [], kept: [] };
   for (const [option, value] of Object.entries(differences(existing, wanted)) as [StreamOption, unknown][]) {
-    const reached = narrow ? value : widened(option, existing, value);
+    const reached = narrow ? value : widened(option, existing, wanted);
     const changed = !same(existing[option], reached);
     if (changed) {
       Object.assign(plan.update, { [option]: reached });
@@ -73,8 +73,8 @@ export function differences(existing: StreamConfig, wanted: StreamConfig): Parti
 }
 
 /** Where the option of the stream may go on its way to what is asked for. */
-function widened(option: StreamOption, existing: StreamConfig, value: unknown): unknown {
-  const current = existing[option];
+function widened(option: StreamOption, existing: StreamConfig, wanted: StreamConfig): unknown {
+  const [current, value] = [existing[option], wanted[option]];
   if (option === 'subjects') return joined((current ?? []) as string[], value as string[]);
   switch (READINGS[option]) {
     case 'freely':
@@ -83,7 +83,8 @@ function widened(option: StreamOption, existing: StreamConfig, value: unknown): 
       return limit(value) > limit(current) ? value : current;
     case 'window': {
       // A stream whose messages go earlier can't have it.
-      const fits = Number(value) <= limit(existing.max_age);
+      const age = wanted.max_age === undefined ? existing.max_age : widened('max_age', existing, wanted);
+      const fits = Number(value) <= limit(age);
       return fits && Number(value) > Number(current ?? 0) ? value : current;
     }
     case 'never':
