@@ -166,7 +166,10 @@ function batchProperties(properties: JetStreamProperties[]): object {
 
 /** "2026-01-31 12:00", in the time of the machine. */
 function minuteOf(ms: number): string {
-  return new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 16).replace('T', ' ');
+  return new Date(ms - new Date(ms).getTimezoneOffset() * 60_000)
+    .toISOString()
+    .slice(0, 16)
+    .replace('T', ' ');
 }
 
 /** The short word for an error; the log has the sentence. */

@@ -54,8 +54,7 @@ export default function (RED: NodeAPI): void {
         );
       const { provision, stream, streamConfig = {}, subjectPrefix, narrow = false } = settings;
       const asked = { settings: recordStreamOf(streamConfig, subjectPrefix), narrow };
-      if (provision)
-        claim = claimStream(connection, `api-sync-out "${this.name || this.id}"`, stream, asked);
+      if (provision) claim = claimStream(connection, `api-sync-out "${this.name || this.id}"`, stream, asked);
       return new SyncOut(
         connection,
         settings,

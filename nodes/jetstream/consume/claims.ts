@@ -19,8 +19,7 @@ export function claimConsumer(
   const { stream, durable, streamConfig, narrow = false } = settings;
   const key = `${systemOf(connection.settings)} ${stream} ${durable}`;
   const forDurable = durableClaims.claim(key, node, settings);
-  const forStream =
-    streamConfig && claimStream(connection, node, stream, { settings: streamConfig, narrow });
+  const forStream = streamConfig && claimStream(connection, node, stream, { settings: streamConfig, narrow });
   return {
     check() {
       const [rival] = forDurable.rivals();

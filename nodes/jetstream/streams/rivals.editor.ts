@@ -83,11 +83,10 @@ export function andThen<T>(
   property: EditorProperty<T>,
   then: (node: EditorNode) => Verdict,
 ): EditorProperty<T> {
-  const { validate: first } = property;
   return {
     ...property,
     validate(this: EditorNode, value: unknown, opt?: { label?: string }) {
-      const verdict = first?.call(this, value, opt) ?? true;
+      const verdict = property.validate?.call(this, value, opt) ?? true;
       return verdict === true ? then(this) : verdict;
     },
   };

@@ -22,6 +22,8 @@ export interface StreamPlan {
   kept: Difference[];
 }
 
+type Value = StreamConfig[StreamOption];
+
 type Reading = 'limit' | 'window' | 'freely' | 'never';
 
 /** Larger limits and a longer window take nothing from anybody, and so do more ways to write and to read. */
@@ -50,7 +52,7 @@ const READINGS: Record<Exclude<StreamOption, 'subjects'>, Reading> = {
  */
 export function planStream(existing: StreamConfig, wanted: StreamConfig, narrow: boolean): StreamPlan {
   const plan: StreamPlan = { update: {}, changes: [], kept: [] };
-  for (const [option, value] of Object.entries(differences(existing, wanted)) as [StreamOption, unknown][]) {
+  for (const [option, value] of Object.entries(differences(existing, wanted)) as [StreamOption, Value][]) {
     const reached = narrow ? value : widened(option, existing, wanted);
     const changed = !same(existing[option], reached);
     if (changed) {
@@ -67,13 +69,13 @@ export function planStream(existing: StreamConfig, wanted: StreamConfig, narrow:
 export function differences(existing: StreamConfig, wanted: StreamConfig): Partial<StreamConfig> {
   const { name: _name, ...options } = wanted;
   const changes = Object.entries(options).filter(
-    ([option, value]) => !same(existing[option as StreamOption], value),
+    ([option, value]) => value !== undefined && !same(existing[option as StreamOption], value),
   );
   return Object.fromEntries(changes);
 }
 
 /** Where the option of the stream may go on its way to what is asked for. */
-function widened(option: StreamOption, existing: StreamConfig, wanted: StreamConfig): unknown {
+function widened(option: StreamOption, existing: StreamConfig, wanted: StreamConfig): Value {
   const [current, value] = [existing[option], wanted[option]];
   if (option === 'subjects') return joined((current ?? []) as string[], value as string[]);
   switch (READINGS[option]) {
@@ -120,11 +122,11 @@ function plain(value: unknown): unknown {
   return value;
 }
 
-function difference(option: StreamOption, from: unknown, to: unknown): Difference {
+function difference(option: StreamOption, from: Value, to: Value): Difference {
   return { option, from: shown(option, from), to: shown(option, to) };
 }
 
-function shown(option: StreamOption, value: unknown): string {
+function shown(option: StreamOption, value: Value): string {
   if (Array.isArray(value)) return value.join(', ');
   if (option === 'subjects') return '';
   const reading = READINGS[option];

@@ -24,10 +24,7 @@ declare const RED: {
   };
   /** nodes:add: a node was loaded, imported or dragged in. */
   events: {
-    on(
-      event: 'nodes:add' | 'nodes:change' | 'nodes:remove',
-      listener: (node: EditorNode) => void,
-    ): void;
+    on(event: 'nodes:add' | 'nodes:change' | 'nodes:remove', listener: (node: EditorNode) => void): void;
   };
   editor: {
     getEditStack(): { id: string }[];
