@@ -96,6 +96,8 @@ async function backfill(nats: Nats, syncId: string): Promise<number> {
     provision: true,
     form: {},
     events: false,
+    narrow: false,
+    info: silent,
     warn: silent,
   });
   await target.open(new AbortController().signal);

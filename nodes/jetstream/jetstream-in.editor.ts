@@ -5,16 +5,28 @@ import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings
 import { nodeText, text } from '../shared/editor/text';
 import { jetstreamInHints } from './consume/hints';
 import { jetstreamIn } from './jetstream-in.settings';
+import { durableRival } from './consume/durable-rivals.editor';
+import { andThen, judgeTogether, rivalTexts, rivalVerdict } from './streams/rivals.editor';
+import { showStreamPlan } from './streams/stream-plan.editor';
+import { demandOf, provisions, streamRival } from './streams/stream-rivals.editor';
+import { streamSettings } from './streams/stream.settings';
+import { parseFields } from '../shared/settings/settings';
 import { readStreamConfig, streamConfigRows } from './streams/stream-config.editor';
 
 const label = (property: string) => nodeText('jetstream-in', `label.${property}`);
+
+const defaults = defaultsOf(jetstreamIn);
 
 RED.nodes.registerType('jetstream-in', {
   category: 'JetStream and Salesforce',
   paletteLabel: 'jetstream in',
   color: '#7fc4b4',
   icon: 'jetstream-in.svg',
-  defaults: { ...defaultsOf(jetstreamIn) },
+  defaults: {
+    ...defaults,
+    stream: andThen(defaults.stream, (node) => rivalVerdict('conflictStream', streamRival(node))),
+    durable: andThen(defaults.durable, (node) => rivalVerdict('conflictDurable', durableRival(node))),
+  },
   inputs: 0,
   outputs: 1,
   label() {
@@ -24,6 +36,9 @@ RED.nodes.registerType('jetstream-in', {
     return this.name ? 'node_label_italic' : '';
   },
   outputLabels: 'message',
+  streamDemand() {
+    return demandOf(this, ({ streamConfig }) => parseFields(streamSettings, streamConfig as object));
+  },
   oneditprepare() {
     streamConfigRows($('#jetforce-stream-config'), setting(this, 'streamConfig'));
     const form = openForm(this);
@@ -42,9 +57,16 @@ RED.nodes.registerType('jetstream-in', {
 
     form.watch(() => $('#jetforce-batch-wait').prop('hidden', Number(form.text('batchSize')) <= 1));
     showSummaries(this, form);
-    showHints(form, () =>
-      jetstreamInHints(settingsOf(form)).map(({ key, values }) => this._(`hint.${key}`, values)),
-    );
+    showStreamPlan(form, $('#jetforce-stream-plan'), () => ({
+      stream: form.text('stream'),
+      config: readStreamConfig(form),
+      narrow: form.value('narrow') === true,
+      records: false,
+    }));
+    showHints(form, () => [
+      ...rivalTexts({ conflictDurable: durableRival(this), conflictStream: streamRival(this) }),
+      ...jetstreamInHints(settingsOf(form)).map(({ key, values }) => this._(`hint.${key}`, values)),
+    ]);
   },
   oneditsave() {
     const form = formOf(this);
@@ -53,6 +75,7 @@ RED.nodes.registerType('jetstream-in', {
   },
 });
 keepUpToDate(jetstreamIn);
+judgeTogether(provisions);
 
 function settingsOf(form: Form) {
   return {

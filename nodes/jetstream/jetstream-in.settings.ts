@@ -16,7 +16,7 @@ import {
 } from '../shared/settings/kinds';
 import { declare } from '../shared/settings/settings';
 import { parseTime } from '../shared/time';
-import { streamSettings } from './streams/stream.settings';
+import { narrow, streamSettings } from './streams/stream.settings';
 import { checkDurableName, checkStreamName, parseSubjects } from './streams/subjects';
 
 export const jetstreamIn = declare('jetstream-in', 1, {
@@ -31,6 +31,7 @@ export const jetstreamIn = declare('jetstream-in', 1, {
       { section: 'stream', texts: 'stream' },
     ),
   ),
+  narrow,
   subject: list('', { format: formats.filters, read: parseSubjects }),
   durable: textAs('', checkDurableName, { required: true, format: formats.natsName }),
   ack: choice(['flow', 'manual', 'delivery'], 'flow', { section: 'settle' }),

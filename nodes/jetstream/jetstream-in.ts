@@ -7,7 +7,10 @@ import type { Connection } from './server/connection';
 import { Consumer, type ConsumerState } from './consume/consumer';
 import { consumerOf } from './consume/consumer-settings';
 import { jetstreamIn } from './jetstream-in.settings';
+import { claimConsumer } from './consume/claims';
+import { watchPause } from './consume/pause-watch';
 import { connectionOf } from './jetstream-server';
+import { whenDeployed } from '../shared/flow/deployed';
 import { jetStreamProperties, type JetStreamProperties } from './consume/message';
 import type { InFlightMessage, MessageBatch } from './consume/settlement';
 
@@ -31,7 +34,7 @@ export default function (RED: NodeAPI): void {
 
     const refuse = (error: unknown): void => {
       this.error(messageOf(error));
-      show('red', 'ring', 'misconfigured');
+      show('red', 'ring', codeOf(error).endsWith('_CONFLICT') ? 'conflict' : 'misconfigured');
     };
     let settings: InSettings;
     let connection: Connection;
@@ -46,38 +49,63 @@ export default function (RED: NodeAPI): void {
 
     const { ack, batchSize } = settings;
     const source = new FlowSource(RED, this, ack);
-    let consumer: Consumer;
-    const ready = (): NodeStatus =>
-      consumer.inFlow === 0
-        ? look('green', 'dot', 'ready')
-        : look('green', 'dot', 'inFlow', { count: consumer.inFlow });
+    let consumer: Consumer | undefined;
+    let phase: ConsumerState['phase'] = 'connecting';
+    let pausedUntil: number | undefined;
+    const inFlow = (): number => consumer?.inFlow ?? 0;
+    const ready = (): NodeStatus => {
+      if (inFlow() > 0) return look('green', 'dot', 'inFlow', { count: inFlow() });
+      if (pausedUntil === undefined) return look('green', 'dot', 'ready');
+      return look('yellow', 'ring', 'paused', { until: minuteOf(pausedUntil) });
+    };
     const showState = (state: ConsumerState): void => {
+      phase = state.phase;
       if (state.phase === 'ready') status.show(ready);
       else if (state.phase === 'connecting') show('yellow', 'ring', 'connecting');
       else show('red', 'ring', statusKey(state.error));
     };
-    try {
-      consumer = new Consumer(connection, consumerOf(settings), {
-        deliver: (batch, payloads) =>
-          source.send(batch, (token) => flowMessage(batch, payloads, token, batchSize > 1)),
-        state: showState,
-        log: (level, text) =>
-          void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
-      });
-      consumer.start();
-    } catch (error) {
-      source.close();
-      return refuse(error);
-    }
+    const claim = claimConsumer(connection, `jetstream-in "${this.name || this.id}"`, settings);
+    // Who else is deployed is known once all nodes have been made; one that runs is not held up by a newcomer.
+    const forget = whenDeployed(RED, () => {
+      if (consumer) return;
+      try {
+        claim.check();
+        const fresh = new Consumer(connection, consumerOf(settings), {
+          deliver: (batch, payloads) =>
+            source.send(batch, (token) => flowMessage(batch, payloads, token, batchSize > 1)),
+          state: showState,
+          log: (level, text) =>
+            void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
+        });
+        fresh.start();
+        consumer = fresh;
+      } catch (error) {
+        refuse(error);
+      }
+    });
+    const unwatch = watchPause(
+      connection,
+      settings,
+      () => phase === 'ready' && inFlow() === 0,
+      (until) => {
+        if (until === pausedUntil) return;
+        pausedUntil = until;
+        if (phase === 'ready') status.show(ready);
+      },
+    );
 
     this.on('close', (_removed: boolean, done: () => void) => {
       const fail = (error: unknown): void => this.error(messageOf(error));
-      consumer
-        .stop(GRACE)
+      forget();
+      unwatch();
+      claim.release();
+      Promise.resolve(consumer?.stop(GRACE))
         .catch(fail)
         .finally(() => {
           status.stop();
-          consumer.finished.catch(fail).finally(() => source.close());
+          Promise.resolve(consumer?.finished)
+            .catch(fail)
+            .finally(() => source.close());
           done();
         });
     });
@@ -109,6 +137,14 @@ function batchProperties(properties: JetStreamProperties[]): object {
     headers: properties.map(({ headers }) => headers),
     token: first?.token,
   };
+}
+
+/** "2026-01-31 12:00", in the time of the machine. */
+function minuteOf(ms: number): string {
+  return new Date(ms - new Date(ms).getTimezoneOffset() * 60_000)
+    .toISOString()
+    .slice(0, 16)
+    .replace('T', ' ');
 }
 
 /** The short word for an error; the log has the sentence. */

@@ -11,7 +11,7 @@ import {
 import { bucketPositions } from './streams/bucket-positions';
 import { Connection } from './server/connection';
 import { jetstreamServer } from './jetstream-server.settings';
-import { listConsumers, listStreams, listSubjects, testConnection } from './streams/lookups';
+import { listConsumers, listStreams, listSubjects, streamOutlook, testConnection } from './streams/lookups';
 import type { TlsOptions } from './server/nats';
 import type { ServerSettings } from './server/server-settings';
 
@@ -60,6 +60,7 @@ export default function (RED: NodeAPI): void {
   lookup('test', testConnection);
   lookup('streams', listStreams);
   lookup('consumers', (settings, { stream = '' }) => listConsumers(settings, stream));
+  lookup('outlook', (settings, { asked = '{}' }) => streamOutlook(settings, asked));
   lookup('subjects', (settings, { stream }) => listSubjects(settings, stream));
 }
 

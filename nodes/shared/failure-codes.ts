@@ -77,6 +77,10 @@ export const FAILURE_CODES = {
     'Two records of an all-or-none message are the same record to Salesforce, which refuses that.',
     'Merge them, or turn allOrNone off.',
   ),
+  DURABLE_CONFLICT: never(
+    'Two nodes read one durable with different settings: each would take the messages of the other.',
+    'Make the settings equal, or give one of them another durable name.',
+  ),
   DURABLE_NOT_UPDATABLE: retried(
     'The durable consumer exists with a setting that cannot be changed.',
     'Set it back as the message says, or choose another durable name.',
@@ -311,6 +315,10 @@ export const FAILURE_CODES = {
   SERVER_TOO_OLD: depends(
     'The nats-server is older than what a setting needs.',
     'Update it, or do without as the message says.',
+  ),
+  STREAM_CONFLICT: never(
+    'Two nodes provision one stream with settings that contradict each other.',
+    'Make them equal, or let one node alone provision the stream.',
   ),
   STREAM_ENDED: retried(
     'The org ended the publish stream before it answered.',

@@ -46,3 +46,12 @@ export function size(value: string, options: Options<number> = {}): Setting<numb
     check: (typed) => check(String(typed)),
   };
 }
+
+/** "2GiB", "64MiB", "1500 bytes": the largest unit that says it exactly. */
+export function formatSize(bytes: number): string {
+  const unit = (['TiB', 'GiB', 'MiB', 'KiB'] as const).find((each) => {
+    const step = UNITS[each.toLowerCase()] ?? 1;
+    return bytes >= step && bytes % step === 0;
+  });
+  return unit ? `${bytes / (UNITS[unit.toLowerCase()] ?? 1)}${unit}` : `${bytes} bytes`;
+}

@@ -1,18 +1,27 @@
+import { andThen, judgeTogether, rivalTexts, rivalVerdict } from '../jetstream/streams/rivals.editor';
 import { readStreamConfig, streamConfigRows } from '../jetstream/streams/stream-config.editor';
+import { showStreamPlan } from '../jetstream/streams/stream-plan.editor';
+import { demandOf, provisions, streamRival } from '../jetstream/streams/stream-rivals.editor';
+import { parseFields } from '../shared/settings/settings';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { text } from '../shared/editor/text';
 import { syncOutHints } from './engine/hints';
-import { apiSyncOut } from './api-sync-out.settings';
+import { apiSyncOut, recordStream, recordStreamOf } from './api-sync-out.settings';
+
+const defaults = defaultsOf(apiSyncOut);
 
 RED.nodes.registerType('api-sync-out', {
   category: 'JetStream and Salesforce',
   paletteLabel: 'api sync out',
   color: '#c4b5e3',
   icon: 'api-sync-out.svg',
-  defaults: { ...defaultsOf(apiSyncOut) },
+  defaults: {
+    ...defaults,
+    stream: andThen(defaults.stream, (node) => rivalVerdict('conflictStream', streamRival(node))),
+  },
   inputs: 1,
   outputs: 1,
   label() {
@@ -23,6 +32,11 @@ RED.nodes.registerType('api-sync-out', {
   },
   inputLabels: 'control',
   outputLabels: 'progress',
+  streamDemand() {
+    return demandOf(this, ({ streamConfig, subjectPrefix }) =>
+      recordStreamOf(parseFields(recordStream, streamConfig as object), String(subjectPrefix)),
+    );
+  },
   oneditprepare() {
     // What a flow leaves out of them is as advised, not as the server would have it.
     const advised = apiSyncOut.settings.streamConfig.default;
@@ -39,13 +53,27 @@ RED.nodes.registerType('api-sync-out', {
       showSubjects(form);
       showSummaries(form);
     });
-    showHints(form, () => syncOutHints(settingsOf(form)).map((key) => this._(`hint.${key}`)));
+    showStreamPlan(form, $('#jetforce-stream-plan'), () => {
+      const config = { ...advised, ...readStreamConfig(form) };
+      const subjects = config.subjects.length > 0 ? config.subjects : [`${form.text('subjectPrefix')}.>`];
+      return {
+        stream: form.text('stream'),
+        config: { ...config, subjects },
+        narrow: form.value('narrow') === true,
+        records: true,
+      };
+    });
+    showHints(form, () => [
+      ...rivalTexts({ conflictStream: streamRival(this) }),
+      ...syncOutHints(settingsOf(form)).map((key) => this._(`hint.${key}`)),
+    ]);
   },
   oneditsave() {
     this.streamConfig = readStreamConfig(formOf(this));
   },
 });
 keepUpToDate(apiSyncOut);
+judgeTogether(provisions);
 
 function settingsOf(form: Form) {
   return {

@@ -1,8 +1,8 @@
-import { streamSettings } from '../jetstream/streams/stream.settings';
+import { narrow, streamSettings, type StreamSettings } from '../jetstream/streams/stream.settings';
 import { checkPublishSubject, checkStreamName } from '../jetstream/streams/subjects';
 import * as formats from '../shared/settings/formats';
 import { choice, duration, flag, group, node, onlyWhen, text, textAs, whole } from '../shared/settings/kinds';
-import { declare, type Settings } from '../shared/settings/settings';
+import { declare, parseFields, type Settings } from '../shared/settings/settings';
 
 /** As the guide advises: the latest version of each record, for ever. No subjects: those of the prefix. */
 export const recordStream = {
@@ -20,6 +20,7 @@ export const apiSyncOut = declare('api-sync-out', 1, {
   stream: textAs('SEQUIN-RECORDS', checkStreamName, { required: true, format: formats.natsName }),
   provision: flag(true),
   streamConfig: onlyWhen('provision', group(recordStream, { section: 'stream', texts: 'stream' })),
+  narrow,
   events: flag(false),
   checkpoint: choice(['kv', 'context'], 'kv', { section: 'position' }),
   bucket: onlyWhen('checkpoint=kv', text('api-sync', { format: formats.bucketName, section: 'position' })),
@@ -28,6 +29,12 @@ export const apiSyncOut = declare('api-sync-out', 1, {
 });
 
 export type SyncOutSettings = Settings<typeof apiSyncOut>;
+
+/** The stream of a node with that form and subject prefix. */
+export function recordStreamOf(form: Partial<StreamSettings>, prefix: string): Partial<StreamSettings> {
+  const subjects = form.subjects?.length ? form.subjects : [`${prefix}.>`];
+  return { ...parseFields(recordStream, {}), ...form, subjects };
+}
 
 function checked(prefix: string): string {
   checkPublishSubject(prefix);

@@ -5,10 +5,12 @@ import { contextIsConfigured, contextIsVolatile } from '../shared/context-storag
 import { FlowError, messageOf } from '../shared/errors';
 import { pauseProcessing } from '../shared/flow/completion';
 import { contextPositions } from '../shared/positions';
+import { claimStream, type Claim } from '../jetstream/streams/claims';
+import { whenDeployed } from '../shared/flow/deployed';
 import { parseSettings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import type { SourceNode } from './api-source';
-import { apiSyncOut } from './api-sync-out.settings';
+import { apiSyncOut, recordStreamOf } from './api-sync-out.settings';
 import type { ControlCommand } from './engine/control';
 import { SyncOut, type Source } from './engine/sync-out';
 import { syncStatus } from './engine/status';
@@ -28,9 +30,14 @@ export default function (RED: NodeAPI): void {
     const status = new StatusReporter(this);
     let connection: Connection;
     let out: SyncOut;
+    let claim: Claim | undefined;
+    let started = false;
+    let conflict: FlowError | undefined;
     const show = (): void =>
       status.show(() =>
-        syncStatus(out.progress, connection.state, (key, values) => RED._(key, { ...values })),
+        conflict
+          ? { fill: 'red', shape: 'ring', text: RED._('status.conflict') }
+          : syncStatus(out.progress, connection.state, (key, values) => RED._(key, { ...values })),
       );
     const setUp = (): SyncOut => {
       const settings = parseSettings(apiSyncOut, def);
@@ -45,6 +52,9 @@ export default function (RED: NodeAPI): void {
         this.warn(
           'The position is kept in memory, so after a restart of Node-RED everything is read and compared again. Set contextStorage in settings.js to keep it, or keep it in a KV bucket',
         );
+      const { provision, stream, streamConfig = {}, subjectPrefix, narrow = false } = settings;
+      const asked = { settings: recordStreamOf(streamConfig, subjectPrefix), narrow };
+      if (provision) claim = claimStream(connection, `api-sync-out "${this.name || this.id}"`, stream, asked);
       return new SyncOut(
         connection,
         settings,
@@ -60,6 +70,7 @@ export default function (RED: NodeAPI): void {
     try {
       out = setUp();
     } catch (error) {
+      claim?.release();
       this.on('input', (_msg, _send, done) => done(error as Error));
       this.error(messageOf(error));
       status.show({ fill: 'red', shape: 'ring', text: RED._('status.misconfigured') });
@@ -67,17 +78,24 @@ export default function (RED: NodeAPI): void {
     }
 
     // Sources are found when all flows have started, and again after each deploy: nothing else refers to them.
-    const find = (): void => out.setSources(findSources(this, def.source));
-    RED.events.on('flows:started', find);
-    if (def.source) find();
+    const forget = whenDeployed(RED, () => {
+      // Another node may provision the same stream; one that runs is not held up by a newcomer.
+      if (!started) conflict = conflictOf(claim);
+      started = conflict === undefined;
+      if (conflict) this.error(conflict.message);
+      else out.setSources(findSources(this, def.source));
+      show();
+    });
     show();
 
     this.on('input', (msg: SyncOutMessage, _send, done) => {
-      handle(out, msg, connection).then(() => done(), done);
+      if (conflict) done(conflict);
+      else handle(out, msg, connection).then(() => done(), done);
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {
-      RED.events.removeListener('flows:started', find);
+      forget();
+      claim?.release();
       void withTimeout(CLOSE_MS, out.stop()).finally(() => {
         status.stop();
         done();
@@ -97,6 +115,15 @@ export default function (RED: NodeAPI): void {
     if (!chosen) RED.nodes.eachNode(({ id, type }) => void (type === 'api-source' && ids.push(id)));
     return ids.flatMap((id) => sourceNode(id)?.sourceFor(user) ?? []);
   }
+}
+
+function conflictOf(claim: Claim | undefined): FlowError | undefined {
+  try {
+    claim?.check();
+  } catch (error) {
+    return error as FlowError;
+  }
+  return undefined;
 }
 
 async function handle(out: SyncOut, msg: SyncOutMessage, connection: Connection): Promise<void> {

@@ -301,8 +301,8 @@ describe('least rights (the table in the README)', () => {
       flows: flows(nats, { provision: true, streamConfig: { subjects: ['crm.>'] } }),
     });
     await until(() => red.statusOf('in')?.text === 'ready', { what: 'jetstream-in to be ready' });
-    await red.deploy(flows(nats, { provision: true, streamConfig: { subjects: ['crm.>'], maxAge: '1h' } }));
-    await red.waitForLog(/The stream "crm" was updated/);
+    await red.deploy(flows(nats, { provision: true, streamConfig: { subjects: ['crm.>', 'orders.>'] } }));
+    await red.waitForLog(/The stream "crm" was changed: subjects crm\.> → crm\.>, orders\.>/);
     await red.stop();
     await nats.stop();
   });

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { ensureDurable, type DurableSettings } from '../../nodes/jetstream/consume/durable';
-import { provisionStream, streamConfig, type StreamForm } from '../../nodes/jetstream/streams/stream';
+import { provisionStream, type Provisioned } from '../../nodes/jetstream/streams/provision';
+import { streamConfig, type StreamForm } from '../../nodes/jetstream/streams/stream';
 import { until } from '../support/until';
 import { startCluster, startNats, type Nats } from '../support/nats';
 
@@ -23,10 +24,12 @@ for (const version of ['latest', '2.10'] as const) {
 
     let serial = 0;
     const name = (): string => `s${++serial}`;
-    const provision = (stream: string, form: StreamForm): Promise<string> =>
-      provisionStream(nc, undefined, streamConfig(stream, { subjects: [`${stream}.>`], ...form }));
+    const provisioned = (stream: string, form: StreamForm, narrow = false): Promise<Provisioned> =>
+      provisionStream(nc, undefined, streamConfig(stream, { subjects: [`${stream}.>`], ...form }), narrow);
+    const provision = async (stream: string, form: StreamForm, narrow = false): Promise<string> =>
+      (await provisioned(stream, form, narrow)).outcome;
     const refused = (stream: string, form: StreamForm, pattern: RegExp): Promise<void> =>
-      assert.rejects(provision(stream, form), { message: pattern });
+      assert.rejects(provision(stream, form, true), { message: pattern });
 
     test('a stream is created with every setting of the form', async () => {
       const stream = name();
@@ -70,7 +73,7 @@ for (const version of ['latest', '2.10'] as const) {
         description: 'theirs',
         max_msgs: 500,
       });
-      assert.equal(await provision(stream, { maxAge: '30m' }), 'updated');
+      assert.equal(await provision(stream, { maxAge: '30m' }, true), 'updated');
       const { config } = await jsm.streams.info(stream);
       assert.equal(config.max_age, 1_800e9);
       assert.equal(config.max_msgs, 500);
@@ -79,10 +82,140 @@ for (const version of ['latest', '2.10'] as const) {
       assert.equal((await jsm.streams.info(stream)).config.max_msgs, -1);
     });
 
+    test('a stream that exists gets subjects and room, and loses nothing', async () => {
+      const stream = name();
+      await jsm.streams.add({
+        name: stream,
+        subjects: [`${stream}.orders`, `${stream}.x`],
+        max_msgs: 10,
+        max_age: 3_600e9,
+        max_bytes: 2 ** 20,
+      });
+      const { changes, warnings } = await provisioned(stream, {
+        subjects: [`${stream}.orders`, `${stream}.contacts.>`],
+        maxMsgs: 20,
+        maxAge: '2h',
+        maxBytes: -1 as never,
+        maxMsgsPerSubject: 1,
+      });
+      const { config } = await jsm.streams.info(stream);
+      assert.deepEqual(config.subjects, [`${stream}.orders`, `${stream}.x`, `${stream}.contacts.>`]);
+      assert.deepEqual(
+        [config.max_msgs, config.max_age, config.max_bytes, config.max_msgs_per_subject],
+        [20, 7_200e9, -1, -1],
+      );
+      assert.deepEqual(changes.slice().sort(), [
+        `The stream "${stream}" was changed: maximum age 1h → 2h`,
+        `The stream "${stream}" was changed: maximum bytes 1MiB → without limit`,
+        `The stream "${stream}" was changed: maximum messages 10 → 20`,
+        `The stream "${stream}" was changed: subjects ${stream}.orders, ${stream}.x → ${stream}.orders, ${stream}.x, ${stream}.contacts.>`,
+      ]);
+      assert.equal(warnings.length, 1);
+      assert.match(
+        warnings[0] ?? '',
+        /keeps its messages per subject \(no limit\), though this node asks for 1, .*set no limit here, or tick "narrow"/,
+      );
+    });
+
+    test('what would take something away is left, and said option by option', async () => {
+      const stream = name();
+      const theirs = {
+        name: stream,
+        subjects: [`${stream}.>`, `${stream}_more`],
+        max_msg_size: 5_000,
+        duplicate_window: 120e9,
+      };
+      await jsm.streams.add(theirs);
+      for (let n = 0; n < 5; n++) await nc.jetstream().publish(`${stream}.same`, String(n));
+      const before = (await jsm.streams.info(stream)).config;
+      const asked: StreamForm = {
+        subjects: [`${stream}.orders`],
+        maxAge: '1h',
+        maxBytes: '1MiB',
+        maxMsgs: 3,
+        maxMsgsPerSubject: 1,
+        maxMsgSize: 100 as never,
+        duplicateWindow: '1m',
+        retention: 'workqueue',
+        discard: 'new',
+        storage: 'memory',
+        replicas: 3,
+        denyDelete: true,
+        denyPurge: true,
+        allowRollup: true,
+      };
+      const { outcome, changes, warnings } = await provisioned(stream, asked);
+      assert.deepEqual([outcome, changes], ['unchanged', []]);
+      assert.deepEqual((await jsm.streams.info(stream)).config, before);
+      assert.equal((await jsm.streams.info(stream)).state.messages, 5);
+      const named = warnings.map((each) => /keeps its ([\w ]+) \(/.exec(each)?.[1]).sort();
+      assert.deepEqual(named, [
+        'allow rollup',
+        'deny delete',
+        'deny purge',
+        'discard',
+        'duplicate window',
+        'maximum age',
+        'maximum bytes',
+        'maximum message size',
+        'maximum messages',
+        'messages per subject',
+        'replicas',
+        'retention',
+        'storage',
+      ]);
+      assert.match(warnings.find((each) => each.includes('storage')) ?? '', /make a new stream/);
+    });
+
+    test('with narrow the stream becomes as asked, and the log lists each change', async () => {
+      const stream = name();
+      await jsm.streams.add({ name: stream, subjects: [`${stream}.a`, `${stream}.b`] });
+      for (let n = 0; n < 5; n++) await nc.jetstream().publish(`${stream}.a`, String(n));
+      const form: StreamForm = { subjects: [`${stream}.a`], maxMsgsPerSubject: 1 };
+      const { changes, warnings } = await provisioned(stream, form, true);
+      assert.deepEqual(warnings, []);
+      assert.deepEqual(changes.slice().sort(), [
+        `The stream "${stream}" was changed: messages per subject without limit → 1`,
+        `The stream "${stream}" was changed: subjects ${stream}.a, ${stream}.b → ${stream}.a`,
+      ]);
+      const { config } = await jsm.streams.info(stream);
+      assert.deepEqual([config.subjects, config.max_msgs_per_subject], [[`${stream}.a`], 1]);
+    });
+
+    test('a subject that holds others takes their place, one that is held is there already', async () => {
+      const stream = name();
+      await provision(stream, { subjects: [`${stream}.a`, `${stream}.b.*`] });
+      assert.equal(await provision(stream, { subjects: [`${stream}.b.c`] }), 'unchanged');
+      assert.equal(await provision(stream, { subjects: [`${stream}.>`] }), 'updated');
+      assert.deepEqual((await jsm.streams.info(stream)).config.subjects, [`${stream}.>`]);
+      assert.equal(await provision(stream, { subjects: [`${stream}.a`] }), 'unchanged');
+    });
+
+    test('a duplicate window that the age of the messages does not allow is not asked for', async () => {
+      const stream = name();
+      await provision(stream, { maxAge: '1m', duplicateWindow: '1m' });
+      const { outcome, warnings } = await provisioned(stream, { duplicateWindow: '2m' });
+      assert.equal(outcome, 'unchanged');
+      assert.match(warnings[0] ?? '', /keeps its duplicate window \(1m\)/);
+    });
+
+    test('many who provision one stream at once, over two connections, lose no subject', async () => {
+      const stream = name();
+      const other = await connect({ servers: nats.url });
+      const subjects = Array.from({ length: 12 }, (_, i) => `${stream}.${i}`);
+      await Promise.all(
+        subjects.map((subject, i) =>
+          provisionStream(i % 2 === 0 ? nc : other, undefined, streamConfig(stream, { subjects: [subject] })),
+        ),
+      );
+      await other.close();
+      assert.deepEqual((await jsm.streams.info(stream)).config.subjects?.slice().sort(), subjects.sort());
+    });
+
     test('a maximum age below the default duplicate window takes the window with it', async () => {
       const stream = name();
       await provision(stream, {});
-      assert.equal(await provision(stream, { maxAge: '30s' }), 'updated');
+      assert.equal(await provision(stream, { maxAge: '30s' }, true), 'updated');
       assert.equal((await jsm.streams.info(stream)).config.duplicate_window, 30e9);
     });
 
@@ -239,9 +372,38 @@ for (const version of ['latest', '2.10'] as const) {
       await jsm.consumers.add(stream, { durable_name: 'none', ack_policy: 'none' as never });
       await assert.rejects(
         ensureDurable(nc, undefined, durable(stream, { durable: 'none' })),
-        /has ack policy none/,
+        /has ack policy none, which can't be changed, .* choose another durable name, or delete the durable/,
       );
       await assert.rejects(ensureDurable(nc, undefined, durable('missing')), /There is no stream "missing"/);
+    });
+
+    test("an administrator's durable is bound to as it is: metadata, filter and replay stay", async () => {
+      const stream = name();
+      await provision(stream, {});
+      const { config: theirs } = await jsm.consumers.add(stream, {
+        durable_name: 'd',
+        ack_policy: 'explicit' as never,
+        replay_policy: 'original' as never,
+        filter_subject: `${stream}.only`,
+        metadata: { owner: 'x' },
+        max_waiting: 3,
+        max_batch: 7,
+        max_expires: 1e9,
+        headers_only: true,
+        inactive_threshold: 3_600e9,
+      });
+      const { warnings } = await ensureDurable(nc, undefined, durable(stream));
+      const { config } = await jsm.consumers.info(stream, 'd');
+      assert.equal(config.metadata?.['owner'], 'x');
+      assert.equal(config.metadata?.['jetforce.max_deliver'], undefined);
+      const kept = ['filter_subject', 'replay_policy', 'max_waiting', 'max_batch', 'max_expires'] as const;
+      for (const option of [...kept, 'headers_only', 'inactive_threshold'] as const)
+        assert.equal(config[option], theirs[option], option);
+      assert.equal(warnings.length, 2);
+      assert.match(warnings[0] ?? '', /delivers headers only \(headers_only\): every payload is empty/);
+      assert.match(warnings[1] ?? '', /nobody has read it for 1h \(inactive_threshold\)/);
+      await ensureDurable(nc, undefined, durable(stream, { filters: [`${stream}.asked`] }));
+      assert.equal((await jsm.consumers.info(stream, 'd')).config.filter_subject, `${stream}.asked`);
     });
 
     test('a filter that nothing can ever match is warned about', async () => {

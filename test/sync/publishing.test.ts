@@ -36,6 +36,8 @@ async function rig(t: TestContext, version: 'latest' | '2.10' = 'latest'): Promi
     provision: true,
     form: {},
     events: true,
+    narrow: false,
+    info: () => undefined,
     warn: () => undefined,
   };
   const target = new Target(connection, settings);

@@ -120,6 +120,8 @@ function startInstance(org: Org, nats: Nats, options: InstanceOptions): Instance
     provision: true,
     form: {},
     events: false,
+    narrow: false,
+    info: say('log'),
     warn: say('warn'),
     ...options.target,
   });

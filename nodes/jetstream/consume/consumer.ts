@@ -17,13 +17,16 @@ import {
   type MessageBatch,
   type SettlementSettings,
 } from './settlement';
-import { provisionStream, type StreamConfig } from '../streams/stream';
+import { provisionStream } from '../streams/provision';
+import type { StreamConfig } from '../streams/stream';
 import { checkPublishSubject, overlap } from '../streams/subjects';
 
 /** A jetstream-in node's settings, parsed. Milliseconds. */
 export interface ConsumerSettings extends DurableSettings, SettlementSettings {
   /** The stream as it shall be; undefined: take it as it is. */
   provision: StreamConfig | undefined;
+  /** Whether that may take anything from a stream that exists. */
+  narrow?: boolean | undefined;
   prefetch: number;
   deadLetter: string | undefined;
   format: PayloadFormat;
@@ -69,6 +72,7 @@ export class Consumer {
   /** Wakes the loop: the durable has to be looked at again. */
   private check: (() => void) | undefined;
   private failing: FlowError | undefined;
+  private readonly warned = new Set<string>();
   private gathering: Decoded[] = [];
   private gatherTimer: NodeJS.Timeout | undefined;
   private backlog: Decoded[] = [];
@@ -160,11 +164,12 @@ export class Consumer {
     const { settings } = this;
     const { domain } = this.connection.settings;
     if (settings.provision) {
-      const outcome = await provisionStream(nc, domain, settings.provision);
-      if (outcome !== 'unchanged') this.handler.log('info', `The stream "${settings.stream}" was ${outcome}`);
+      const done = await provisionStream(nc, domain, settings.provision, settings.narrow);
+      for (const change of done.changes) this.handler.log('info', change);
+      this.warnOnce(done.warnings);
     }
     const { info, warnings } = await ensureDurable(nc, domain, settings);
-    for (const warning of warnings) this.handler.log('warn', warning);
+    this.warnOnce(warnings);
     const nats = await import('../server/nats.js');
     // Nothing is waited for from here on: what begins below is what stop() ends.
     if (this.stopping.signal.aborted) return;
@@ -187,12 +192,19 @@ export class Consumer {
       stream: settings.stream,
       durable: settings.durable,
       capacity: settings.prefetch,
+      maxRequests: info.config.max_waiting,
       inFlight: () => this.settlement.size,
       onMessage: (msg) => this.arrived(msg),
       onProblem: (problem) => this.problem(problem),
       onAlive: () => this.alive(),
     });
     this.pull = { nc, pull };
+  }
+
+  /** It is all looked at again after each reconnect. */
+  private warnOnce(warnings: string[]): void {
+    for (const warning of warnings) if (!this.warned.has(warning)) this.handler.log('warn', warning);
+    for (const warning of warnings) this.warned.add(warning);
   }
 
   /** Resolves when the durable has to be looked at again: after a reconnect, or when the server says it is gone. */

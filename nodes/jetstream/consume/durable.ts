@@ -1,3 +1,4 @@
+import { formatDuration } from '../../shared/duration';
 import { FlowError } from '../../shared/errors';
 import { jsApi } from '../server/api';
 import { ApiCode, JetStreamError } from '../server/errors';
@@ -32,10 +33,13 @@ interface ConsumerConfig {
   max_deliver: number;
   backoff?: number[];
   max_ack_pending: number;
+  /** Of pull requests. */
+  max_waiting?: number;
   filter_subject?: string;
   filter_subjects?: string[];
   replay_policy: string;
   metadata?: Record<string, string>;
+  pause_until?: string;
   [other: string]: unknown;
 }
 
@@ -46,6 +50,8 @@ export interface ConsumerInfo {
   num_pending: number;
   num_ack_pending: number;
   created: string;
+  /** Servers from 2.11: held back by an administrator, until `pause_until` of the configuration. */
+  paused?: boolean;
 }
 
 /** What came out, with what the user should know. */
@@ -77,6 +83,7 @@ export async function ensureDurable(
   const existing = await consumerInfo(nc, domain, stream, durable);
   const fresh = consumerConfig(nc, wanted);
   const warnings = await filterWarnings(nc, domain, wanted);
+  if (existing) warnings.push(...limitWarnings(existing.config, wanted));
   if (!existing) {
     return { info: await putConsumer(nc, domain, wanted, fresh, 'create'), warnings };
   }
@@ -229,7 +236,11 @@ function checkFixed(existing: ConsumerConfig, config: ConsumerConfig, wanted: Du
       `${name} has ${option} ${String(from)}, which can't be changed to ${String(to)}: ${wayOut}`,
     );
   };
-  if (existing.ack_policy !== 'explicit') refuse('ack policy', existing.ack_policy, 'explicit');
+  if (existing.ack_policy !== 'explicit')
+    throw new FlowError(
+      'DURABLE_NOT_UPDATABLE',
+      `${name} has ack policy ${existing.ack_policy}, which can't be changed, and this node needs explicit (--ack explicit): choose another durable name, or delete the durable and make it anew`,
+    );
   if (existing.deliver_policy !== config.deliver_policy)
     refuse('deliver policy', existing.deliver_policy, config.deliver_policy);
   if (config.opt_start_seq !== undefined && existing.opt_start_seq !== config.opt_start_seq) {
@@ -256,6 +267,19 @@ function changedOptions(existing: ConsumerConfig, config: ConsumerConfig): strin
     changed.push('max deliver');
   }
   return changed;
+}
+
+/** What others have set on a durable, and would look like a fault of the flow. */
+function limitWarnings(existing: ConsumerConfig, { durable, stream }: DurableSettings): string[] {
+  const name = `The durable "${durable}" of the stream "${stream}"`;
+  const warnings: string[] = [];
+  if (existing['headers_only'] === true)
+    warnings.push(`${name} delivers headers only (headers_only): every payload is empty`);
+  if (Number(existing['inactive_threshold'] ?? 0) > 0)
+    warnings.push(
+      `${name} is deleted by the server, its position with it, when nobody has read it for ${formatDuration(Number(existing['inactive_threshold']) / NANOS)} (inactive_threshold)`,
+    );
+  return warnings;
 }
 
 /** The server takes a filter that can never match without a word. */

@@ -12,6 +12,8 @@ export interface PullOptions {
   durable: string;
   /** The most messages that may be asked for and in flight together. */
   capacity: number;
+  /** How many requests the durable lets wait (max_waiting): newer servers drop those beyond it without a word. */
+  maxRequests?: number | undefined;
   /** How many of them are in flight at this moment. */
   inFlight: () => number;
   onMessage: (msg: Msg) => void;
@@ -51,6 +53,9 @@ export class Pull {
   /** The server has answered since the last (re)start. */
   private served = false;
   private largestBatch = Number.MAX_SAFE_INTEGER;
+  /** As long as a request may wait, and as many of them, by what the durable allows. */
+  private expires = EXPIRES;
+  private mostRequests: number;
   /** The most that may be under way: less for a while after a connection that did not last. */
   private burst: number;
   private connectedAt = performance.now();
@@ -59,6 +64,7 @@ export class Pull {
 
   constructor(private readonly options: PullOptions) {
     this.burst = options.capacity;
+    this.mostRequests = options.maxRequests ?? Infinity;
     this.subscription = options.nc.subscribe(`${options.inbox}.*`, {
       callback: (error, msg) => {
         // Whatever is thrown here would end the client's reader.
@@ -81,12 +87,19 @@ export class Pull {
     this.soon = undefined;
     const { nc, domain, stream, durable, inbox, capacity, inFlight } = this.options;
     if (this.stopped || nc.isClosed() || performance.now() < this.notBefore) return;
+    if (this.requests.size >= this.mostRequests) return;
     const batch = Math.min(capacity - inFlight() - this.asked, this.largestBatch, this.burst - this.asked);
     if (batch < 1) return;
     const id = String(++this.serial);
-    this.requests.set(id, { remaining: batch, deadline: performance.now() + EXPIRES + GRACE });
+    this.requests.set(id, { remaining: batch, deadline: performance.now() + this.expires + GRACE });
     this.asked += batch;
-    const body = { batch, expires: EXPIRES * 1e6, idle_heartbeat: HEARTBEAT * 1e6 };
+    // A heartbeat of more than half the time is refused.
+    const heartbeat = Math.min(HEARTBEAT, this.expires / 2);
+    const body = {
+      batch,
+      expires: Math.floor(this.expires * 1e6),
+      idle_heartbeat: Math.floor(heartbeat * 1e6),
+    };
     nc.publish(`${apiPrefix(domain)}.CONSUMER.MSG.NEXT.${stream}.${durable}`, JSON.stringify(body), {
       reply: `${inbox}.${id}`,
     });
@@ -165,6 +178,19 @@ export class Pull {
       this.largestBatch = Number(limit);
       return this.ask();
     }
+    const longest = millisecondsOf(/Exceeded MaxRequestExpires of (\S+)/i.exec(text)?.[1]);
+    if (longest > 0) {
+      if (longest >= this.expires) return this.later(undefined, text); // One from before it was known.
+      this.expires = longest;
+      return this.ask();
+    }
+    if (/Exceeded MaxWaiting/i.test(text)) {
+      this.mostRequests = Math.max(1, this.requests.size);
+      // With none of ours waiting, those of others are.
+      if (this.requests.size > 0) return this.later(undefined, text);
+      const why = 'the durable takes no more waiting requests (max_waiting)';
+      return this.later('refused', `${why}: raise it, or let fewer nodes share the durable`);
+    }
     if (/Leadership Change|Server Shutdown|Batch Completed/i.test(text)) return this.later(undefined, text);
     return this.later(/Deleted|not found/i.test(text) ? 'gone' : 'refused', `${code} ${text}`);
   }
@@ -190,4 +216,12 @@ export class Pull {
     }
     this.request();
   }
+}
+
+const UNITS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1, µs: 1e-3, ns: 1e-6 };
+
+/** Of a duration as the server writes it: "1m0.5s", "250ms". */
+function millisecondsOf(text = ''): number {
+  const parts = text.matchAll(/([\d.]+)(h|ms|m|s|µs|ns)/g);
+  return [...parts].reduce((sum, [, amount, unit = 's']) => sum + Number(amount) * (UNITS[unit] ?? 0), 0);
 }

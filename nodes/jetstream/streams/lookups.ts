@@ -3,7 +3,10 @@ import { jsApi } from '../server/api';
 import { explainConnectFailure } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { connectionOptions, type ServerSettings } from '../server/server-settings';
-import { streamInfo } from './stream';
+import { planUpdate } from './provision';
+import { serverAtLeast, streamConfig, streamInfo, type StreamForm } from './stream';
+import type { Difference, StreamOption } from './stream-changes';
+import type { StoredStream } from './stream.settings';
 
 /** One entry of a picker. */
 export interface Choice {
@@ -95,4 +98,70 @@ export async function listSubjects(settings: ServerSettings, stream: string | un
       (info?.config.subjects ?? []).map((value) => ({ value, label: `${value} (${info?.config.name})` })),
     );
   });
+}
+
+/** A difference as a form shows it; empty for no limit. */
+export interface ShownDifference {
+  setting: keyof StoredStream | 'allowAtomic' | 'allowDirect';
+  from: string;
+  to: string;
+}
+
+/** What is there, and what a deploy makes of it. */
+export interface StreamOutlook {
+  /** Undefined: there is no such stream yet. */
+  stream?: { subjects: string[]; messages: number };
+  changes: ShownDifference[];
+  kept: ShownDifference[];
+}
+
+/** What the form of a node that provisions asks. */
+export interface OutlookParams {
+  stream: string;
+  config: Partial<StoredStream>;
+  narrow: boolean;
+  /** For api-sync-out: with what writing records takes. */
+  records: boolean;
+}
+
+const SETTINGS: Record<StreamOption, ShownDifference['setting']> = {
+  subjects: 'subjects',
+  max_age: 'maxAge',
+  max_bytes: 'maxBytes',
+  max_msgs: 'maxMsgs',
+  max_msgs_per_subject: 'maxMsgsPerSubject',
+  max_msg_size: 'maxMsgSize',
+  duplicate_window: 'duplicateWindow',
+  compression: 'compression',
+  allow_atomic: 'allowAtomic',
+  allow_direct: 'allowDirect',
+  retention: 'retention',
+  discard: 'discard',
+  storage: 'storage',
+  num_replicas: 'replicas',
+  deny_delete: 'denyDelete',
+  deny_purge: 'denyPurge',
+  allow_rollup_hdrs: 'allowRollup',
+};
+
+/** What deploying a node that provisions this stream would do. `asked` is an OutlookParams in JSON. */
+export async function streamOutlook(settings: ServerSettings, asked: string): Promise<StreamOutlook> {
+  const { stream, config, narrow, records } = JSON.parse(asked) as OutlookParams;
+  return askServer(settings, async (nc) => {
+    const features = records ? { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) } : {};
+    const wanted = streamConfig(stream, { ...(config as StreamForm), ...features });
+    const info = await streamInfo(nc, settings.domain, stream);
+    if (!info) return { changes: [], kept: [] };
+    const { changes, kept } = planUpdate(info.config, wanted, narrow);
+    const { subjects = [] } = info.config;
+    return {
+      stream: { subjects, messages: info.state.messages },
+      changes: changes.map(forForm),
+      kept: kept.map(forForm),
+    };
+  });
+}
+
+function forForm({ option, from, to }: Difference): ShownDifference {
+  return { setting: SETTINGS[option], from, to };
 }

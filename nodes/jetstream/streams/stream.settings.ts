@@ -1,5 +1,5 @@
 import * as formats from '../../shared/settings/formats';
-import { choice, duration, flag, list, open, whole } from '../../shared/settings/kinds';
+import { choice, duration, flag, list, onlyWhen, open, whole } from '../../shared/settings/kinds';
 import type { Parsed, StoredFields } from '../../shared/settings/settings';
 import { size } from '../../shared/size';
 import { parseSubjects } from './subjects';
@@ -32,6 +32,12 @@ export const streamSettings = {
   denyPurge: flag(false),
   allowRollup: flag(false),
 };
+
+/**
+ * Of a node that provisions: the stream becomes exactly as the node says, also where that takes subjects, limits or
+ * retention away from it.
+ */
+export const narrow = onlyWhen('provision', flag(false));
 
 /** Milliseconds and bytes; undefined for what is left open. */
 export type StreamSettings = Parsed<typeof streamSettings>;

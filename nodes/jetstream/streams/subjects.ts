@@ -41,7 +41,7 @@ function faultOf(subject: string): string | undefined {
 
   if (/[\s\u0000-\u001f\u007f]/.test(subject)) return 'holds a blank or a control character';
   if (subject.startsWith('.') || subject.endsWith('.') || subject.includes('..')) return 'has an empty token';
-  if (Buffer.byteLength(subject) > LONGEST) return `is longer than ${LONGEST} bytes`;
+  if (new TextEncoder().encode(subject).length > LONGEST) return `is longer than ${LONGEST} bytes`;
   return undefined;
 }
 

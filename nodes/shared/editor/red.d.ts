@@ -15,12 +15,23 @@ declare const RED: {
     ): void;
     /** Any node or config node by id, as it stands in the editor: also what isn't deployed yet. */
     node(id: string): EditorNode | null | undefined;
+    /** Every node of the flows, until the callback gives false. */
+    eachNode(callback: (node: EditorNode) => boolean): void;
+    /** Undefined where `id` is that of a subflow. */
+    workspace(id: string): { disabled?: boolean } | undefined;
     /** Every config node, until the callback gives false. */
     eachConfig(callback: (node: EditorNode) => boolean): void;
   };
   /** nodes:add: a node was loaded, imported or dragged in. */
-  events: { on(event: 'nodes:add', listener: (node: EditorNode) => void): void };
-  editor: { getEditStack(): { id: string }[] };
+  events: {
+    on(event: 'nodes:add' | 'nodes:change' | 'nodes:remove', listener: (node: EditorNode) => void): void;
+  };
+  editor: {
+    getEditStack(): { id: string }[];
+    /** Sets `valid` and `validationErrors` of the node anew. */
+    validateNode(node: EditorNode): boolean;
+  };
+  view: { redraw(updateActive?: boolean): void };
 };
 
 interface EditorNode {
@@ -35,6 +46,7 @@ interface EditorNode {
     category: string;
     defaults: Record<string, { value: unknown; type?: string }>;
     credentials?: Record<string, { type: 'text' | 'password' }>;
+    streamDemand?(this: EditorNode): object | undefined;
   };
   [property: string]: unknown;
 }
@@ -63,6 +75,8 @@ interface EditorNodeDefinition<P extends object> {
   labelStyle?(): string;
   inputLabels?: string | string[] | (() => string);
   outputLabels?: string | string[] | ((index: number) => string);
+  /** Ours: the stream that the node provisions, for the forms of others (jetstream/streams/stream-rivals.editor.ts). */
+  streamDemand?(): object | undefined;
   oneditprepare?(): void;
   oneditsave?(): void;
   oneditcancel?(): void;

@@ -58,8 +58,16 @@ export class SyncOut {
   ) {
     this.release = connection.use({ state: () => handler.changed() });
     const { stream, subjectPrefix: prefix, provision, streamConfig: form = {}, events, bucket } = settings;
-    const warn = (text: string): void => handler.log('warn', text);
-    this.target = new Target(connection, { stream, prefix, provision, form, events, warn });
+    this.target = new Target(connection, {
+      stream,
+      prefix,
+      provision,
+      form,
+      narrow: settings.narrow ?? false,
+      events,
+      info: (text) => handler.log('info', text),
+      warn: (text) => handler.log('warn', text),
+    });
     this.store = bucket === undefined ? positionsInOne(context(), 'sync') : new Bucket(connection, bucket);
   }
 

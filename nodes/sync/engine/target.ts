@@ -5,8 +5,8 @@ import { LastMessages } from '../../jetstream/publish/last-messages';
 import type { NatsConnection } from '../../jetstream/server/nats';
 import { RequestMany } from '../../jetstream/publish/request-many';
 import { scan } from '../../jetstream/streams/scan';
+import { provisionStream, type Provisioned } from '../../jetstream/streams/provision';
 import {
-  provisionStream,
   serverAtLeast,
   serverConfig,
   streamInfo,
@@ -16,8 +16,7 @@ import {
 import type { StreamSettings } from '../../jetstream/streams/stream.settings';
 import { covers } from '../../jetstream/streams/subjects';
 import { codeOf, FlowError, messageOf } from '../../shared/errors';
-import { parseFields } from '../../shared/settings/settings';
-import { recordStream } from '../api-sync-out.settings';
+import { recordStreamOf } from '../api-sync-out.settings';
 import { readBody } from './record';
 import type { RecordStream } from './record-writer';
 
@@ -27,11 +26,13 @@ export interface TargetSettings {
   /** Create or update the stream; `form` holds what differs from the guide's advice. */
   provision: boolean;
   form: Partial<StreamSettings>;
+  /** Whether provisioning may take anything from a stream that exists. */
+  narrow: boolean;
   events: boolean;
+  info: (text: string) => void;
   warn: (text: string) => void;
 }
 
-const ADVISED = parseFields(recordStream, {});
 const EVENTS_KEPT = 7 * 24 * 60 * 60_000;
 
 /** The stream that records go to, with what it takes to write there and to see what is there. */
@@ -39,7 +40,7 @@ export class Target {
   private readonly requests: RequestMany;
   private readonly publisher: BatchPublisher;
   private readonly last: LastMessages;
-  private warned = '';
+  private readonly said = new Set<string>();
 
   constructor(
     private readonly connection: Connection,
@@ -76,21 +77,32 @@ export class Target {
   }
 
   private async provision(nc: NatsConnection): Promise<void> {
-    const { stream, prefix, form, events } = this.settings;
+    const { stream, prefix, form, narrow, events } = this.settings;
     const { domain } = this.connection.settings;
     const features: StreamFeatures = { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) };
-    const subjects = form.subjects?.length ? form.subjects : [`${prefix}.>`];
-    const wanted = serverConfig(stream, { ...ADVISED, ...form, ...features, subjects });
-    await provisionStream(nc, domain, wanted);
+    const wanted = serverConfig(stream, { ...recordStreamOf(form, prefix), ...features });
+    this.say(await provisionStream(nc, domain, wanted, narrow));
     const subject = `${prefix}-events.>`;
     if (!events || wanted.subjects?.some((each) => covers(each, subject))) return;
     const forEvents = { subjects: [subject], maxAge: EVENTS_KEPT, ...features };
     try {
-      await provisionStream(nc, domain, serverConfig(`${stream}-EVENTS`, forEvents));
+      this.say(await provisionStream(nc, domain, serverConfig(`${stream}-EVENTS`, forEvents)));
     } catch (error) {
       // Another stream takes the events already.
       if (!(error instanceof JetStreamError) || error.apiCode !== ApiCode.subjectsOverlap) throw error;
     }
+  }
+
+  private say({ changes, warnings }: Provisioned): void {
+    for (const change of changes) this.settings.info(change);
+    for (const warning of warnings) this.warn(warning);
+  }
+
+  /** Once each: the stream is opened again after every failure. */
+  private warn(text: string): void {
+    if (this.said.has(text)) return;
+    this.said.add(text);
+    this.settings.warn(text);
   }
 
   private async info(nc: NatsConnection): Promise<StreamInfo | undefined> {
@@ -104,7 +116,7 @@ export class Target {
 
   /** A user who may do nothing but publish can't compare; that works, but is worth knowing. */
   private async readable(signal: AbortSignal): Promise<boolean> {
-    const { stream, prefix, warn } = this.settings;
+    const { stream, prefix } = this.settings;
     try {
       await this.last.read([`${prefix}.default`], signal);
       return true;
@@ -115,11 +127,9 @@ export class Target {
           `There is no stream "${stream}": create it, or let this node provision it`,
         );
       if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
-      if (this.warned !== messageOf(error))
-        warn(
-          `${messageOf(error)}. Records are published without a look at what the stream holds: fine as long as this is the only instance`,
-        );
-      this.warned = messageOf(error);
+      this.warn(
+        `${messageOf(error)}. Records are published without a look at what the stream holds: fine as long as this is the only instance`,
+      );
       return false;
     }
   }

@@ -74,7 +74,7 @@ describe('pull', () => {
     await sent();
   }
 
-  function open(capacity: number, domain?: string): Pull {
+  function open(capacity: number, domain?: string, maxRequests?: number): Pull {
     const [into, troubles] = [messages, problems];
     return new Pull({
       nc,
@@ -83,6 +83,7 @@ describe('pull', () => {
       stream: 'crm',
       durable,
       capacity,
+      maxRequests,
       inFlight: () => held,
       onMessage: (msg) => {
         held++;
@@ -296,6 +297,44 @@ describe('pull', () => {
       await receive(28);
     });
 
+    test('that no request may wait so long: shorter ones are made, with heartbeats that fit', async () => {
+      await start(10, { max_expires: 1_500_000_000 });
+      await until(() => asked.length > 1);
+      assert.deepEqual(
+        asked.map(({ expires, idle_heartbeat }) => [expires / 1e6, idle_heartbeat / 1e6]),
+        [
+          [5_000, 1_000],
+          [1_500, 750],
+        ],
+      );
+      await receive(10);
+      assert.deepEqual(problems, []);
+    });
+
+    test('that it takes no more requests: as many as it takes are made, and nobody is troubled', async () => {
+      await start(20, { max_waiting: 1 });
+      await pull.stop();
+      pull = open(20, undefined, 1);
+      await receive(8);
+      settle(8);
+      pull.ask();
+      pass(1_000);
+      const before = await sent();
+      await receive(12);
+      pass(500);
+      assert.deepEqual([await sent(), problems], [[...before, 8], []]);
+    });
+
+    test('that it takes no more requests, while others have them: said with the way out', async () => {
+      await start(4);
+      say(1, 409, 'Exceeded MaxWaiting');
+      await until(() => problems.length === 1);
+      assert.equal(problems[0]?.kind, 'refused');
+      assert.match(problems[0]?.text ?? '', /max_waiting.*raise it, or let fewer nodes share/);
+      pass(500);
+      assert.deepEqual(await sent(), [4, 4]);
+    });
+
     test('that it is moving: asked again half a second later, and nobody is troubled', async () => {
       for (const text of ['Leadership Change', 'Server Shutdown', 'Batch Completed']) {
         await start(8);
@@ -311,11 +350,11 @@ describe('pull', () => {
 
     test('anything else is a refusal in its own words, and asked again half a second later', async () => {
       await start(8);
-      say(1, 409, 'Exceeded MaxWaiting');
+      say(1, 409, 'Exceeded MaxRequestMaxBytes of 100');
       say(7, 409, 'consumer not found');
       await sent();
       assert.deepEqual(problems, [
-        { kind: 'refused', text: '409 Exceeded MaxWaiting' },
+        { kind: 'refused', text: '409 Exceeded MaxRequestMaxBytes of 100' },
         { kind: 'gone', text: '409 consumer not found' },
       ]);
       pass(500);
