@@ -10,8 +10,8 @@ const WORDS = { true: 'yes', false: 'no', depends: 'depends' };
 export function failureCodesPage(): string {
   const rows = Object.entries(FAILURE_CODES)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([code, { retryable, meaning, action }]) =>
-      row(`\`${code}\``, WORDS[`${retryable}`], meaning, action),
+    .map(([code, { retryable, innocent, meaning, action }]) =>
+      row(`\`${code}\``, innocent ? 'uncounted' : WORDS[`${retryable}`], meaning, action),
     );
   return `# Failure codes
 
@@ -19,6 +19,8 @@ Every error of these nodes carries a code: a Catch node shows it in \`msg.error.
 \`Jetforce-Code\`, a sync in the \`error\` of its progress.
 
 - **Tried again: yes.** The source repeats the message with its backoff, up to its number of tries.
+- **uncounted.** It says nothing about the message (a deploy, an outage): the message comes again, with growing pauses
+  where it lasts, and that doesn't count as a try.
 - **no.** Repeating can't help, or could write twice: the message goes to the dead letter at once.
 - **depends.** The error itself says.
 

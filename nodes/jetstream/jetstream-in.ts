@@ -1,7 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
-import { flowTracker } from '../shared/flow/completion';
-import { FlowError, codeOf, messageOf } from '../shared/errors';
+import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
+import { FlowSource, type FlowMessage } from '../shared/flow/source';
+import { codeOf, messageOf, type FlowError } from '../shared/errors';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import type { Connection } from './server/connection';
@@ -10,7 +9,7 @@ import { consumerOf } from './consume/consumer-settings';
 import { jetstreamIn } from './jetstream-in.settings';
 import { connectionOf } from './jetstream-server';
 import { jetStreamProperties, type JetStreamProperties } from './consume/message';
-import type { Held, Unit } from './consume/settlement';
+import type { InFlightMessage, MessageBatch } from './consume/settlement';
 
 type InDef = NodeDef & Stored<typeof jetstreamIn>;
 type InSettings = Settings<typeof jetstreamIn>;
@@ -45,6 +44,8 @@ export default function (RED: NodeAPI): void {
     // Pulled messages would be acknowledged without anybody having seen them.
     if (!this.wires?.some((wires) => wires.length > 0)) return show('yellow', 'ring', 'unwired');
 
+    const { ack, batchSize } = settings;
+    const source = new FlowSource(RED, this, ack);
     let consumer: Consumer;
     const ready = (): NodeStatus =>
       consumer.inFlow === 0
@@ -57,16 +58,17 @@ export default function (RED: NodeAPI): void {
     };
     try {
       consumer = new Consumer(connection, consumerOf(settings), {
-        deliver: (unit, payloads) => deliver(this, settings, unit, payloads),
+        deliver: (batch, payloads) =>
+          source.send(batch, (token) => flowMessage(batch, payloads, token, batchSize > 1)),
         state: showState,
         log: (level, text) =>
           void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
       });
       consumer.start();
     } catch (error) {
+      source.close();
       return refuse(error);
     }
-    const unhook = settings.ack === 'flow' ? flowTracker.use(RED) : undefined;
 
     this.on('close', (_removed: boolean, done: () => void) => {
       const fail = (error: unknown): void => this.error(messageOf(error));
@@ -75,7 +77,7 @@ export default function (RED: NodeAPI): void {
         .catch(fail)
         .finally(() => {
           status.stop();
-          consumer.finished.catch(fail).finally(() => unhook?.());
+          consumer.finished.catch(fail).finally(() => source.close());
           done();
         });
     });
@@ -84,38 +86,12 @@ export default function (RED: NodeAPI): void {
   RED.nodes.registerType('jetstream-in', JetstreamIn);
 }
 
-function deliver(node: Node, { ack, batchSize }: InSettings, unit: Unit, payloads: unknown[]): void {
-  const token = nextToken();
-  const msg = flowMessage(unit, payloads, token, batchSize > 1);
-  if (ack === 'delivery') {
-    node.send(msg);
-    unit.succeeded();
-    return;
-  }
-  const delivery = flowTracker.begin(token, msg, unit, ack === 'flow', () => node.send(msg));
-  unit.progress = delivery;
-  if (delivery.followed && delivery.count === 0) {
-    delivery.abandon();
-    unit.failed({ error: new FlowError('NOT_WIRED', 'No enabled node is wired to this jetstream-in node') });
-  }
-}
-
-/** Of this process; random, so that messages of two processes never share an id. */
-const TOKENS = randomBytes(6).toString('hex');
-let serial = 0;
-
-function nextToken(): string {
-  return `${TOKENS}-${(++serial).toString(36)}`;
-}
-
-type InMessage = NodeMessage & { _msgid: string };
-
-function flowMessage(unit: Unit, payloads: unknown[], token: string, batched: boolean): InMessage {
+function flowMessage(batch: MessageBatch, payloads: unknown[], token: string, batched: boolean): FlowMessage {
   if (batched) {
-    const each = unit.messages.map((held) => jetStreamProperties(held, token));
+    const each = batch.items.map((message) => jetStreamProperties(message, token));
     return { _msgid: token, topic: each[0]?.subject, payload: payloads, jetstream: batchProperties(each) };
   }
-  const jetstream = jetStreamProperties(unit.messages[0] as Held, token);
+  const jetstream = jetStreamProperties(batch.items[0] as InFlightMessage, token);
   return { _msgid: token, topic: jetstream.subject, payload: payloads[0], jetstream };
 }
 

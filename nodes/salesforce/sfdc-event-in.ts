@@ -1,12 +1,11 @@
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
-import type { DeliveryOwner } from '../shared/flow/delivery';
+import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import { FlowError, messageOf } from '../shared/errors';
-import { flowTracker } from '../shared/flow/completion';
+import { FlowSource, type FlowMessage } from '../shared/flow/source';
 import { contextPositions, type PositionKeeper, type PositionStore } from '../shared/positions';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { EventReader } from './events/reader';
-import type { HeldEvent } from './events/settlement';
 import { orgStatus } from './org/status';
 import type { ReceivedEvent } from './pubsub/subscription';
 import { sfdcEventIn } from './sfdc-event-in.settings';
@@ -43,22 +42,23 @@ export default function (RED: NodeAPI): void {
 
     const { org, pubsub, settings, store } = ready;
     const { topic, replay, ack } = settings;
+    const source = new FlowSource(RED, this, ack);
     const reader = new EventReader(pubsub, topic, store, {
-      deliver: (held) => deliver(this, settings, held),
+      deliver: (attempt, event, deliveries) =>
+        source.send(attempt, (token) => flowMessage(event, topic, deliveries, token)),
       changed: () => show(),
       positionLost: (error, gap) => this.error(error, { topic, payload: gap }),
       log: (level, line) =>
         void (level === 'info' ? this.log(line) : level === 'warn' ? this.warn(line) : this.error(line)),
     });
     const { show, stop } = orgStatus(status, pubsub, text, () => statusOf(reader, text));
-    const unhook = ack === 'flow' ? flowTracker.use(RED) : undefined;
     org.register(this);
     show();
     reader.start(replay);
 
     this.on('close', (_removed: boolean, done: () => void) => {
       void reader.stop(GRACE).finally(() => {
-        unhook?.();
+        source.close();
         stop();
         org.deregister(this);
         done();
@@ -68,43 +68,13 @@ export default function (RED: NodeAPI): void {
 
   RED.nodes.registerType('sfdc-event-in', SfdcEventIn);
 
-  function deliver(node: Node, { ack, topic }: EventInSettings, held: HeldEvent): void {
-    const token = RED.util.generateId();
-    const { replayId, id, schemaId, payload } = held.event as ReceivedEvent;
-    const msg = {
-      _msgid: token,
-      topic,
-      payload,
-      salesforce: { topic, replayId, id, schemaId, deliveries: held.deliveries, token },
-    };
-    if (ack === 'delivery') {
-      node.send(msg);
-      return held.finished(undefined);
-    }
-    const owner: DeliveryOwner = {
-      finished: (failure) => held.finished(failure),
-      command: (command) => held.command(command),
-    };
-    const delivery = flowTracker.begin(token, msg, owner, ack === 'flow', () => node.send(msg));
-    if (delivery.followed && delivery.count === 0) {
-      flowTracker.end(delivery);
-      const error = new FlowError('NOT_WIRED', 'No enabled node is wired to this sfdc-event-in node');
-      return held.finished({ error });
-    }
-    held.progress = {
-      processingTime: () => delivery.processingTime(),
-      unfinishedNodes: () => delivery.unfinishedNodes(),
-      abandon: () => flowTracker.end(delivery),
-    };
-  }
-
   function storeOf(node: Node, { checkpoint, topic, server, bucket }: EventInSettings): PositionStore {
     if (checkpoint === 'context') {
-      if (contextIsVolatile())
+      if (contextIsVolatile(RED))
         node.warn(
           `The position of ${topic} is kept in memory, so after a restart of Node-RED reading begins with the earliest event that the org has. Set contextStorage in settings.js to keep it, or keep it in a KV bucket`,
         );
-      return contextPositions(node, 'replay', contextIsConfigured());
+      return contextPositions(node, 'replay', contextIsConfigured(RED));
     }
     const keeper = RED.nodes.getNode(server) as (Node & Partial<PositionKeeper>) | null;
     if (keeper?.positions) return keeper.positions(bucket, node.id);
@@ -114,21 +84,16 @@ export default function (RED: NodeAPI): void {
       false,
     );
   }
+}
 
-  function contextIsConfigured(): boolean {
-    return (RED.settings as { contextStorage?: unknown }).contextStorage !== undefined;
-  }
-
-  /** As far as settings.js tells: the default store, by name or as the only one, is the one in memory. */
-  function contextIsVolatile(): boolean {
-    const { contextStorage } = RED.settings as { contextStorage?: Record<string, unknown> };
-    const [only] = Object.values(contextStorage ?? {});
-    const chosen = contextStorage?.default ?? only;
-    const store = typeof chosen === 'string' ? (contextStorage?.[chosen] ?? chosen) : chosen;
-    const module =
-      typeof store === 'object' && store !== null ? (store as { module?: unknown }).module : store;
-    return module === undefined || module === 'memory';
-  }
+function flowMessage(
+  { replayId, id, schemaId, payload }: ReceivedEvent,
+  topic: string,
+  deliveries: number,
+  token: string,
+): FlowMessage & { salesforce: object } {
+  const salesforce = { topic, replayId, id, schemaId, deliveries, token };
+  return { _msgid: token, topic, payload, salesforce };
 }
 
 function statusOf(

@@ -4,7 +4,7 @@ import { formatDuration } from '../shared/duration';
 import { FlowError, messageOf } from '../shared/errors';
 import { credentialsOf } from '../shared/settings/settings';
 import type { OrgConfig, OrgSecrets } from './org/credentials';
-import type { OrgHold } from './org/availability';
+import type { Availability } from './org/availability';
 import { listExternalIdFields, listFields, listObjects, testConnection } from './org/lookups';
 import { PubSub } from './pubsub/client';
 import { listEventFields, listTopics, testPubSub } from './pubsub/lookups';
@@ -42,8 +42,8 @@ export default function (RED: NodeAPI): void {
     }
     const { session, pubsub } = this;
     const stopTelling = [
-      session && tellOutages(this, session, session.hold, 'The org'),
-      pubsub && tellOutages(this, pubsub, pubsub.ownHold, 'The Pub/Sub API'),
+      session && tellOutages(this, session, session.availability, 'The org'),
+      pubsub && tellOutages(this, pubsub, pubsub.ownAvailability, 'The Pub/Sub API'),
     ];
 
     this.register = (user) => {
@@ -120,10 +120,15 @@ export function pubsubOf(RED: NodeAPI, id: string): { org: OrgNode; pubsub: PubS
 }
 
 /** One line in the log when the org goes, when the reason changes, and when it is back. */
-function tellOutages(node: Node, api: OrgSession | PubSub, hold: OrgHold, name: string): () => void {
+function tellOutages(
+  node: Node,
+  api: OrgSession | PubSub,
+  availability: Availability,
+  name: string,
+): () => void {
   let told: { code: string; since: number } | undefined;
   return api.onChange(() => {
-    const { current } = hold;
+    const { current } = availability;
     // Not node.error: a Catch node would take it, and it would be missing in the log.
     if (current && current.code !== told?.code) node.warn(current.message);
     if (!current && told) node.log(`${name} is back after ${formatDuration(Date.now() - told.since)}`);

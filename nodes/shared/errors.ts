@@ -68,3 +68,8 @@ export function isRetryable(thrown: unknown): boolean {
     thrown.retryable === false
   );
 }
+
+/** True where the thrown value says that something out of reach is at fault, and no message: `outage: true`. */
+export function isOutage(thrown: unknown): boolean {
+  return typeof thrown === 'object' && thrown !== null && 'outage' in thrown && thrown.outage === true;
+}

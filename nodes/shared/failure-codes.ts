@@ -1,5 +1,6 @@
 /**
- * Every failure code of this pack: whether the same message may be tried again, what happened, and what to do.
+ * Every failure code of this pack: whether the same message may be tried again and whether that counts as a try, what
+ * happened, and what to do.
  * docs/failure-codes.md is made from it. `<number>` stands for any number. Codes of others (status codes of
  * Salesforce, of gRPC, of NATS or the system) are passed on as they are, and not listed.
  */
@@ -8,11 +9,11 @@ export const FAILURE_CODES = {
     'The answer to a create was lost: the records may be in the org or not, and repeating could create them twice.',
     'Look in the org, then send what is missing. Upsert by an external id can be repeated, so prefer it.',
   ),
-  API_BUDGET_SPENT: retried(
+  API_BUDGET_SPENT: outage(
     "The org's daily API calls have reached the share that this pack may bring them to.",
     'Wait until older calls fall out of the last 24 hours, or raise the API budget of the sfdc-org.',
   ),
-  AUTHORIZATION: retried(
+  AUTHORIZATION: outage(
     'The NATS server refused the login, or the credentials have expired.',
     'Check the authentication of the jetstream-server node, or renew the credentials.',
   ),
@@ -28,19 +29,19 @@ export const FAILURE_CODES = {
     'JSON holds a number that would not stay exact in Node-RED, and the jetstream-in refuses such.',
     'Let the sender write it as text, or set "Big numbers" of the jetstream-in to text.',
   ),
-  CLOSED: retried(
+  CLOSED: stopped(
     'The node or the connection was stopped while it waited.',
     'Nothing: the message comes again, and this delivery does not count as a try.',
   ),
-  CONNECTION_CLOSED: retried(
+  CONNECTION_CLOSED: outage(
     'NATS closed the connection for good.',
     'See the log of the nats-server for the reason; deploy again to connect anew.',
   ),
-  CONNECTION_REFUSED: retried(
+  CONNECTION_REFUSED: outage(
     'Nothing answers at the address of the NATS server.',
     'Start nats-server, or correct host and port.',
   ),
-  CONNECT_FAILED: retried(
+  CONNECT_FAILED: outage(
     'The connection to NATS failed for a reason that has no code of its own.',
     'Read the message; check address, network and TLS.',
   ),
@@ -68,7 +69,7 @@ export const FAILURE_CODES = {
     'The dead letter subject is one that the node itself reads.',
     'Choose a subject outside of those that the node reads.',
   ),
-  DISCONNECTED: retried(
+  DISCONNECTED: outage(
     'The connection to NATS was lost; a message being published may be stored all the same.',
     'Nothing: it is tried again until the server is back. Message ids keep it from being stored twice.',
   ),
@@ -92,7 +93,7 @@ export const FAILURE_CODES = {
     'A value does not fit the type of its field.',
     'Correct the value or the template that makes it.',
   ),
-  HOST_UNKNOWN: retried('The host name of the NATS server is unknown.', 'Check the name and the DNS.'),
+  HOST_UNKNOWN: outage('The host name of the NATS server is unknown.', 'Check the name and the DNS.'),
   'HTTP_<number>': depends(
     'Salesforce, or something in between, answered with this HTTP status and no error of its own. 5xx is retried.',
     'Check the login URL, proxies, and status.salesforce.com.',
@@ -111,7 +112,7 @@ export const FAILURE_CODES = {
   ),
   INVALID_API_VERSION: never('The API version of the sfdc-org is none.', 'Write for example 65.0.'),
   INVALID_BUCKET: never('The name of a KV bucket is none.', 'Use letters, digits, - and _ only.'),
-  INVALID_CREDENTIALS: retried(
+  INVALID_CREDENTIALS: outage(
     'Something is missing in the login of the sfdc-org, or malformed.',
     'Enter what the message names, or mend the credentials file; it is read anew at each login.',
   ),
@@ -137,7 +138,7 @@ export const FAILURE_CODES = {
     'A setting is no number, or too small.',
     'Correct the setting that the message names.',
   ),
-  INVALID_INSTANCE_URL: retried(
+  INVALID_INSTANCE_URL: outage(
     'The answer to a login names an address of the org that is none.',
     'Look at what stands between Node-RED and the org; the login is tried again.',
   ),
@@ -185,7 +186,7 @@ export const FAILURE_CODES = {
     'The JetStream API refused a request; the number is its err_code.',
     'Read the description in the message; nats-server lists the codes in server/errors.json.',
   ),
-  JETSTREAM_UNAVAILABLE: retried(
+  JETSTREAM_UNAVAILABLE: outage(
     'JetStream is not enabled for this account or domain.',
     'Enable it on the nats-server, or check the domain.',
   ),
@@ -202,7 +203,7 @@ export const FAILURE_CODES = {
     'The lease could not be renewed in time, or another instance has taken over.',
     'Nothing: the sync goes on in one of the instances. If it repeats, lengthen the lease.',
   ),
-  LIMIT_EXCEEDED: retried(
+  LIMIT_EXCEEDED: outage(
     "The org's limit for publishing events is spent.",
     'See Setup → Company Information; it is tried again with growing pauses.',
   ),
@@ -218,7 +219,7 @@ export const FAILURE_CODES = {
     'The settings of a node were saved by a newer version of this pack, so what they mean is not known.',
     'Update the pack, or set the node up anew.',
   ),
-  NODE_CLOSED: retried(
+  NODE_CLOSED: stopped(
     'A node was stopped by a deploy while it held the message.',
     'Nothing: the message comes again, and this delivery does not count as a try.',
   ),
@@ -227,7 +228,7 @@ export const FAILURE_CODES = {
     'An object of the org cannot be queried, or has no time of change.',
     'Take it off the collections.',
   ),
-  NOT_WIRED: retried(
+  NOT_WIRED: unwired(
     'No enabled node is wired to the node that reads.',
     'Wire it; until then messages stay where they are, and no delivery counts as a try.',
   ),
@@ -265,7 +266,7 @@ export const FAILURE_CODES = {
     'The org answers, but failed several times on just this message.',
     'Look at the record and the triggers of its object; the message is tried again later.',
   ),
-  ORG_UNREACHABLE: retried(
+  ORG_UNREACHABLE: outage(
     'A request to the org was lost on the way.',
     'Nothing: it is tried again. If it stays, check network and proxy.',
   ),
@@ -290,7 +291,7 @@ export const FAILURE_CODES = {
     'A record holds the text "@{", which Salesforce takes for a reference in calls of this size.',
     'Send fewer records in an all-or-none message, or remove the text.',
   ),
-  REFUSED: retried(
+  REFUSED: depends(
     'A jetstream-ack node refused the message: nak is retried, term goes to the dead letter.',
     'See the flow for why.',
   ),
@@ -335,11 +336,11 @@ export const FAILURE_CODES = {
     'A template within a longer text names a value that has no text.',
     'Name a part of it, or let the template stand alone: then it keeps its type.',
   ),
-  TIMEOUT: retried(
+  TIMEOUT: outage(
     'NATS did not answer in time; what was sent may be stored all the same.',
     'Nothing for once: message ids keep it from being stored twice. If it stays, check load, leader and rights to the inbox.',
   ),
-  TLS: retried(
+  TLS: outage(
     'TLS with the NATS server failed.',
     'Check CA, name and client certificate of its TLS configuration, or whether the server speaks TLS.',
   ),
@@ -368,7 +369,7 @@ export const FAILURE_CODES = {
     'A platform event has no such field.',
     'Correct the name, or add the field to the event.',
   ),
-  UNREADABLE_ANSWER: retried(
+  UNREADABLE_ANSWER: outage(
     'The org answered something that does not fit the question.',
     'Look for a proxy in between; the call is handled as one whose answer was lost.',
   ),
@@ -384,27 +385,43 @@ export const FAILURE_CODES = {
     'Another publisher was faster on this subject.',
     'Nothing: the sync looks at the newer message and decides anew.',
   ),
-} as const satisfies Record<string, Failure>;
+} as const satisfies Record<string, FailureRow>;
 
-interface Failure {
+/** Why a failure says nothing about the message: it comes again, and that is no try. */
+export type InnocentCause = 'stopped' | 'unwired' | 'outage';
+
+export interface FailureRow {
   /** `depends`: the error itself says. */
   retryable: boolean | 'depends';
   meaning: string;
   action: string;
+  innocent?: InnocentCause;
 }
 
 type Numbered<C> = C extends `${infer Head}<number>` ? `${Head}${number}` : C;
 
 export type FailureCode = Numbered<keyof typeof FAILURE_CODES>;
 
-function retried(meaning: string, action: string): Failure {
+function retried(meaning: string, action: string): FailureRow {
   return { retryable: true, meaning, action };
 }
 
-function never(meaning: string, action: string): Failure {
+function stopped(meaning: string, action: string): FailureRow {
+  return { ...retried(meaning, action), innocent: 'stopped' };
+}
+
+function unwired(meaning: string, action: string): FailureRow {
+  return { ...retried(meaning, action), innocent: 'unwired' };
+}
+
+function outage(meaning: string, action: string): FailureRow {
+  return { ...retried(meaning, action), innocent: 'outage' };
+}
+
+function never(meaning: string, action: string): FailureRow {
   return { retryable: false, meaning, action };
 }
 
-function depends(meaning: string, action: string): Failure {
+function depends(meaning: string, action: string): FailureRow {
   return { retryable: 'depends', meaning, action };
 }

@@ -7,7 +7,7 @@ export class StatusReporter {
   private shown = '';
   private latest: (() => NodeStatus) | undefined;
   private timer: NodeJS.Timeout | undefined;
-  private lastAt = 0;
+  private lastAt = -Infinity;
 
   constructor(private readonly node: Pick<Node, 'status'>) {}
 
@@ -15,7 +15,7 @@ export class StatusReporter {
   show(status: NodeStatus | (() => NodeStatus)): void {
     this.latest = typeof status === 'function' ? status : () => status;
     if (this.timer) return;
-    const wait = this.lastAt + INTERVAL - Date.now();
+    const wait = this.lastAt + INTERVAL - performance.now();
     if (wait <= 0) this.flush();
     else this.timer = setTimeout(() => this.flush(), wait);
   }
@@ -31,7 +31,7 @@ export class StatusReporter {
     this.timer = undefined;
     if (!this.latest) return;
     const status = this.latest();
-    this.lastAt = Date.now();
+    this.lastAt = performance.now();
     const text = JSON.stringify(status);
     if (text === this.shown) return;
     this.shown = text;

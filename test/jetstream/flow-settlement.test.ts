@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { freePort } from '../support/cleanup';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
 import { functionNode, inNode, openRoom, placed, serverNode, TAB, type Room } from './room';
@@ -160,6 +161,57 @@ describe('settlement', () => {
     const ack = await room.waitSettled(sequence, '+ACK');
     assert.equal(ack.deliveries, 1);
     assert.equal(red.received('f').length - before, 1);
+  });
+
+  for (const [how, by] of [
+    ['back by 1 h', -3_600_000],
+    ['forward by 11 min', 660_000],
+  ] as const)
+    test(`with the wall clock set ${how} a message in the flow is extended, neither failed nor delivered again`, async (t) => {
+      const subject = await deploy(
+        { wires: [['f']], ackWait: '600ms', processingLimit: '10m' },
+        functionNode('f', 'await new Promise((r) => setTimeout(r, 2000)); return null;'),
+      );
+      const before = red.received('f').length;
+      const sequence = await room.publish(subject, {});
+      await until(() => red.received('f').length > before);
+      const now = Date.now.bind(Date);
+      t.mock.method(Date, 'now', () => now() + by);
+      await room.waitSettled(sequence, '+WPI');
+      await room.waitSettled(sequence, '+ACK');
+      assert.deepEqual(
+        room.settled(sequence).map(({ verb, deliveries }) => [verb, deliveries]),
+        [['+ACK', 1]],
+      );
+      assert.equal(red.received('f').length - before, 1);
+    });
+
+  test('a jetstream-out behind it is redeployed: the message goes back at once, and that is no try', async () => {
+    const out = (server: string): FlowNode => ({
+      id: 'out',
+      type: 'jetstream-out',
+      z: 'tab',
+      server,
+      subject: 'done.redeployed',
+      wires: [[]],
+    });
+    await room.jsm.streams.add({ name: 'done', subjects: ['done.>'] });
+    const from = red.log.length;
+    const away = serverNode(`nats://127.0.0.1:${await freePort()}`, { id: 'away' });
+    const node = { wires: [['out']], maxDeliver: 1 };
+    const subject = await deploy(node, out('away'), away);
+    const sequence = await room.publish(subject, { n: 1 });
+    await until(() => red.statusOf('in')?.text === '1 in the flow');
+    const wired = inNode({ durable: `d${serial}`, subject, ...node });
+    await red.deploy([TAB, serverNode(room.nats.url), away, wired, out('server')].map(placed), 'nodes');
+    await room.waitSettled(sequence, '+ACK');
+    const [first, ...rest] = room.settled(sequence).map(({ body }) => body);
+    assert.deepEqual([first, rest.at(-1)], ['-NAK', '+ACK']);
+    assert.equal((await room.jsm.streams.info('done')).state.messages, 1);
+    assert.deepEqual(
+      red.log.slice(from).filter(({ text }) => /Message \d+ .* failed/.test(text)),
+      [],
+    );
   });
 
   test('a message that never finishes fails at the processing limit, naming the node', async () => {

@@ -7,7 +7,7 @@ import { Consumer, type ConsumerSettings } from '../../nodes/jetstream/consume/c
 import { Publisher } from '../../nodes/jetstream/publish/publisher';
 import { Pull } from '../../nodes/jetstream/consume/pull';
 import { RequestMany } from '../../nodes/jetstream/publish/request-many';
-import type { Unit } from '../../nodes/jetstream/consume/settlement';
+import type { MessageBatch } from '../../nodes/jetstream/consume/settlement';
 import { FlowError } from '../../nodes/shared/errors';
 import { watchHeartbeat } from '../support/heartbeat';
 import { startNats } from '../support/nats';
@@ -67,15 +67,15 @@ describe('stopped at each of its awaits', { concurrency: true }, () => {
     let serial = 0;
     const awaits = await stopAtEach((gates) => {
       const connection = new Connection({ servers: room.nats.url, auth: 'none' });
-      const units: Unit[] = [];
+      const batches: MessageBatch[] = [];
       const durable = `d${++serial}`;
       const consumer = new Consumer(
         gated(connection, gates),
         settings({ durable, deadLetter: 'nowhere.x' }),
         {
-          deliver: (unit) => {
-            units.push(unit);
-            unit.failed({ error: new FlowError('X' as string, 'for good', false) }); // the dead letter never arrives
+          deliver: (batch) => {
+            batches.push(batch);
+            batch.failed({ error: new FlowError('X' as string, 'for good', false) }); // the dead letter never arrives
           },
           state: () => undefined,
           log: () => undefined,
@@ -139,13 +139,13 @@ describe('with the server in trouble', { concurrency: true }, () => {
     describe(`a server that ${what}`, { concurrency: true }, () => {
       /** A consumer whose flow holds what it gets until `end`. */
       function consumerOf(connection: Connection, more: Partial<ConsumerSettings> = {}) {
-        const units: Unit[] = [];
+        const batches: MessageBatch[] = [];
         const consumer = new Consumer(connection, settings(more), {
-          deliver: (unit) => void units.push(unit),
+          deliver: (batch) => void batches.push(batch),
           state: () => undefined,
           log: () => undefined,
         });
-        return { consumer, units };
+        return { consumer, batches };
       }
       /** All of it has to end within 10 s. */
       async function ends(room: Room, ...stops: Promise<unknown>[]): Promise<void> {
@@ -205,14 +205,14 @@ describe('with the server in trouble', { concurrency: true }, () => {
 
       test('while messages are in the flow, gather, or become dead letters', async (t) => {
         const { room, connection } = await open(t);
-        const { consumer, units } = consumerOf(connection, { batchSize: 2, deadLetter: 'crm.dead' });
+        const { consumer, batches } = consumerOf(connection, { batchSize: 2, deadLetter: 'crm.dead' });
         consumer.start();
         for (let n = 0; n < 5; n++) await room.publish('crm.contacts.a', { n });
-        await until(() => units.length === 2);
+        await until(() => batches.length === 2);
         await disturb(room);
-        units[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
+        batches[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
         const stopped = consumer.stop(100);
-        units[1]?.finished(undefined);
+        batches[1]?.finished(undefined);
         await ends(
           room,
           stopped.then(() => consumer.finished),
@@ -246,7 +246,7 @@ describe('with the server in trouble', { concurrency: true }, () => {
         const acks = new Acks(() => connection.open);
         const nobody = { onMessage: () => undefined, onProblem: () => undefined, onAlive: () => undefined };
         const options = { inbox: '_INBOX.stops', domain: undefined, stream: 'crm', durable: 'none' };
-        const pull = new Pull({ nc, ...options, capacity: 10, held: () => 0, ...nobody });
+        const pull = new Pull({ nc, ...options, capacity: 10, inFlight: () => 0, ...nobody });
         await disturb(room);
         acks.ack('$JS.ACK.crm.none.1.1.1.1000000.0');
         const settled = acks.settle();

@@ -4,7 +4,7 @@ import type { Change } from '../../nodes/salesforce/pubsub/change-events';
 import { EventReader, type Replay, type ReplayGap } from '../../nodes/salesforce/events/reader';
 import {
   SETTLEMENT,
-  type HeldEvent,
+  type EventAttempt,
   type SettlementSettings,
 } from '../../nodes/salesforce/events/settlement';
 import { PubSub } from '../../nodes/salesforce/pubsub/client';
@@ -36,7 +36,8 @@ interface Reading {
   reader: EventReader;
   pubsub: PubSub;
   /** Deliveries in order, each with its event. */
-  held: HeldEvent[];
+  attempts: EventAttempt[];
+  events: ReceivedEvent[];
   seen: () => string[];
   /** Their payloads as those of changes. */
   changes: () => Change[];
@@ -57,27 +58,30 @@ function read(
     store?: PositionStore;
     settings?: Partial<SettlementSettings>;
     /** What the flow does; default: it finishes each event in the next turn. */
-    flow?: (held: HeldEvent) => void;
+    flow?: (attempt: EventAttempt, event: ReceivedEvent, deliveries: number) => void;
   } = {},
 ): Reading {
   const session = sessionWith(org);
   const pubsub = new PubSub(session, org.pubsub ?? '', { ...QUICK });
-  const held: HeldEvent[] = [];
+  const attempts: EventAttempt[] = [];
+  const events: ReceivedEvent[] = [];
   const payloads: Record<string, unknown>[] = [];
   const deliveries: number[] = [];
   const log: Reading['log'] = [];
   const lost: Reading['lost'] = [];
-  const flow = options.flow ?? ((event: HeldEvent) => void setImmediate(() => event.finished(undefined)));
+  const flow =
+    options.flow ?? ((attempt: EventAttempt) => void setImmediate(() => attempt.finished(undefined)));
   const reader = new EventReader(
     pubsub,
     options.topic ?? TOPIC,
     options.store,
     {
-      deliver: (event) => {
-        held.push(event);
-        deliveries.push(event.deliveries);
-        payloads.push((event.event as ReceivedEvent).payload ?? {});
-        flow(event);
+      deliver: (attempt, event, nth) => {
+        attempts.push(attempt);
+        events.push(event);
+        deliveries.push(nth);
+        payloads.push(event.payload ?? {});
+        flow(attempt, event, nth);
       },
       changed: () => undefined,
       positionLost: (error, gap) => lost.push({ error, gap }),
@@ -90,7 +94,8 @@ function read(
   return {
     reader,
     pubsub,
-    held,
+    attempts,
+    events,
     seen: () => payloads.map((payload) => String(payload.Order_ID__c)),
     changes: () => payloads as Change[],
     deliveries,
@@ -123,39 +128,39 @@ const replayIds = (org: Org) => org.events(TOPIC).map(({ replayId }) => replayId
 test('every event comes, in order, with its ids', async (t) => {
   const org = await orgFor(t);
   publish(org, 500);
-  const { seen, held } = reading(t, org);
+  const { seen, events, deliveries } = reading(t, org);
   await until(() => seen().length === 500);
   assert.deepEqual(seen(), ids(500));
   const [listed] = org.events(TOPIC);
-  const first = held[0]?.event as ReceivedEvent;
-  assert.deepEqual([first.replayId, (held[499] as HeldEvent).deliveries], [listed?.replayId, 1]);
+  const [first] = events as [ReceivedEvent];
+  assert.deepEqual([first.replayId, deliveries[499]], [listed?.replayId, 1]);
 });
 
 test('a flow that holds its events stops the org at 100, and goes on with as many as it finishes', async (t) => {
   const org = await orgFor(t);
   publish(org, 300);
-  const { held, reader } = reading(t, org, { flow: () => undefined });
-  await until(() => held.length === 100);
+  const { attempts, reader } = reading(t, org, { flow: () => undefined });
+  await until(() => attempts.length === 100);
   await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.equal(held.length, 100);
-  for (const event of held.slice(0, 40)) event.finished(undefined);
-  await until(() => held.length === 140);
+  assert.equal(attempts.length, 100);
+  for (const attempt of attempts.slice(0, 40)) attempt.finished(undefined);
+  await until(() => attempts.length === 140);
   assert.equal(reader.inFlow, 100);
 });
 
 test('a stream that was let go while the flow held its events is opened again when there is room', async (t) => {
   const org = await orgFor(t, { switches: { fetchIdleMs: 50 } });
   publish(org, 150);
-  const { held, log } = reading(t, org, { flow: () => undefined });
-  await until(() => held.length === 100);
+  const { attempts, log } = reading(t, org, { flow: () => undefined });
+  await until(() => attempts.length === 100);
   await until(
     () => org.requests().some(({ path, status }) => path.endsWith('/Subscribe') && status !== undefined),
     {
       what: 'the end of the stream',
     },
   );
-  for (const event of [...held]) event.finished(undefined);
-  await until(() => held.length === 150);
+  for (const attempt of [...attempts]) attempt.finished(undefined);
+  await until(() => attempts.length === 150);
   assert.deepEqual(
     log.filter(({ level }) => level !== 'info'),
     [],
@@ -166,16 +171,16 @@ test('the position moves on only behind events that are finished with all before
   const org = await orgFor(t);
   publish(org, 5);
   const store = new Memory();
-  const { held } = reading(t, org, { store, flow: () => undefined });
-  await until(() => held.length === 5);
-  held[1]?.finished(undefined);
-  held[2]?.finished(undefined);
+  const { attempts } = reading(t, org, { store, flow: () => undefined });
+  await until(() => attempts.length === 5);
+  attempts[1]?.finished(undefined);
+  attempts[2]?.finished(undefined);
   await new Promise((resolve) => setTimeout(resolve, 20));
   assert.equal(store.saved, undefined);
-  held[0]?.finished(undefined);
+  attempts[0]?.finished(undefined);
   await until(() => store.replayId === replayIds(org)[2]);
-  held[4]?.finished(undefined);
-  held[3]?.finished(undefined);
+  attempts[4]?.finished(undefined);
+  attempts[3]?.finished(undefined);
   await until(() => store.replayId === replayIds(org)[4]);
 });
 
@@ -184,9 +189,9 @@ test('after a restart it goes on behind the position, and what was not finished 
   const store = new Memory();
   publish(org, 4);
   const before = reading(t, org, { store, flow: () => undefined });
-  await until(() => before.held.length === 4);
-  before.held[0]?.finished(undefined);
-  before.held[2]?.finished(undefined);
+  await until(() => before.attempts.length === 4);
+  before.attempts[0]?.finished(undefined);
+  before.attempts[2]?.finished(undefined);
   await until(() => store.saved !== undefined);
   await before.stop();
   publish(org, 2, 4);
@@ -237,19 +242,18 @@ test('an event that failed comes again after a while, the others go on, and the 
   const org = await orgFor(t);
   publish(org, 3);
   const store = new Memory();
-  const { held, seen, log } = reading(t, org, {
+  const { deliveries, seen, log } = reading(t, org, {
     store,
     settings: { backoff: [200] },
-    flow: (event) => {
-      const { payload } = event.event as ReceivedEvent;
-      const fails = payload?.Order_ID__c === 'O-0' && event.deliveries === 1;
-      setImmediate(() => event.finished(fails ? { error: new Error('not yet') } : undefined));
+    flow: (attempt, { payload }, nth) => {
+      const fails = payload?.Order_ID__c === 'O-0' && nth === 1;
+      setImmediate(() => attempt.finished(fails ? { error: new Error('not yet') } : undefined));
     },
   });
   await until(() => seen().length === 3);
   assert.equal(store.saved, undefined);
   await until(() => seen().length === 4);
-  assert.equal(held[3]?.deliveries, 2);
+  assert.equal(deliveries[3], 2);
   await until(() => store.replayId === replayIds(org)[2]);
   assert.match(log.find(({ level }) => level === 'warn')?.text ?? '', /comes again in 200ms: not yet/);
 });
@@ -260,9 +264,9 @@ test('an event that keeps failing while others succeed is passed over, and the l
   const store = new Memory();
   const { seen, log } = reading(t, org, {
     store,
-    flow: (event) => {
-      const bad = (event.event as ReceivedEvent).payload?.Order_ID__c === 'O-1';
-      setImmediate(() => event.finished(bad ? { error: new Error('poison') } : undefined));
+    flow: (attempt, { payload }) => {
+      const bad = payload?.Order_ID__c === 'O-1';
+      setImmediate(() => attempt.finished(bad ? { error: new Error('poison') } : undefined));
     },
   });
   await until(() => store.replayId === replayIds(org)[2]);
@@ -277,11 +281,12 @@ test('where everything fails nothing is passed over, however often: it is not th
   publish(org, 3);
   const store = new Memory();
   let down = true;
-  const { held, log } = reading(t, org, {
+  const { attempts, log } = reading(t, org, {
     store,
-    flow: (event) => void setImmediate(() => event.finished(down ? { error: new Error('down') } : undefined)),
+    flow: (attempt) =>
+      void setImmediate(() => attempt.finished(down ? { error: new Error('down') } : undefined)),
   });
-  await until(() => held.length > 30);
+  await until(() => attempts.length > 30);
   assert.deepEqual(
     log.filter(({ level }) => level === 'error'),
     [],
@@ -294,13 +299,13 @@ test('an error that repeating can’t mend passes the event over at once', async
   const org = await orgFor(t);
   publish(org, 2);
   const store = new Memory();
-  const { held } = reading(t, org, {
+  const { attempts } = reading(t, org, {
     store,
-    flow: (event) =>
-      void setImmediate(() => event.finished({ error: new FlowError('UNREADABLE_EVENT', 'never', false) })),
+    flow: (attempt) =>
+      void setImmediate(() => attempt.finished({ error: new FlowError('UNREADABLE_EVENT', 'never', false) })),
   });
   await until(() => store.replayId === replayIds(org)[1]);
-  assert.equal(held.length, 2);
+  assert.equal(attempts.length, 2);
 });
 
 test('a node stopped by a deploy fails no event: it comes again at once, and that does not count', async (t) => {
@@ -308,8 +313,8 @@ test('a node stopped by a deploy fails no event: it comes again at once, and tha
   publish(org, 1);
   const { deliveries } = reading(t, org, {
     settings: { backoff: [60_000] },
-    flow: (event) =>
-      void setImmediate(() => event.finished({ error: new FlowError('NODE_CLOSED', 'deployed') })),
+    flow: (attempt) =>
+      void setImmediate(() => attempt.finished({ error: new FlowError('NODE_CLOSED', 'deployed') })),
   });
   await until(() => deliveries.length > 5);
   assert.ok(deliveries.every((delivery) => delivery === 1));
@@ -318,18 +323,18 @@ test('a node stopped by a deploy fails no event: it comes again at once, and tha
 test('an event that the flow never finishes fails at the processing limit, naming what holds it', async (t) => {
   const org = await orgFor(t);
   publish(org, 1);
-  const { held, log } = reading(t, org, {
+  const { attempts, log } = reading(t, org, {
     settings: { processingLimit: 50 },
-    flow: (event) => {
+    flow: (attempt) => {
       const begun = Date.now();
-      event.progress = {
+      attempt.progress = {
         processingTime: () => Date.now() - begun,
         unfinishedNodes: () => ['function "stuck"'],
         abandon: () => undefined,
       };
     },
   });
-  await until(() => held.length >= 2);
+  await until(() => attempts.length >= 2);
   assert.match(
     log.find(({ level }) => level === 'warn')?.text ?? '',
     /within 50ms; not finished: function "stuck"/,
@@ -340,15 +345,19 @@ test('jetstream-ack can ask for it again, or have done with it', async (t) => {
   const org = await orgFor(t);
   publish(org, 3);
   const store = new Memory();
-  const { held, seen } = reading(t, org, { store, flow: () => undefined, settings: { backoff: [60_000] } });
-  await until(() => held.length === 3);
-  held[0]?.command({ action: 'progress' });
-  held[0]?.command({ action: 'ack' });
-  held[1]?.command({ action: 'nak', delay: 10 });
-  held[2]?.command({ action: 'term' });
+  const { attempts, seen } = reading(t, org, {
+    store,
+    flow: () => undefined,
+    settings: { backoff: [60_000] },
+  });
+  await until(() => attempts.length === 3);
+  attempts[0]?.command({ action: 'progress' });
+  attempts[0]?.command({ action: 'ack' });
+  attempts[1]?.command({ action: 'nak', delay: 10 });
+  attempts[2]?.command({ action: 'term' });
   await until(() => seen().length === 4);
   assert.equal(seen()[3], 'O-1');
-  held[3]?.command({ action: 'ack' });
+  attempts[3]?.command({ action: 'ack' });
   await until(() => store.replayId === replayIds(org)[2]);
 });
 
@@ -389,7 +398,7 @@ test('while the org is out of reach it waits, and goes on where it was', async (
   await until(() => seen().length === 10);
   org.faults.add({ match: { topic: TOPIC }, action: { grpc: { code: 'UNAVAILABLE' } } });
   org.bus().dropConnections();
-  await until(() => pubsub.hold.current?.reason === 'unreachable');
+  await until(() => pubsub.availability.current?.reason === 'unreachable');
   publish(org, 10, 10);
   org.faults.clear();
   await until(() => seen().length === 20);
@@ -403,7 +412,7 @@ test('over the org’s limit of delivered events it waits', async (t) => {
   publish(org, 3);
   await until(() => seen().length === 3);
   publish(org, 7, 3);
-  await until(() => pubsub.hold.current?.reason === 'limit');
+  await until(() => pubsub.availability.current?.reason === 'limit');
   org.limits({ DailyDeliveredPlatformEvents: { Max: 50, Remaining: 50 } });
   await until(() => seen().length === 10);
 });
@@ -422,11 +431,11 @@ test('a keepalive does not move the position past events that the flow still hol
   const org = await orgFor(t, { switches: { keepAliveMs: 30 } });
   const store = new Memory();
   publish(org, 1);
-  const { held } = reading(t, org, { store, flow: () => undefined });
-  await until(() => held.length === 1);
+  const { attempts } = reading(t, org, { store, flow: () => undefined });
+  await until(() => attempts.length === 1);
   await new Promise((resolve) => setTimeout(resolve, 150));
   assert.equal(store.saved, undefined);
-  held[0]?.finished(undefined);
+  attempts[0]?.finished(undefined);
   await until(() => store.saved);
 });
 
@@ -454,11 +463,11 @@ test('a lost position is an error with the size of the gap, and then the earlies
 
 test('a topic that is not there is said once, and read as soon as it is', async (t) => {
   const org = await orgFor(t);
-  const { reader, held, log } = reading(t, org, { topic: '/event/Later__e' });
+  const { reader, attempts, log } = reading(t, org, { topic: '/event/Later__e' });
   await until(() => reader.state.phase === 'failing');
   org.declare({ name: 'Later__e', fields: [{ name: 'A__c' }] });
   org.bus().publish('/event/Later__e', { A__c: 'x' });
-  await until(() => held.length === 1);
+  await until(() => attempts.length === 1);
   const errors = log.filter(({ level }) => level === 'error');
   assert.equal(errors.length, 1);
   assert.match(errors[0]?.text ?? '', /no topic \/event\/Later__e/);
@@ -466,14 +475,14 @@ test('a topic that is not there is said once, and read as soon as it is', async 
 
 test('events of different definitions are each read by their own', async (t) => {
   const org = await orgFor(t);
-  const { held, seen } = reading(t, org);
+  const { events, seen } = reading(t, org);
   for (let i = 0; i < 5; i++) {
     publish(org, 40, i * 40);
     org.declare({ name: 'OrderStatus__e', fields: [{ name: `Field${i}__c`, defaultValue: null }] });
   }
   await until(() => seen().length === 200);
   assert.deepEqual(seen(), ids(200));
-  assert.equal(new Set(held.map(({ event }) => (event as ReceivedEvent).schemaId ?? '')).size >= 1, true);
+  assert.equal(new Set(events.map(({ schemaId }) => schemaId ?? '')).size >= 1, true);
 });
 
 test('an event that can’t be read is passed over, and the log names it', async (t) => {
@@ -545,14 +554,14 @@ test('stopping gives the flow time to finish, and stores how far it came', async
   const org = await orgFor(t);
   const store = new Memory();
   publish(org, 3);
-  const { held, stop } = reading(t, org, { store, flow: () => undefined });
-  await until(() => held.length === 3);
+  const { attempts, stop } = reading(t, org, { store, flow: () => undefined });
+  await until(() => attempts.length === 3);
   const stopping = stop();
-  held[0]?.finished(undefined);
-  held[1]?.finished(undefined);
+  attempts[0]?.finished(undefined);
+  attempts[1]?.finished(undefined);
   await stopping;
   assert.equal(store.replayId, replayIds(org)[1]);
-  held[2]?.finished(undefined);
+  attempts[2]?.finished(undefined);
   assert.equal(store.replayId, replayIds(org)[1], 'what is finished too late comes again');
 });
 
@@ -560,11 +569,11 @@ test('when it is stopped nothing is handed out any more, whatever has come', asy
   const org = await orgFor(t);
   publish(org, 5);
   org.faults.add({ match: { path: '/GetSchema' }, action: { grpc: { delayMs: 200 } } });
-  const { held, stop } = reading(t, org);
+  const { attempts, stop } = reading(t, org);
   await until(() => org.requests().some(({ path }) => path.endsWith('/GetSchema')));
   await stop();
   await new Promise((resolve) => setTimeout(resolve, 300));
-  assert.equal(held.length, 0);
+  assert.equal(attempts.length, 0);
 });
 
 test('changes of records come with names for their bitmaps, and without the fields they say nothing of', async (t) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { connect } from 'nats';
 import { startOrg, type Org } from '../org/org';
+import { freePort } from '../support/cleanup';
 import { startNats } from '../support/nats';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
@@ -110,6 +111,36 @@ describe('acknowledgement', () => {
     await until(() => received().length === 1, { timeout: 15_000 });
     assert.equal(received()[0]?.salesforce.deliveries, 2);
     assert.equal(received('ok').length, 2);
+  });
+
+  test('flow: a jetstream-out behind it is redeployed: the event comes again at once, and that is no try', async (t) => {
+    const nats = await startNats();
+    t.after(() => nats.stop());
+    const nc = await connect({ servers: nats.url });
+    t.after(() => nc.close());
+    await (await nc.jetstreamManager()).streams.add({ name: 'done', subjects: ['done.>'] });
+    const flow = (server: string) => [
+      orgNode(org),
+      { id: 'server', type: 'jetstream-server', servers: nats.url, auth: 'none' },
+      { id: 'away', type: 'jetstream-server', servers: `nats://127.0.0.1:${port}`, auth: 'none' },
+      receiveNode({ wires: [['out']] }),
+      { id: 'out', type: 'jetstream-out', z: 'tab', server, subject: 'done.x', wires: [['next']] },
+      sink('next'),
+    ];
+    const port = await freePort();
+    const from = red.log.length;
+    const before = red.received('next').length;
+    publish(1);
+    await red.deploy(tab(...flow('away')));
+    await until(() => red.statusOf('receive')?.text === '1 in the flow');
+    await red.deploy(tab(...flow('server')), 'nodes');
+    await until(() => red.received('next').length > before, { timeout: 5_000 });
+    const [message] = red.received('next').slice(before) as unknown as [Message];
+    assert.equal(message.salesforce.deliveries, 1);
+    assert.deepEqual(
+      red.log.slice(from).filter(({ text }) => /The event .* failed/.test(text)),
+      [],
+    );
   });
 
   test('flow: an error that can’t be mended by repeating passes the event over, and the log names it', async () => {

@@ -3,13 +3,13 @@ import type { TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { FlowError } from '../../nodes/shared/errors';
 import { ApiBudget } from '../../nodes/salesforce/org/budget';
-import { OrgHold, PROBE_PAUSES } from '../../nodes/salesforce/org/availability';
+import { Availability, PROBE_PAUSES } from '../../nodes/salesforce/org/availability';
 import type { RowResult, WriteRequest } from '../../nodes/salesforce/composite/operations';
 import { OrgOutage, type OutageReason } from '../../nodes/salesforce/org/outage';
 import type { OrgAnswer, OrgRequest } from '../../nodes/salesforce/org/session';
 import { Writer, type WritableOrg, type WriterOptions } from '../../nodes/salesforce/composite/writer';
 
-type Wire = Record<string, unknown>;
+type Body = Record<string, unknown>;
 
 const OPTIONS: WriterOptions = {
   records: 1_000,
@@ -29,7 +29,7 @@ export interface WaitingCall {
   /** The `LastName` of each record sent, or the id. */
   names: unknown[];
   /** Answers every row with success, or with what `row` gives for it. */
-  answer(row?: (wire: Wire, index: number) => object): Promise<void>;
+  answer(row?: (body: Body, index: number) => object): Promise<void>;
   /** Answers as it stands. */
   respond(status: number, body?: unknown): Promise<void>;
   fail(error: Error): Promise<void>;
@@ -55,7 +55,7 @@ export class FakeOrg implements WritableOrg {
   made = 0;
   /** What a probe finds. */
   probe: () => Promise<void> = () => Promise.resolve();
-  readonly hold = new OrgHold(
+  readonly availability = new Availability(
     () => this.probe(),
     () => this.listeners.forEach((listener) => listener()),
     PROBE_PAUSES,
@@ -88,15 +88,15 @@ export class FakeOrg implements WritableOrg {
         path,
         headers,
         collections,
-        names: collections.flat().map((wire) => (isWire(wire) ? (wire.LastName ?? wire.Id) : wire)),
+        names: collections.flat().map((body) => (isObject(body) ? (body.LastName ?? body.Id) : body)),
         answer: (row = () => ({})) => {
           let index = 0;
-          const bodies = collections.map((wires) =>
-            wires.map((wire) => ({
+          const bodies = collections.map((bodies) =>
+            bodies.map((body) => ({
               id: '003000000000001AAA',
               success: true,
               errors: [],
-              ...row(isWire(wire) ? wire : {}, index++),
+              ...row(isObject(body) ? body : {}, index++),
             })),
           );
           return call.respond(
@@ -122,7 +122,7 @@ export class FakeOrg implements WritableOrg {
   }
 }
 
-function isWire(value: unknown): value is Wire {
+function isObject(value: unknown): value is Body {
   return typeof value === 'object' && value !== null;
 }
 

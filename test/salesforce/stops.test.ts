@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
-import { OrgHold, type PROBE_PAUSES } from '../../nodes/salesforce/org/availability';
+import { Availability, type PROBE_PAUSES } from '../../nodes/salesforce/org/availability';
 import { OrgOutage } from '../../nodes/salesforce/org/outage';
 import { OrgSession } from '../../nodes/salesforce/org/session';
 import { Writer } from '../../nodes/salesforce/composite/writer';
@@ -39,6 +39,11 @@ const PAUSES = {
   budget: [1, 4],
 } as unknown as typeof PROBE_PAUSES;
 
+interface Sent {
+  records: unknown[];
+}
+const rowsOf = (sent: unknown[]) => sent.map(() => ({ id: '003000000000001', success: true, errors: [] }));
+
 /** The server answers each request, and each login, when the gates let it. A 401 and an identity of its own take more steps. */
 function answerThrough(gates: Gates): void {
   let expired = false;
@@ -59,11 +64,14 @@ function answerThrough(gates: Gates): void {
             asked.answer(401);
           } else if (asked.path.endsWith('/limits')) asked.answer(200, {});
           else {
-            const { records: sent } = JSON.parse(asked.body) as { records: unknown[] };
-            asked.answer(
-              200,
-              sent.map(() => ({ id: '003000000000001', success: true, errors: [] })),
-            );
+            const { records: sent, compositeRequest } = JSON.parse(asked.body) as Sent & {
+              compositeRequest?: { body: Sent }[];
+            };
+            const parts = compositeRequest?.map(({ body }) => ({
+              httpStatusCode: 200,
+              body: rowsOf(body.records),
+            }));
+            asked.answer(200, parts ? { compositeResponse: parts } : rowsOf(sent));
           }
         })
         .catch(() => asked.cut());
@@ -120,7 +128,7 @@ describe('stopped at each of its awaits', () => {
     const stops = await stopAtEach((gates) => {
       answerThrough(gates);
       const session = open();
-      session.hold.begin(session.budgetOutage());
+      session.availability.begin(session.budgetOutage());
       return async () => {
         session.close();
         await isOver();
@@ -189,7 +197,7 @@ describe('stopped at each of its awaits', () => {
   test('a hold: whatever its probe comes to', async () => {
     await stopAtEach((gates) => {
       let probes = 0;
-      const hold: OrgHold = new OrgHold(
+      const availability: Availability = new Availability(
         () =>
           gates.pass(() => {
             if (++probes < 3) throw new OrgOutage('limit', 'L', 'l', false);
@@ -197,9 +205,9 @@ describe('stopped at each of its awaits', () => {
         () => undefined,
         PAUSES,
       );
-      hold.begin(new OrgOutage('login', 'X', 'x', false));
+      availability.begin(new OrgOutage('login', 'X', 'x', false));
       return async () => {
-        hold.close();
+        availability.close();
         const before = probes;
         await new Promise((resolve) => setTimeout(resolve, 120));
         assert.ok(probes <= before + 1, 'only the probe that was under way');

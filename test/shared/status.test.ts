@@ -1,16 +1,18 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import type { NodeStatus } from 'node-red';
+import { fakeClock, type FakeClock } from '../support/clock';
 import { StatusReporter } from '../../nodes/shared/status';
 
+let clock: FakeClock;
 let shown: unknown[];
 let reporter: StatusReporter;
 beforeEach(() => {
-  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 });
+  clock = fakeClock(['setTimeout']);
   shown = [];
   reporter = new StatusReporter({ status: (status: string | NodeStatus) => void shown.push(status) });
 });
-afterEach(() => mock.timers.reset());
+afterEach(() => clock.reset());
 
 test('the first is shown at once, of those within a quarter of a second only the latest', () => {
   for (const text of ['a', 'b', 'c']) reporter.show({ text });
@@ -60,4 +62,12 @@ test('stopped, it shows nothing any more, not even what was waiting', () => {
   reporter.stop();
   mock.timers.tick(10_000);
   assert.deepEqual(shown, [{ text: 'a' }]);
+});
+
+test('a wall clock that is set back does not keep the next one waiting', () => {
+  reporter.show({ text: 'a' });
+  clock.setWallClock(-3_600_000);
+  mock.timers.tick(250);
+  reporter.show({ text: 'b' });
+  assert.deepEqual(shown, [{ text: 'a' }, { text: 'b' }]);
 });

@@ -1,4 +1,5 @@
 import type { Failure } from '../../shared/flow/delivery';
+import { Attempt, where } from '../../shared/flow/settlement';
 import { FlowError, isRetryable, messageOf } from '../../shared/errors';
 import type { BigNumbers } from '../../shared/json';
 import { Acks } from './acks';
@@ -8,7 +9,13 @@ import { ensureDurable, type DurableSettings } from './durable';
 import { decodePayload, type PayloadFormat } from './message';
 import type { Msg, NatsConnection } from '../server/nats';
 import { Pull, type PullProblem } from './pull';
-import { describe, Settlement, Unit, type Held, type SettlementSettings } from './settlement';
+import {
+  describe,
+  Settlement,
+  type InFlightMessage,
+  type MessageBatch,
+  type SettlementSettings,
+} from './settlement';
 import { provisionStream, type StreamConfig } from '../streams/stream';
 import { checkPublishSubject, overlap } from '../streams/subjects';
 
@@ -27,16 +34,16 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
 export type ConsumerState =
   { phase: 'connecting' } | { phase: 'ready' } | { phase: 'failing'; error: FlowError };
 
-export interface ConsumerHost {
-  /** Puts the unit into the flow; `payloads` in the order of its messages. */
-  deliver(unit: Unit, payloads: unknown[]): void;
+export interface ConsumerHandler {
+  /** Puts the batch into the flow; `payloads` in the order of its messages. */
+  deliver(batch: MessageBatch, payloads: unknown[]): void;
   /** Called for every message too: it must be cheap. */
   state(state: ConsumerState): void;
   log(level: 'info' | 'warn' | 'error', text: string): void;
 }
 
 interface Decoded {
-  held: Held;
+  message: InFlightMessage;
   payload: unknown;
 }
 
@@ -72,14 +79,14 @@ export class Consumer {
   constructor(
     private readonly connection: Connection,
     private readonly settings: ConsumerSettings,
-    private readonly host: ConsumerHost,
+    private readonly handler: ConsumerHandler,
   ) {
     this.acks = new Acks(() => connection.open);
     this.settlement = new Settlement(settings, {
       acks: this.acks,
-      deadLetter: (held, failure) => this.deadLetter(held, failure),
+      deadLetter: (message, failure) => this.deadLetter(message, failure),
       released: () => this.released(),
-      log: (level, text) => host.log(level, text),
+      log: (level, text) => handler.log(level, text),
     });
   }
 
@@ -91,7 +98,7 @@ export class Consumer {
           this.acks.interrupt();
           this.fail(state.reason);
         }
-        if (state.phase === 'connecting') this.host.state({ phase: 'connecting' });
+        if (state.phase === 'connecting') this.handler.state({ phase: 'connecting' });
         if (state.phase === 'connected') this.check?.();
       },
       refused: (error, subject) => {
@@ -111,8 +118,8 @@ export class Consumer {
     this.check?.();
     clearTimeout(this.gatherTimer);
     const stopped = this.pull?.pull.stop();
-    for (const { held } of [...this.gathering.splice(0), ...this.backlog.splice(0)])
-      this.settlement.giveBack(held);
+    for (const { message } of [...this.gathering.splice(0), ...this.backlog.splice(0)])
+      this.settlement.giveBack(message);
     await withinMs(1_000, stopped);
     this.finished = this.finish();
     await withinMs(grace, this.finished);
@@ -153,10 +160,10 @@ export class Consumer {
     const { domain } = this.connection.settings;
     if (settings.provision) {
       const outcome = await provisionStream(nc, domain, settings.provision);
-      if (outcome !== 'unchanged') this.host.log('info', `The stream "${settings.stream}" was ${outcome}`);
+      if (outcome !== 'unchanged') this.handler.log('info', `The stream "${settings.stream}" was ${outcome}`);
     }
     const { info, warnings } = await ensureDurable(nc, domain, settings);
-    for (const warning of warnings) this.host.log('warn', warning);
+    for (const warning of warnings) this.handler.log('warn', warning);
     const nats = await import('../server/nats.js');
     // Nothing is waited for from here on: what begins below is what stop() ends.
     if (this.stopping.signal.aborted) return;
@@ -179,7 +186,7 @@ export class Consumer {
       stream: settings.stream,
       durable: settings.durable,
       capacity: settings.prefetch,
-      held: () => this.settlement.size,
+      inFlight: () => this.settlement.size,
       onMessage: (msg) => this.arrived(msg),
       onProblem: (problem) => this.problem(problem),
       onAlive: () => this.alive(),
@@ -202,43 +209,43 @@ export class Consumer {
   }
 
   private alive(): void {
-    if (this.failing) this.host.log('info', `Receiving from "${this.settings.stream}" again`);
+    if (this.failing) this.handler.log('info', `Receiving from "${this.settings.stream}" again`);
     this.failing = undefined;
     this.report();
   }
 
   /** Said once for each cause, however often it is met. */
   private fail(error: FlowError): void {
-    if (this.failing?.message !== error.message) this.host.log('error', error.message);
+    if (this.failing?.message !== error.message) this.handler.log('error', error.message);
     this.failing = error;
     this.report();
   }
 
   private report(): void {
-    this.host.state(this.failing ? { phase: 'failing', error: this.failing } : READY);
+    this.handler.state(this.failing ? { phase: 'failing', error: this.failing } : READY);
   }
 
   private arrived(msg: Msg): void {
-    const held = this.settlement.arrived(msg);
-    if (!held) return;
+    const message = this.settlement.arrived(msg);
+    if (!message) return;
     if (this.stopping.signal.aborted) {
-      this.settlement.giveBack(held);
+      this.settlement.giveBack(message);
       return;
     }
     const { maxDeliver } = this.settings;
-    if (this.settlement.isExhausted(held)) {
+    if (this.settlement.isExhausted(message)) {
       const text = `The message was delivered more than ${maxDeliver} times without being settled: it may be what ends the process`;
-      this.settlement.fail(held, { error: new FlowError('MAX_DELIVERIES', text, false) });
+      this.settlement.fail(message, { error: new FlowError('MAX_DELIVERIES', text, false) });
       return;
     }
     let payload: unknown;
     try {
       payload = decodePayload(msg.data, this.settings.format, this.settings.bigNumbers);
     } catch (error) {
-      this.settlement.fail(held, { error });
+      this.settlement.fail(message, { error });
       return;
     }
-    this.emit({ held, payload });
+    this.emit({ message, payload });
   }
 
   private emit(decoded: Decoded): void {
@@ -255,7 +262,7 @@ export class Consumer {
     }
   }
 
-  private readonly leftFlow = (unit: Unit): void => void (this.inFlow -= unit.messages.length);
+  private readonly leftFlow = (batch: MessageBatch): void => void (this.inFlow -= batch.items.length);
 
   private deliverGathered(): void {
     clearTimeout(this.gatherTimer);
@@ -263,20 +270,18 @@ export class Consumer {
     if (this.gathering.length > 0) this.deliver(this.gathering.splice(0));
   }
 
-  private deliver(batch: Decoded[]): void {
-    this.inFlow += batch.length;
-    const unit = new Unit(
-      batch.map(({ held }) => held),
-      this.settlement,
-      this.leftFlow,
-    );
+  private deliver(decoded: Decoded[]): void {
+    this.inFlow += decoded.length;
+    const messages = decoded.map(({ message }) => message);
+    const batch: MessageBatch = new Attempt(messages, this.settlement, this.leftFlow);
+    for (const message of messages) message.attempt = batch;
     try {
-      this.host.deliver(
-        unit,
-        batch.map(({ payload }) => payload),
+      this.handler.deliver(
+        batch,
+        decoded.map(({ payload }) => payload),
       );
     } catch (error) {
-      unit.failed({ error });
+      batch.failed({ error });
     }
     this.report();
   }
@@ -291,14 +296,15 @@ export class Consumer {
     this.report();
   }
 
-  private async deadLetter(held: Held, failure: Failure): Promise<void> {
+  private async deadLetter(message: InFlightMessage, failure: Failure): Promise<void> {
     const { deadLetter, maxDeliver } = this.settings;
     const { signal } = this.stopping;
     const why = isRetryable(failure.error) ? `failed ${maxDeliver} times` : 'failed for good';
+    const what = `${describe(message)} ${why}${where(failure)}`;
     if (!deadLetter) {
-      this.host.log(
+      this.handler.log(
         'error',
-        `${describe(held)} ${why} and is dropped, as no dead letter subject is set: ${messageOf(failure.error)}`,
+        `${what} and is dropped, as no dead letter subject is set: ${messageOf(failure.error)}`,
       );
       return;
     }
@@ -309,14 +315,11 @@ export class Consumer {
           nc,
           this.connection.settings.domain,
           deadLetter,
-          held.msg,
-          { ...held.info, deliveries: held.deliveries },
+          message.msg,
+          { ...message.info, deliveries: message.deliveries },
           failure,
         );
-        this.host.log(
-          'warn',
-          `${describe(held)} ${why} and went to "${deadLetter}": ${messageOf(failure.error)}`,
-        );
+        this.handler.log('warn', `${what} and went to "${deadLetter}": ${messageOf(failure.error)}`);
         if (this.failing?.code === 'DEAD_LETTER_FAILED') this.alive();
         return;
       } catch (error) {

@@ -10,10 +10,10 @@ export interface PullOptions {
   domain: string | undefined;
   stream: string;
   durable: string;
-  /** The most messages that may be asked for and held together. */
+  /** The most messages that may be asked for and in flight together. */
   capacity: number;
-  /** How many of them are held at this moment. */
-  held: () => number;
+  /** How many of them are in flight at this moment. */
+  inFlight: () => number;
   onMessage: (msg: Msg) => void;
   onProblem: (problem: PullProblem) => void;
   /** The server answers this consumer, for the first time since the start or a reset. */
@@ -22,7 +22,7 @@ export interface PullOptions {
 
 interface Request {
   remaining: number;
-  /** ms epoch: after it the server has forgotten the request, whatever it did. */
+  /** By performance.now(): after it the server has forgotten the request, whatever it did. */
   deadline: number;
 }
 
@@ -46,15 +46,15 @@ export class Pull {
   private soon: NodeJS.Timeout | undefined;
   private asked = 0;
   private serial = 0;
-  private lastHeard = Date.now();
+  private lastHeard = performance.now();
   private silences = 0;
   /** The server has answered since the last (re)start. */
   private served = false;
   private largestBatch = Number.MAX_SAFE_INTEGER;
   /** The most that may be under way: less for a while after a connection that did not last. */
   private burst: number;
-  private connectedAt = Date.now();
-  private notBefore = 0;
+  private connectedAt = performance.now();
+  private notBefore = -Infinity;
   private stopped = false;
 
   constructor(private readonly options: PullOptions) {
@@ -71,20 +71,20 @@ export class Pull {
 
   /** Room has come up: asks at once if it is a quarter of all, else a little later, so that requests stay few. */
   ask(): void {
-    const { capacity, held } = this.options;
-    if (capacity - held() - this.asked >= capacity / 4) this.request();
+    const { capacity, inFlight } = this.options;
+    if (capacity - inFlight() - this.asked >= capacity / 4) this.request();
     else this.soon ??= setTimeout(() => this.request(), GATHER);
   }
 
   private request(): void {
     clearTimeout(this.soon);
     this.soon = undefined;
-    const { nc, domain, stream, durable, inbox, capacity, held } = this.options;
-    if (this.stopped || nc.isClosed() || Date.now() < this.notBefore) return;
-    const batch = Math.min(capacity - held() - this.asked, this.largestBatch, this.burst - this.asked);
+    const { nc, domain, stream, durable, inbox, capacity, inFlight } = this.options;
+    if (this.stopped || nc.isClosed() || performance.now() < this.notBefore) return;
+    const batch = Math.min(capacity - inFlight() - this.asked, this.largestBatch, this.burst - this.asked);
     if (batch < 1) return;
     const id = String(++this.serial);
-    this.requests.set(id, { remaining: batch, deadline: Date.now() + EXPIRES + GRACE });
+    this.requests.set(id, { remaining: batch, deadline: performance.now() + EXPIRES + GRACE });
     this.asked += batch;
     const body = { batch, expires: EXPIRES * 1e6, idle_heartbeat: HEARTBEAT * 1e6 };
     nc.publish(`${apiPrefix(domain)}.CONSUMER.MSG.NEXT.${stream}.${durable}`, JSON.stringify(body), {
@@ -97,13 +97,13 @@ export class Pull {
    * by the server because it sends more than is read (large messages, a slow line): ask for less at a time.
    */
   reset(): void {
-    const now = Date.now();
+    const now = performance.now();
     if (now - this.connectedAt < SETTLED) this.burst = Math.max(1, Math.floor(this.burst / 4));
     this.connectedAt = now;
     this.requests.clear();
     this.asked = 0;
     this.served = false;
-    this.lastHeard = Date.now();
+    this.lastHeard = performance.now();
     this.request();
   }
 
@@ -117,7 +117,7 @@ export class Pull {
   }
 
   private heard(msg: Msg): void {
-    this.lastHeard = Date.now();
+    this.lastHeard = performance.now();
     // A message has the ack subject as its reply; what has none (or no such one) is the server speaking.
     if (msg.reply?.startsWith('$JS.ACK.')) {
       this.alive();
@@ -170,12 +170,12 @@ export class Pull {
   }
 
   private later(kind: PullProblem['kind'] | undefined, text: string): void {
-    this.notBefore = Date.now() + RETRY;
+    this.notBefore = performance.now() + RETRY;
     if (kind) this.options.onProblem({ kind, text });
   }
 
   private look(): void {
-    const now = Date.now();
+    const now = performance.now();
     for (const [id, request] of this.requests) if (now > request.deadline) this.drop(id);
     if (this.burst < this.options.capacity && now - this.connectedAt > SETTLED) {
       this.burst = Math.min(this.options.capacity, this.burst * 2);

@@ -1,10 +1,17 @@
-import type { Command, DeliveryOwner, Failure } from '../../shared/flow/delivery';
-import { formatDuration } from '../../shared/duration';
-import { FlowError, codeOf, isRetryable, messageOf } from '../../shared/errors';
-import type { Acks } from './acks';
-import { deliveryInfo, type DeliveryInfo } from './message';
+import type { Failure } from '../../shared/flow/delivery';
+import {
+  settleFailed,
+  watch,
+  type Attempt,
+  type RetryPolicy,
+  type Settler,
+  type Tries,
+  type Watched,
+} from '../../shared/flow/settlement';
 import { RecentMap } from '../../shared/recent-map';
 import type { Msg } from '../server/nats';
+import type { Acks } from './acks';
+import { deliveryInfo, type DeliveryInfo } from './message';
 
 /** What happens to a message that fails. Milliseconds; `maxDeliver` -1 is no limit. */
 export interface SettlementSettings {
@@ -14,101 +21,45 @@ export interface SettlementSettings {
   processingLimit: number;
 }
 
-export interface SettlementHost {
+export interface SettlementHandler {
   acks: Pick<Acks, 'ack' | 'term' | 'nak' | 'progress' | 'forget'>;
   /**
    * Resolves when the message is safe in the dead letter, or was given up by configuration. Rejects when stopped: it
    * goes back to the server then.
    */
-  deadLetter(held: Held, failure: Failure): Promise<void>;
+  deadLetter(message: InFlightMessage, failure: Failure): Promise<void>;
   /** A message is settled: there is room for another. */
   released(): void;
   log(level: 'warn' | 'error', text: string): void;
 }
 
-/** How the flow is doing with a unit, as far as it can be told. */
-export interface UnitProgress {
-  processingTime(): number;
-  unfinishedNodes(): string[];
-  /** The unit is settled without the flow having finished: nothing that it still does counts. */
-  abandon(): void;
-}
-
 /** A message between its arrival and its settlement. */
-export interface Held {
+export interface InFlightMessage extends Watched<InFlightMessage> {
   /** Of the consumer that delivered it, as it was then. */
   readonly memory: Memory;
   readonly msg: Msg;
   readonly info: DeliveryInfo;
-  /** The latest ack subject: a message that is delivered again while it is held is the same message. */
+  /** The latest ack subject: a message that is delivered again while it is in flight is the same message. */
   reply: string;
   deliveries: number;
-  extendedAt: number;
-  unit: Unit | undefined;
 }
 
 /** Messages that go through the flow, and are settled, together. */
-export class Unit implements DeliveryOwner {
-  settled = false;
-  progress: UnitProgress | undefined;
-
-  constructor(
-    readonly messages: Held[],
-    private readonly settlement: Settlement,
-    private readonly onSettled: (unit: Unit) => void,
-  ) {
-    for (const held of messages) held.unit = this;
-  }
-
-  /** What the flow tracker calls when every path has ended. */
-  finished(failure: Failure | undefined): void {
-    if (failure) this.failed(failure);
-    else this.succeeded();
-  }
-
-  succeeded(): void {
-    if (this.settle()) for (const held of this.messages) this.settlement.ack(held);
-  }
-
-  failed(failure: Failure): void {
-    if (this.settle()) for (const held of this.messages) this.settlement.fail(held, failure);
-  }
-
-  command({ action, delay }: Command): void {
-    if (this.settled) return;
-    if (action === 'progress') {
-      for (const held of this.messages) this.settlement.extend(held);
-      return;
-    }
-    this.progress?.abandon();
-    if (action === 'ack') this.succeeded();
-    else if (this.settle()) for (const held of this.messages) this.settlement.refuse(held, action, delay);
-  }
-
-  /** What the flow still does with it doesn't count any more. */
-  withdraw(): void {
-    if (this.settle()) this.progress?.abandon();
-  }
-
-  private settle(): boolean {
-    if (this.settled) return false;
-    this.settled = true;
-    this.onSettled(this);
-    return true;
-  }
-}
-
-/** Errors that say nothing about the message, and after how many ms it comes back: such a delivery doesn't count. */
-const INNOCENT: Record<string, number | undefined> = { NODE_CLOSED: 0, CLOSED: 0, NOT_WIRED: 5_000 };
+export type MessageBatch = Attempt<InFlightMessage>;
 
 /** How many settled messages are remembered, in case the server delivers them again. */
 const REMEMBERED = 20_000;
 
+/** Deliveries that were not the message's fault, and how many of them are the latest in a row. */
+interface Excused {
+  deliveries: number;
+  inARow: number;
+}
+
 class Memory {
   /** By stream sequence. */
   readonly settled = new RecentMap<number, 'ack' | 'term'>(REMEMBERED);
-  /** Deliveries that were not the message's fault. */
-  readonly excused = new RecentMap<number, number>(REMEMBERED);
+  readonly excused = new RecentMap<number, Excused>(REMEMBERED);
 }
 
 /** By consumer and the time it was made, for the whole process: a redeploy must not forget them. */
@@ -121,186 +72,168 @@ function memoryOf(consumer: string): Memory {
 }
 
 /** Settles every message of one consumer exactly once, and keeps those that take long from being delivered again. */
-export class Settlement {
-  private readonly held = new Map<number, Held>();
+export class Settlement implements Settler<InFlightMessage> {
+  readonly noun = 'message';
+  private readonly inFlight = new Map<number, InFlightMessage>();
+  private readonly retries: RetryPolicy;
   private memory = new Memory();
-  private timer: NodeJS.Timeout | undefined;
+  private unwatch: (() => void) | undefined;
 
   constructor(
     private readonly settings: SettlementSettings,
-    private readonly host: SettlementHost,
-  ) {}
+    private readonly handler: SettlementHandler,
+  ) {
+    const { maxDeliver, backoff, ackWait } = settings;
+    this.retries = { maxDeliver, backoff, pause: ackWait };
+  }
 
   /** `consumer` names the durable and when it was made: one that was made anew delivers everything again on purpose. */
   start(consumer: string): void {
     const memory = memoryOf(consumer);
-    if (memory !== this.memory) this.host.acks.forget();
+    if (memory !== this.memory) this.handler.acks.forget();
     this.memory = memory;
-    this.timer ??= setInterval(() => this.look(), Math.max(20, Math.min(1_000, this.settings.ackWait / 5)));
+    const { ackWait, processingLimit } = this.settings;
+    this.unwatch ??= watch(this, () => this.inFlight.values(), {
+      processingLimit,
+      extendAfter: ackWait / 3,
+      shortest: ackWait,
+    });
   }
 
   get size(): number {
-    return this.held.size;
+    return this.inFlight.size;
   }
 
   /** The message is new and to be worked on; undefined for one that is known, which needs nothing more. */
-  arrived(msg: Msg): Held | undefined {
+  arrived(msg: Msg): InFlightMessage | undefined {
     const reply = msg.reply ?? '';
     const info = deliveryInfo(reply);
-    const { sequence } = info;
-    const known = this.held.get(sequence);
+    const { sequence, deliveries } = info;
+    const known = this.inFlight.get(sequence);
     if (known?.info.timestamp === info.timestamp && this.isCurrent(known)) {
       // The server has not heard of it for so long (an outage): no fault of the message.
-      this.excuse(known, Math.max(0, info.deliveries - known.deliveries));
+      this.excuse(known, Math.max(0, deliveries - known.deliveries));
       known.reply = reply;
-      known.deliveries = info.deliveries;
-      known.extendedAt = Date.now();
+      known.deliveries = deliveries;
+      known.extendedAt = performance.now();
       return undefined;
     }
     const settled = this.memory.settled.get(sequence);
     if (settled) {
       // Its acknowledgement was lost; its work was not.
-      this.host.acks[settled](reply);
+      this.handler.acks[settled](reply);
       return undefined;
     }
-    const { deliveries } = info;
-    const held: Held = {
+    const message: InFlightMessage = {
       memory: this.memory,
       msg,
       info,
       reply,
       deliveries,
-      extendedAt: Date.now(),
-      unit: undefined,
+      extendedAt: performance.now(),
+      attempt: undefined,
     };
-    this.held.set(sequence, held);
-    return held;
+    this.inFlight.set(sequence, message);
+    return message;
   }
 
   /** Its last delivery ended without a word (a crash): the message may be what ends the process. */
-  isExhausted(held: Held): boolean {
-    return this.settings.maxDeliver > 0 && this.counted(held) > this.settings.maxDeliver;
+  isExhausted(message: InFlightMessage): boolean {
+    return this.settings.maxDeliver > 0 && this.tries(message).failures > this.settings.maxDeliver;
   }
 
-  ack(held: Held): void {
-    held.memory.settled.set(held.info.sequence, 'ack');
-    if (this.isCurrent(held)) this.host.acks.ack(held.reply);
-    this.release(held);
+  /** It failed before it was in the flow. */
+  fail(message: InFlightMessage, failure: Failure): void {
+    settleFailed(this, message, failure);
   }
 
-  extend(held: Held): void {
-    held.extendedAt = Date.now();
-    if (this.isCurrent(held)) this.host.acks.progress(held.reply);
+  describe(message: InFlightMessage): string {
+    return describe(message);
   }
 
-  fail(held: Held, failure: Failure): void {
-    const innocent = INNOCENT[codeOf(failure.error)];
-    if (innocent !== undefined) {
-      this.giveBack(held, innocent);
-    } else if (!isRetryable(failure.error) || this.isLastDelivery(held)) {
-      this.giveUp(held, failure);
-    } else {
-      const delay = this.backoff(held);
-      this.host.log(
-        'warn',
-        `${describe(held)} failed and comes again in ${formatDuration(delay)}: ${messageOf(failure.error)}`,
-      );
-      this.nak(held, delay);
-    }
+  log(level: 'warn' | 'error', text: string): void {
+    this.handler.log(level, text);
   }
 
-  /** What a jetstream-ack node asked for. */
-  refuse(held: Held, action: 'nak' | 'term', delay: number | undefined): void {
-    const error = new FlowError('REFUSED', `The flow refused the message (${action})`);
-    if (action === 'term' || this.isLastDelivery(held)) this.giveUp(held, { error });
-    else this.nak(held, delay ?? this.backoff(held));
+  policy(): RetryPolicy {
+    return this.retries;
+  }
+
+  tries({ memory, info, deliveries }: InFlightMessage): Tries {
+    const excused = memory.excused.get(info.sequence);
+    return { failures: deliveries - (excused?.deliveries ?? 0), innocent: excused?.inARow ?? 0 };
+  }
+
+  ack(message: InFlightMessage): void {
+    message.memory.settled.set(message.info.sequence, 'ack');
+    if (this.isCurrent(message)) this.handler.acks.ack(message.reply);
+    this.release(message);
+  }
+
+  extend(message: InFlightMessage): void {
+    message.extendedAt = performance.now();
+    if (this.isCurrent(message)) this.handler.acks.progress(message.reply);
   }
 
   /** The message goes back as it came, and the delivery doesn't count. */
-  giveBack(held: Held, delay = 0): void {
-    this.excuse(held, 1);
-    this.nak(held, delay);
+  giveBack(message: InFlightMessage, delay = 0): void {
+    this.excuse(message, 1).inARow++;
+    this.nak(message, delay);
   }
 
-  /** Ends the work: what is still held goes back to the server. */
-  stop(): void {
-    clearInterval(this.timer);
-    for (const held of [...this.held.values()]) {
-      held.unit?.withdraw();
-      this.giveBack(held);
-    }
+  retry(message: InFlightMessage, delay: number): void {
+    const excused = message.memory.excused.get(message.info.sequence);
+    if (excused) excused.inARow = 0;
+    this.nak(message, delay);
   }
 
-  private excuse(held: Held, deliveries: number): void {
-    const { excused } = held.memory;
-    excused.set(held.info.sequence, (excused.get(held.info.sequence) ?? 0) + deliveries);
-  }
-
-  private giveUp(held: Held, failure: Failure): void {
-    this.host.deadLetter(held, failure).then(
+  giveUp(message: InFlightMessage, failure: Failure): void {
+    this.handler.deadLetter(message, failure).then(
       () => {
-        if (this.held.get(held.info.sequence) !== held) return;
-        held.memory.settled.set(held.info.sequence, 'term');
-        if (this.isCurrent(held)) this.host.acks.term(held.reply);
-        this.release(held);
+        if (this.inFlight.get(message.info.sequence) !== message) return;
+        message.memory.settled.set(message.info.sequence, 'term');
+        if (this.isCurrent(message)) this.handler.acks.term(message.reply);
+        this.release(message);
       },
       () => {
-        if (this.held.get(held.info.sequence) === held) this.giveBack(held);
+        if (this.inFlight.get(message.info.sequence) === message) this.giveBack(message);
       },
     );
   }
 
-  private nak(held: Held, delay: number): void {
-    if (this.isCurrent(held)) this.host.acks.nak(held.reply, delay);
-    this.release(held);
-  }
-
-  private release(held: Held): void {
-    if (this.held.get(held.info.sequence) === held) this.held.delete(held.info.sequence);
-    this.host.released();
-  }
-
-  /** Not so after the consumer was made anew: there the sequence means another message. */
-  private isCurrent(held: Held): boolean {
-    return held.memory === this.memory;
-  }
-
-  private counted(held: Held): number {
-    return held.deliveries - (held.memory.excused.get(held.info.sequence) ?? 0);
-  }
-
-  private isLastDelivery(held: Held): boolean {
-    return this.settings.maxDeliver > 0 && this.counted(held) >= this.settings.maxDeliver;
-  }
-
-  private backoff(held: Held): number {
-    const { backoff, ackWait } = this.settings;
-    return backoff[Math.min(this.counted(held), backoff.length) - 1] ?? ackWait;
-  }
-
-  private look(): void {
-    const now = Date.now();
-    for (const held of [...this.held.values()]) {
-      const { unit } = held;
-      if (unit && !unit.settled && (unit.progress?.processingTime() ?? 0) > this.settings.processingLimit)
-        this.outOfTime(unit);
-      else if (now - held.extendedAt > this.settings.ackWait / 3) this.extend(held);
+  /** Ends the work: what is still in flight goes back to the server. */
+  stop(): void {
+    this.unwatch?.();
+    for (const message of [...this.inFlight.values()]) {
+      message.attempt?.withdraw();
+      this.giveBack(message);
     }
   }
 
-  private outOfTime(unit: Unit): void {
-    const nodes = unit.progress?.unfinishedNodes() ?? [];
-    const where = nodes.length > 0 ? `; not finished: ${nodes.join(', ')}` : '';
-    unit.progress?.abandon();
-    unit.failed({
-      error: new FlowError(
-        'PROCESSING_LIMIT',
-        `The flow did not finish the message within ${formatDuration(this.settings.processingLimit)}${where}`,
-      ),
-    });
+  private excuse({ memory, info }: InFlightMessage, deliveries: number): Excused {
+    const { inARow = 0, deliveries: before = 0 } = memory.excused.get(info.sequence) ?? {};
+    const excused = { deliveries: before + deliveries, inARow };
+    memory.excused.set(info.sequence, excused);
+    return excused;
+  }
+
+  private nak(message: InFlightMessage, delay: number): void {
+    if (this.isCurrent(message)) this.handler.acks.nak(message.reply, delay);
+    this.release(message);
+  }
+
+  private release(message: InFlightMessage): void {
+    const { sequence } = message.info;
+    if (this.inFlight.get(sequence) === message) this.inFlight.delete(sequence);
+    this.handler.released();
+  }
+
+  /** Not so after the consumer was made anew: there the sequence means another message. */
+  private isCurrent(message: InFlightMessage): boolean {
+    return message.memory === this.memory;
   }
 }
 
-export function describe(held: Held): string {
-  return `Message ${held.info.sequence} of the stream "${held.info.stream}" (${held.msg.subject}, delivery ${held.deliveries})`;
+export function describe({ info, msg, deliveries }: InFlightMessage): string {
+  return `Message ${info.sequence} of the stream "${info.stream}" (${msg.subject}, delivery ${deliveries})`;
 }

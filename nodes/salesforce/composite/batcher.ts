@@ -1,28 +1,8 @@
+import { CallBuilder, needsOwnCall, type Call } from './call';
 import { KeyTable } from './keys';
 import { CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
-import type { Key, Lane, Unit } from './operations';
-
-/** The units that share one place in a collection: one, or several that were merged into one record. */
-export interface Entry {
-  units: Unit[];
-  /** What is sent: one value a row. */
-  wires: unknown[];
-}
-
-export interface Collection {
-  lane: Lane;
-  /** allOrNone: holds one unit and no other. */
-  atomic: boolean;
-  entries: Entry[];
-  records: number;
-}
-
-/** One API call. */
-export interface Call {
-  collections: Collection[];
-  records: number;
-  keys: Key[];
-}
+import type { Write } from './operations';
+import type { Queue } from '../org/dispatcher';
 
 export interface BatcherOptions {
   /** Records of a call at most. */
@@ -31,6 +11,8 @@ export interface BatcherOptions {
   maxRequests: number;
   /** Merge waiting upserts and updates of one record into one row. */
   coalesce: boolean;
+  /** Milliseconds that writes wait for more to come, from the first of them on; none unless told. */
+  linger?: number;
 }
 
 /** Records that are to go in so many calls of equal size. */
@@ -46,72 +28,76 @@ const FEWEST_RECORDS = 10;
 const BURST_CALLS = 1.2;
 
 /**
- * Decides what goes into the next call; sends nothing itself. Units keep their order where they touch the
+ * Decides what goes into the next call; sends nothing itself. Writes keep their order where they touch the
  * same record, and of those only one is on its way at a time.
  */
-export class Batcher {
-  private pending: Unit[] = [];
+export class Batcher implements Queue<Write, Call> {
+  private pending: Write[] = [];
   private readonly underWay = new KeyTable();
   private readonly most: number;
   private limit: number;
   private burst: Burst | undefined;
+  private lingerUntil = 0;
 
   constructor(private readonly options: BatcherOptions) {
     this.most = Math.min(Math.max(1, options.records), CALL_RECORDS);
     this.limit = this.most;
   }
 
-  /** Units waiting to be sent. */
+  /** Writes waiting to be sent. */
   get waiting(): number {
     return this.pending.length;
   }
 
-  add(units: readonly Unit[]): void {
-    for (const unit of units) this.pending.push(unit);
+  add(writes: readonly Write[]): void {
+    const { linger = 0 } = this.options;
+    if (linger > 0 && this.pending.length === 0) this.lingerUntil = performance.now() + linger;
+    for (const write of writes) this.pending.push(write);
   }
 
   /** Back to the front: nothing that waits for their records may pass them. */
-  putBack(units: readonly Unit[]): void {
-    this.pending = [...units, ...this.pending];
+  putBack(writes: readonly Write[]): void {
+    this.pending = [...writes, ...this.pending];
   }
 
-  /** Takes out the units whose turn it is, all that came before them having been written, and that `over` confirms. */
-  remove(over: (unit: Unit) => boolean): void {
+  /** Takes out the writes whose turn it is, all that came before them having been written, and that `over` confirms. */
+  remove(over: (write: Write) => boolean): void {
     const before = new KeyTable();
-    this.pending = this.pending.filter((unit) => {
-      const turn = !this.underWay.conflicts(unit.keys) && !before.conflicts(unit.keys);
-      if (turn && over(unit)) return false;
-      before.add(unit.keys);
+    this.pending = this.pending.filter((write) => {
+      const turn = !this.underWay.conflicts(write.keys) && !before.conflicts(write.keys);
+      if (turn && over(write)) return false;
+      before.add(write.keys);
       return true;
     });
   }
 
   /** Takes everything that waits. */
-  drain(): Unit[] {
-    const units = this.pending;
+  drain(): Write[] {
+    const writes = this.pending;
     this.pending = [];
-    return units;
+    return writes;
   }
 
   /**
-   * The next call, with all it can take; undefined if nothing can be sent now or, where `onlyFull` because
-   * another call is under way, if more records would still fit. `finished` must be told when it is over.
+   * The next call, with all it can take; undefined if nothing can be sent now or, where another is under way or
+   * more are waited for, if more records would still fit. `finished` must be told when it is over.
    */
-  take(now: number, onlyFull: boolean): Call | undefined {
+  take(now: number, besideOther: boolean): Call | undefined {
+    const onlyFull = besideOther || now < this.lingerUntil;
     if (!onlyFull) this.burst = this.planBurst();
     const limit = this.burst ? Math.ceil(this.burst.records / this.burst.calls) : this.limit;
     if (onlyFull && !this.mayFill(limit)) return undefined;
     const builder = new CallBuilder(limit, this.options.coalesce);
     const passed = new KeyTable();
-    const rest: Unit[] = [];
+    const rest: Write[] = [];
     let next = 0;
     for (; next < this.pending.length && !builder.full; next++) {
-      const unit = this.pending[next] as Unit;
+      const write = this.pending[next] as Write;
       const free =
-        unit.notBefore <= now && !this.underWay.conflicts(unit.keys) && !passed.conflicts(unit.keys);
-      if (free && builder.accept(unit)) continue;
-      passed.add(unit.keys);
-      rest.push(unit);
+        write.notBefore <= now && !this.underWay.conflicts(write.keys) && !passed.conflicts(write.keys);
+      if (free && builder.accept(write)) continue;
+      passed.add(write.keys);
+      rest.push(write);
     }
     if (builder.records === 0 || (onlyFull && !builder.full)) return undefined;
     this.pending = rest.concat(this.pending.slice(next));
@@ -140,9 +126,10 @@ export class Batcher {
     else if (ms < SLOW_MS / 2 && call.records >= this.limit) this.limit = Math.min(this.most, this.limit * 2);
   }
 
-  /** When the first of the units that wait for their time may be sent; undefined if none does. */
+  /** When the first of the writes that wait for their time may be sent; undefined if none does. */
   nextReady(now: number): number | undefined {
-    const times = this.pending.map((unit) => unit.notBefore).filter((time) => time > now);
+    if (this.pending.length > 0 && now < this.lingerUntil) return this.lingerUntil;
+    const times = this.pending.map((write) => write.notBefore).filter((time) => time > now);
     return times.length === 0 ? undefined : times.reduce((a, b) => Math.min(a, b));
   }
 
@@ -154,7 +141,7 @@ export class Batcher {
     const { maxRequests } = this.options;
     // Calls of equal size would never be full, and so never grow again.
     if (this.limit < this.most) return undefined;
-    const records = this.pending.reduce((sum, unit) => sum + unit.rows.length, 0);
+    const records = this.pending.reduce((sum, write) => sum + write.rows.length, 0);
     const fewest = Math.ceil(records / this.limit);
     const calls = Math.ceil(fewest / maxRequests) * maxRequests;
     return fewest > maxRequests && calls > fewest && calls <= fewest * BURST_CALLS
@@ -167,118 +154,13 @@ export class Batcher {
     if (this.pending.length >= limit) return true;
     let records = 0;
     let closed = 0;
-    for (const unit of this.pending) {
-      if (needsOwnCall(unit)) return true;
-      records += unit.rows.length;
-      if (unit.atomic) closed++;
+    for (const write of this.pending) {
+      if (needsOwnCall(write)) return true;
+      records += write.rows.length;
+      if (write.atomic) closed++;
     }
     return (
       records >= limit || closed + Math.floor((records - closed) / COLLECTION_RECORDS) >= CALL_COLLECTIONS
     );
   }
-}
-
-/** Trees can't travel with anything else; more than a collection of all or none takes the whole call. */
-function needsOwnCall(unit: Unit): boolean {
-  return unit.lane.operation === 'tree' || (unit.atomic && unit.rows.length > COLLECTION_RECORDS);
-}
-
-class CallBuilder {
-  records = 0;
-  private readonly collections: Collection[] = [];
-  private readonly keys: Key[] = [];
-  private readonly taken = new KeyTable();
-  /** The entry that writes a key, for merging. */
-  private readonly writers = new Map<string, { entry: Entry; lane: Lane }>();
-  private group: number | undefined;
-  private alone = false;
-  /** Only one collection, so that the call needs no /composite around it. */
-  private direct = false;
-
-  constructor(
-    private readonly limit: number,
-    private readonly coalesce: boolean,
-  ) {}
-
-  get full(): boolean {
-    if (this.alone || this.records >= this.limit) return true;
-    return this.collections.length === this.slots && !this.collections.some(hasRoom);
-  }
-
-  /** Adds the unit if it fits. */
-  accept(unit: Unit): boolean {
-    if (this.records > 0 && unit.group !== this.group) return false;
-    // What comes again has to wait: it may be older than what it would be merged into.
-    if (this.taken.conflicts(unit.keys))
-      return this.coalesce && !unit.job.request.repeated && this.merge(unit);
-    if (!this.place(unit)) return false;
-    this.group = unit.group;
-    this.records += unit.rows.length;
-    this.use(unit.keys);
-    return true;
-  }
-
-  finish(): Call {
-    return { collections: this.collections, records: this.records, keys: this.keys };
-  }
-
-  private place(unit: Unit): boolean {
-    const entry: Entry = { units: [unit], wires: unit.rows.map((row) => row.wire) };
-    const { length } = unit.rows;
-    if (this.records > 0 && (needsOwnCall(unit) || this.records + length > this.limit)) return false;
-
-    const shared = unit.atomic
-      ? undefined
-      : this.collections.find((c) => hasRoom(c) && c.lane.name === unit.lane.name);
-    if (unit.direct && this.collections.length > (shared ? 1 : 0)) return false;
-    if (shared) {
-      shared.entries.push(entry);
-      shared.records++;
-    } else {
-      if (this.collections.length === this.slots) return false;
-      this.collections.push({ lane: unit.lane, atomic: unit.atomic, entries: [entry], records: length });
-      this.alone = needsOwnCall(unit);
-    }
-    this.direct ||= unit.direct;
-    if (!unit.atomic) {
-      for (const key of unit.keys) if (key.write) this.writers.set(key.name, { entry, lane: unit.lane });
-    }
-    return true;
-  }
-
-  /** Later values replace earlier ones field by field, as writing one after the other would. */
-  private merge(unit: Unit): boolean {
-    const { operation, name } = unit.lane;
-    if (unit.atomic || (operation !== 'upsert' && operation !== 'update')) return false;
-    const own = unit.keys.filter((key) => key.write);
-    const writer = own.length === 1 && own[0] ? this.writers.get(own[0].name) : undefined;
-    if (!writer || writer.lane.name !== name || (unit.direct && this.collections.length > 1)) return false;
-    if (this.taken.conflicts(unit.keys.filter((key) => !key.write))) return false;
-    this.direct ||= unit.direct;
-    writer.entry.units.push(unit);
-    writer.entry.wires = [mergeRecords(writer.entry.wires[0], unit.rows[0]?.wire)];
-    this.use(unit.keys);
-    return true;
-  }
-
-  private get slots(): number {
-    return this.direct ? 1 : CALL_COLLECTIONS;
-  }
-
-  private use(keys: Key[]): void {
-    this.keys.push(...keys);
-    this.taken.add(keys);
-  }
-}
-
-/** A get has no limit of 200: it may take all that a call takes. */
-function hasRoom(collection: Collection): boolean {
-  const most = collection.lane.operation === 'get' ? CALL_RECORDS : COLLECTION_RECORDS;
-  return !collection.atomic && collection.records < most;
-}
-
-function mergeRecords(earlier: unknown, later: unknown): unknown {
-  const replaced = new Set(Object.keys(later as object).map((field) => field.toLowerCase()));
-  const kept = Object.entries(earlier as object).filter(([field]) => !replaced.has(field.toLowerCase()));
-  return { ...Object.fromEntries(kept), ...(later as object) };
 }

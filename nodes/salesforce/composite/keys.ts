@@ -1,5 +1,5 @@
 import { stringifyJson } from '../../shared/json';
-import type { Key, Lane } from './operations';
+import type { Key, Endpoint } from './operations';
 
 /** Counts who reads and who writes each key. */
 export class KeyTable {
@@ -68,9 +68,9 @@ export function fieldOf(record: Readonly<Record<string, unknown>>, name: string)
   return key === undefined ? undefined : record[key];
 }
 
-export function laneOf(lane: Omit<Lane, 'name'>): Lane {
-  const { operation, sobject, externalIdField, fields } = lane;
-  return { ...lane, name: JSON.stringify([operation, sobject, externalIdField, fields]).toLowerCase() };
+export function endpointOf(endpoint: Omit<Endpoint, 'name'>): Endpoint {
+  const { operation, sobject, externalIdField, fields } = endpoint;
+  return { ...endpoint, name: JSON.stringify([operation, sobject, externalIdField, fields]).toLowerCase() };
 }
 
 function text(value: unknown): string {

@@ -1,4 +1,5 @@
 import type { FlowError } from '../../shared/errors';
+import { FRESH, type Item } from '../org/repeats';
 
 export const OPERATIONS = ['create', 'get', 'update', 'upsert', 'delete', 'tree'] as const;
 export type Operation = (typeof OPERATIONS)[number];
@@ -49,17 +50,17 @@ export interface RowResult {
   superseded?: string[];
 }
 
-/** Rows of one lane may share a collection. */
-export interface Lane {
+/** Rows of one endpoint may share a collection. */
+export interface Endpoint {
   operation: Operation;
   sobject: string;
   externalIdField?: string;
   fields?: string[];
-  /** Equal for equal lanes. */
+  /** Equal for equal endpoints. */
   name: string;
 }
 
-/** What a row touches: two units that name one key, one of them writing it, never run at the same time. */
+/** What a row touches: two writes that name one key, one of them writing it, never run at the same time. */
 export interface Key {
   name: string;
   write: boolean;
@@ -69,7 +70,7 @@ export interface Row {
   /** Position among the records of the message. */
   index: number;
   /** What goes over the wire: a record with its attributes, or an id. */
-  wire: unknown;
+  body: unknown;
   /** Names the record that it writes, where that is known. */
   key?: string;
   /** The field that says which record it is, in lower case. */
@@ -78,9 +79,8 @@ export interface Row {
 }
 
 /** What is sent, answered and repeated as one: a single row, or the rows of a message that belong together. */
-export interface Unit {
-  readonly job: Job;
-  readonly lane: Lane;
+export interface Write extends Item<WriteMessage> {
+  readonly endpoint: Endpoint;
   readonly rows: Row[];
   readonly keys: Key[];
   /** All rows or none: a collection of its own, above 200 rows (and for tree) a call of its own. */
@@ -89,17 +89,10 @@ export interface Unit {
   readonly repeatable: boolean;
   /** Holds a text that /composite would take for a reference: must travel outside of it. */
   readonly direct: boolean;
-  /** Times it was refused for a reason that passes, and times its answer was lost. */
-  refusals: number;
-  losses: number;
-  /** Not to be sent before this time (of performance.now, which no clock change moves). */
-  notBefore: number;
-  /** Only units of one group share a call: how the one that spoils a call is found. */
-  group: number | undefined;
 }
 
 /** One message from its arrival until each of its rows has a result. */
-export interface Job {
+export interface WriteMessage {
   readonly request: WriteRequest;
   /** Input records in order, for the results. */
   readonly records: unknown[];
@@ -113,9 +106,11 @@ export interface Job {
 /** `/composite` replaces @{name.field} anywhere in its subrequests, also in what people have typed. */
 const REFERENCE = '@{';
 
-export function unit(made: Pick<Unit, 'job' | 'lane' | 'rows' | 'keys' | 'atomic' | 'repeatable'>): Unit {
-  const direct = made.rows.some((row) => holds(row.wire, REFERENCE));
-  return { ...made, direct, refusals: 0, losses: 0, notBefore: 0, group: undefined };
+export function newWrite(
+  made: Pick<Write, 'message' | 'endpoint' | 'rows' | 'keys' | 'atomic' | 'repeatable'>,
+): Write {
+  const direct = made.rows.some((row) => holds(row.body, REFERENCE));
+  return { ...made, direct, ...FRESH };
 }
 
 function holds(value: unknown, text: string): boolean {

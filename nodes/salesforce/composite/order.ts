@@ -1,10 +1,10 @@
-import type { Job, Unit } from './operations';
+import type { WriteMessage, Write } from './operations';
 
 interface Place {
   /** Names of the records it writes. */
   names: Set<string>;
-  before: Set<Job>;
-  behind: Set<Job>;
+  before: Set<WriteMessage>;
+  behind: Set<WriteMessage>;
 }
 
 /**
@@ -12,13 +12,13 @@ interface Place {
  * an earlier one still waits for its other records, a crash would bring back the earlier one alone, and with it
  * the older state.
  */
-export class JobOrder {
-  private readonly last = new Map<string, Job>();
-  private readonly places = new Map<Job, Place>();
+export class MessageOrder {
+  private readonly last = new Map<string, WriteMessage>();
+  private readonly places = new Map<WriteMessage, Place>();
 
-  add(job: Job, units: readonly Unit[]): void {
+  add(message: WriteMessage, writes: readonly Write[]): void {
     const names = new Set(
-      units.flatMap(({ keys }) => keys.filter(({ write }) => write).map(({ name }) => name)),
+      writes.flatMap(({ keys }) => keys.filter(({ write }) => write).map(({ name }) => name)),
     );
     if (names.size === 0) return;
     const place: Place = { names, before: new Set(), behind: new Set() };
@@ -26,24 +26,38 @@ export class JobOrder {
       const earlier = this.last.get(name);
       if (earlier) {
         place.before.add(earlier);
-        this.places.get(earlier)?.behind.add(job);
+        this.places.get(earlier)?.behind.add(message);
       }
-      this.last.set(name, job);
+      this.last.set(name, message);
     }
-    this.places.set(job, place);
+    this.places.set(message, place);
   }
 
-  isFirst(job: Job): boolean {
-    return (this.places.get(job)?.before.size ?? 0) === 0;
+  /** Those of the messages that are over and whose turn it is, each of which is then answered, and what waited for it. */
+  *answerable(messages: Iterable<WriteMessage>): Generator<WriteMessage> {
+    const queue = new Set(messages);
+    for (const message of queue) {
+      if (message.open > 0 || !this.isFirst(message)) continue;
+      yield message;
+      for (const later of this.remove(message)) {
+        // A Set goes round once more for what is added anew.
+        queue.delete(later);
+        queue.add(later);
+      }
+    }
   }
 
-  /** The job is answered; gives those that were behind it. */
-  remove(job: Job): Iterable<Job> {
-    const place = this.places.get(job);
+  isFirst(message: WriteMessage): boolean {
+    return (this.places.get(message)?.before.size ?? 0) === 0;
+  }
+
+  /** The message is answered; gives those that were behind it. */
+  remove(message: WriteMessage): Iterable<WriteMessage> {
+    const place = this.places.get(message);
     if (!place) return [];
-    this.places.delete(job);
-    for (const name of place.names) if (this.last.get(name) === job) this.last.delete(name);
-    for (const later of place.behind) this.places.get(later)?.before.delete(job);
+    this.places.delete(message);
+    for (const name of place.names) if (this.last.get(name) === message) this.last.delete(name);
+    for (const later of place.behind) this.places.get(later)?.before.delete(message);
     return place.behind;
   }
 }

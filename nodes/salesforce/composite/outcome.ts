@@ -1,25 +1,23 @@
-import type { Collection, Entry } from './batcher';
+import type { Collection, Entry } from './call';
 import type { CollectionAnswer } from './requests';
 import { isRecord } from './limits';
-import type { RowError, RowResult, Unit } from './operations';
+import type { RowError, RowResult, Write } from './operations';
 import { outageOf, restError } from '../org/session';
-import type { OrgOutage } from '../org/outage';
+import { OrgOutage } from '../org/outage';
 
-/** What an answer means for the units of one entry. */
-export type Verdict =
+/** What an answer means for the writes of one entry. */
+export type RowOutcome =
   /** One result for each row sent, for good. */
   | { kind: 'final'; results: RowResult[] }
   /** Not written, for a reason that passes; the results say which, should it never pass. */
   | { kind: 'again'; results: RowResult[] };
 
 /** What an answer means for a whole collection. */
-export type Judgement =
-  | { kind: 'rows'; verdicts: Verdict[] }
-  /** Not carried out, for the org's own reasons. */
-  | { kind: 'outage'; outage: OrgOutage }
-  /** Nobody knows whether it was carried out. */
-  | { kind: 'lost'; error: RowError; outage?: OrgOutage }
-  /** Refused as a whole. `shared`: one unit among them may have spoilt it for the others. */
+export type CollectionOutcome =
+  | { kind: 'rows'; outcomes: RowOutcome[] }
+  /** Not carried out, or nobody knows (`sent`). `counts` where the org may be alive and choke on just this call. */
+  | { kind: 'outage'; outage: OrgOutage; counts: boolean }
+  /** Refused as a whole. `shared`: one write among them may have spoilt it for the others. */
   | { kind: 'refused'; error: RowError; shared: boolean };
 
 /** Row errors that pass by themselves. */
@@ -37,8 +35,8 @@ export const ROLLED_BACK: ReadonlySet<string> = new Set([
   'PROCESSING_HALTED',
 ]);
 
-/** Refusals that every row of the lane would get: the object, the field or the right is missing. */
-const LANE_REFUSALS = new Set([
+/** Refusals that every row of the endpoint would get: the object, the field or the right is missing. */
+const ENDPOINT_REFUSALS = new Set([
   'NOT_FOUND',
   'INVALID_TYPE',
   'INVALID_FIELD',
@@ -47,37 +45,35 @@ const LANE_REFUSALS = new Set([
   'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY',
 ]);
 
-export function judge(collection: Collection, answer: CollectionAnswer): Judgement {
+export function outcomeOf(collection: Collection, answer: CollectionAnswer): CollectionOutcome {
   const { status } = answer;
   const rest = { status, headers: {}, body: answer.body };
   const outage = outageOf(rest);
   const { errorCode, message, fields } = restError(rest);
   const error: RowError = { statusCode: errorCode, message, fields: fields ?? [] };
-  if (outage && !outage.sent) return { kind: 'outage', outage };
-  if (status >= 500) return { kind: 'lost', error, outage };
-  if (collection.lane.operation === 'tree') return judgeTree(collection, answer, error);
-  if (status !== 200) return { kind: 'refused', error, shared: !LANE_REFUSALS.has(errorCode) };
+  if (outage) return { kind: 'outage', outage, counts: false };
+  if (status >= 500) return lost(errorCode, message);
+  if (collection.endpoint.operation === 'tree') return treeOutcome(collection, answer, error);
+  if (status !== 200) return { kind: 'refused', error, shared: !ENDPOINT_REFUSALS.has(errorCode) };
 
   const rows = rowsOf(collection, answer.body);
   if (!rows)
-    return {
-      kind: 'lost',
-      error: {
-        statusCode: 'UNREADABLE_ANSWER',
-        message: 'The answer of the org does not have one result for each record',
-        fields: [],
-      },
-    };
+    return lost('UNREADABLE_ANSWER', 'The answer of the org does not have one result for each record');
   let next = 0;
-  const verdicts = collection.entries.map((entry) =>
-    judgeEntry(entry, rows.slice(next, (next += entry.wires.length))),
+  const outcomes = collection.entries.map((entry) =>
+    entryOutcome(entry, rows.slice(next, (next += entry.bodies.length))),
   );
-  return { kind: 'rows', verdicts };
+  return { kind: 'rows', outcomes };
 }
 
-function judgeEntry(entry: Entry, answers: unknown[]): Verdict {
-  const [unit] = entry.units;
-  const results = answers.map((answer, i) => resultOf(unit as Unit, entry.wires[i], answer));
+function lost(code: string, message: string): CollectionOutcome {
+  const outage = new OrgOutage('unreachable', code, `The org failed (${code}: ${message})`, true);
+  return { kind: 'outage', outage, counts: true };
+}
+
+function entryOutcome(entry: Entry, answers: unknown[]): RowOutcome {
+  const [write] = entry.writes;
+  const results = answers.map((answer, i) => resultOf(write as Write, entry.bodies[i], answer));
   const errors = results.flatMap((result) => result.errors.map((error) => error.statusCode));
   const passes =
     errors.some((code) => PASSING.has(code)) &&
@@ -85,22 +81,22 @@ function judgeEntry(entry: Entry, answers: unknown[]): Verdict {
   return { kind: passes ? 'again' : 'final', results };
 }
 
-function resultOf(unit: Unit, wire: unknown, answer: unknown): RowResult {
-  if (unit.lane.operation === 'get') {
+function resultOf(write: Write, body: unknown, answer: unknown): RowResult {
+  if (write.endpoint.operation === 'get') {
     if (isRecord(answer))
-      return { id: textOf(answer.Id) ?? textOf(wire), success: true, errors: [], record: answer };
+      return { id: textOf(answer.Id) ?? textOf(body), success: true, errors: [], record: answer };
     const error = {
       statusCode: 'NOT_FOUND',
       message: 'There is no such record, or the user may not see it',
       fields: ['Id'],
     };
-    return { id: textOf(wire), success: false, errors: [error], record: null };
+    return { id: textOf(body), success: false, errors: [error], record: null };
   }
   const row = isRecord(answer) ? answer : {};
   const errors = (Array.isArray(row.errors) ? row.errors.filter(isRecord) : []) as unknown as RowError[];
   const id =
     textOf(row.id) ??
-    textOf(unit.lane.operation === 'delete' ? wire : isRecord(wire) ? (wire.Id ?? wire.id) : null);
+    textOf(write.endpoint.operation === 'delete' ? body : isRecord(body) ? (body.Id ?? body.id) : null);
   if (row.success === true) {
     return {
       id,
@@ -110,15 +106,15 @@ function resultOf(unit: Unit, wire: unknown, answer: unknown): RowResult {
       record: null,
     };
   }
-  if (deletedBefore(unit, errors)) return { id, success: true, errors: [], record: null };
+  if (deletedBefore(write, errors)) return { id, success: true, errors: [], record: null };
   return { id, success: false, errors, record: null };
 }
 
 /** A delete that may have been carried out before finds its record gone: that is what was wanted. */
-function deletedBefore(unit: Unit, errors: RowError[]): boolean {
-  const repeated = unit.losses > 0 || unit.job.request.repeated === true;
+function deletedBefore(write: Write, errors: RowError[]): boolean {
+  const repeated = write.losses > 0 || write.message.request.repeated === true;
   return (
-    unit.lane.operation === 'delete' &&
+    write.endpoint.operation === 'delete' &&
     repeated &&
     errors.length > 0 &&
     errors.every((error) => error.statusCode === 'ENTITY_IS_DELETED')
@@ -128,12 +124,12 @@ function deletedBefore(unit: Unit, errors: RowError[]): boolean {
 /** Rows in the order they were sent, or undefined if the answer doesn't fit the question. */
 function rowsOf(collection: Collection, body: unknown): unknown[] | undefined {
   if (!Array.isArray(body)) return undefined;
-  const wires = collection.entries.flatMap((entry) => entry.wires);
-  if (collection.lane.operation !== 'get') return body.length === wires.length ? body : undefined;
-  const ids = [...new Set(wires)];
+  const bodies = collection.entries.flatMap((entry) => entry.bodies);
+  if (collection.endpoint.operation !== 'get') return body.length === bodies.length ? body : undefined;
+  const ids = [...new Set(bodies)];
   if (body.length !== ids.length) return undefined;
   const found = new Map(ids.map((id, i) => [id, body[i] as unknown]));
-  return wires.map((wire) => found.get(wire));
+  return bodies.map((body) => found.get(body));
 }
 
 interface TreeAnswer {
@@ -142,12 +138,12 @@ interface TreeAnswer {
 }
 
 /** 201 gives an id for each reference id; 400 names the failing records only, and nothing was written. */
-function judgeTree(collection: Collection, answer: CollectionAnswer, error: RowError): Judgement {
+function treeOutcome(collection: Collection, answer: CollectionAnswer, error: RowError): CollectionOutcome {
   const { hasErrors, results } = (isRecord(answer.body) ? answer.body : {}) as Partial<TreeAnswer>;
   const entry = collection.entries[0];
   if (!entry || !Array.isArray(results)) return { kind: 'refused', error, shared: false };
   const byReference = new Map(results.map((result) => [result.referenceId, result]));
-  const rows = entry.wires.map((root): RowResult => {
+  const rows = entry.bodies.map((root): RowResult => {
     const names = referenceIdsOf(root);
     const own = names.map((name) => byReference.get(name));
     if (!hasErrors && answer.status === 201) {
@@ -161,7 +157,7 @@ function judgeTree(collection: Collection, answer: CollectionAnswer, error: RowE
   const passes =
     codes.some((code) => PASSING.has(code)) &&
     codes.every((code) => PASSING.has(code) || ROLLED_BACK.has(code));
-  return { kind: 'rows', verdicts: [{ kind: passes ? 'again' : 'final', results: rows }] };
+  return { kind: 'rows', outcomes: [{ kind: passes ? 'again' : 'final', results: rows }] };
 }
 
 const HALTED: RowError = {

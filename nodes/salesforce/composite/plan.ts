@@ -1,60 +1,65 @@
-import { externalIdKey, fieldOf, idKey, laneOf, referenceKeys } from './keys';
+import { externalIdKey, fieldOf, idKey, endpointOf, referenceKeys } from './keys';
 import { CALL_RECORDS, COLLECTION_RECORDS, TYPE_CHUNKS, invalid, isId, isRecord } from './limits';
 import {
-  unit,
-  type Job,
+  newWrite,
+  type WriteMessage,
   type Key,
-  type Lane,
+  type Endpoint,
   type Row,
   type RowError,
-  type Unit,
+  type Write,
   type WriteRequest,
 } from './operations';
 import { planTrees } from './tree';
 
 /**
- * The units of one message. Checks every limit before anything is sent: throws FlowError, not retryable, when
+ * The writes of one message. Checks every limit before anything is sent: throws FlowError, not retryable, when
  * the message as a whole can't be written. A row that can't be sent by itself (no id, no external id) gets its
  * failed result here.
  */
-export function plan(request: WriteRequest): { job: Job; units: Unit[] } {
+export function plan(request: WriteRequest): { message: WriteMessage; writes: Write[] } {
   checkSettings(request);
   const records: unknown[] = Array.isArray(request.payload) ? request.payload : [request.payload];
-  const job: Job = { request, records, results: new Array<undefined>(records.length), open: records.length };
-  const units = request.operation === 'tree' ? planTrees(job) : planCollections(job);
-  return { job, units };
+  const message: WriteMessage = {
+    request,
+    records,
+    results: new Array<undefined>(records.length),
+    open: records.length,
+  };
+  const writes = request.operation === 'tree' ? planTrees(message) : planCollections(message);
+  return { message, writes };
 }
 
-function planCollections(job: Job): Unit[] {
-  const { request, records } = job;
+function planCollections(message: WriteMessage): Write[] {
+  const { request, records } = message;
   const rows = records.map((record, index) => prepare(request, record, index));
   const together = request.allOrNone && rows.length > 1 && request.operation !== 'get';
 
   if (!together) {
     return rows.flatMap((row) => {
-      if (!row.error) return [unitOf(job, [row], false)];
-      reject(job, row.index, row.error);
+      if (!row.error) return [writeOf(message, [row], false)];
+      reject(message, row.index, row.error);
       return [];
     });
   }
   const wrong = rows.find((row) => row.error)?.error;
   if (wrong) {
-    for (const row of rows) reject(job, row.index, row.error ?? ROLLED_BACK);
+    for (const row of rows) reject(message, row.index, row.error ?? ROLLED_BACK);
     return [];
   }
   checkTogether(request, rows);
-  const one = unitOf(job, rows, true);
+  const one = writeOf(message, rows, true);
   if (one.direct && rows.length > COLLECTION_RECORDS) throw referenceInText(rows.length);
   return [one];
 }
 
-function unitOf(job: Job, rows: PreparedRow[], atomic: boolean): Unit {
-  return unit({
-    job,
-    lane: (rows[0] as PreparedRow).lane,
-    rows: rows.map(({ index, wire, keys, keyField }) => ({
+function writeOf(message: WriteMessage, rows: PreparedRow[], atomic: boolean): Write {
+  return newWrite({
+    message,
+    endpoint: (rows[0] as PreparedRow).endpoint,
+    rows: rows.map(({ index, body, keys, keyField }) => ({
       index,
-      wire,
+      body,
       key: keys.find(({ write }) => write)?.name,
       keyField,
     })),
@@ -72,7 +77,7 @@ const ROLLED_BACK: RowError = {
 };
 
 interface PreparedRow extends Row {
-  lane: Lane;
+  endpoint: Endpoint;
   keys: Key[];
   repeatable: boolean;
   error?: RowError;
@@ -82,8 +87,8 @@ function prepare(request: WriteRequest, record: unknown, index: number): Prepare
   const { operation, sobject, externalIdField, fields } = request;
   if (operation === 'get' || operation === 'delete') {
     const id = typeof record === 'string' ? record : isRecord(record) ? fieldOf(record, 'id') : undefined;
-    const lane = laneOf({ operation, sobject, fields });
-    const row = { index, wire: id, lane, keys: [] as Key[], repeatable: true };
+    const endpoint = endpointOf({ operation, sobject, fields });
+    const row = { index, body: id, endpoint, keys: [] as Key[], repeatable: true };
     if (!isId(id)) return { ...row, error: malformedId(id) };
     return { ...row, keys: [idKey(id, operation === 'delete')] };
   }
@@ -99,8 +104,8 @@ function prepare(request: WriteRequest, record: unknown, index: number): Prepare
   const type = typeof given.type === 'string' ? given.type : sobject;
   const row = {
     index,
-    wire: { ...record, attributes: { ...given, type } },
-    lane: laneOf({
+    body: { ...record, attributes: { ...given, type } },
+    endpoint: endpointOf({
       operation,
       sobject: type,
       externalIdField: operation === 'upsert' ? externalIdField : undefined,
@@ -162,7 +167,7 @@ function checkTogether(request: WriteRequest, rows: PreparedRow[]): void {
       `The message asks for all or none of ${rows.length} records, and Salesforce can do that for ${CALL_RECORDS} at most; nothing was written. Send fewer in one message, or turn allOrNone off`,
     );
   }
-  const types = rows.map((row) => row.lane.sobject);
+  const types = rows.map((row) => row.endpoint.sobject);
   const chunks = types.filter((type, i) => type !== types[i - 1]).length;
   if (chunks > TYPE_CHUNKS) {
     throw invalid(
@@ -192,9 +197,9 @@ function referenceInText(records: number) {
   );
 }
 
-function reject(job: Job, index: number, error: RowError): void {
-  job.results[index] = { id: null, success: false, errors: [error], record: job.records[index] };
-  job.open--;
+function reject(message: WriteMessage, index: number, error: RowError): void {
+  message.results[index] = { id: null, success: false, errors: [error], record: message.records[index] };
+  message.open--;
 }
 
 function malformedId(value: unknown): RowError {

@@ -1,4 +1,4 @@
-import type { Call, Collection } from './batcher';
+import type { Call, Collection } from './call';
 import { COLLECTION_RECORDS, isRecord } from './limits';
 import { restError, type OrgAnswer } from '../org/session';
 
@@ -35,14 +35,14 @@ export function requestOf(call: Call, dataPath: string, settings: WriteHeaders):
       return {
         ...subrequest(
           first,
-          first.entries.flatMap((entry) => entry.wires),
+          first.entries.flatMap((entry) => entry.bodies),
         ),
         headers,
       };
   }
   const httpHeaders = Object.keys(headers).length > 0 ? { httpHeaders: headers } : {};
   const compositeRequest = call.collections
-    .flatMap((collection) => slicesOf(collection).map((wires) => subrequest(collection, wires)))
+    .flatMap((collection) => slicesOf(collection).map((bodies) => subrequest(collection, bodies)))
     .map(({ method, path, body }, i) => ({
       method,
       url: dataPath + path,
@@ -50,7 +50,7 @@ export function requestOf(call: Call, dataPath: string, settings: WriteHeaders):
       body,
       ...httpHeaders,
     }));
-  // One atomic unit above 200 records is alone in its call, which then succeeds or fails as a whole.
+  // One atomic write above 200 records is alone in its call, which then succeeds or fails as a whole.
   const allOrNone = call.collections.length === 1;
   return {
     method: 'POST',
@@ -73,52 +73,52 @@ export function answersOf(call: Call, answer: OrgAnswer): CollectionAnswer[] {
   if (parts?.length !== slices.flat().length)
     return call.collections.map(() => ({ status: 200, body: undefined }));
   let next = 0;
-  return slices.map((wires) => {
+  return slices.map((bodies) => {
     const own = parts
-      .slice(next, (next += wires.length))
+      .slice(next, (next += bodies.length))
       .map((part) => ({ status: part.httpStatusCode, body: part.body }));
-    return own.length === 1 && own[0] ? own[0] : join(own, wires);
+    return own.length === 1 && own[0] ? own[0] : join(own, bodies);
   });
 }
 
-function subrequest({ lane, atomic }: Collection, wires: unknown[]): Subrequest {
-  const { operation, sobject, externalIdField, fields } = lane;
+function subrequest({ endpoint, atomic }: Collection, bodies: unknown[]): Subrequest {
+  const { operation, sobject, externalIdField, fields } = endpoint;
   switch (operation) {
     case 'create':
-      return { method: 'POST', path: '/composite/sobjects', body: { allOrNone: atomic, records: wires } };
+      return { method: 'POST', path: '/composite/sobjects', body: { allOrNone: atomic, records: bodies } };
     case 'update':
-      return { method: 'PATCH', path: '/composite/sobjects', body: { allOrNone: atomic, records: wires } };
+      return { method: 'PATCH', path: '/composite/sobjects', body: { allOrNone: atomic, records: bodies } };
     case 'upsert':
       return {
         method: 'PATCH',
         path: `/composite/sobjects/${sobject}/${externalIdField}`,
-        body: { allOrNone: atomic, records: wires },
+        body: { allOrNone: atomic, records: bodies },
       };
     case 'delete':
-      return { method: 'DELETE', path: `/composite/sobjects?ids=${wires.join(',')}&allOrNone=${atomic}` };
+      return { method: 'DELETE', path: `/composite/sobjects?ids=${bodies.join(',')}&allOrNone=${atomic}` };
     case 'get':
       return {
         method: 'POST',
         path: `/composite/sobjects/${sobject}`,
-        body: { ids: [...new Set(wires)], fields },
+        body: { ids: [...new Set(bodies)], fields },
       };
     case 'tree':
-      return { method: 'POST', path: `/composite/tree/${sobject}`, body: { records: wires } };
+      return { method: 'POST', path: `/composite/tree/${sobject}`, body: { records: bodies } };
   }
 }
 
-/** The rows of a collection in parts that Salesforce takes; only an atomic unit above 200 has more than one. */
+/** The rows of a collection in parts that Salesforce takes; only an atomic write above 200 has more than one. */
 function slicesOf(collection: Collection): unknown[][] {
-  const wires = collection.entries.flatMap((entry) => entry.wires);
-  if (!collection.atomic || collection.lane.operation === 'tree' || wires.length <= COLLECTION_RECORDS)
-    return [wires];
+  const bodies = collection.entries.flatMap((entry) => entry.bodies);
+  if (!collection.atomic || collection.endpoint.operation === 'tree' || bodies.length <= COLLECTION_RECORDS)
+    return [bodies];
   const slices: unknown[][] = [];
-  for (let at = 0; at < wires.length; at += COLLECTION_RECORDS)
-    slices.push(wires.slice(at, at + COLLECTION_RECORDS));
+  for (let at = 0; at < bodies.length; at += COLLECTION_RECORDS)
+    slices.push(bodies.slice(at, at + COLLECTION_RECORDS));
   return slices;
 }
 
-/** Makes one answer of the parts of an atomic unit, in which one failure is the failure of all. */
+/** Makes one answer of the parts of an atomic write, in which one failure is the failure of all. */
 function join(parts: CollectionAnswer[], slices: unknown[][]): CollectionAnswer {
   const lost = parts.find((part) => part.status >= 500);
   if (lost) return lost;

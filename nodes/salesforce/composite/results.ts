@@ -1,30 +1,34 @@
 import { FlowError } from '../../shared/errors';
-import type { Job, RowError, RowResult, Unit } from './operations';
+import type { WriteMessage, RowError, RowResult, Write } from './operations';
 import { PASSING, ROLLED_BACK } from './outcome';
 
-/** Gives the unit's rows their results; the record of each is that of the input, except for get. */
-export function finish(unit: Unit, results: readonly RowResult[]): void {
-  const { job, rows, lane } = unit;
+/** Gives the write's rows their results; the record of each is that of the input, except for get. */
+export function finish(write: Write, results: readonly RowResult[]): void {
+  const { message, rows, endpoint } = write;
   rows.forEach((row, i) => {
     const result = results[i];
-    if (!result || job.results[row.index]) return;
+    if (!result || message.results[row.index]) return;
     const { superseded } = row;
-    job.results[row.index] =
-      lane.operation === 'get'
+    message.results[row.index] =
+      endpoint.operation === 'get'
         ? result
-        : { ...result, record: job.records[row.index], ...(superseded && { superseded }) };
-    job.open--;
+        : { ...result, record: message.records[row.index], ...(superseded && { superseded }) };
+    message.open--;
   });
 }
 
-/** Gives up the unit: each of its rows fails with the error, and the message with it. */
-export function giveUp(unit: Unit, error: FlowError): void {
-  const failed: RowError = { statusCode: error.code, message: error.message, fields: [] };
-  unit.job.failure = worse(unit.job.failure, error);
+/** Each of the write's rows fails, for good, as the org says. */
+export function refuse(write: Write, error: RowError): void {
   finish(
-    unit,
-    unit.rows.map(() => ({ id: null, success: false, errors: [failed], record: null })),
+    write,
+    write.rows.map(() => ({ id: null, success: false, errors: [error], record: null })),
   );
+}
+
+/** Gives up the write: each of its rows fails with the error, and the message with it. */
+export function giveUp(write: Write, error: FlowError): void {
+  write.message.failure = worse(write.message.failure, error);
+  refuse(write, { statusCode: error.code, message: error.message, fields: [] });
 }
 
 function worse(known: FlowError | undefined, error: FlowError): FlowError {
@@ -32,18 +36,18 @@ function worse(known: FlowError | undefined, error: FlowError): FlowError {
 }
 
 /**
- * The results of a job that is over, in input order. Throws where rows were given up: then what has become of
+ * The results of a message that is over, in input order. Throws where rows were given up: then what has become of
  * each row stands in `details`, and the message may be repeated only if that can't double a write.
  */
-export function resultsOf(job: Job): RowResult[] {
-  const results = job.results as RowResult[];
-  if (!job.failure) return results;
-  const { code, message, retryable, cause } = job.failure;
-  const written = results.filter((result) => result.success).length;
-  const doubles = written > 0 && (job.request.operation === 'create' || job.request.operation === 'tree');
+export function resultsOf({ request, results, failure }: WriteMessage): RowResult[] {
+  const rows = results as RowResult[];
+  if (!failure) return rows;
+  const { code, message, retryable, cause } = failure;
+  const written = rows.filter((row) => row.success).length;
+  const doubles = written > 0 && (request.operation === 'create' || request.operation === 'tree');
   const sentence =
-    written === 0 ? message : `${message}. ${written} of ${results.length} records were written before`;
-  throw new FlowError(code, sentence, retryable && !doubles, { details: results, cause });
+    written === 0 ? message : `${message}. ${written} of ${rows.length} records were written before`;
+  throw new FlowError(code, sentence, retryable && !doubles, { details: rows, cause });
 }
 
 /**

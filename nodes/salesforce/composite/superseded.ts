@@ -1,6 +1,6 @@
 import { RecentMap } from '../../shared/recent-map';
 import { finish } from './results';
-import type { Origin, Row, Unit } from './operations';
+import type { Origin, Row, Write } from './operations';
 
 /** Kept for very many records: small, and with texts that others keep too. */
 interface Written {
@@ -28,13 +28,13 @@ export class WrittenRecords {
   private readonly consumers = new Map<string, RecentMap<string, Written>>();
 
   /** The message has written the row, whose record now has this id. */
-  add(unit: Unit, row: Row, id: string | null): void {
-    const origin = originOf(unit, row);
+  add(write: Write, row: Row, id: string | null): void {
+    const origin = originOf(write, row);
     if (!origin || row.key === undefined) return;
     const { consumer, sequence, timestamp } = origin;
     let records = this.consumers.get(consumer);
     if (!records) this.consumers.set(consumer, (records = new RecentMap(RECORDS)));
-    const fields = unit.lane.operation === 'delete' ? ALL : shapeOf(row);
+    const fields = write.endpoint.operation === 'delete' ? ALL : shapeOf(row);
     const known = listOf(records.get(row.key));
     const same = known.find((written) => written.fields === fields);
     if (same && isNewer(same, origin)) return;
@@ -46,8 +46,8 @@ export class WrittenRecords {
   }
 
   /** The fields of the row (in lower case) that newer messages have written since; undefined where none has. */
-  since(unit: Unit, row: Row): { fields: Set<string>; id: string | null } | undefined {
-    const origin = originOf(unit, row);
+  since(write: Write, row: Row): { fields: Set<string>; id: string | null } | undefined {
+    const origin = originOf(write, row);
     if (!origin || row.key === undefined || row.keyField === undefined) return undefined;
     const known = listOf(this.consumers.get(origin.consumer)?.get(row.key));
     const newer = known.filter((written) => isNewer(written, origin));
@@ -66,23 +66,25 @@ function listOf(written: Written | undefined): Written[] {
 }
 
 /**
- * Takes out of the unit what newer messages have written in the meantime: fields, and rows of which nothing is left,
- * which count as written. True where nothing of the unit is left.
+ * Takes out of the write what newer messages have written in the meantime: fields, and rows of which nothing is left,
+ * which count as written. True where nothing of the write is left.
  */
-export function leaveSuperseded(unit: Unit, written: WrittenRecords): boolean {
-  for (const row of [...unit.rows]) {
-    const since = written.since(unit, row);
+export function leaveSuperseded(write: Write, written: WrittenRecords): boolean {
+  for (const row of [...write.rows]) {
+    const since = written.since(write, row);
     if (!since) continue;
-    const wire = row.wire as Record<string, unknown>;
-    const fields = Object.keys(wire).filter((field) => since.fields.has(field.toLowerCase()));
-    row.wire = Object.fromEntries(Object.entries(wire).filter(([field]) => !fields.includes(field)));
+    const body = row.body as Record<string, unknown>;
+    const fields = Object.keys(body).filter((field) => since.fields.has(field.toLowerCase()));
+    row.body = Object.fromEntries(Object.entries(body).filter(([field]) => !fields.includes(field)));
     row.superseded = [...(row.superseded ?? []), ...fields];
     if (fieldsOf(row).length > 0) continue;
-    const created = unit.lane.operation === 'upsert' ? { created: false } : {};
-    finish({ ...unit, rows: [row] }, [{ id: since.id, success: true, ...created, errors: [], record: null }]);
-    unit.rows.splice(unit.rows.indexOf(row), 1);
+    const created = write.endpoint.operation === 'upsert' ? { created: false } : {};
+    finish({ ...write, rows: [row] }, [
+      { id: since.id, success: true, ...created, errors: [], record: null },
+    ]);
+    write.rows.splice(write.rows.indexOf(row), 1);
   }
-  return unit.rows.length === 0;
+  return write.rows.length === 0;
 }
 
 const orgs = new Map<string, WrittenRecords>();
@@ -94,8 +96,8 @@ export function writtenRecords(organizationId: string): WrittenRecords {
   return records;
 }
 
-function originOf({ job }: Unit, { index }: Row): Origin | undefined {
-  const { origin } = job.request;
+function originOf({ message }: Write, { index }: Row): Origin | undefined {
+  const { origin } = message.request;
   return Array.isArray(origin) ? origin[index] : origin;
 }
 
@@ -110,15 +112,15 @@ function isNewer(one: Place, other: Place): boolean {
 const shapes = new RecentMap<string, string>(1_000);
 
 function shapeOf(row: Row): string {
-  const names = `${row.keyField} ${Object.keys(row.wire as object).join(',')}`;
+  const names = `${row.keyField} ${Object.keys(row.body as object).join(',')}`;
   let shape = shapes.get(names);
   if (shape === undefined) shapes.set(names, (shape = fieldsOf(row).join(',')));
   return shape;
 }
 
 /** Without what only says which record it is. */
-function fieldsOf({ wire, keyField }: Row): string[] {
-  return Object.keys(wire as object)
+function fieldsOf({ body, keyField }: Row): string[] {
+  return Object.keys(body as object)
     .map((field) => field.toLowerCase())
     .filter((field) => field !== 'attributes' && field !== keyField)
     .sort();

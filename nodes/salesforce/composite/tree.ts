@@ -1,6 +1,6 @@
-import { laneOf, referenceKeys } from './keys';
+import { endpointOf, referenceKeys } from './keys';
 import { TREE_LEVELS, TREE_RECORDS, TREE_TYPES, invalid, isRecord } from './limits';
-import { unit, type Job, type Row, type Unit } from './operations';
+import { newWrite, type WriteMessage, type Row, type Write } from './operations';
 
 interface Tree {
   row: Row;
@@ -9,13 +9,13 @@ interface Tree {
 }
 
 /**
- * The units of a tree message: each a call of its own, all or nothing. The roots of a message go together
+ * The writes of a tree message: each a call of its own, all or nothing. The roots of a message go together
  * while they fit; with allOrNone they must fit. Fills in the type of the roots and missing reference ids.
  */
-export function planTrees(job: Job): Unit[] {
-  const { sobject, allOrNone } = job.request;
+export function planTrees(message: WriteMessage): Write[] {
+  const { sobject, allOrNone } = message.request;
   const names = new Set<string>();
-  const trees = job.records.map((record, index) => prepareTree(record, index, sobject, names));
+  const trees = message.records.map((record, index) => prepareTree(record, index, sobject, names));
 
   const batches: Tree[][] = [];
   for (const tree of trees) {
@@ -28,11 +28,11 @@ export function planTrees(job: Job): Unit[] {
   }
   if (allOrNone && batches.length > 1) throw tooLarge('The message', trees);
 
-  const lane = laneOf({ operation: 'tree', sobject });
+  const endpoint = endpointOf({ operation: 'tree', sobject });
   return batches.map((batch) => {
     const rows = batch.map((tree) => tree.row);
-    const keys = rows.flatMap((row) => referenceKeys(row.wire as Record<string, unknown>));
-    return unit({ job, lane, rows, keys, atomic: true, repeatable: false });
+    const keys = rows.flatMap((row) => referenceKeys(row.body as Record<string, unknown>));
+    return newWrite({ message, endpoint, rows, keys, atomic: true, repeatable: false });
   });
 }
 
@@ -81,7 +81,7 @@ function prepareTree(root: unknown, index: number, sobject: string, names: Set<s
     }
     return copy;
   };
-  return { row: { index, wire: visit(root, sobject, 1, `Tree ${index}`) }, records, types };
+  return { row: { index, body: visit(root, sobject, 1, `Tree ${index}`) }, records, types };
 }
 
 /** Reference ids are unique in a request and start with a letter or digit. */

@@ -1,29 +1,14 @@
 import { FlowError, messageOf } from '../../shared/errors';
-import type { PublishJob, QueuedEvent } from './queue';
+import type { QueuedEvent } from './queue';
 import type { EventSchema } from '../pubsub/schemas';
 
 /** Salesforce refuses larger ones, each by itself. */
 const EVENT_BYTES = 1_048_576;
 
-/** The events of a message, the first of them with the place `order`. Throws FlowError if any of them can't be published. */
-export function encodeJob(
-  job: PublishJob,
-  schema: EventSchema,
-  userId: string | undefined,
-  order: number,
-): QueuedEvent[] {
-  return job.records.map((record, index) => ({
-    job,
-    index,
-    order: order + index,
-    id: job.ids[index] ?? '',
-    schemaId: schema.id,
-    payload: encode(record, schema, userId),
-    notBefore: 0,
-    company: Infinity,
-    refusals: 0,
-    losses: 0,
-  }));
+/** Writes the event's record by the definition. Throws FlowError as `encode` does. */
+export function encodeEvent(event: QueuedEvent, schema: EventSchema, userId: string | undefined): void {
+  event.payload = encode(event.message.records[event.index], schema, userId);
+  event.schemaId = schema.id;
 }
 
 /** Throws FlowError, not retryable, where the record doesn't fit the schema or the event would be too large. */

@@ -1,31 +1,28 @@
-import { FlowError, codeOf } from '../../shared/errors';
-import { encode, encodeJob } from './encoding';
-import { OrgOutage } from '../org/outage';
-import { PubSubRefusal, type PubSub } from '../pubsub/client';
-import { CallLost } from '../pubsub/errors';
-import { PublishStream, RequestUnread } from '../pubsub/publish-stream';
-import { asFlowError, closed, failedRepeatedly, failureOf, limitSpent, notPublished } from './outcome';
+import type { FlowError } from '../../shared/errors';
+import { Admission, type AdmissionHandler } from './admission';
+import { asFlowError, limitSpent, notPublished, resultsOf } from './outcome';
 import {
-  EventQueue,
   REQUEST_EVENTS,
+  eventsOf,
   isOpen,
-  split,
   type EventError,
-  type PublishJob,
+  type PublishMessage,
   type PublishResult,
   type QueuedEvent,
 } from './queue';
-import type { TopicSchema } from '../pubsub/schemas';
+import { Dispatcher, closed, type Carrier, type DispatcherOptions } from '../org/dispatcher';
+import { OrgOutage } from '../org/outage';
+import type { Retry } from '../org/repeats';
+import { PubSubRefusal, type PubSub } from '../pubsub/client';
+import { CallLost } from '../pubsub/errors';
 import type { PublishResponse } from '../pubsub/messages';
+import { PublishStream, RequestUnread } from '../pubsub/publish-stream';
 
-export interface PublisherOptions {
+/** Of several requests under way the events keep their order, and all of them may have to be sent again. */
+export interface PublisherOptions extends Pick<DispatcherOptions, 'maxRequests' | 'onOutage'> {
   topic: string;
-  /** Publish requests without an answer; their events keep their order, and all of them may have to be sent again. */
-  maxRequests: number;
-  /** While the org can't be used, messages wait (hold) or fail at once, retryable (fail). */
-  onOutage: 'hold' | 'fail';
-  /** Repetitions of an event that was refused by itself: first pause in ms, and how many; for tests. */
-  retry?: { first: number; times: number };
+  /** Other repetitions of an event that was refused by itself; for tests. */
+  retry?: Pick<Retry, 'first' | 'times'>;
 }
 
 export interface PublisherState {
@@ -36,63 +33,43 @@ export interface PublisherState {
   waiting: number;
 }
 
-const RETRY = { first: 500, times: 3 };
-/** A request that was lost twice is taken apart to find who spoils it; nobody is sent more often than this. */
-const LOSSES_BEFORE_SPLIT = 2;
-const MOST_LOSSES = 10;
-/** A definition this old (ms) is asked for again: the org may take events by an earlier one, and drop fields. */
-const SCHEMA_AGE = 60_000;
+const RETRY: Retry = { first: 500, longest: Infinity, times: 3, spread: 0.25 };
 
 interface Refused {
   event: QueuedEvent;
   error: EventError;
 }
 
-interface Waiting {
-  resolve: (results: PublishResult[]) => void;
-  reject: (error: unknown) => void;
-  pause: () => () => void;
-  resume?: () => void;
-}
-
 /**
- * Publishes the messages of one node to one topic, in their order: an idle publisher sends at once; while a request
- * is under way events gather, and another starts beside it only when it is full. An event whose answer was lost is
- * sent again, with the same id.
+ * Publishes the messages of one node to one topic, in their order: says what each answer means for each event. An
+ * event whose answer was lost is sent again, with the same id.
  */
-export class Publisher {
-  private readonly queue = new EventQueue();
+export class Publisher implements Carrier<PublishMessage, QueuedEvent, QueuedEvent[]>, AdmissionHandler {
+  private readonly admission: Admission;
   private readonly stream: PublishStream;
-  private readonly requests = new Map<QueuedEvent[], Promise<void>>();
-  private readonly jobs = new Map<PublishJob, Waiting>();
-  /** Jobs whose events are not encoded yet. */
-  private incoming: PublishJob[] = [];
-  private incomingEvents = 0;
-  private current: TopicSchema | undefined;
-  private asking: Promise<void> | undefined;
-  private readonly retry: NonNullable<PublisherOptions['retry']>;
-  private readonly stopListening: () => void;
-  private timer: NodeJS.Timeout | undefined;
-  private tick: NodeJS.Immediate | undefined;
-  private closing = false;
+  private readonly dispatcher: Dispatcher<PublishMessage, QueuedEvent, QueuedEvent[], PublishResult[]>;
+  /** Events that ever came: the place of the next one. */
+  private accepted = 0;
   /** Requests of which it is not clear yet what comes back of them: nothing may overtake that. */
   private recovering = 0;
-  private admitted = 0;
 
   constructor(
     private readonly pubsub: PubSub,
     private readonly options: PublisherOptions,
     /** Told after anything that `state` shows has changed. */
-    private readonly changed: () => void = () => undefined,
+    changed: () => void = () => undefined,
   ) {
-    this.retry = options.retry ?? RETRY;
-    this.stream = new PublishStream(pubsub, options.topic);
-    this.stopListening = pubsub.onChange(() => this.holdChanged());
+    const { topic, maxRequests, onOutage, retry } = options;
+    this.stream = new PublishStream(pubsub, topic);
+    this.admission = new Admission(pubsub, topic, this);
+    const dispatching = { maxRequests, onOutage, largest: REQUEST_EVENTS, retry: { ...RETRY, ...retry } };
+    this.dispatcher = new Dispatcher(pubsub, this.admission, this, dispatching, changed);
   }
 
   get state(): PublisherState {
-    const events = [...this.requests.keys()].reduce((sum, request) => sum + request.length, 0);
-    return { requests: this.requests.size, events, waiting: this.queue.size + this.incomingEvents };
+    const requests = this.dispatcher.underWay;
+    const events = requests.reduce((sum, request) => sum + request.length, 0);
+    return { requests: requests.length, events, waiting: this.admission.waiting };
   }
 
   /**
@@ -105,22 +82,12 @@ export class Publisher {
     ids: readonly string[],
     pause: () => () => void,
   ): Promise<PublishResult[]> {
-    return new Promise((resolve, reject) => {
-      if (this.closing) throw closed();
-      const { current } = this.pubsub.hold;
-      if (current && this.options.onOutage === 'fail')
-        throw new FlowError(current.code, current.message, true);
-      const job: PublishJob = {
-        arrivedAt: performance.now(),
-        records,
-        ids,
-        results: new Array<undefined>(records.length),
-        open: records.length,
-      };
-      this.jobs.set(job, { resolve, reject, pause, resume: current && pause() });
-      this.incoming.push(job);
-      this.incomingEvents += records.length;
-      this.schedulePump();
+    return this.dispatcher.accept(pause, () => {
+      const results = new Array<undefined>(records.length);
+      const message = { arrivedAt: performance.now(), records, ids, results, open: records.length };
+      if (records.length > 0) this.admission.add(eventsOf(message, this.accepted));
+      this.accepted += records.length;
+      return message;
     });
   }
 
@@ -129,132 +96,28 @@ export class Publisher {
    * the messages fail so that their consumer delivers them again.
    */
   async close(limit: number): Promise<void> {
-    this.closing = true;
-    this.stopListening();
-    clearTimeout(this.timer);
-    clearImmediate(this.tick);
-    this.giveUpAll(closed());
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<void>((resolve) => (timer = setTimeout(resolve, limit)));
-    await Promise.race([Promise.all(this.requests.values()), timeout]);
-    clearTimeout(timer);
-    for (const request of this.requests.keys()) this.giveUp(request, closed());
+    for (const request of await this.dispatcher.close(limit)) this.giveUp(request, closed());
     this.stream.close();
   }
 
-  /** Messages of the same moment go together. */
-  private schedulePump(): void {
-    this.tick ??= setImmediate(() => {
-      this.tick = undefined;
-      this.pump();
-    });
+  mayBegin(): boolean {
+    return this.recovering === 0;
   }
 
-  private pump(): void {
-    clearTimeout(this.timer);
-    if (this.closing) return;
-    if (!this.pubsub.hold.current) {
-      const now = performance.now();
-      while (this.recovering === 0 && this.requests.size < this.options.maxRequests) {
-        this.admit();
-        const request = this.queue.take(now, this.requests.size > 0);
-        if (!request) break;
-        this.requests.set(request, this.send(request));
-      }
-      const ready = this.requests.size === 0 ? this.queue.nextReady() : undefined;
-      if (ready !== undefined) this.timer = setTimeout(() => this.pump(), Math.max(0, ready - now));
-    }
-    this.changed();
+  wake(): void {
+    this.dispatcher.wake();
   }
 
-  /**
-   * Encodes messages that have come, for one request: the org is at work while the next ones are encoded. A message of
-   * which anything can't be published fails as a whole, before anything of it is sent.
-   */
-  private admit(): void {
-    let admitted = 0;
-    for (; admitted < this.incoming.length && this.queue.ready < REQUEST_EVENTS; admitted++) {
-      if (!this.current) {
-        this.askSchema();
-        break;
-      }
-      if (this.current.askedAt < performance.now() - SCHEMA_AGE) this.askSchema();
-      const job = this.incoming[admitted] as PublishJob;
-      try {
-        this.queue.add(encodeJob(job, this.current.schema, this.pubsub.session.userId, this.admitted));
-        this.admitted += job.records.length;
-      } catch (error) {
-        // The field may be newer than what is known of the event.
-        if (codeOf(error) === 'UNKNOWN_FIELD' && this.current.askedAt < job.arrivedAt) {
-          this.askSchema();
-          break;
-        }
-        this.fail(job, asFlowError(error));
-      }
-      this.settle(job);
-    }
-    this.leaveIncoming(admitted);
-  }
-
-  private leaveIncoming(count: number): PublishJob[] {
-    const jobs = this.incoming.splice(0, count);
-    for (const { records } of jobs) this.incomingEvents -= records.length;
-    return jobs;
-  }
-
-  private askSchema(): void {
-    this.asking ??= this.pubsub.schemas
-      .refresh(this.options.topic)
-      .then(
-        (answer) => this.useSchema(answer),
-        (error: unknown) => this.schemaFailed(error),
-      )
-      .finally(() => {
-        this.asking = undefined;
-        this.schedulePump();
-      });
-  }
-
-  private schemaFailed(error: unknown): void {
-    this.current = undefined;
-    if (error instanceof OrgOutage) return this.outage(error);
-    // Whatever waits would be refused for the same reason.
-    for (const job of this.leaveIncoming(Infinity)) this.fail(job, asFlowError(error));
-  }
-
-  private useSchema(answer: TopicSchema): void {
-    this.current = answer;
-    this.reencode(this.queue.all);
-    this.queue.keep(isOpen);
-  }
-
-  /** Events that were written by an earlier schema. */
-  private reencode(events: readonly QueuedEvent[]): void {
-    const { current } = this;
-    if (!current) return;
-    for (const event of events) {
-      if (event.schemaId === current.schema.id) continue;
-      try {
-        event.payload = encode(event.job.records[event.index], current.schema, this.pubsub.session.userId);
-        event.schemaId = current.schema.id;
-      } catch (error) {
-        this.giveUp([event], asFlowError(error));
-      }
-    }
-  }
-
-  private async send(request: QueuedEvent[]): Promise<void> {
+  /** Publishes the request, and gives each event its result, or back. */
+  async send(request: QueuedEvent[]): Promise<void> {
     const events = request.map(({ id, schemaId, payload }) => ({ id, schema_id: schemaId, payload }));
     try {
-      await this.recover(this.judge(request, await this.stream.send(events)));
+      await this.recover(this.answered(request, await this.stream.send(events)));
     } catch (error) {
       await this.recover(this.requestFailed(request, error)).catch((other: unknown) =>
         this.requestFailed(request, other),
       );
     }
-    this.requests.delete(request);
-    if (this.closing) this.giveUp(request, closed());
-    else this.schedulePump();
   }
 
   /** Nothing is sent meanwhile: what comes back goes first. */
@@ -265,7 +128,7 @@ export class Publisher {
   }
 
   /** Settles what was published; gives the work that is left with what wasn't. */
-  private judge(request: QueuedEvent[], { results }: PublishResponse): Promise<void> | undefined {
+  private answered(request: QueuedEvent[], { results }: PublishResponse): Promise<void> | undefined {
     if (results.length !== request.length) {
       const text = `The answer of the org has ${results.length} results for ${request.length} events`;
       throw new CallLost('unreachable', 'UNREADABLE_ANSWER', text, true);
@@ -279,129 +142,79 @@ export class Publisher {
     if (refused.length < request.length) this.pubsub.worked();
     const limit = refused.find(({ error }) => /LIMIT_EXCEEDED/.test(error.message));
     if (!limit) return refused.length > 0 ? this.refused(refused) : undefined;
-    this.putBack(refused.map(({ event }) => event));
-    this.outage(limitSpent(limit.error.message));
+    const outage = limitSpent(limit.error.message);
+    this.dispatcher.putBack(
+      refused.map(({ event }) => event),
+      outage,
+    );
+    this.unavailable(outage);
     return undefined;
   }
 
   /** Events the org didn't take, each by itself: repeated apart from the others, unless a new schema is what they need. */
   private async refused(refused: Refused[]): Promise<void> {
-    const renewed = await this.schemaChanged(refused[0]?.event.schemaId).catch(() => false);
+    const renewed = await this.admission.schemaChanged(refused[0]?.event.schemaId).catch(() => false);
+    if (renewed) return this.dispatcher.putBack(refused.map(({ event }) => event));
     for (const { event, error } of refused) {
-      if (renewed) continue;
-      if (event.refusals >= this.retry.times)
+      if (this.dispatcher.isExhausted(event))
         this.giveUp([event], notPublished(event, error, this.options.topic));
-      event.notBefore =
-        performance.now() + this.retry.first * 2 ** event.refusals * (0.75 + Math.random() / 2);
-      event.refusals++;
+      else this.dispatcher.retryLater([event]);
     }
-    this.putBack(refused.map(({ event }) => event));
   }
 
   private async requestFailed(request: QueuedEvent[], error: unknown): Promise<void> {
-    if (error instanceof RequestUnread) return this.putBack(request);
+    if (error instanceof RequestUnread) return this.dispatcher.putBack(request);
     if (error instanceof OrgOutage) {
-      if (error instanceof CallLost) this.lost(request, error);
-      this.putBack(request);
-      return this.outage(error);
+      if (error instanceof CallLost) this.dispatcher.lost(request, error);
+      else this.dispatcher.putBack(request, error);
+      return this.unavailable(error);
     }
     if (!(error instanceof PubSubRefusal)) return this.giveUp(request, asFlowError(error));
     const { kind, error: reason } = error.trouble;
     if (kind === 'topic') {
-      this.current = undefined;
+      this.admission.forget();
       return this.giveUp(request, reason);
     }
-    if (await this.schemaChanged(request[0]?.schemaId)) return this.putBack(request);
+    if (await this.admission.schemaChanged(request[0]?.schemaId)) return this.dispatcher.putBack(request);
     // One event may have spoilt it for the others.
-    if (request.length === 1) return this.giveUp(request, reason);
-    split(request);
-    this.putBack(request);
+    if (request.length === 1) this.giveUp(request, reason);
+    else this.dispatcher.sendApart(request);
   }
 
-  /** Asks the org for the topic's schema: true if it is another one than the events were written by. */
-  private async schemaChanged(id: string | undefined): Promise<boolean> {
-    try {
-      const answer = await this.pubsub.schemas.refresh(this.options.topic);
-      this.useSchema(answer);
-      return answer.schema.id !== id;
-    } catch (error) {
-      if (error instanceof OrgOutage) throw error;
-      return false;
-    }
-  }
-
-  private lost(request: QueuedEvent[], error: CallLost): void {
-    for (const event of request) {
-      event.losses++;
-      if (event.losses >= MOST_LOSSES) this.giveUp([event], failedRepeatedly(event, error));
-    }
-    if (request.some((event) => event.losses >= LOSSES_BEFORE_SPLIT)) split(request);
-  }
-
-  private putBack(events: QueuedEvent[]): void {
-    // What doesn't fit a newer definition fails now, and is not to be sent any more.
-    this.reencode(events);
-    this.queue.putBack(events.filter(isOpen));
-  }
-
-  private outage(error: OrgOutage): void {
+  /** Nothing is sent until a probe says that the org is back. */
+  unavailable(outage: OrgOutage): void {
     // Requests that closing has cut off say nothing about the org.
-    if (this.closing) return;
-    this.pubsub.begin(error, this.options.topic);
-    if (this.options.onOutage === 'fail') this.giveUpAll(error);
-  }
-
-  private giveUpAll(error: FlowError): void {
-    this.giveUp(this.queue.drain(), error);
-    for (const job of this.leaveIncoming(Infinity)) this.fail(job, error);
+    if (!this.dispatcher.closing) this.pubsub.begin(outage, this.options.topic);
   }
 
   /** The events fail, and their messages with them. */
-  private giveUp(events: readonly QueuedEvent[], error: FlowError): void {
+  giveUp(events: readonly QueuedEvent[], error: FlowError): void {
     for (const event of events.filter(isOpen)) {
-      event.job.failure ??= error;
-      this.finish(event, {
-        replayId: null,
-        success: false,
-        error: { code: error.code, message: error.message },
-      });
+      event.message.failure ??= error;
+      const { code, message } = error;
+      this.finish(event, { replayId: null, success: false, error: { code, message } });
     }
   }
 
   /** The whole message fails before anything of it was sent. */
-  private fail(job: PublishJob, error: FlowError): void {
-    job.failure = error;
-    job.open = 0;
-    this.settle(job);
+  refuse(message: PublishMessage, error: FlowError): void {
+    message.failure = error;
+    message.open = 0;
+    this.settle([message]);
   }
 
   private finish(event: QueuedEvent, result: PublishResult): void {
+    // A late answer comes for what was given up.
     if (!isOpen(event)) return;
-    event.job.results[event.index] = result;
-    event.job.open--;
-    this.settle(event.job);
+    event.message.results[event.index] = result;
+    event.message.open--;
+    this.settle([event.message]);
   }
 
-  private settle(job: PublishJob): void {
-    const waiting = job.open === 0 ? this.jobs.get(job) : undefined;
-    if (!waiting) return;
-    this.jobs.delete(job);
-    waiting.resume?.();
-    if (job.failure) waiting.reject(failureOf(job, job.failure, this.options.topic));
-    else waiting.resolve(job.results as PublishResult[]);
-  }
-
-  private holdChanged(): void {
-    const { current } = this.pubsub.hold;
-    if (!current) {
-      for (const waiting of this.jobs.values()) {
-        waiting.resume?.();
-        waiting.resume = undefined;
-      }
-      return this.schedulePump();
+  /** Answers those of the messages that are over. */
+  settle(messages: Iterable<PublishMessage>): void {
+    for (const message of messages) {
+      if (message.open === 0) this.dispatcher.answer(message, () => resultsOf(message, this.options.topic));
     }
-    if (this.options.onOutage === 'fail') this.giveUpAll(new FlowError(current.code, current.message, true));
-    else for (const waiting of this.jobs.values()) waiting.resume ??= waiting.pause();
-    this.changed();
   }
 }

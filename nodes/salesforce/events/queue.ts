@@ -1,10 +1,12 @@
 import type { FlowError } from '../../shared/errors';
+import { FRESH, type Item } from '../org/repeats';
 
 /** Events of a publish request at most, and bytes: Salesforce recommends 3 MB, and loses requests above 4 MB. */
 export const REQUEST_EVENTS = 200;
 export const REQUEST_BYTES = 3_000_000;
 /** What an event takes beside its payload: its id, the schema's id, and the frames of the fields. */
 const EVENT_OVERHEAD = 100;
+const NOTHING = Buffer.alloc(0);
 
 /** What became of one event. `replayId` is base64, as it is opaque. */
 export interface PublishResult {
@@ -19,7 +21,7 @@ export interface EventError {
 }
 
 /** One message: its events share a fate. */
-export interface PublishJob {
+export interface PublishMessage {
   /** By performance.now(). */
   readonly arrivedAt: number;
   readonly records: readonly unknown[];
@@ -31,30 +33,32 @@ export interface PublishJob {
 }
 
 /** One event on its way. */
-export interface QueuedEvent {
-  readonly job: PublishJob;
+export interface QueuedEvent extends Item<PublishMessage> {
   readonly index: number;
   /** Events are published by this, as far as they can be. */
   readonly order: number;
   readonly id: string;
+  /** The definition that it is written by; empty before it is. */
   schemaId: string;
   payload: Buffer;
-  /** Not before this time (by performance.now()). */
-  notBefore: number;
-  /** How many events may be in its request: fewer and fewer when requests with it fail as a whole. */
-  company: number;
-  refusals: number;
-  losses: number;
+}
+
+/** The events of a message, the first of them with the place `order`; they are yet to be written. */
+export function eventsOf(message: PublishMessage, order: number): QueuedEvent[] {
+  return message.records.map((_, index) => ({
+    message,
+    index,
+    order: order + index,
+    id: message.ids[index] ?? '',
+    schemaId: '',
+    payload: NOTHING,
+    ...FRESH,
+  }));
 }
 
 /** Nothing is said about it yet. */
 export function isOpen(event: QueuedEvent): boolean {
-  return event.job.results[event.index] === undefined;
-}
-
-/** From now on in requests of half the size, to find the one that spoils them. */
-export function split(request: readonly QueuedEvent[]): void {
-  for (const event of request) event.company = Math.ceil(request.length / 2);
+  return event.message.results[event.index] === undefined;
 }
 
 /** The events that wait to be published, in order. Decides what goes into the next request; sends nothing itself. */
@@ -103,19 +107,14 @@ export class EventQueue {
   take(now: number, onlyFull: boolean): QueuedEvent[] | undefined {
     this.wake(now);
     const taken: QueuedEvent[] = [];
-    let most = REQUEST_EVENTS;
     let bytes = 0;
     let full = false;
     for (let next = this.head; next < this.pending.length && !full; next++) {
       const event = this.pending[next] as QueuedEvent;
-      const size = event.payload.length + EVENT_OVERHEAD;
-      if (taken.length > 0 && (bytes + size > REQUEST_BYTES || event.company <= taken.length)) {
-        full = true;
-        break;
-      }
-      most = Math.min(most, event.company);
-      bytes += size;
-      full = taken.push(event) >= most;
+      bytes += event.payload.length + EVENT_OVERHEAD;
+      const fits = taken.length === 0 || (bytes <= REQUEST_BYTES && event.group === taken[0]?.group);
+      if (fits) taken.push(event);
+      full = !fits || taken.length === REQUEST_EVENTS;
     }
     if (taken.length === 0 || (onlyFull && !full)) return undefined;
     this.head += taken.length;

@@ -2,11 +2,16 @@ import { formatDuration } from '../../shared/duration';
 import { FlowError, messageOf } from '../../shared/errors';
 import { PositionWriter, type PositionStore } from '../../shared/positions';
 import { Waker } from '../../shared/async/waker';
-import { EventSettlement, SETTLEMENT, type HeldEvent, type SettlementSettings } from './settlement';
+import { EventSettlement, SETTLEMENT, type EventAttempt, type SettlementSettings } from './settlement';
 import { OrgOutage } from '../org/outage';
 import type { PubSub } from '../pubsub/client';
 import { unlessStopped } from '../../shared/async/stopped';
-import { Subscription, type ReplayStart, type SubscriptionState } from '../pubsub/subscription';
+import {
+  Subscription,
+  type ReceivedEvent,
+  type ReplayStart,
+  type SubscriptionState,
+} from '../pubsub/subscription';
 import { loadPosition, type ReplayPosition } from './replay-position';
 
 export type Replay = 'stored' | 'latest' | 'earliest';
@@ -18,9 +23,9 @@ export interface ReplayGap {
   ms: number;
 }
 
-export interface EventReaderHost {
-  /** Puts an event into the flow. */
-  deliver(held: HeldEvent): void;
+export interface EventReaderHandler {
+  /** Puts an event into the flow, for the `deliveries`-th time of those that count. */
+  deliver(attempt: EventAttempt, event: ReceivedEvent, deliveries: number): void;
   /** `state` or `inFlow` has changed. */
   changed(): void;
   positionLost(error: FlowError, gap: ReplayGap): void;
@@ -52,29 +57,29 @@ export class EventReader {
     private readonly pubsub: PubSub,
     private readonly topic: string,
     private readonly store: PositionStore | undefined,
-    private readonly host: EventReaderHost,
+    private readonly handler: EventReaderHandler,
     settings: SettlementSettings = SETTLEMENT,
   ) {
     this.writer = store && new PositionWriter(store, (error) => this.notSaved(error));
     this.settlement = new EventSettlement(topic, settings, {
-      deliver: (held) => host.deliver(held),
+      deliver: (attempt, event, deliveries) => handler.deliver(attempt, event, deliveries),
       position: (replayId) => this.reached(replayId),
       released: () => {
         this.subscription.more();
-        host.changed();
+        handler.changed();
       },
-      log: (level, text) => host.log(level, text),
+      log: (level, text) => handler.log(level, text),
     });
     this.subscription = new Subscription(pubsub, topic, {
       event: (event) => {
         this.settlement.arrived(event);
-        host.changed();
+        handler.changed();
       },
       idle: (replayId) => this.settlement.passed(replayId),
       room: () => this.settlement.room,
       positionLost: (error) => this.positionLost(error),
       state: (state) => this.enter(state),
-      log: (level, text) => host.log(level, text),
+      log: (level, text) => handler.log(level, text),
     });
   }
 
@@ -106,7 +111,7 @@ export class EventReader {
     const stopListening = this.pubsub.onChange(() => this.waker.wake());
     const { signal } = this.stopping;
     for (let failures = 0; !signal.aborted;) {
-      if (this.pubsub.hold.current) {
+      if (this.pubsub.availability.current) {
         await this.waker.wait();
         continue;
       }
@@ -119,7 +124,7 @@ export class EventReader {
       } catch (error) {
         if (signal.aborted) break;
         // An org that is closed holds nobody.
-        if (error instanceof OrgOutage && this.pubsub.hold.current) continue;
+        if (error instanceof OrgOutage && this.pubsub.availability.current) continue;
         if (!(error instanceof OrgOutage)) this.cantLoad(error, failures);
         await this.waker.wait(Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** failures++));
       }
@@ -130,7 +135,7 @@ export class EventReader {
   private async stored(): Promise<ReplayStart> {
     const position = this.store && (await loadPosition(this.store, this.organizationId, this.topic));
     if (!position) {
-      this.host.log(
+      this.handler.log(
         'info',
         `No position is stored for ${this.topic}: reading from the earliest event the org has`,
       );
@@ -142,7 +147,7 @@ export class EventReader {
 
   private cantLoad(error: unknown, failures: number): void {
     const text = `The position of ${this.topic} can't be read, so nothing is: ${messageOf(error)}`;
-    if (failures === 0) this.host.log('error', text);
+    if (failures === 0) this.handler.log('error', text);
     this.enter({
       phase: 'failing',
       error: new FlowError('POSITION_UNREADABLE', text, true, { cause: error }),
@@ -156,7 +161,7 @@ export class EventReader {
   }
 
   private notSaved(error: unknown): void {
-    this.host.log(
+    this.handler.log(
       'error',
       `The position of ${this.topic} can't be stored: ${messageOf(error)}. Events since the last one stored come again after a restart`,
     );
@@ -168,7 +173,7 @@ export class EventReader {
     const from = Math.min(this.at, now);
     const gap = { from: new Date(from).toISOString(), to: new Date(now).toISOString(), ms: now - from };
     const text = `${error.message}: it was reached ${formatDuration(gap.ms)} ago (${gap.from}), and events since then may be lost to this node, a gap of at most ${formatDuration(gap.ms)}. Reading goes on with the earliest event that the org still has; read the records again that may have changed in between`;
-    this.host.positionLost(
+    this.handler.positionLost(
       new FlowError('REPLAY_POSITION_LOST', text, false, { cause: error, details: gap }),
       gap,
     );
@@ -176,6 +181,6 @@ export class EventReader {
 
   private enter(state: SubscriptionState): void {
     this.state = state;
-    this.host.changed();
+    this.handler.changed();
   }
 }

@@ -1,15 +1,15 @@
-import type { Command, Failure } from '../../shared/flow/delivery';
-import { formatDuration } from '../../shared/duration';
-import { FlowError, codeOf, isRetryable, messageOf } from '../../shared/errors';
+import type { Failure } from '../../shared/flow/delivery';
+import { messageOf } from '../../shared/errors';
+import {
+  Attempt,
+  watch,
+  where,
+  type RetryPolicy,
+  type Settler,
+  type Tries,
+  type Watched,
+} from '../../shared/flow/settlement';
 import type { ReceivedEvent } from '../pubsub/subscription';
-
-/** How the flow is doing with an event, as far as it can be told. */
-export interface Progress {
-  processingTime(): number;
-  unfinishedNodes(): string[];
-  /** The event is settled without the flow having finished: nothing that it still does counts. */
-  abandon(): void;
-}
 
 export interface SettlementSettings {
   /** Events in the flow at once. */
@@ -22,9 +22,9 @@ export interface SettlementSettings {
   processingLimit: number;
 }
 
-export interface SettlementHost {
-  /** Puts the event into the flow. */
-  deliver(held: HeldEvent): void;
+export interface SettlementHandler {
+  /** Puts the event into the flow, for the `deliveries`-th time of those that count. */
+  deliver(attempt: EventAttempt, event: ReceivedEvent, deliveries: number): void;
   /** Everything up to this replay id is finished. */
   position(replayId: string): void;
   /** There is room for more. */
@@ -42,70 +42,49 @@ export const SETTLEMENT: SettlementSettings = {
 /** Events finished behind one that isn't, at most: as many come again after a crash. */
 const MOST_AHEAD = 10_000;
 
-/** Errors that say nothing about the event: such a delivery doesn't count. Milliseconds until the next one. */
-const INNOCENT: Record<string, number | undefined> = { NODE_CLOSED: 0, CLOSED: 0, NOT_WIRED: 5_000 };
-/** One after the other they come with growing pauses: a node that stays closed must not keep the flow spinning. */
-const LONGEST_INNOCENT = 1_000;
-
 /** An event between its arrival and its settlement. */
-export class HeldEvent {
-  deliveries = 0;
+interface InFlightEvent extends Watched<InFlightEvent> {
+  /** Its replay id alone once it is done. */
+  event: ReceivedEvent | { replayId: string };
+  /** Those that count, and the one under way. */
+  deliveries: number;
   /** Deliveries in a row that failed for none of its faults. */
-  innocent = 0;
-  done = false;
-  progress: Progress | undefined;
-  /** It is in the flow, and what becomes of it there counts. */
-  inFlow = false;
+  innocent: number;
+  done: boolean;
   /** Events that were finished before its first failure. */
-  succeededBefore = 0;
+  succeededBefore: number | undefined;
   timer: NodeJS.Timeout | undefined;
-
-  constructor(
-    /** Its replay id alone once it is done. */
-    public event: ReceivedEvent | { replayId: string },
-    private readonly settlement: EventSettlement,
-  ) {}
-
-  finished(failure: Failure | undefined): void {
-    if (!this.leaveFlow()) return;
-    if (failure) this.settlement.fail(this, failure);
-    else this.settlement.finish(this);
-  }
-
-  command({ action, delay }: Command): void {
-    if (!this.inFlow || action === 'progress') return;
-    this.progress?.abandon();
-    if (action === 'ack') return this.finished(undefined);
-    this.leaveFlow();
-    this.settlement.refuse(this, action, delay);
-  }
-
-  leaveFlow(): boolean {
-    const was = this.inFlow;
-    this.inFlow = false;
-    return was;
-  }
 }
+
+/** One delivery of an event. */
+export type EventAttempt = Attempt<InFlightEvent>;
 
 /**
  * Settles every event of one subscription: an event that failed is delivered again after a while, and the position
  * moves on only behind events that are finished, with all before them.
  */
-export class EventSettlement {
+export class EventSettlement implements Settler<InFlightEvent> {
+  readonly noun = 'event';
   /** In the order they came, from the first that isn't finished. */
-  private held: HeldEvent[] = [];
+  private inFlight: InFlightEvent[] = [];
   private open = 0;
   private succeeded = 0;
   private stopped = false;
   private idle: (() => void) | undefined;
-  private readonly timer: NodeJS.Timeout;
+  private readonly unwatch: () => void;
 
   constructor(
     private readonly topic: string,
     private readonly settings: SettlementSettings,
-    private readonly host: SettlementHost,
+    private readonly handler: SettlementHandler,
   ) {
-    this.timer = setInterval(() => this.look(), Math.max(20, Math.min(1_000, settings.processingLimit / 5)));
+    const { processingLimit } = settings;
+    // The org keeps its events whether anybody works on them or not: there is nothing to extend.
+    this.unwatch = watch(this, () => this.inFlight, {
+      processingLimit,
+      extendAfter: Infinity,
+      shortest: processingLimit,
+    });
   }
 
   /** Events that are not finished. */
@@ -116,64 +95,74 @@ export class EventSettlement {
   /** How many more events may come. */
   get room(): number {
     if (this.stopped) return 0;
-    return Math.min(this.settings.window - this.open, MOST_AHEAD - this.held.length);
+    return Math.min(this.settings.window - this.open, MOST_AHEAD - this.inFlight.length);
   }
 
   arrived(event: ReceivedEvent): void {
-    const held = new HeldEvent(event, this);
-    this.held.push(held);
+    const item = inFlight(event);
+    this.inFlight.push(item);
     this.open++;
-    if (event.error) this.giveUp(held, event.error);
-    else this.deliver(held);
+    if (event.error) this.giveUp(item, { error: event.error });
+    else this.deliver(item, event);
   }
 
   /** There is nothing up to this replay id that hasn't arrived. */
   passed(replayId: string): void {
-    const held = new HeldEvent({ replayId }, this);
-    held.done = true;
-    this.held.push(held);
+    this.inFlight.push({ ...inFlight({ replayId }), done: true });
     this.advance();
   }
 
-  finish(held: HeldEvent): void {
+  describe({ event, deliveries }: InFlightEvent): string {
+    return `The event ${event.replayId} of ${this.topic}${deliveries > 0 ? ` (delivery ${deliveries})` : ''}`;
+  }
+
+  log(level: 'warn' | 'error', text: string): void {
+    this.handler.log(level, text);
+  }
+
+  tries({ deliveries, innocent }: InFlightEvent): Tries {
+    return { failures: deliveries, innocent };
+  }
+
+  /** Others succeed, so it is the event. Where everything fails, something behind the flow is out of order: wait. */
+  policy({ succeededBefore = this.succeeded }: InFlightEvent): RetryPolicy {
+    const { backoff, maxDeliver } = this.settings;
+    return { backoff, pause: 0, maxDeliver: this.succeeded > succeededBefore ? maxDeliver : Infinity };
+  }
+
+  ack(item: InFlightEvent): void {
     this.succeeded++;
-    this.settle(held);
+    this.settle(item);
   }
 
-  fail(held: HeldEvent, { error, node }: Failure): void {
-    const innocent = INNOCENT[codeOf(error)];
-    if (innocent !== undefined) {
-      held.deliveries--;
-      const pause = Math.min(LONGEST_INNOCENT, 10 * (2 ** held.innocent++ - 1));
-      return this.repeat(held, Math.max(innocent, pause));
-    }
-    held.innocent = 0;
-    if (held.deliveries === 1) held.succeededBefore = this.succeeded;
-    const where = node ? ` in ${node.type} ${node.name ? `"${node.name}"` : node.id}` : '';
-    if (!isRetryable(error) || this.isHopeless(held)) return this.giveUp(held, error, where);
-    const delay = this.backoff(held);
-    this.host.log(
-      'warn',
-      `${this.describe(held)} failed${where} and comes again in ${formatDuration(delay)}: ${messageOf(error)}`,
-    );
-    this.repeat(held, delay);
+  extend(): void {
+    // The org doesn't wait for anything.
   }
 
-  /** What a jetstream-ack node asked for. */
-  refuse(held: HeldEvent, action: 'nak' | 'term', delay: number | undefined): void {
-    const error = new FlowError('REFUSED', `the flow refused it (${action})`);
-    if (held.deliveries === 1) held.succeededBefore = this.succeeded;
-    if (action === 'term' || this.isHopeless(held)) this.giveUp(held, error);
-    else this.repeat(held, delay ?? this.backoff(held));
+  giveBack(item: InFlightEvent, delay: number): void {
+    item.deliveries--;
+    item.innocent++;
+    this.repeat(item, delay);
+  }
+
+  retry(item: InFlightEvent, delay: number): void {
+    item.innocent = 0;
+    item.succeededBefore ??= this.succeeded;
+    this.repeat(item, delay);
+  }
+
+  giveUp(item: InFlightEvent, failure: Failure): void {
+    const what = `${this.describe(item)} failed for good${where(failure)}`;
+    this.handler.log('error', `${what} and is passed over: ${messageOf(failure.error)}`);
+    this.settle(item);
   }
 
   /** Takes no more, and gives the flow `grace` ms to finish; what it doesn't comes again after the next start. */
   async stop(grace: number): Promise<void> {
     this.stopped = true;
-    clearInterval(this.timer);
-    for (const held of this.held) clearTimeout(held.timer);
-    const working = this.held.some((held) => held.inFlow);
-    if (working) {
+    this.unwatch();
+    for (const { timer } of this.inFlight) clearTimeout(timer);
+    if (this.isBusy()) {
       let timer: NodeJS.Timeout | undefined;
       await Promise.race([
         new Promise<void>((resolve) => (this.idle = resolve)),
@@ -181,80 +170,62 @@ export class EventSettlement {
       ]);
       clearTimeout(timer);
     }
-    for (const held of this.held) if (held.leaveFlow()) held.progress?.abandon();
+    for (const { attempt } of this.inFlight) attempt?.withdraw();
   }
 
-  private deliver(held: HeldEvent): void {
-    held.deliveries++;
-    held.inFlow = true;
+  private deliver(item: InFlightEvent, event: ReceivedEvent): void {
+    item.deliveries++;
+    const attempt: EventAttempt = (item.attempt = new Attempt([item], this));
     try {
-      this.host.deliver(held);
+      this.handler.deliver(attempt, event, item.deliveries);
     } catch (error) {
-      held.finished({ error });
+      attempt.failed({ error });
     }
   }
 
-  private repeat(held: HeldEvent, delay: number): void {
+  private repeat(item: InFlightEvent, delay: number): void {
     if (this.stopped) return this.checkIdle();
-    held.timer = setTimeout(() => this.deliver(held), delay);
+    item.timer = setTimeout(() => this.deliver(item, item.event as ReceivedEvent), delay);
   }
 
-  /** Others succeed, so it is the event. Where everything fails, something behind the flow is out of order: wait. */
-  private isHopeless(held: HeldEvent): boolean {
-    return held.deliveries >= this.settings.maxDeliver && this.succeeded > held.succeededBefore;
-  }
-
-  private giveUp(held: HeldEvent, error: unknown, where = ''): void {
-    this.host.log(
-      'error',
-      `${this.describe(held)} failed for good${where} and is passed over: ${messageOf(error)}`,
-    );
-    this.settle(held);
-  }
-
-  private settle(held: HeldEvent): void {
-    held.done = true;
-    held.event = { replayId: held.event.replayId };
+  private settle(item: InFlightEvent): void {
+    item.done = true;
+    item.event = { replayId: item.event.replayId };
+    item.attempt = undefined;
     this.open--;
     this.advance();
     this.checkIdle();
-    if (!this.stopped) this.host.released();
+    if (!this.stopped) this.handler.released();
   }
 
   private advance(): void {
     let count = 0;
-    while (this.held[count]?.done) count++;
-    const last = this.held[count - 1];
+    while (this.inFlight[count]?.done) count++;
+    const last = this.inFlight[count - 1];
     if (!last) return;
-    this.held = this.held.slice(count);
-    this.host.position(last.event.replayId);
+    this.inFlight = this.inFlight.slice(count);
+    this.handler.position(last.event.replayId);
   }
 
   private checkIdle(): void {
-    if (this.idle && !this.held.some((held) => held.inFlow)) this.idle();
+    if (this.idle && !this.isBusy()) this.idle();
   }
 
-  private backoff(held: HeldEvent): number {
-    const { backoff } = this.settings;
-    return backoff[Math.min(held.deliveries, backoff.length) - 1] ?? 0;
+  /** Some event is in the flow. */
+  private isBusy(): boolean {
+    return this.inFlight.some(({ attempt }) => attempt?.ended === false);
   }
+}
 
-  private describe(held: HeldEvent): string {
-    const delivery = held.deliveries > 0 ? ` (delivery ${held.deliveries})` : '';
-    return `The event ${held.event.replayId} of ${this.topic}${delivery}`;
-  }
-
-  private look(): void {
-    for (const held of this.held) {
-      const { progress, inFlow } = held;
-      if (!inFlow || !progress || progress.processingTime() <= this.settings.processingLimit) continue;
-      const nodes = progress.unfinishedNodes();
-      const where = nodes.length > 0 ? `; not finished: ${nodes.join(', ')}` : '';
-      const limit = formatDuration(this.settings.processingLimit);
-      progress.abandon();
-      held.finished({
-        error: new FlowError('PROCESSING_LIMIT', `The flow did not finish the event within ${limit}${where}`),
-      });
-    }
-  }
+function inFlight(event: InFlightEvent['event']): InFlightEvent {
+  return {
+    event,
+    deliveries: 0,
+    innocent: 0,
+    done: false,
+    succeededBefore: undefined,
+    attempt: undefined,
+    extendedAt: 0,
+    timer: undefined,
+  };
 }

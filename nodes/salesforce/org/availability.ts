@@ -2,7 +2,7 @@ import { messageOf } from '../../shared/errors';
 import { OrgOutage, type OutageReason } from './outage';
 
 /** The org is not to be used until a probe says that it is back. Times are epoch milliseconds. */
-export interface Hold {
+export interface Unavailable {
   reason: OutageReason;
   code: string;
   /** The sentence of the error that began it. */
@@ -28,8 +28,8 @@ export const PROBE_PAUSES: ProbePauses = {
  * time goes out with growing pauses, and everybody waits for the same one. The pauses keep growing while the
  * org lets probes through but not the work; `worked` starts them anew.
  */
-export class OrgHold {
-  current: Hold | undefined;
+export class Availability {
+  current: Unavailable | undefined;
   private failures = 0;
   private timer: NodeJS.Timeout | undefined;
   private closed = false;
@@ -37,7 +37,7 @@ export class OrgHold {
   constructor(
     /** Resolves when the org can be used again, throws OrgOutage (with the new reason) when it can't. */
     private readonly probe: () => Promise<void>,
-    /** Told whenever the hold begins, changes or ends. */
+    /** Told whenever an outage begins, changes or ends. */
     private readonly changed: () => void,
     private readonly pauses: ProbePauses = PROBE_PAUSES,
   ) {}

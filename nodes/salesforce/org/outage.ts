@@ -8,6 +8,9 @@ export type OutageReason = 'unreachable' | 'login' | 'limit' | 'budget';
 
 /** Thrown when a request failed for the org's reasons. Always retryable. */
 export class OrgOutage extends FlowError {
+  /** So that it is no try of the message. */
+  readonly outage = true;
+
   constructor(
     readonly reason: OutageReason,
     code: string,

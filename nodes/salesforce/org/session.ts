@@ -4,7 +4,7 @@ import { parseSettings, type Settings } from '../../shared/settings/settings';
 import { logIn, type Grant } from './auth';
 import { ApiBudget } from './budget';
 import { readGrant, type LoginGrant, type OrgConfig, type OrgSecrets } from './credentials';
-import { OrgHold, type ProbePauses } from './availability';
+import { Availability, type ProbePauses } from './availability';
 import { HttpClient } from './http';
 import { OrgOutage } from './outage';
 import { sfdcOrg } from '../sfdc-org.settings';
@@ -48,7 +48,7 @@ export class OrgSession {
   readonly settings: Settings<typeof sfdcOrg>;
   readonly apiVersion: string;
   readonly budget: ApiBudget;
-  readonly hold: OrgHold;
+  readonly availability: Availability;
   private readonly http = new HttpClient();
   /** Requests that have no answer yet. */
   underWay = 0;
@@ -60,7 +60,7 @@ export class OrgSession {
     this.settings = parseSettings(sfdcOrg, { ...options.config, ...options.secrets });
     this.apiVersion = this.settings.apiVersion;
     this.budget = new ApiBudget(this.settings.apiBudget);
-    this.hold = new OrgHold(
+    this.availability = new Availability(
       () => this.probe(),
       () => this.changed(),
       options.pauses,
@@ -83,10 +83,10 @@ export class OrgSession {
 
   /** Logs in beforehand, so that what is wrong shows before the first message comes. */
   connect(): void {
-    this.login().catch((error: unknown) => error instanceof OrgOutage && this.hold.begin(error));
+    this.login().catch((error: unknown) => error instanceof OrgOutage && this.availability.begin(error));
   }
 
-  /** Called after each login, and whenever the hold begins, changes or ends; returns the way to stop listening. */
+  /** Called after each login, and whenever an outage begins, changes or ends; returns the way to stop listening. */
   onChange(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
@@ -146,7 +146,7 @@ export class OrgSession {
 
   /** Requests under way fail; nothing may be asked afterwards. */
   close(): void {
-    this.hold.close();
+    this.availability.close();
     this.http.close();
   }
 

@@ -1,15 +1,15 @@
 import type { NodeStatus } from 'node-red';
 import type { StatusReporter } from '../../shared/status';
-import type { Hold } from './availability';
+import type { Unavailable } from './availability';
 
 /** What is watched: the org's REST API by its session, or its Pub/Sub API. */
 interface OrgApi {
-  hold: { readonly current: Hold | undefined };
+  availability: { readonly current: Unavailable | undefined };
   readonly accessToken: string | undefined;
   onChange(listener: () => void): () => void;
 }
 
-/** The clock of a hold in the status moves this often. */
+/** The clock of an outage in the status moves this often. */
 const CLOCK_MS = 5_000;
 
 /**
@@ -25,7 +25,7 @@ export function orgStatus(
   let clock: NodeJS.Timeout | undefined;
   const show = () => {
     clearTimeout(clock);
-    const { current } = api.hold;
+    const { current } = api.availability;
     if (current) {
       const time = coarse(Date.now() - current.since);
       status.show({

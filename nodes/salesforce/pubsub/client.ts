@@ -1,6 +1,6 @@
 import { FlowError } from '../../shared/errors';
 import type { Grant } from '../org/auth';
-import { OrgHold, type Hold, type ProbePauses } from '../org/availability';
+import { Availability, type Unavailable, type ProbePauses } from '../org/availability';
 import { OrgOutage } from '../org/outage';
 import { parseEndpoint } from './endpoint';
 import { RpcError, troubleOf, type Trouble } from './errors';
@@ -19,14 +19,14 @@ export class PubSubRefusal extends Error {
 
 /**
  * One org's Pub/Sub API: one connection and one cache of schemas, shared by all nodes, with the org's session.
- * It goes down apart from the REST API, so it has a hold of its own; a login that fails is the session's.
+ * It goes down apart from the REST API, so it has an availability of its own; a login that fails is the session's.
  */
 export class PubSub {
   readonly schemas: EventSchemas;
   /** For statuses: why nothing is sent at this moment. */
-  readonly hold: { readonly current: Hold | undefined };
+  readonly availability: { readonly current: Unavailable | undefined };
   /** The part of it that isn't the session's. */
-  readonly ownHold: OrgHold;
+  readonly ownAvailability: Availability;
   private readonly listeners = new Set<() => void>();
   private readonly stopListening: () => void;
   private channel: Promise<PubSubChannel> | undefined;
@@ -38,13 +38,13 @@ export class PubSub {
     readonly endpoint: string,
     pauses?: ProbePauses,
   ) {
-    const current = () => this.held;
-    this.hold = {
+    const current = () => this.unavailable;
+    this.availability = {
       get current() {
         return current();
       },
     };
-    this.ownHold = new OrgHold(
+    this.ownAvailability = new Availability(
       () => this.probe(),
       () => this.changed(),
       pauses,
@@ -63,13 +63,14 @@ export class PubSub {
   }
 
   /** Without a session everybody waits for the login. The org's limit of REST calls is none of Pub/Sub's. */
-  private get held(): Hold | undefined {
+  private get unavailable(): Unavailable | undefined {
     return (
-      this.ownHold.current ?? (this.session.accessToken === undefined ? this.session.hold.current : undefined)
+      this.ownAvailability.current ??
+      (this.session.accessToken === undefined ? this.session.availability.current : undefined)
     );
   }
 
-  /** Called whenever the hold begins, changes or ends; returns the way to stop listening. */
+  /** Called whenever an outage begins, changes or ends; returns the way to stop listening. */
   onChange(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => void this.listeners.delete(listener);
@@ -77,14 +78,14 @@ export class PubSub {
 
   /** Nothing is sent until a probe with this topic says that the Pub/Sub API is back. */
   begin(outage: OrgOutage, topic: string): void {
-    if (this.held) return;
+    if (this.unavailable) return;
     this.probed = topic;
-    this.ownHold.begin(outage);
+    this.ownAvailability.begin(outage);
   }
 
   /** A call was carried out: the API is well. */
   worked(): void {
-    this.ownHold.worked();
+    this.ownAvailability.worked();
   }
 
   /**
@@ -123,12 +124,12 @@ export class PubSub {
     return this.channel;
   }
 
-  /** Begins the session's hold where the login fails: everybody needs it. */
+  /** Makes the session unavailable where the login fails: everybody needs it. */
   async login(login: Promise<Grant>): Promise<Grant> {
     try {
       return await login;
     } catch (error) {
-      if (error instanceof OrgOutage) this.session.hold.begin(error);
+      if (error instanceof OrgOutage) this.session.availability.begin(error);
       throw error;
     }
   }
@@ -152,7 +153,7 @@ export class PubSub {
   close(): void {
     this.closed = true;
     this.stopListening();
-    this.ownHold.close();
+    this.ownAvailability.close();
     this.channel?.then(
       (channel) => channel.close(),
       () => undefined,
@@ -167,7 +168,7 @@ export class PubSub {
 
   private async probe(): Promise<void> {
     // Waits for the login as everybody does, instead of trying it on its own.
-    if (this.session.accessToken === undefined && this.session.hold.current) return;
+    if (this.session.accessToken === undefined && this.session.availability.current) return;
     await this.test(this.probed);
   }
 

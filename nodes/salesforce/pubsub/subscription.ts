@@ -106,7 +106,7 @@ export class Subscription {
     const { signal } = this.stopping;
     const stopListening = this.pubsub.onChange(() => this.waker.wake());
     for (let failures = 0; !signal.aborted;) {
-      if (this.pubsub.hold.current || this.host.room() <= 0) {
+      if (this.pubsub.availability.current || this.host.room() <= 0) {
         await this.waker.wait();
         continue;
       }
@@ -283,7 +283,7 @@ export class Subscription {
     try {
       await unlessStopped(this.stopping.signal, this.pubsub.login(this.pubsub.session.relogin(this.token)));
     } catch {
-      // The session's hold has begun, or nobody needs the login any more.
+      // The session is unavailable, or nobody needs the login any more.
     }
   }
 
@@ -297,7 +297,7 @@ export class Subscription {
 
   private async outage(outage: OrgOutage, failures: number): Promise<void> {
     this.pubsub.begin(outage, this.topic);
-    // The end of the hold ends the pause; an org that is closed holds nobody.
+    // The end of the outage ends the pause; an org that is closed holds nobody.
     await this.pause(failures);
   }
 

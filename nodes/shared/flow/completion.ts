@@ -62,7 +62,9 @@ class FlowTracker implements FlowHooks {
   private users = 0;
   private RED: NodeAPI | undefined;
   private drained: Delivery[] = [];
-  private readonly forget = (delivery: Delivery): void => this.end(delivery);
+  /** The delivery is settled, by whoever owns it, before the flow has finished. */
+  private readonly forget = (delivery: Delivery, failure?: Failure): void =>
+    this.close(delivery, failure ?? delivery.outcome() ?? { error: joinedGivenUp() });
   /** What one node has sent since the event loop last turned to other code. */
   private sending: { node: RuntimeNode; deliveries: Set<Delivery> } | undefined;
   /** The messages that nodes are being called with at this moment: a Catch node is called within another's call. */
@@ -106,17 +108,15 @@ class FlowTracker implements FlowHooks {
     try {
       send();
     } catch (error) {
-      if (!follow) throw error;
+      if (!follow) {
+        this.forget(delivery);
+        throw error;
+      }
       delivery.fail(error);
     }
     delivery.count--;
     if (follow) this.check(delivery);
     return delivery;
-  }
-
-  /** The delivery is settled, by whoever owns it, before the flow has finished: forget it. */
-  end(delivery: Delivery): void {
-    this.close(delivery, delivery.outcome() ?? { error: joinedGivenUp() });
   }
 
   private close(delivery: Delivery, failure: Failure | undefined): void {
@@ -167,7 +167,7 @@ class FlowTracker implements FlowHooks {
       delivery.fail(nodeClosed(node), node);
       this.complete(state, delivery);
     }
-    this.warnOfSilence(state);
+    this.warnOfSilence(state, delivery);
     // Another pack's hook may stop the message here, and then there is no postReceive.
     if (this.receiving.length === 0) queueMicrotask(this.forgetReceiving);
     this.receiving.push({ event, delivery });
@@ -351,11 +351,11 @@ class FlowTracker implements FlowHooks {
     return { ...found };
   }
 
-  private warnOfSilence(state: NodeState & { silent?: SilentNode }): void {
+  private warnOfSilence(state: NodeState & { silent?: SilentNode }, { owner }: Delivery): void {
     if (state.warned || state.silent || state.node._expectedDoneCount !== 0) return;
     state.warned = true;
     state.node.warn(
-      `${describeNode(state.node)} never says when it has finished a message, so a JetStream message that passes it is only settled by a jetstream-ack node, or fails at its processing limit`,
+      `${describeNode(state.node)} never says when it has finished a message, so the ${owner.noun} that passes it is only settled by a jetstream-ack node, or fails at its processing limit`,
     );
   }
 
@@ -364,7 +364,7 @@ class FlowTracker implements FlowHooks {
     if (state.warned || state.silent || state.node.type === 'trigger') return;
     state.warned = true;
     state.node.warn(
-      `${describeNode(state.node)} sent a message on after it had said that it was done with it, so the JetStream message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent`,
+      `${describeNode(state.node)} sent a message on after it had said that it was done with it, so the message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent`,
     );
   }
 }

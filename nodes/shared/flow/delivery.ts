@@ -12,6 +12,8 @@ export type Command = { action: 'ack' | 'nak' | 'term' | 'progress'; delay?: num
 
 /** Whoever put the message into the flow and settles it. Each is called by the tracker, never both for one end. */
 export interface DeliveryOwner {
+  /** What it is called in sentences. */
+  readonly noun: string;
   /** Every path has finished: without `failure` none of them had an error. Called once. */
   finished(failure: Failure | undefined): void;
   /** The flow itself says what is to happen. */
@@ -25,7 +27,7 @@ export interface NodeState {
   holding: number;
   /** `closing` while its close handlers run, `closed` after: it finishes nothing any more. */
   phase: 'running' | 'closing' | 'closed';
-  /** Sources already warned about. */
+  /** Its user was told that it keeps flow completion from working. */
   warned: boolean;
 }
 
@@ -47,7 +49,7 @@ export class Delivery {
   private into: Set<Delivery> | undefined;
   private joined: Set<Delivery> | undefined;
   private branches: Branch[] = [];
-  private readonly startedAt = Date.now();
+  private readonly startedAt = performance.now();
   private pauses = 0;
   private pausedAt = 0;
   private pausedFor = 0;
@@ -58,7 +60,7 @@ export class Delivery {
     readonly owner: DeliveryOwner,
     /** Whether its way through the flow is followed; else it is only known for commands and pauses. */
     readonly followed: boolean,
-    private readonly forget: (delivery: Delivery) => void,
+    private readonly forget: (delivery: Delivery, failure?: Failure) => void,
   ) {}
 
   /** A message is on its way to the node. */
@@ -153,24 +155,29 @@ export class Delivery {
       .map((branch) => describeNode(branch.state.node));
   }
 
+  /** It is followed, and no node was sent a message of it. */
+  wentNowhere(): boolean {
+    return this.followed && this.branches.length === 0 && !this.failure;
+  }
+
   /** It is settled without the flow having finished: nothing that still happens to it counts. */
-  abandon(): void {
-    this.forget(this);
+  abandon(failure?: Failure): void {
+    this.forget(this, failure);
   }
 
   /** Milliseconds in the flow, without the time it was paused. */
-  processingTime(now = Date.now()): number {
+  processingTime(now = performance.now()): number {
     return now - this.startedAt - this.pausedFor - (this.pauses > 0 ? now - this.pausedAt : 0);
   }
 
   /** Stops the processing clock until the returned function is called; pauses may overlap. */
   pause(): () => void {
-    if (this.pauses++ === 0) this.pausedAt = Date.now();
+    if (this.pauses++ === 0) this.pausedAt = performance.now();
     let over = false;
     return () => {
       if (over) return;
       over = true;
-      if (--this.pauses === 0) this.pausedFor += Date.now() - this.pausedAt;
+      if (--this.pauses === 0) this.pausedFor += performance.now() - this.pausedAt;
     };
   }
 

@@ -9,7 +9,7 @@ import {
   type ConsumerSettings,
   type ConsumerState,
 } from '../../../nodes/jetstream/consume/consumer';
-import type { Unit } from '../../../nodes/jetstream/consume/settlement';
+import type { MessageBatch } from '../../../nodes/jetstream/consume/settlement';
 import { FlowError } from '../../../nodes/shared/errors';
 import { watchHeartbeat } from '../../support/heartbeat';
 import { until } from '../../support/until';
@@ -35,10 +35,10 @@ const SETTINGS: ConsumerSettings = {
   batchWait: 60_000,
 };
 
-/** A consumer whose flow is the test: units stay in it until the test ends them. */
+/** A consumer whose flow is the test: batches stay in it until the test ends them. */
 interface Rig {
   consumer: Consumer;
-  units: Unit[];
+  batches: MessageBatch[];
   payloads: unknown[][];
   states: ConsumerState[];
   log: string[];
@@ -46,9 +46,9 @@ interface Rig {
   ready(): Promise<unknown>;
 }
 
-async function end(consumer: Consumer, units: Unit[]): Promise<void> {
+async function end(consumer: Consumer, batches: MessageBatch[]): Promise<void> {
   await consumer.stop(0);
-  for (const unit of units) unit.finished(undefined);
+  for (const batch of batches) batch.finished(undefined);
   await consumer.finished;
 }
 
@@ -61,13 +61,13 @@ describe('consumer', () => {
   function open(t: TestContext, more: Partial<ConsumerSettings> = {}, where = room): Rig {
     const settings = { ...SETTINGS, durable: `d${++serial}`, filters: [`crm.contacts.${serial}`], ...more };
     const rig: Rig = {
-      units: [],
+      batches: [],
       payloads: [],
       states: [],
       log: [],
       consumer: new Consumer(new Connection({ servers: where.nats.url, auth: 'none' }), settings, {
-        deliver: (unit, payloads) => {
-          rig.units.push(unit);
+        deliver: (batch, payloads) => {
+          rig.batches.push(batch);
           rig.payloads.push(payloads);
         },
         state: (state) => {
@@ -78,13 +78,13 @@ describe('consumer', () => {
       info: () => where.jsm.consumers.info('crm', settings.durable),
       ready: () => until(() => rig.states.at(-1)?.phase === 'ready', { what: 'the consumer to be ready' }),
     };
-    t.after(() => end(rig.consumer, rig.units));
+    t.after(() => end(rig.consumer, rig.batches));
     return rig;
   }
   const publish = (payload: unknown = {}, where = room, subject = `crm.contacts.${serial}`) =>
     where.publish(subject, payload);
   const seen = (rig: Rig, count: number) =>
-    until(() => rig.units.length === count, { what: `${count} units in the flow` });
+    until(() => rig.batches.length === count, { what: `${count} batches in the flow` });
   async function pending(rig: Rig, count: number, timeout?: number): Promise<void> {
     await until(async () => (await rig.info()).num_ack_pending === count, {
       what: `${count} waiting for their ack`,
@@ -100,7 +100,7 @@ describe('consumer', () => {
     await seen(rig, 1);
     assert.deepEqual([rig.payloads, rig.consumer.inFlow], [[[{ n: 1 }]], 1]);
     assert.deepEqual(room.settled(sequence), []);
-    rig.units[0]?.finished(undefined);
+    rig.batches[0]?.finished(undefined);
     await room.waitSettled(sequence, '+ACK');
     assert.equal(rig.consumer.inFlow, 0);
   });
@@ -147,7 +147,7 @@ describe('consumer', () => {
 
   test('a flow that throws at once fails the message', async (t) => {
     const rig = open(t, { backoff: [7] });
-    const deliver = rig.units;
+    const deliver = rig.batches;
     Object.defineProperty(deliver, 'push', {
       value: () => {
         throw new Error('not today');
@@ -174,7 +174,7 @@ describe('consumer', () => {
     await room.waitSettled(sequence, '+TERM');
     const dead = await room.jsm.streams.getMessage('crm', { last_by_subj: 'crm.dead' });
     assert.equal(dead.header.get('Jetforce-Code'), 'MAX_DELIVERIES');
-    assert.deepEqual(rig.units, []);
+    assert.deepEqual(rig.batches, []);
   });
 
   test('a batch is as many as it may be, or what has come within its wait', async (t) => {
@@ -192,11 +192,11 @@ describe('consumer', () => {
     await rig.ready();
     for (let n = 0; n < 20; n++) await publish({ n });
     await seen(rig, 4);
-    rig.units.slice(0, 2).forEach((unit) => unit.finished(undefined));
+    rig.batches.slice(0, 2).forEach((batch) => batch.finished(undefined));
     await seen(rig, 6);
     await pending(rig, 4);
     for (let n = 0; n < 3; n++) assert.equal((await rig.info()).num_ack_pending, 4);
-    assert.equal(rig.units.length, 6);
+    assert.equal(rig.batches.length, 6);
   });
 
   test('a dead letter that no stream takes holds its message, is said once, and is written when one does', async (t) => {
@@ -206,7 +206,7 @@ describe('consumer', () => {
     await rig.ready();
     const sequence = await publish();
     await seen(rig, 1);
-    rig.units[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
+    rig.batches[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
     await until(() => rig.states.at(-1)?.phase === 'failing');
     assert.deepEqual(room.settled(sequence), []);
     await room.jsm.streams.add({ name: `elsewhere${serial}`, subjects: [subject] });
@@ -221,7 +221,7 @@ describe('consumer', () => {
     await rig.ready();
     const sequence = await publish();
     await seen(rig, 1);
-    rig.units[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
+    rig.batches[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
     await until(() => rig.states.at(-1)?.phase === 'failing');
     await rig.consumer.stop(60_000);
     assert.equal((await room.waitSettled(sequence, '-NAK')).body, '-NAK');
@@ -239,7 +239,7 @@ describe('consumer', () => {
       const stop = rig.consumer.stop(60_000).then(() => (stopped = true));
       await room.waitSettled(three, '-NAK');
       assert.deepEqual([room.settled(one), room.settled(two), stopped], [[], [], false]);
-      rig.units[0]?.finished(undefined);
+      rig.batches[0]?.finished(undefined);
       await stop;
       await room.waitSettled(one, '+ACK');
       await room.waitSettled(two, '+ACK');
@@ -255,7 +255,7 @@ describe('consumer', () => {
       await seen(rig, 1);
       await rig.consumer.stop(10);
       assert.deepEqual(room.settled(sequence), []);
-      rig.units[0]?.finished(undefined);
+      rig.batches[0]?.finished(undefined);
       await rig.consumer.finished;
       await room.waitSettled(sequence, '+ACK');
     });
@@ -265,77 +265,77 @@ describe('consumer', () => {
 describe('consumer, after its server was away', () => {
   async function rig(t: TestContext, more: Partial<ConsumerSettings> = {}) {
     const room = await openRoom();
-    const units: Unit[] = [];
+    const batches: MessageBatch[] = [];
     let phase = '';
     const consumer = new Consumer(
       new Connection({ servers: room.nats.url, auth: 'none' }),
       { ...SETTINGS, provision: { name: 'crm', subjects: ['crm.>'] }, ...more },
       {
-        deliver: (unit) => void units.push(unit),
+        deliver: (batch) => void batches.push(batch),
         state: (state) => void (phase = state.phase),
         log: () => undefined,
       },
     );
     t.after(async () => {
-      await end(consumer, units);
+      await end(consumer, batches);
       await room.stop();
     });
     consumer.start();
     await until(() => phase === 'ready');
     const is = (wanted: string) =>
       until(() => phase === wanted, { what: `to be ${wanted}`, timeout: 20_000 });
-    return { room, units, consumer, is };
+    return { room, batches, consumer, is };
   }
 
   test('an acknowledgement that was lost is sent again, long before the ack wait is over', async (t) => {
-    const { room, units, is } = await rig(t);
+    const { room, batches, is } = await rig(t);
     await room.publish('crm.contacts.a', {});
-    await until(() => units.length === 1);
+    await until(() => batches.length === 1);
     await room.nats.kill();
     await is('failing');
-    units[0]?.finished(undefined);
+    batches[0]?.finished(undefined);
     await room.restart();
     await is('ready');
     await until(async () => (await room.jsm.consumers.info('crm', 'flow')).num_ack_pending === 0, {
       timeout: 10_000, // of an ack wait of 60 s
       what: 'the message to be acknowledged',
     });
-    assert.equal(units.length, 1, 'the work was done once');
+    assert.equal(batches.length, 1, 'the work was done once');
   });
 
   test('messages of a durable that was made anew meanwhile are not answered on the new one', async (t) => {
-    const { room, units, is } = await rig(t);
+    const { room, batches, is } = await rig(t);
     await room.publish('crm.contacts.a', { n: 1 });
     await room.publish('crm.contacts.a', { n: 2 });
-    await until(() => units.length === 2);
+    await until(() => batches.length === 2);
     await room.nats.kill();
     await is('failing');
-    units[0]?.finished(undefined);
+    batches[0]?.finished(undefined);
     rmSync(join(room.nats.dir, 'store'), { recursive: true });
     room.settlements.length = 0;
     await room.restart();
     await is('ready');
     await until(() => room.publish('crm.contacts.b', { n: 1 }));
     await room.publish('crm.contacts.b', { n: 2 });
-    await until(() => units.length >= 4);
-    units[1]?.finished(undefined);
+    await until(() => batches.length >= 4);
+    batches[1]?.finished(undefined);
     await room.nc.flush();
     const { num_ack_pending } = await room.jsm.consumers.info('crm', 'flow');
     assert.deepEqual([room.settlements.filter(({ verb }) => verb !== '+WPI'), num_ack_pending], [[], 2]);
-    units.slice(2).forEach((unit) => unit.finished(undefined));
+    batches.slice(2).forEach((batch) => batch.finished(undefined));
     await until(async () => (await room.jsm.consumers.info('crm', 'flow')).num_ack_pending === 0);
   });
 
   test('a durable that was deleted is made again, and what was held of it is not acknowledged there', async (t) => {
-    const { room, units } = await rig(t);
+    const { room, batches } = await rig(t);
     await room.publish('crm.contacts.a', {});
-    await until(() => units.length === 1);
+    await until(() => batches.length === 1);
     await room.jsm.consumers.delete('crm', 'flow');
-    await until(() => units.length === 2, { timeout: 15_000, what: 'the message of the new durable' });
-    units[0]?.finished(undefined);
+    await until(() => batches.length === 2, { timeout: 15_000, what: 'the message of the new durable' });
+    batches[0]?.finished(undefined);
     await room.nc.flush();
     assert.equal((await room.jsm.consumers.info('crm', 'flow')).num_ack_pending, 1);
-    units[1]?.finished(undefined);
+    batches[1]?.finished(undefined);
     await until(async () => (await room.jsm.consumers.info('crm', 'flow')).num_ack_pending === 0);
   });
 });

@@ -10,10 +10,14 @@ import {
   type NatsConnection,
 } from 'nats';
 import { Pull, type PullProblem } from '../../../nodes/jetstream/consume/pull';
+import { fakeClock, type FakeClock } from '../../support/clock';
 import { watchHeartbeat } from '../../support/heartbeat';
 import { openRoom, type Room } from '../room';
 
 watchHeartbeat();
+
+/** The clock of the machine, while the test's stands still. */
+const realTime = performance.now.bind(performance);
 
 interface Asked {
   batch: number;
@@ -36,6 +40,7 @@ describe('pull', () => {
   let held: number;
   let inbox: string;
   let pull: Pull;
+  let clock: FakeClock;
 
   before(async () => {
     room = await openRoom();
@@ -45,10 +50,10 @@ describe('pull', () => {
     await nc.close();
     await room.stop();
   });
-  beforeEach(() => mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1_000_000 }));
+  beforeEach(() => (clock = fakeClock()));
   afterEach(async () => {
     await pull.stop();
-    mock.timers.reset();
+    clock.reset();
   });
 
   async function start(capacity: number, config: Partial<ConsumerConfig> | null = {}): Promise<void> {
@@ -78,7 +83,7 @@ describe('pull', () => {
       stream: 'crm',
       durable,
       capacity,
-      held: () => held,
+      inFlight: () => held,
       onMessage: (msg) => {
         held++;
         into.push(msg);
@@ -97,9 +102,9 @@ describe('pull', () => {
   }
   /** Turns of real sockets; the clock stands. */
   async function until(condition: () => boolean): Promise<void> {
-    const end = performance.now() + 5_000;
+    const end = realTime() + 5_000;
     while (!condition()) {
-      assert.ok(performance.now() < end, `waited for ${condition.toString()}`);
+      assert.ok(realTime() < end, `waited for ${condition.toString()}`);
       await sent();
     }
   }
@@ -458,7 +463,7 @@ describe('pull', () => {
     test('ends on a closed connection too, and a closed connection is asked for nothing', async () => {
       await start(8);
       const own = await connect({ servers: room.nats.url });
-      const options = { domain: undefined, stream: 'crm', durable, capacity: 8, held: () => 0 };
+      const options = { domain: undefined, stream: 'crm', durable, capacity: 8, inFlight: () => 0 };
       const nobody = { onMessage: () => undefined, onProblem: () => undefined, onAlive: () => undefined };
       const closed = new Pull({ nc: own, inbox: createInbox(), ...options, ...nobody });
       await own.close();

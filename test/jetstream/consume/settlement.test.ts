@@ -1,17 +1,19 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, describe, mock, test } from 'node:test';
+import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Msg } from '../../../nodes/jetstream/server/nats';
 import {
-  describe as describeHeld,
+  describe as describeMessage,
   Settlement,
-  Unit,
-  type Held,
+  type InFlightMessage,
+  type MessageBatch,
+  type SettlementHandler,
   type SettlementSettings,
-  type UnitProgress,
 } from '../../../nodes/jetstream/consume/settlement';
-import type { Failure } from '../../../nodes/shared/flow/delivery';
+import { Delivery, type Failure } from '../../../nodes/shared/flow/delivery';
 import { FlowError } from '../../../nodes/shared/errors';
+import { Attempt, type Progress as FlowProgress } from '../../../nodes/shared/flow/settlement';
+import { fakeClock, type FakeClock } from '../../support/clock';
 import { watchHeartbeat } from '../../support/heartbeat';
 
 watchHeartbeat();
@@ -39,7 +41,8 @@ afterEach(() => rigs.splice(0).forEach(({ settlement }) => settlement.stop()));
 class Rig {
   readonly said: string[] = [];
   readonly log: string[] = [];
-  readonly given: { held: Held; failure: Failure; stored: () => void; stopped: () => void }[] = [];
+  readonly given: { message: InFlightMessage; failure: Failure; stored: () => void; stopped: () => void }[] =
+    [];
   room = 0;
   readonly settlement: Settlement;
   leftFlow = 0;
@@ -64,9 +67,14 @@ class Rig {
           progress: say('working'),
           forget: () => void this.said.push('forget'),
         },
-        deadLetter: (held, failure) =>
+        deadLetter: (message, failure) =>
           new Promise((stored, reject) => {
-            this.given.push({ held, failure, stored, stopped: () => reject(new FlowError('CLOSED', 'x')) });
+            this.given.push({
+              message,
+              failure,
+              stored,
+              stopped: () => reject(new FlowError('CLOSED', 'x')),
+            });
           }),
         released: () => void this.room++,
         log: (level, text) => void this.log.push(`${level}: ${text}`),
@@ -77,19 +85,21 @@ class Rig {
     rigs.push(this);
   }
 
-  arrive(sequence: number, more: { deliveries?: number; stored?: number } = {}): Held {
-    const held = this.settlement.arrived(message(sequence, more));
-    assert.ok(held, `message ${sequence} is new`);
-    return held;
+  arrive(sequence: number, more: { deliveries?: number; stored?: number } = {}): InFlightMessage {
+    const arrived = this.settlement.arrived(message(sequence, more));
+    assert.ok(arrived, `message ${sequence} is new`);
+    return arrived;
   }
 
-  unit(...held: Held[]): Unit {
-    return new Unit(held, this.settlement, () => void this.leftFlow++);
+  batch(...messages: InFlightMessage[]): MessageBatch {
+    const batch = new Attempt(messages, this.settlement, () => void this.leftFlow++);
+    for (const one of messages) one.attempt = batch;
+    return batch;
   }
 
   /** A message that is in the flow. */
-  inFlow(sequence: number, more: { deliveries?: number; stored?: number } = {}): Unit {
-    return this.unit(this.arrive(sequence, more));
+  inFlow(sequence: number, more: { deliveries?: number; stored?: number } = {}): MessageBatch {
+    return this.batch(this.arrive(sequence, more));
   }
 
   /** What was said since the last look. */
@@ -98,11 +108,11 @@ class Rig {
   }
 }
 
-const fail = (unit: Unit, error: unknown = new Error('no luck')): void => unit.finished({ error });
+const fail = (batch: MessageBatch, error: unknown = new Error('no luck')): void => batch.finished({ error });
 const forGood = (): FlowError => new FlowError('ROW_FAILED' as string, 'refused for good', false);
 
-/** The flow's side of a unit. */
-class Progress implements UnitProgress {
+/** The flow's side of a batch. */
+class Progress implements FlowProgress {
   abandoned = 0;
   constructor(
     public time = 0,
@@ -116,48 +126,48 @@ class Progress implements UnitProgress {
 describe('a message is settled once', () => {
   test('it is acknowledged when the flow has finished it, and makes room for another', () => {
     const rig = new Rig();
-    const unit = rig.inFlow(7);
+    const batch = rig.inFlow(7);
     assert.deepEqual([rig.settlement.size, rig.room], [1, 0]);
     assert.deepEqual(rig.heard(), []);
-    unit.finished(undefined);
+    batch.finished(undefined);
     assert.deepEqual(rig.heard(), ['ack 7/1']);
     assert.deepEqual([rig.settlement.size, rig.room, rig.leftFlow], [0, 1, 1]);
-    assert.equal(unit.settled, true);
+    assert.equal(batch.ended, true);
   });
 
   test('whatever the flow says after that is not said to the server', () => {
     const rig = new Rig();
     for (const end of [
-      (unit: Unit) => unit.succeeded(),
-      (unit: Unit) => fail(unit),
-      (unit: Unit) => unit.command({ action: 'nak' }),
-      (unit: Unit) => unit.command({ action: 'term' }),
+      (batch: MessageBatch) => batch.succeeded(),
+      (batch: MessageBatch) => fail(batch),
+      (batch: MessageBatch) => batch.command({ action: 'nak' }),
+      (batch: MessageBatch) => batch.command({ action: 'term' }),
     ]) {
-      const unit = rig.inFlow(7 + rig.room);
-      unit.progress = new Progress();
-      end(unit);
+      const batch = rig.inFlow(7 + rig.room);
+      batch.progress = new Progress();
+      end(batch);
       for (const { stored } of rig.given) stored();
       const [said] = [rig.heard(), (rig.given.length = 0)];
       assert.ok(said.length <= 1);
       const [room, left] = [rig.room, rig.leftFlow];
-      const abandoned = (unit.progress as Progress).abandoned;
-      unit.finished(undefined);
-      fail(unit);
-      unit.withdraw();
-      for (const action of ['ack', 'nak', 'term', 'progress'] as const) unit.command({ action });
+      const abandoned = (batch.progress as Progress).abandoned;
+      batch.finished(undefined);
+      fail(batch);
+      batch.withdraw();
+      for (const action of ['ack', 'nak', 'term', 'progress'] as const) batch.command({ action });
       assert.deepEqual([rig.heard(), rig.given], [[], []]);
       assert.deepEqual(
-        [rig.room, rig.leftFlow, (unit.progress as Progress).abandoned],
+        [rig.room, rig.leftFlow, (batch.progress as Progress).abandoned],
         [room, left, abandoned],
       );
     }
   });
 
-  test('messages of one unit are settled together', () => {
+  test('messages of one batch are settled together', () => {
     const rig = new Rig();
-    rig.unit(rig.arrive(1), rig.arrive(2)).finished(undefined);
-    fail(rig.unit(rig.arrive(3), rig.arrive(4, { deliveries: 2 })));
-    rig.unit(rig.arrive(5), rig.arrive(6)).command({ action: 'nak', delay: 5 });
+    rig.batch(rig.arrive(1), rig.arrive(2)).finished(undefined);
+    fail(rig.batch(rig.arrive(3), rig.arrive(4, { deliveries: 2 })));
+    rig.batch(rig.arrive(5), rig.arrive(6)).command({ action: 'nak', delay: 5 });
     assert.deepEqual(rig.heard(), [
       'ack 1/1',
       'ack 2/1',
@@ -195,15 +205,31 @@ describe('a failed message comes again', () => {
     assert.deepEqual(rig.log, [
       'warn: Message 7 of the stream "crm" (crm.contacts.7, delivery 2) failed and comes again in 2s: no luck',
     ]);
-    assert.equal(describeHeld(rig.arrive(8)), 'Message 8 of the stream "crm" (crm.contacts.8, delivery 1)');
+    assert.equal(
+      describeMessage(rig.arrive(8)),
+      'Message 8 of the stream "crm" (crm.contacts.8, delivery 1)',
+    );
+  });
+
+  test('and the log names the node where it failed', () => {
+    const rig = new Rig();
+    rig.inFlow(7).finished({ error: new Error('no'), node: { id: 'n1', type: 'function', name: 'check' } });
+    assert.match(rig.log[0] ?? '', /delivery 1\) failed in function "check" and comes again in 1s: no$/);
+  });
+
+  test('also where it failed before it was in the flow', () => {
+    const rig = new Rig();
+    rig.settlement.fail(rig.arrive(7), { error: new Error('unreadable') });
+    rig.settlement.fail(rig.arrive(8), { error: forGood() });
+    assert.deepEqual([rig.heard(), rig.given.length], [['nak 7/1 in 1000'], 1]);
   });
 
   test('any number of times without a limit', () => {
     for (const maxDeliver of [-1, 0]) {
       const rig = new Rig({ maxDeliver });
-      const unit = rig.inFlow(7, { deliveries: 1_000 });
-      assert.equal(rig.settlement.isExhausted(unit.messages[0] as Held), false);
-      fail(unit);
+      const batch = rig.inFlow(7, { deliveries: 1_000 });
+      assert.equal(rig.settlement.isExhausted(batch.items[0] as InFlightMessage), false);
+      fail(batch);
       assert.deepEqual([rig.heard(), rig.given], [['nak 7/1000 in 2000'], []]);
     }
   });
@@ -212,10 +238,10 @@ describe('a failed message comes again', () => {
 describe('a message is given up', () => {
   test('after maxDeliver deliveries, only when its dead letter is stored', async () => {
     const rig = new Rig();
-    const unit = rig.inFlow(7, { deliveries: 3 });
-    fail(unit);
+    const batch = rig.inFlow(7, { deliveries: 3 });
+    fail(batch);
     assert.equal((rig.given[0]?.failure.error as Error).message, 'no luck');
-    assert.equal(rig.given[0]?.held, unit.messages[0]);
+    assert.equal(rig.given[0]?.message, batch.items[0]);
     await turn();
     assert.deepEqual([rig.heard(), rig.settlement.size, rig.room], [[], 1, 0], 'it is held until then');
     rig.given[0]?.stored();
@@ -256,7 +282,7 @@ describe('a delivery that is no fault of the message does not count', () => {
   for (const [code, delay] of [
     ['NODE_CLOSED', 0],
     ['CLOSED', 0],
-    ['NOT_WIRED', 5_000],
+    ['NOT_WIRED', 100],
   ] as const) {
     test(`${code}: it comes back after ${delay} ms`, () => {
       const rig = new Rig();
@@ -266,6 +292,36 @@ describe('a delivery that is no fault of the message does not count', () => {
       assert.equal(rig.given.length, 1, 'the failure after that is its third');
     });
   }
+
+  test('stopped again and again it comes back after growing pauses, 1 s at most, until it fails by itself', () => {
+    const rig = new Rig({ maxDeliver: 100 });
+    const closed = (deliveries: number): void =>
+      fail(rig.inFlow(7, { deliveries }), new FlowError('CLOSED', 'deployed'));
+    for (let deliveries = 1; deliveries <= 9; deliveries++) closed(deliveries);
+    assert.deepEqual(
+      rig.heard(),
+      [0, 10, 30, 70, 150, 310, 630, 1_000, 1_000].map((delay, i) => `nak 7/${i + 1} in ${delay}`),
+    );
+    fail(rig.inFlow(7, { deliveries: 10 }));
+    closed(11);
+    assert.deepEqual(rig.heard(), ['nak 7/10 in 1000', 'nak 7/11 in 0']);
+  });
+
+  test('an outage of NATS or the org is no try, however long it lasts', () => {
+    const rig = new Rig();
+    const outages = [
+      new FlowError('DISCONNECTED', 'x'),
+      Object.assign(new FlowError('HTTP_503', 'x'), { outage: true }),
+    ];
+    for (let deliveries = 1; deliveries <= 6; deliveries++)
+      fail(rig.inFlow(7, { deliveries }), outages[deliveries % 2]);
+    assert.deepEqual(
+      rig.heard(),
+      [2_000, 4_000, 8_000, 16_000, 30_000, 30_000].map((delay, i) => `nak 7/${i + 1} in ${delay}`),
+    );
+    assert.equal(rig.settlement.isExhausted(rig.arrive(7, { deliveries: 7 })), false);
+    assert.deepEqual([rig.given, rig.log], [[], []]);
+  });
 
   test('the backoff goes by failures', () => {
     const rig = new Rig();
@@ -285,10 +341,10 @@ describe('a delivery that is no fault of the message does not count', () => {
 
   test('nor one that came while the message was held, because the server heard nothing of it for long', () => {
     const rig = new Rig();
-    const unit = rig.inFlow(7, { deliveries: 2 });
+    const batch = rig.inFlow(7, { deliveries: 2 });
     assert.equal(rig.settlement.arrived(message(7, { deliveries: 5 })), undefined);
     assert.equal(rig.settlement.arrived(message(7, { deliveries: 5 })), undefined);
-    fail(unit);
+    fail(batch);
     assert.deepEqual(rig.heard(), ['nak 7/5 in 2000'], 'its second failure');
   });
 });
@@ -296,10 +352,10 @@ describe('a delivery that is no fault of the message does not count', () => {
 describe('a message that arrives again', () => {
   test('while it is held is the same one, answered on its latest ack subject', () => {
     const rig = new Rig();
-    const unit = rig.inFlow(7);
+    const batch = rig.inFlow(7);
     assert.equal(rig.settlement.arrived(message(7, { deliveries: 2 })), undefined);
     assert.equal(rig.settlement.size, 1);
-    unit.finished(undefined);
+    batch.finished(undefined);
     assert.deepEqual(rig.heard(), ['ack 7/2']);
   });
 
@@ -345,14 +401,14 @@ describe('where the durable or the stream was made anew', () => {
   test('messages of the former one are not answered on the new one', async () => {
     const rig = new Rig();
     const [acked, failed, refused, dead] = [1, 2, 3, 4].map((sequence) => rig.inFlow(sequence));
-    fail(dead as Unit, forGood());
+    fail(dead as MessageBatch, forGood());
     rig.inFlow(5);
     rig.settlement.start(anotherConsumer());
     assert.deepEqual(rig.heard(), ['forget'], 'nor what was said to the former one and not read');
-    (acked as Unit).finished(undefined);
-    fail(failed as Unit);
-    (refused as Unit).command({ action: 'progress' });
-    (refused as Unit).command({ action: 'nak' });
+    (acked as MessageBatch).finished(undefined);
+    fail(failed as MessageBatch);
+    (refused as MessageBatch).command({ action: 'progress' });
+    (refused as MessageBatch).command({ action: 'nak' });
     rig.given[0]?.stored();
     await turn();
     rig.settlement.stop();
@@ -361,9 +417,9 @@ describe('where the durable or the stream was made anew', () => {
 
   test('a durable that is the same after a reconnect is answered', () => {
     const rig = new Rig();
-    const unit = rig.inFlow(1);
+    const batch = rig.inFlow(1);
     rig.settlement.start(rig.consumer);
-    unit.finished(undefined);
+    batch.finished(undefined);
     assert.deepEqual(rig.heard(), ['ack 1/1']);
   });
 
@@ -422,9 +478,9 @@ describe('where the durable or the stream was made anew', () => {
 describe('what the flow itself asks for', () => {
   test('ack settles at once, and what the flow still does does not count', () => {
     const rig = new Rig();
-    const unit = rig.inFlow(7);
-    const progress = (unit.progress = new Progress());
-    unit.command({ action: 'ack' });
+    const batch = rig.inFlow(7);
+    const progress = (batch.progress = new Progress());
+    batch.command({ action: 'ack' });
     assert.deepEqual([rig.heard(), progress.abandoned], [['ack 7/1'], 1]);
   });
 
@@ -438,9 +494,9 @@ describe('what the flow itself asks for', () => {
 
   test('nak at the last delivery, and term at any, give it up by the dead letter', async () => {
     const rig = new Rig();
-    const unit = rig.inFlow(1, { deliveries: 3 });
-    const progress = (unit.progress = new Progress());
-    unit.command({ action: 'nak', delay: 45 });
+    const batch = rig.inFlow(1, { deliveries: 3 });
+    const progress = (batch.progress = new Progress());
+    batch.command({ action: 'nak', delay: 45 });
     rig.inFlow(2).command({ action: 'term' });
     assert.deepEqual(
       rig.given.map(({ failure: { error } }) => [(error as FlowError).code, (error as FlowError).message]),
@@ -457,25 +513,23 @@ describe('what the flow itself asks for', () => {
 
   test('progress keeps it from being delivered again, and settles nothing', () => {
     const rig = new Rig();
-    const unit = rig.unit(rig.arrive(1), rig.arrive(2));
-    const progress = (unit.progress = new Progress());
-    unit.command({ action: 'progress' });
+    const batch = rig.batch(rig.arrive(1), rig.arrive(2));
+    const progress = (batch.progress = new Progress());
+    batch.command({ action: 'progress' });
     assert.deepEqual(
-      [rig.heard(), unit.settled, progress.abandoned],
+      [rig.heard(), batch.ended, progress.abandoned],
       [['working 1/1', 'working 2/1'], false, 0],
     );
-    unit.finished(undefined);
+    batch.finished(undefined);
     assert.deepEqual(rig.heard(), ['ack 1/1', 'ack 2/1']);
   });
 });
 
 describe('as time goes by', () => {
-  beforeEach(() => mock.timers.enable({ apis: ['setInterval', 'Date'] }));
-  afterEach(() => mock.timers.reset());
-  /** In steps: to whoever is called in between, the fake clock shows the end of the step. */
-  const pass = (ms: number, step = Math.min(1_000, ms)): void => {
-    for (let passed = 0; passed < ms; passed += step) mock.timers.tick(step);
-  };
+  let clock: FakeClock;
+  beforeEach(() => (clock = fakeClock(['setInterval'])));
+  afterEach(() => clock.reset());
+  const pass = (ms: number, step?: number): void => clock.pass(ms, step);
 
   test('a held message is extended after a third of the ack wait, and again', () => {
     const rig = new Rig();
@@ -488,6 +542,28 @@ describe('as time goes by', () => {
     assert.deepEqual(rig.heard(), []);
     pass(1_000);
     assert.deepEqual(rig.heard(), ['working 7/1']);
+  });
+
+  test('it is extended though the wall clock is set back, and not failed where it is set forward', () => {
+    const rig = new Rig({ ackWait: 600 });
+    const batch = rig.inFlow(7);
+    batch.progress = new Delivery('t', 't', batch, true, () => undefined);
+    clock.setWallClock(-3_600_000);
+    pass(360, 120);
+    assert.deepEqual(rig.heard(), ['working 7/1']);
+    clock.setWallClock(3_600_000 + 660_000);
+    pass(240, 120);
+    assert.deepEqual([rig.heard(), rig.log, batch.ended], [['working 7/1'], [], false]);
+  });
+
+  test('a batch that is out of time is not extended by any of its messages', () => {
+    const rig = new Rig();
+    const batch = rig.batch(rig.arrive(1), rig.arrive(2));
+    const progress = (batch.progress = new Progress());
+    pass(9_000);
+    progress.time = 60_001;
+    pass(2_000, 2_000);
+    assert.deepEqual(rig.heard(), ['nak 1/1 in 1000', 'nak 2/1 in 1000']);
   });
 
   test('a short ack wait is looked after more often, but not more than every 20 ms', () => {
@@ -507,9 +583,9 @@ describe('as time goes by', () => {
 
   test('the flow asking for more time, or the server delivering it again, begins the third anew', () => {
     const rig = new Rig();
-    const unit = rig.inFlow(7);
+    const batch = rig.inFlow(7);
     pass(8_000);
-    unit.command({ action: 'progress' });
+    batch.command({ action: 'progress' });
     pass(8_000);
     rig.settlement.arrived(message(7, { deliveries: 2 }));
     rig.heard();
@@ -521,17 +597,17 @@ describe('as time goes by', () => {
 
   test('a message whose dead letter is not stored yet is extended too, whatever the processing limit', () => {
     const rig = new Rig();
-    const unit = rig.inFlow(7);
-    unit.progress = new Progress(100_000);
-    fail(unit, forGood());
+    const batch = rig.inFlow(7);
+    batch.progress = new Progress(100_000);
+    fail(batch, forGood());
     pass(11_000);
     assert.deepEqual([rig.heard(), rig.given.length], [['working 7/1'], 1]);
   });
 
   test('a flow that is over its processing limit fails the message and is forgotten', () => {
     const rig = new Rig();
-    const unit = rig.inFlow(7);
-    const progress = (unit.progress = new Progress(60_000, ['function "forgetful"', 'delay d']));
+    const batch = rig.inFlow(7);
+    const progress = (batch.progress = new Progress(60_000, ['function "forgetful"', 'delay d']));
     pass(1_000);
     assert.deepEqual([rig.heard(), progress.abandoned], [[], 0], 'not at the limit yet');
     progress.time = 60_001;
@@ -541,7 +617,7 @@ describe('as time goes by', () => {
       rig.log[0] ?? '',
       /: The flow did not finish the message within 1m; not finished: function "forgetful", delay d$/,
     );
-    unit.finished(undefined);
+    batch.finished(undefined);
     pass(5_000);
     assert.deepEqual(rig.heard(), []);
   });
@@ -577,18 +653,25 @@ describe('as time goes by', () => {
 });
 
 describe('stop', () => {
+  test('before the start ends nothing', () => {
+    const unused = { acks: {}, deadLetter: () => Promise.resolve() } as unknown as SettlementHandler;
+    const settlement = new Settlement(SETTINGS, unused);
+    settlement.stop();
+    assert.equal(settlement.size, 0);
+  });
+
   test('gives back what is held, as deliveries that do not count, and answers nothing twice', () => {
     const rig = new Rig({ maxDeliver: 1 });
     const progress = new Progress();
-    const unit = rig.inFlow(1);
-    unit.progress = progress;
+    const batch = rig.inFlow(1);
+    batch.progress = progress;
     rig.arrive(2);
     rig.settlement.stop();
     assert.deepEqual(rig.heard(), ['nak 1/1 in 0', 'nak 2/1 in 0']);
     assert.deepEqual([rig.settlement.size, rig.room, progress.abandoned], [0, 2, 1]);
-    unit.finished(undefined);
-    fail(unit);
-    unit.command({ action: 'term' });
+    batch.finished(undefined);
+    fail(batch);
+    batch.command({ action: 'term' });
     rig.settlement.stop();
     assert.deepEqual(rig.heard(), []);
     assert.equal(rig.settlement.isExhausted(rig.arrive(1, { deliveries: 2 })), false);

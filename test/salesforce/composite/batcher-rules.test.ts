@@ -1,17 +1,18 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Batcher, type BatcherOptions, type Call } from '../../../nodes/salesforce/composite/batcher';
-import type { Operation, Unit, WriteRequest } from '../../../nodes/salesforce/composite/operations';
+import { Batcher, type BatcherOptions } from '../../../nodes/salesforce/composite/batcher';
+import type { Call } from '../../../nodes/salesforce/composite/call';
+import type { Operation, Write, WriteRequest } from '../../../nodes/salesforce/composite/operations';
 import { plan } from '../../../nodes/salesforce/composite/plan';
 
 const OPTIONS: BatcherOptions = { records: 1_000, maxRequests: 4, coalesce: false };
 const ID = (n: number) => `003${String(n).padStart(12, '0')}`;
-const batcherOf = (options: Partial<BatcherOptions>, ...units: Unit[]) => {
+const batcherOf = (options: Partial<BatcherOptions>, ...writes: Write[]) => {
   const batcher = new Batcher({ ...OPTIONS, ...options });
-  batcher.add(units);
+  batcher.add(writes);
   return batcher;
 };
-const units = (payload: unknown, request: Partial<WriteRequest> = {}): Unit[] =>
+const writes = (payload: unknown, request: Partial<WriteRequest> = {}): Write[] =>
   plan({
     operation: 'upsert',
     sobject: 'Contact',
@@ -19,13 +20,13 @@ const units = (payload: unknown, request: Partial<WriteRequest> = {}): Unit[] =>
     allOrNone: false,
     payload,
     ...request,
-  }).units;
+  }).writes;
 const rows = (count: number, from = 0) => Array.from({ length: count }, (_, i) => ({ K: from + i }));
-const many = (count: number, from = 0) => units(rows(count, from));
-const together = (count: number, from = 0) => units(rows(count, from), { allOrNone: true });
-const tree = (n: number) => units({ Name: `t${n}` }, { operation: 'tree', sobject: 'Account' });
+const many = (count: number, from = 0) => writes(rows(count, from));
+const together = (count: number, from = 0) => writes(rows(count, from), { allOrNone: true });
+const tree = (n: number) => writes({ Name: `t${n}` }, { operation: 'tree', sobject: 'Account' });
 const byId = (operation: Operation, n: number, more = {}) =>
-  units(operation === 'update' ? { Id: ID(n), ...more } : ID(n), { operation, fields: ['Id'] });
+  writes(operation === 'update' ? { Id: ID(n), ...more } : ID(n), { operation, fields: ['Id'] });
 const sizes = (call: Call | undefined) => call?.collections.map((collection) => collection.records);
 const take = (batcher: Batcher, onlyFull = false, now = 0) => batcher.take(now, onlyFull);
 /** Records of each call until nothing is left, each over at once. */
@@ -143,12 +144,12 @@ describe('a burst', () => {
 });
 
 describe('what waits', () => {
-  test('is counted in units, goes in its order, and is given up all at once', () => {
+  test('is counted in writes, goes in its order, and is given up all at once', () => {
     const batcher = batcherOf({ records: 2 }, ...many(5));
     take(batcher);
     assert.equal(batcher.waiting, 3);
     assert.deepEqual(
-      batcher.drain().map((unit) => unit.rows[0]?.wire),
+      batcher.drain().map((write) => write.rows[0]?.body),
       [2, 3, 4].map((K) => ({ K, attributes: { type: 'Contact' } })),
     );
     assert.deepEqual([batcher.waiting, take(batcher)], [0, undefined]);
@@ -156,7 +157,7 @@ describe('what waits', () => {
 
   test('for its time is sent at that time, and the first of them is known', () => {
     const waiting = many(3);
-    waiting.forEach((unit, i) => (unit.notBefore = [300, 100, 0][i] ?? 0));
+    waiting.forEach((write, i) => (write.notBefore = [300, 100, 0][i] ?? 0));
     const batcher = batcherOf({}, ...waiting);
     assert.equal(batcher.nextReady(0), 100);
     assert.equal(batcher.nextReady(100), 300);
@@ -169,28 +170,28 @@ describe('what waits', () => {
   test('and was put back goes first', () => {
     const batcher = batcherOf({ records: 1, maxRequests: 1 }, ...many(2));
     const call = take(batcher) as Call;
-    batcher.putBack(call.collections.flatMap(({ entries }) => entries.flatMap((entry) => entry.units)));
+    batcher.putBack(call.collections.flatMap(({ entries }) => entries.flatMap((entry) => entry.writes)));
     batcher.finished(call, 1);
     assert.deepEqual(take(batcher)?.keys, call.keys);
   });
 
   test('is taken out where it is its turn, and it is over', () => {
     const [under] = many(1);
-    const batcher = batcherOf({ records: 1 }, under as Unit);
+    const batcher = batcherOf({ records: 1 }, under as Write);
     const call = take(batcher) as Call;
     const [same, first, second, stays] = [...many(1), ...many(1, 1), ...many(1, 1), ...many(1, 2)];
-    batcher.add([same, first, second, stays] as Unit[]);
+    batcher.add([same, first, second, stays] as Write[]);
     const asked: unknown[] = [];
-    const remove = (over: (unit: Unit) => boolean) => {
+    const remove = (over: (write: Write) => boolean) => {
       asked.length = 0;
-      batcher.remove((unit) => {
-        asked.push(unit);
-        return over(unit);
+      batcher.remove((write) => {
+        asked.push(write);
+        return over(write);
       });
     };
     remove(() => false);
     assert.deepEqual(asked, [first, stays], 'neither one that is being written nor one behind another');
-    remove((unit) => unit === first);
+    remove((write) => write === first);
     assert.deepEqual(asked, [first, second, stays], 'the next one’s turn has come');
     batcher.finished(call, 1);
     remove(() => true);
@@ -199,7 +200,7 @@ describe('what waits', () => {
 });
 
 describe('beside another call', () => {
-  const full = (...all: Unit[]) => sizes(take(batcherOf({}, ...all), true));
+  const full = (...all: Write[]) => sizes(take(batcherOf({}, ...all), true));
 
   test('goes what fills a call by itself', () => {
     assert.deepEqual(full(...tree(1)), [1]);
@@ -234,62 +235,62 @@ describe('in one call', () => {
   });
 
   test('five collections, no more', () => {
-    const objects = ['A', 'B', 'C', 'D', 'E', 'F'].flatMap((sobject) => units({ K: 1 }, { sobject }));
-    const batcher = batcherOf({}, ...objects, ...units({ K: 2 }, { sobject: 'A' }));
+    const objects = ['A', 'B', 'C', 'D', 'E', 'F'].flatMap((sobject) => writes({ K: 1 }, { sobject }));
+    const batcher = batcherOf({}, ...objects, ...writes({ K: 2 }, { sobject: 'A' }));
     assert.deepEqual(sizes(take(batcher)), [2, 1, 1, 1, 1]);
     assert.deepEqual(sizes(take(batcher)), [1]);
   });
 
   test('a text that looks like a reference goes with its own collection only', () => {
-    const reference = (K: number, sobject = 'Contact') => units({ K, Text: 'see @{x.id}' }, { sobject });
+    const reference = (K: number, sobject = 'Contact') => writes({ K, Text: 'see @{x.id}' }, { sobject });
     const own = batcherOf(
       {},
       ...many(2),
       ...reference(5),
-      ...units({ K: 1 }, { sobject: 'Account' }),
+      ...writes({ K: 1 }, { sobject: 'Account' }),
       ...many(1, 9),
     );
     assert.deepEqual([sizes(take(own)), sizes(take(own))], [[4], [1]]);
     const second = batcherOf(
       {},
       ...many(1),
-      ...units({ K: 1 }, { sobject: 'Account' }),
+      ...writes({ K: 1 }, { sobject: 'Account' }),
       ...reference(5, 'Account'),
     );
     assert.deepEqual([sizes(take(second)), sizes(take(second))], [[1, 1], [1]]);
     const other = batcherOf({}, ...many(1), ...reference(5, 'Account'));
     assert.deepEqual([sizes(take(other)), sizes(take(other))], [[1], [1]]);
-    const alone = batcherOf({}, ...units([{ K: 1, T: '@{' }, { K: 2 }], { allOrNone: true }), ...many(1, 5));
+    const alone = batcherOf({}, ...writes([{ K: 1, T: '@{' }, { K: 2 }], { allOrNone: true }), ...many(1, 5));
     assert.deepEqual([sizes(take(alone)), sizes(take(alone))], [[2], [1]]);
   });
 
-  test('only units of one group', () => {
+  test('only writes of one group', () => {
     const grouped = many(3);
-    grouped.forEach((unit, i) => (unit.group = i < 1 ? undefined : 7));
+    grouped.forEach((write, i) => (write.group = i < 1 ? undefined : 7));
     const batcher = batcherOf({}, ...grouped);
     assert.deepEqual([sizes(take(batcher)), sizes(take(batcher))], [[1], [2]]);
   });
 });
 
 describe('coalesced', () => {
-  const taken = (...all: Unit[]) => {
+  const taken = (...all: Write[]) => {
     const batcher = batcherOf({ coalesce: true }, ...all);
     const call = take(batcher);
     return {
-      wires: call?.collections.flatMap(({ entries }) => entries.flatMap((entry) => entry.wires)),
+      bodies: call?.collections.flatMap(({ entries }) => entries.flatMap((entry) => entry.bodies)),
       left: batcher.waiting,
       call,
       batcher,
     };
   };
-  const one = (more: object, request: Partial<WriteRequest> = {}) => units({ K: 1, ...more }, request);
+  const one = (more: object, request: Partial<WriteRequest> = {}) => writes({ K: 1, ...more }, request);
 
   test('are upserts, and updates, of one record', () => {
     const upserts = taken(...one({ A: 1 }), ...one({ a: 2, B: 2 }));
-    assert.deepEqual(upserts.wires, [{ K: 1, a: 2, B: 2, attributes: { type: 'Contact' } }]);
+    assert.deepEqual(upserts.bodies, [{ K: 1, a: 2, B: 2, attributes: { type: 'Contact' } }]);
     assert.equal(upserts.call?.records, 1);
     const updates = taken(...byId('update', 1, { A: 1 }), ...byId('update', 1, { A: 2 }));
-    assert.deepEqual(updates.wires, [{ Id: ID(1), A: 2, attributes: { type: 'Contact' } }]);
+    assert.deepEqual(updates.bodies, [{ Id: ID(1), A: 2, attributes: { type: 'Contact' } }]);
   });
 
   test('is nothing unless it is wished for', () => {
@@ -297,35 +298,35 @@ describe('coalesced', () => {
   });
 
   test('is nothing that came again, of all or none, deleted, of another kind, or behind another write', () => {
-    const rest: [string, Unit[]][] = [
+    const rest: [string, Write[]][] = [
       ['came again', [...one({}), ...one({}, { repeated: true })]],
-      ['all or none', [...one({}), ...units([{ K: 1 }, { K: 2 }], { allOrNone: true })]],
-      ['first of all or none', [...units([{ K: 1 }, { K: 2 }], { allOrNone: true }), ...one({})]],
+      ['all or none', [...one({}), ...writes([{ K: 1 }, { K: 2 }], { allOrNone: true })]],
+      ['first of all or none', [...writes([{ K: 1 }, { K: 2 }], { allOrNone: true }), ...one({})]],
       ['delete', [...byId('delete', 1), ...byId('delete', 1)]],
       ['another kind', [...byId('update', 1), ...byId('delete', 1)]],
       ['update behind a delete', [...byId('delete', 1), ...byId('update', 1)]],
       [
         'upsert by Id behind an update',
-        [...byId('update', 1), ...units({ Id: ID(1) }, { externalIdField: 'Id' })],
+        [...byId('update', 1), ...writes({ Id: ID(1) }, { externalIdField: 'Id' })],
       ],
     ];
     for (const [what, all] of rest) assert.equal(taken(...all).left, 1, what);
   });
 
   test('a record waits where what it refers to is being written', () => {
-    const account = units({ K: 9 }, { sobject: 'Account' });
+    const account = writes({ K: 9 }, { sobject: 'Account' });
     assert.equal(taken(...account, ...one({}), ...one({ Account: { K: 9 } })).left, 1);
     assert.equal(taken(...one({}), ...one({ Account: { K: 9 } })).left, 0);
   });
 
   test('keeps the references of all, so that nothing that they refer to is written beside it', () => {
     const { batcher } = taken(...one({}), ...one({ Account: { K: 9 } }));
-    batcher.add(units({ K: 9 }, { sobject: 'Account' }));
+    batcher.add(writes({ K: 9 }, { sobject: 'Account' }));
     assert.equal(take(batcher), undefined);
   });
 
   test('a text that looks like a reference goes with no other collection', () => {
-    const account = units({ K: 9 }, { sobject: 'Account' });
+    const account = writes({ K: 9 }, { sobject: 'Account' });
     assert.equal(taken(...one({}), ...account, ...one({ T: '@{x}' })).left, 1);
     const later = taken(...one({}), ...one({ T: '@{x}' }), ...account);
     assert.deepEqual([later.left, sizes(later.call)], [1, [1]]);

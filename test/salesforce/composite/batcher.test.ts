@@ -1,7 +1,8 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Batcher, type Call } from '../../../nodes/salesforce/composite/batcher';
-import type { Operation, Unit } from '../../../nodes/salesforce/composite/operations';
+import { Batcher } from '../../../nodes/salesforce/composite/batcher';
+import type { Call } from '../../../nodes/salesforce/composite/call';
+import type { Operation, Write } from '../../../nodes/salesforce/composite/operations';
 import { plan } from '../../../nodes/salesforce/composite/plan';
 
 const BIG = { records: 1_000, maxRequests: 4, coalesce: false };
@@ -14,19 +15,19 @@ interface Wish {
   values?: Record<string, unknown>;
 }
 
-function unitsOf({
+function writesOf({
   operation = 'upsert',
   sobject = 'Contact',
   allOrNone = false,
   keys,
   values = {},
-}: Wish): Unit[] {
+}: Wish): Write[] {
   const payload = keys.map((key) =>
     operation === 'get' || operation === 'delete'
       ? id(key)
       : { ...values, Key__c: key, Id: operation === 'update' ? id(key) : undefined },
   );
-  return plan({ operation, sobject, externalIdField: 'Key__c', allOrNone, fields: ['Id'], payload }).units;
+  return plan({ operation, sobject, externalIdField: 'Key__c', allOrNone, fields: ['Id'], payload }).writes;
 }
 
 const id = (key: string | number) => `003${String(key).padStart(12, '0')}`;
@@ -34,12 +35,12 @@ const range = (count: number, from = 0) => Array.from({ length: count }, (_, i) 
 const sizes = (call: Call | undefined) => call?.collections.map((collection) => collection.records);
 const sentKeys = (call: Call | undefined) =>
   call?.collections.flatMap((c) =>
-    c.entries.flatMap((e) => e.wires.map((wire) => (wire as { Key__c: unknown }).Key__c)),
+    c.entries.flatMap((e) => e.bodies.map((body) => (body as { Key__c: unknown }).Key__c)),
   );
 
 function batcherWith(options: Partial<typeof BIG>, ...wishes: Wish[]): Batcher {
   const batcher = new Batcher({ ...BIG, ...options });
-  for (const wish of wishes) batcher.add(unitsOf(wish));
+  for (const wish of wishes) batcher.add(writesOf(wish));
   return batcher;
 }
 
@@ -109,7 +110,7 @@ describe('a call beside another', () => {
     const batcher = batcherWith({}, { keys: range(999) });
     assert.equal(batcher.take(0, true), undefined);
     assert.equal(batcher.waiting, 999);
-    batcher.add(unitsOf({ keys: [999] }));
+    batcher.add(writesOf({ keys: [999] }));
     assert.equal(batcher.take(0, true)?.records, 1_000);
   });
 
@@ -157,7 +158,7 @@ describe('records with one key', () => {
   test('nothing passes a record that waits for its time', () => {
     const batcher = batcherWith({}, { keys: [1] }, { keys: [1, 2] });
     const first = batcher.take(0, false) as Call;
-    const [locked] = first.collections[0]?.entries[0]?.units ?? [];
+    const [locked] = first.collections[0]?.entries[0]?.writes ?? [];
     assert.ok(locked);
     locked.notBefore = 500;
     batcher.putBack([locked]);
@@ -183,16 +184,16 @@ describe('records with one key', () => {
     assert.deepEqual(sizes(first), [2]);
     batcher.finished(first, 1);
     const second = batcher.take(0, false) as Call;
-    assert.equal(second.collections[0]?.lane.operation, 'update');
+    assert.equal(second.collections[0]?.endpoint.operation, 'update');
     assert.equal(batcher.take(0, false), undefined);
   });
 
   test('a child that names its parent by external id waits for the parent', () => {
     const batcher = new Batcher(BIG);
-    batcher.add(unitsOf({ sobject: 'Account', keys: ['A-1'] }));
-    batcher.add(unitsOf({ keys: ['C-1'], values: { Account: { Key__c: 'a-1' } } }));
-    batcher.add(unitsOf({ keys: ['C-2'], values: { Account: { Key__c: 'A-2' } } }));
-    batcher.add(unitsOf({ keys: ['C-3'], values: { Account: { Key__c: 'A-2' } } }));
+    batcher.add(writesOf({ sobject: 'Account', keys: ['A-1'] }));
+    batcher.add(writesOf({ keys: ['C-1'], values: { Account: { Key__c: 'a-1' } } }));
+    batcher.add(writesOf({ keys: ['C-2'], values: { Account: { Key__c: 'A-2' } } }));
+    batcher.add(writesOf({ keys: ['C-3'], values: { Account: { Key__c: 'A-2' } } }));
     const first = batcher.take(0, false) as Call;
     assert.deepEqual(sentKeys(first), ['A-1', 'C-2', 'C-3']);
     batcher.finished(first, 1);
@@ -208,17 +209,17 @@ describe('records with one key', () => {
     );
     const [collection] = batcher.take(0, false)?.collections ?? [];
     assert.deepEqual(
-      collection?.entries.map((entry) => entry.units.length),
+      collection?.entries.map((entry) => entry.writes.length),
       [2, 1],
     );
-    const [row] = collection?.entries[0]?.wires ?? [];
+    const [row] = collection?.entries[0]?.bodies ?? [];
     assert.deepEqual(row, { A: 1, B: 2, C: 2, Key__c: 1, Id: undefined, attributes: { type: 'Contact' } });
   });
 
   test('coalescing does not reach over another operation on the same record', () => {
     const batcher = new Batcher({ ...BIG, coalesce: true });
     for (const operation of ['update', 'delete', 'update'] as const)
-      batcher.add(unitsOf({ operation, keys: [1] }));
+      batcher.add(writesOf({ operation, keys: [1] }));
     assert.equal(batcher.take(0, false)?.records, 1);
   });
 });
@@ -236,11 +237,11 @@ test('calls longer than 10 s make the next ones smaller, quick ones let them gro
   );
 });
 
-test('units of one group share no call with others', () => {
+test('writes of one group share no call with others', () => {
   const batcher = new Batcher(BIG);
-  const units = unitsOf({ keys: range(6) });
-  units.forEach((unit, i) => (unit.group = i < 2 ? 1 : i < 4 ? 2 : undefined));
-  batcher.add(units);
+  const writes = writesOf({ keys: range(6) });
+  writes.forEach((write, i) => (write.group = i < 2 ? 1 : i < 4 ? 2 : undefined));
+  batcher.add(writes);
   assert.deepEqual(
     [1, 2, 3].map(() => sentKeys(batcher.take(0, false))),
     [

@@ -5,7 +5,7 @@ import {
   fieldOf,
   idKey,
   KeyTable,
-  laneOf,
+  endpointOf,
   referenceKeys,
 } from '../../../nodes/salesforce/composite/keys';
 
@@ -90,11 +90,17 @@ test('a field is found by its name in any case; as it is written first', () => {
   assert.equal(fieldOf(Object.create({ Id: 1 }) as object as Record<string, unknown>, 'Id'), undefined);
 });
 
-test('lanes are one where operation, object, external id and fields are, in any case', () => {
-  const lane = { operation: 'upsert', sobject: 'Contact', externalIdField: 'Key__c' } as const;
-  assert.equal(laneOf(lane).name, laneOf({ ...lane, sobject: 'CONTACT', externalIdField: 'key__C' }).name);
-  assert.notEqual(laneOf(lane).name, laneOf({ ...lane, operation: 'update' }).name);
-  assert.notEqual(laneOf(lane).name, laneOf({ ...lane, externalIdField: 'Other__c' }).name);
-  assert.notEqual(laneOf({ ...lane, fields: ['A'] }).name, laneOf({ ...lane, fields: ['B'] }).name);
-  assert.equal(laneOf(lane).sobject, 'Contact');
+test('endpoints are one where operation, object, external id and fields are, in any case', () => {
+  const endpoint = { operation: 'upsert', sobject: 'Contact', externalIdField: 'Key__c' } as const;
+  assert.equal(
+    endpointOf(endpoint).name,
+    endpointOf({ ...endpoint, sobject: 'CONTACT', externalIdField: 'key__C' }).name,
+  );
+  assert.notEqual(endpointOf(endpoint).name, endpointOf({ ...endpoint, operation: 'update' }).name);
+  assert.notEqual(endpointOf(endpoint).name, endpointOf({ ...endpoint, externalIdField: 'Other__c' }).name);
+  assert.notEqual(
+    endpointOf({ ...endpoint, fields: ['A'] }).name,
+    endpointOf({ ...endpoint, fields: ['B'] }).name,
+  );
+  assert.equal(endpointOf(endpoint).sobject, 'Contact');
 });

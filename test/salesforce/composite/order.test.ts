@@ -1,15 +1,15 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { JobOrder } from '../../../nodes/salesforce/composite/order';
-import type { Job, Unit } from '../../../nodes/salesforce/composite/operations';
+import { MessageOrder } from '../../../nodes/salesforce/composite/order';
+import type { WriteMessage, Write } from '../../../nodes/salesforce/composite/operations';
 
-const job = () => ({}) as Job;
-const writes = (...names: string[]) => [{ keys: names.map((name) => ({ name, write: true })) }] as Unit[];
-const reads = (...names: string[]) => [{ keys: names.map((name) => ({ name, write: false })) }] as Unit[];
+const message = () => ({}) as WriteMessage;
+const writes = (...names: string[]) => [{ keys: names.map((name) => ({ name, write: true })) }] as Write[];
+const reads = (...names: string[]) => [{ keys: names.map((name) => ({ name, write: false })) }] as Write[];
 
 test('of messages that write one record the first is answered first, then those behind it', () => {
-  const order = new JobOrder();
-  const [first, second, third, other] = [job(), job(), job(), job()];
+  const order = new MessageOrder();
+  const [first, second, third, other] = [message(), message(), message(), message()];
   order.add(first, writes('a', 'b'));
   order.add(second, [...writes('b'), ...writes('c')]);
   order.add(third, writes('c'));
@@ -28,8 +28,8 @@ test('of messages that write one record the first is answered first, then those 
 });
 
 test('one that is behind several waits for each of them', () => {
-  const order = new JobOrder();
-  const [a, b, both] = [job(), job(), job()];
+  const order = new MessageOrder();
+  const [a, b, both] = [message(), message(), message()];
   order.add(a, writes('a'));
   order.add(b, writes('b'));
   order.add(both, writes('a', 'b'));
@@ -40,8 +40,8 @@ test('one that is behind several waits for each of them', () => {
 });
 
 test('records that are only read, or not known, put nobody in order', () => {
-  const order = new JobOrder();
-  const [first, reader, nothing] = [job(), job(), job()];
+  const order = new MessageOrder();
+  const [first, reader, nothing] = [message(), message(), message()];
   order.add(first, writes('a'));
   order.add(reader, reads('a'));
   order.add(nothing, []);
@@ -53,15 +53,18 @@ test('records that are only read, or not known, put nobody in order', () => {
 });
 
 test('what is answered is forgotten', () => {
-  const order = new JobOrder();
-  const [first, second, third] = [job(), job(), job()];
+  const order = new MessageOrder();
+  const [first, second, third] = [message(), message(), message()];
   order.add(first, writes('a'));
   order.remove(first);
   order.add(second, writes('a'));
   assert.equal(order.isFirst(second), true);
   order.add(third, writes('a'));
   assert.equal(order.isFirst(third), false, 'the last of a record is still known after an earlier one went');
-  const { last, places } = order as unknown as { last: Map<string, Job>; places: Map<Job, unknown> };
+  const { last, places } = order as unknown as {
+    last: Map<string, WriteMessage>;
+    places: Map<WriteMessage, unknown>;
+  };
   order.remove(second);
   order.remove(third);
   assert.deepEqual([last.size, places.size], [0, 0]);

@@ -1,8 +1,9 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Batcher, type Collection } from '../../../nodes/salesforce/composite/batcher';
-import { judge, type Judgement } from '../../../nodes/salesforce/composite/outcome';
-import type { RowResult, Unit, WriteRequest } from '../../../nodes/salesforce/composite/operations';
+import { Batcher } from '../../../nodes/salesforce/composite/batcher';
+import type { Collection } from '../../../nodes/salesforce/composite/call';
+import { outcomeOf, type CollectionOutcome } from '../../../nodes/salesforce/composite/outcome';
+import type { RowResult, Write, WriteRequest } from '../../../nodes/salesforce/composite/operations';
 import { plan } from '../../../nodes/salesforce/composite/plan';
 import { failed, locked } from '../fake-org';
 
@@ -17,35 +18,38 @@ function collection(request: Partial<WriteRequest> & { payload: unknown }): Coll
     allOrNone: false,
   } as const;
   const batcher = new Batcher({ records: 1_000, maxRequests: 4, coalesce: false });
-  batcher.add(plan({ ...base, ...request }).units);
+  batcher.add(plan({ ...base, ...request }).writes);
   return batcher.take(0, false)?.collections[0] as Collection;
 }
 const people = (count: number) =>
   Array.from({ length: count }, (_, i) => ({ Key__c: i, LastName: String(i) }));
 const upserts = (count: number, allOrNone = false) => collection({ payload: people(count), allOrNone });
-const unitOf = (one: Collection) => one.entries[0]?.units[0] as Unit;
+const writeOf = (one: Collection) => one.entries[0]?.writes[0] as Write;
 const ok = (n = 0, more = {}) => ({ id: ID(n), success: true, errors: [], ...more });
 const error = (errorCode: string, message = 'm') => [{ errorCode, message }];
 
-function rows(judgement: Judgement): [string, RowResult[]][] {
-  assert.equal(judgement.kind, 'rows');
-  return judgement.kind === 'rows' ? judgement.verdicts.map(({ kind, results }) => [kind, results]) : [];
+function rows(outcome: CollectionOutcome): [string, RowResult[]][] {
+  assert.equal(outcome.kind, 'rows');
+  return outcome.kind === 'rows' ? outcome.outcomes.map(({ kind, results }) => [kind, results]) : [];
 }
 
 describe('an answer of one result for each record', () => {
   test('gives each its own, in order', () => {
     const body = [ok(1, { created: true }), failed('BAD'), ok(2, { created: false })];
-    assert.deepEqual(rows(judge(upserts(3), { status: 200, body })), [
+    assert.deepEqual(rows(outcomeOf(upserts(3), { status: 200, body })), [
       ['final', [{ id: ID(1), success: true, created: true, errors: [], record: null }]],
       ['final', [{ id: null, success: false, errors: failed('BAD').errors, record: null }]],
       ['final', [{ id: ID(2), success: true, created: false, errors: [], record: null }]],
     ]);
   });
 
-  test('of a message of all or none is one verdict', () => {
+  test('of a message of all or none is one outcome', () => {
     const body = [ok(1), ok(2)];
     assert.deepEqual(
-      rows(judge(upserts(2, true), { status: 200, body })).map(([kind, results]) => [kind, results.length]),
+      rows(outcomeOf(upserts(2, true), { status: 200, body })).map(([kind, results]) => [
+        kind,
+        results.length,
+      ]),
       [['final', 2]],
     );
   });
@@ -59,13 +63,13 @@ describe('an answer of one result for each record', () => {
       [lower, ID(2)],
       [remove, ID(3)],
     ] as const)
-      assert.equal(rows(judge(one, { status: 200, body: [failed('BAD')] }))[0]?.[1][0]?.id, id);
-    assert.equal(rows(judge(update, { status: 200, body: [{ ...ok(), id: '' }] }))[0]?.[1][0]?.id, ID(1));
+      assert.equal(rows(outcomeOf(one, { status: 200, body: [failed('BAD')] }))[0]?.[1][0]?.id, id);
+    assert.equal(rows(outcomeOf(update, { status: 200, body: [{ ...ok(), id: '' }] }))[0]?.[1][0]?.id, ID(1));
   });
 
   test('that is no object, or not clearly a success, is none', () => {
     for (const row of [null, 'yes', { success: 'true' }, { success: 1 }, { success: false, errors: 'all' }])
-      assert.deepEqual(rows(judge(upserts(1), { status: 200, body: [row] })), [
+      assert.deepEqual(rows(outcomeOf(upserts(1), { status: 200, body: [row] })), [
         ['final', [{ id: null, success: false, errors: [], record: null }]],
       ]);
   });
@@ -80,11 +84,11 @@ describe('row failures that pass', () => {
     'REQUEST_LIMIT_EXCEEDED',
   ])
     test(`${code} is tried again`, () =>
-      assert.equal(rows(judge(upserts(1), { status: 200, body: [failed(code)] }))[0]?.[0], 'again'));
+      assert.equal(rows(outcomeOf(upserts(1), { status: 200, body: [failed(code)] }))[0]?.[0], 'again'));
 
   test('with them the rest of a message of all or none, unless a row of it fails for good', () => {
     const kind = (...body: unknown[]) =>
-      rows(judge(upserts(body.length, true), { status: 200, body }))[0]?.[0];
+      rows(outcomeOf(upserts(body.length, true), { status: 200, body }))[0]?.[0];
     assert.equal(kind(locked(), failed('ALL_OR_NONE_OPERATION_ROLLED_BACK')), 'again');
     assert.equal(kind(locked(), failed('PROCESSING_HALTED')), 'again');
     assert.equal(kind(locked(), failed('REQUIRED_FIELD_MISSING')), 'final');
@@ -93,18 +97,18 @@ describe('row failures that pass', () => {
 });
 
 describe('a delete that finds its record gone', () => {
-  const remove = (change: (unit: Unit) => void, ...errors: unknown[]) => {
+  const remove = (change: (write: Write) => void, ...errors: unknown[]) => {
     const one = collection({ operation: 'delete', payload: [ID(1)] });
-    change(unitOf(one));
-    return rows(judge(one, { status: 200, body: [{ success: false, errors }] }))[0]?.[1][0];
+    change(writeOf(one));
+    return rows(outcomeOf(one, { status: 200, body: [{ success: false, errors }] }))[0]?.[1][0];
   };
   const [gone] = failed('ENTITY_IS_DELETED').errors;
   const [other] = failed('OTHER').errors;
-  const lose = (unit: Unit) => (unit.losses = 1);
+  const lose = (write: Write) => (write.losses = 1);
 
   test('is a success where it may have been carried out before', () => {
     assert.deepEqual(remove(lose, gone), { id: ID(1), success: true, errors: [], record: null });
-    const again = (unit: Unit) => Object.assign(unit.job.request, { repeated: true });
+    const again = (write: Write) => Object.assign(write.message.request, { repeated: true });
     assert.equal(remove(again, gone)?.success, true);
   });
 
@@ -116,9 +120,9 @@ describe('a delete that finds its record gone', () => {
 
   test('is another thing than an update that does', () => {
     const one = collection({ operation: 'update', payload: [{ Id: ID(1) }] });
-    lose(unitOf(one));
+    lose(writeOf(one));
     assert.equal(
-      rows(judge(one, { status: 200, body: [failed('ENTITY_IS_DELETED')] }))[0]?.[1][0]?.success,
+      rows(outcomeOf(one, { status: 200, body: [failed('ENTITY_IS_DELETED')] }))[0]?.[1][0]?.success,
       false,
     );
   });
@@ -129,7 +133,7 @@ describe('get', () => {
 
   test('gives each id its record, also one that is asked for twice', () => {
     const body = [{ Id: ID(1), N: 1 }, null];
-    const judged = rows(judge(get(ID(1), ID(2), ID(1)), { status: 200, body })).map(([, [row]]) => row);
+    const judged = rows(outcomeOf(get(ID(1), ID(2), ID(1)), { status: 200, body })).map(([, [row]]) => row);
     assert.deepEqual(judged[0], { id: ID(1), success: true, errors: [], record: { Id: ID(1), N: 1 } });
     assert.deepEqual(judged[2], judged[0]);
     assert.deepEqual(
@@ -140,32 +144,37 @@ describe('get', () => {
   });
 
   test('without the Id among its fields has the id that was asked for', () =>
-    assert.equal(rows(judge(get(ID(1)), { status: 200, body: [{ N: 1 }] }))[0]?.[1][0]?.id, ID(1)));
+    assert.equal(rows(outcomeOf(get(ID(1)), { status: 200, body: [{ N: 1 }] }))[0]?.[1][0]?.id, ID(1)));
 });
 
 describe('an answer for the whole collection', () => {
-  const judged = (status: number, body: unknown) => judge(upserts(2), { status, body });
+  const judged = (status: number, body: unknown) => outcomeOf(upserts(2), { status, body });
+  const lost = (outcome: CollectionOutcome) => {
+    assert.ok(outcome.kind === 'outage' && outcome.outage.sent, 'nobody knows whether it was carried out');
+    const { code, message, reason } = outcome.outage;
+    return { code, message, reason, counts: outcome.counts };
+  };
 
   test('that has not one result for each record is lost', () => {
     for (const body of [undefined, {}, [], [ok()], [ok(), ok(), ok()], 'text']) {
-      const judgement = judged(200, body);
-      assert.equal(judgement.kind, 'lost');
-      assert.equal(judgement.kind === 'lost' && judgement.error.statusCode, 'UNREADABLE_ANSWER');
-      assert.match(judgement.kind === 'lost' ? judgement.error.message : '', /one result for each record/);
+      const { code, message, counts } = lost(judged(200, body));
+      assert.deepEqual([code, counts], ['UNREADABLE_ANSWER', true]);
+      assert.match(message, /one result for each record/);
     }
     const get = collection({ operation: 'get', fields: ['Id'], payload: [ID(1), ID(1)] });
-    assert.equal(judge(get, { status: 200, body: [{}, {}] }).kind, 'lost');
+    assert.equal(lost(outcomeOf(get, { status: 200, body: [{}, {}] })).code, 'UNREADABLE_ANSWER');
   });
 
   test('of 5xx is lost; where it is the outage of the org, with that', () => {
-    assert.deepEqual(judged(500, error('UNKNOWN_EXCEPTION')), {
-      kind: 'lost',
-      error: { statusCode: 'UNKNOWN_EXCEPTION', message: 'm', fields: [] },
-      outage: undefined,
+    assert.deepEqual(lost(judged(500, error('UNKNOWN_EXCEPTION'))), {
+      code: 'UNKNOWN_EXCEPTION',
+      message: 'The org failed (UNKNOWN_EXCEPTION: m)',
+      reason: 'unreachable',
+      counts: true,
     });
-    const unavailable = judged(503, error('SERVER_UNAVAILABLE'));
-    assert.ok(unavailable.kind === 'lost' && unavailable.outage?.reason === 'unreachable');
-    assert.equal(judged(502, '').kind, 'lost');
+    const unavailable = lost(judged(503, error('SERVER_UNAVAILABLE')));
+    assert.deepEqual([unavailable.reason, unavailable.counts], ['unreachable', false]);
+    assert.equal(lost(judged(502, '')).code, 'HTTP_502');
     assert.equal(judged(499, '').kind, 'refused');
   });
 
@@ -210,7 +219,7 @@ describe('tree', () => {
 
   test('of 201 gives the id of each reference, of its root first', () => {
     const results = all.map((referenceId, i) => ({ referenceId, id: ID(i) })).reverse();
-    assert.deepEqual(rows(judge(trees(), { status: 201, body: { hasErrors: false, results } })), [
+    assert.deepEqual(rows(outcomeOf(trees(), { status: 201, body: { hasErrors: false, results } })), [
       [
         'final',
         [
@@ -232,7 +241,7 @@ describe('tree', () => {
       ],
     ]);
     const [, [first] = []] =
-      rows(judge(trees(), { status: 201, body: { hasErrors: false, results: [] } }))[0] ?? [];
+      rows(outcomeOf(trees(), { status: 201, body: { hasErrors: false, results: [] } }))[0] ?? [];
     assert.deepEqual([first?.id, first?.references], [null, { a: '', a1: '', a2: '' }]);
   });
 
@@ -240,7 +249,7 @@ describe('tree', () => {
     const results = [{ referenceId: 'b1', errors: failed('BAD').errors }];
     for (const status of [400, 201]) {
       const [[kind, [first, second]] = ['', []]] = rows(
-        judge(trees(), { status, body: { hasErrors: true, results } }),
+        outcomeOf(trees(), { status, body: { hasErrors: true, results } }),
       );
       assert.equal(kind, 'final');
       assert.deepEqual(
@@ -250,14 +259,17 @@ describe('tree', () => {
       assert.match(first?.errors[0]?.message ?? '', /another tree of the same request failed/);
       assert.deepEqual(second?.errors, failed('BAD').errors);
     }
-    const wrong = rows(judge(trees(), { status: 400, body: { hasErrors: false, results } }));
+    const wrong = rows(outcomeOf(trees(), { status: 400, body: { hasErrors: false, results } }));
     assert.equal(wrong[0]?.[1][1]?.success, false, 'a 400 is no success');
   });
 
   test('that is locked is tried again, unless something in it fails for good', () => {
     const kind = (...errors: unknown[]) =>
       rows(
-        judge(trees(), { status: 400, body: { hasErrors: true, results: [{ referenceId: 'a1', errors }] } }),
+        outcomeOf(trees(), {
+          status: 400,
+          body: { hasErrors: true, results: [{ referenceId: 'a1', errors }] },
+        }),
       )[0]?.[0];
     const [lock] = locked().errors;
     assert.equal(kind(lock), 'again');
@@ -266,11 +278,11 @@ describe('tree', () => {
   });
 
   test('that is refused as a whole is so alone; a 5xx is lost', () => {
-    assert.deepEqual(judge(trees(), { status: 400, body: error('INVALID') }), {
+    assert.deepEqual(outcomeOf(trees(), { status: 400, body: error('INVALID') }), {
       kind: 'refused',
       error: { statusCode: 'INVALID', message: 'm', fields: [] },
       shared: false,
     });
-    assert.equal(judge(trees(), { status: 500, body: '' }).kind, 'lost');
+    assert.equal(outcomeOf(trees(), { status: 500, body: '' }).kind, 'outage');
   });
 });

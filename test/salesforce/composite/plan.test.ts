@@ -14,33 +14,33 @@ const made = (request: Partial<WriteRequest>) =>
     ...request,
   });
 const codes = (request: Partial<WriteRequest>) =>
-  [...made(request).job.results].map((result) => result?.errors[0]?.statusCode);
+  [...made(request).message.results].map((result) => result?.errors[0]?.statusCode);
 
-describe('units', () => {
+describe('writes', () => {
   test('are one for each record, or one for all that belong together', () => {
     const payload = [{ K: 1 }, { K: 2 }];
     assert.deepEqual(
-      made({ payload }).units.map(({ rows, atomic }) => [rows.length, atomic]),
+      made({ payload }).writes.map(({ rows, atomic }) => [rows.length, atomic]),
       [
         [1, false],
         [1, false],
       ],
     );
     assert.deepEqual(
-      made({ payload, allOrNone: true }).units.map(({ rows, atomic }) => [rows.length, atomic]),
+      made({ payload, allOrNone: true }).writes.map(({ rows, atomic }) => [rows.length, atomic]),
       [[2, true]],
     );
     assert.equal(
-      made({ payload: [{ K: 1 }], allOrNone: true }).units[0]?.atomic,
+      made({ payload: [{ K: 1 }], allOrNone: true }).writes[0]?.atomic,
       false,
       'one is one by itself',
     );
     const get = made({ operation: 'get', fields: ['Id'], payload: [Id, Id], allOrNone: true });
-    assert.equal(get.units.length, 2);
+    assert.equal(get.writes.length, 2);
   });
 
   test('may be repeated where the second write leaves the org as the first did', () => {
-    const repeatable = (request: Partial<WriteRequest>) => made(request).units[0]?.repeatable;
+    const repeatable = (request: Partial<WriteRequest>) => made(request).writes[0]?.repeatable;
     assert.equal(repeatable({}), true);
     assert.equal(repeatable({ operation: 'update', payload: { Id } }), true);
     assert.equal(repeatable({ operation: 'delete', payload: Id }), true);
@@ -59,7 +59,7 @@ describe('units', () => {
 
   test('name the records that they write and read', () => {
     const keys = (request: Partial<WriteRequest>) =>
-      made(request).units[0]?.keys.map(({ name, write }) => `${write ? 'writes' : 'reads'} ${name}`);
+      made(request).writes[0]?.keys.map(({ name, write }) => `${write ? 'writes' : 'reads'} ${name}`);
     const id = 'id 003000000000001';
     assert.deepEqual(keys({ payload: { k: 'A', Account: { X: 'b' } } }), [
       'reads account x b',
@@ -70,19 +70,19 @@ describe('units', () => {
     assert.deepEqual(keys({ operation: 'delete', payload: { ID: Id } }), [`writes ${id}`]);
     assert.deepEqual(keys({ operation: 'get', fields: ['Id'], payload: Id }), [`reads ${id}`]);
     assert.deepEqual(keys({ operation: 'create' }), []);
-    const [row] = made({ payload: { k: 'A', Account: { X: 'b' } } }).units[0]?.rows ?? [];
+    const [row] = made({ payload: { k: 'A', Account: { X: 'b' } } }).writes[0]?.rows ?? [];
     assert.deepEqual([row?.key, row?.keyField, row?.index], ['contact k a', 'k', 0]);
   });
 
   test('send records with their type; that of the record goes before', () => {
-    const wire = (request: Partial<WriteRequest>) => made(request).units[0]?.rows[0]?.wire;
-    assert.deepEqual(wire({}), { K: 1, attributes: { type: 'Contact' } });
-    assert.deepEqual(wire({ operation: 'create', payload: { attributes: { type: 'Lead', x: 1 } } }), {
+    const body = (request: Partial<WriteRequest>) => made(request).writes[0]?.rows[0]?.body;
+    assert.deepEqual(body({}), { K: 1, attributes: { type: 'Contact' } });
+    assert.deepEqual(body({ operation: 'create', payload: { attributes: { type: 'Lead', x: 1 } } }), {
       attributes: { type: 'Lead', x: 1 },
     });
-    assert.equal(wire({ operation: 'delete', payload: { Id } }), Id);
+    assert.equal(body({ operation: 'delete', payload: { Id } }), Id);
     assert.equal(
-      made({ operation: 'create', payload: { attributes: { type: 'Lead' } } }).units[0]?.lane.sobject,
+      made({ operation: 'create', payload: { attributes: { type: 'Lead' } } }).writes[0]?.endpoint.sobject,
       'Lead',
     );
   });
@@ -109,18 +109,18 @@ describe('a row that can not be sent', () => {
       );
     assert.deepEqual(codes({ payload: { K: 1, attributes: { type: 'Lead' } } }), ['INVALID_TYPE']);
     assert.deepEqual(codes({ payload: { K: 1, attributes: { type: 'CONTACT' } } }), [undefined]);
-    const { job, units } = made({ payload: [{ K: 1 }, {}] });
-    assert.deepEqual([job.open, units.length], [1, 1]);
+    const { message, writes } = made({ payload: [{ K: 1 }, {}] });
+    assert.deepEqual([message.open, writes.length], [1, 1]);
     assert.match(
-      job.results[1]?.errors[0]?.message ?? '',
+      message.results[1]?.errors[0]?.message ?? '',
       /^K not specified; upsert needs it in every record/,
     );
-    assert.deepEqual([job.results[1]?.errors[0]?.fields, job.results[1]?.record], [['K'], {}]);
+    assert.deepEqual([message.results[1]?.errors[0]?.fields, message.results[1]?.record], [['K'], {}]);
   });
 
   test('fails all where all or none is asked for', () => {
-    const { job, units } = made({ payload: [{ K: 1 }, {}], allOrNone: true });
-    assert.deepEqual([job.open, units.length], [0, 0]);
+    const { message, writes } = made({ payload: [{ K: 1 }, {}], allOrNone: true });
+    assert.deepEqual([message.open, writes.length], [0, 0]);
     assert.deepEqual(codes({ payload: [{ K: 1 }, {}], allOrNone: true }), [
       'ALL_OR_NONE_OPERATION_ROLLED_BACK',
       'MISSING_ARGUMENT',
@@ -152,11 +152,11 @@ describe('a message that can not be written', () => {
     test(`${what}: ${code}`, () => assert.throws(() => made(request), { code, retryable: false }));
 
   test('is none within the limits', () => {
-    assert.equal(made({ payload: many(1_000), allOrNone: true }).units.length, 1);
-    assert.equal(made({ payload: many(1_001) }).units.length, 1_001);
-    assert.equal(made({ operation: 'create', payload: typed(10), allOrNone: true }).units.length, 1);
-    assert.equal(made({ payload: [...many(199), { K: '@{' }], allOrNone: true }).units[0]?.direct, true);
-    assert.equal(made({ payload: [{ K: 1 }, { K: 1 }] }).units.length, 2);
-    assert.equal(made({ operation: 'get', fields: ['Id', 'Account.Name'], payload: Id }).units.length, 1);
+    assert.equal(made({ payload: many(1_000), allOrNone: true }).writes.length, 1);
+    assert.equal(made({ payload: many(1_001) }).writes.length, 1_001);
+    assert.equal(made({ operation: 'create', payload: typed(10), allOrNone: true }).writes.length, 1);
+    assert.equal(made({ payload: [...many(199), { K: '@{' }], allOrNone: true }).writes[0]?.direct, true);
+    assert.equal(made({ payload: [{ K: 1 }, { K: 1 }] }).writes.length, 2);
+    assert.equal(made({ operation: 'get', fields: ['Id', 'Account.Name'], payload: Id }).writes.length, 1);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { Batcher, type Call } from '../../../nodes/salesforce/composite/batcher';
+import { Batcher } from '../../../nodes/salesforce/composite/batcher';
+import type { Call } from '../../../nodes/salesforce/composite/call';
 import { answersOf, requestOf } from '../../../nodes/salesforce/composite/requests';
 import type { WriteRequest } from '../../../nodes/salesforce/composite/operations';
 import { plan } from '../../../nodes/salesforce/composite/plan';
@@ -11,7 +12,7 @@ const DATA = '/services/data/v65.0';
 function callOf(...requests: (Partial<WriteRequest> & { payload: unknown })[]): Call {
   const base = { operation: 'upsert', sobject: 'Contact', externalIdField: 'K', allOrNone: false } as const;
   const batcher = new Batcher({ records: 1_000, maxRequests: 4, coalesce: false });
-  for (const request of requests) batcher.add(plan({ ...base, ...request }).units);
+  for (const request of requests) batcher.add(plan({ ...base, ...request }).writes);
   return batcher.take(0, false) as Call;
 }
 const sent = (...requests: Parameters<typeof callOf>) => requestOf(callOf(...requests), DATA, {});

@@ -13,8 +13,8 @@ const begin = (count: number, request: Partial<WriteRequest> = {}) => {
     externalIdField: 'Key__c',
     allOrNone: false,
   } as const;
-  const { job, units } = plan({ ...base, payload, ...request });
-  return { job, units, payload };
+  const { message, writes } = plan({ ...base, payload, ...request });
+  return { message, writes, payload };
 };
 const written = (id = '003'): RowResult => ({ id, success: true, errors: [], record: 'of the org' });
 const refused = (statusCode: string, fields: string[] = []): RowResult => ({
@@ -36,47 +36,47 @@ const errorOf = (action: () => unknown): FlowError => {
 
 describe('results', () => {
   test('stand in the order of the input, with its records, and count once', () => {
-    const { job, units, payload } = begin(2);
-    for (const unit of [...units].reverse()) finish(unit, [written()]);
-    for (const unit of units) finish(unit, [refused('LATE')]);
-    assert.equal(job.open, 0);
+    const { message, writes, payload } = begin(2);
+    for (const write of [...writes].reverse()) finish(write, [written()]);
+    for (const write of writes) finish(write, [refused('LATE')]);
+    assert.equal(message.open, 0);
     assert.deepEqual(
-      resultsOf(job),
+      resultsOf(message),
       payload.map((record) => ({ ...written(), record })),
     );
   });
 
   test('of get have the record that was read', () => {
-    const { job, units } = begin(0, { operation: 'get', fields: ['Id'], payload: ['003000000000001'] });
-    finish(units[0] as (typeof units)[0], [written()]);
-    assert.equal(resultsOf(job)[0]?.record, 'of the org');
+    const { message, writes } = begin(0, { operation: 'get', fields: ['Id'], payload: ['003000000000001'] });
+    finish(writes[0] as (typeof writes)[0], [written()]);
+    assert.equal(resultsOf(message)[0]?.record, 'of the org');
   });
 
   test('say which fields were left to newer messages', () => {
-    const { job, units } = begin(2);
-    const [first, second] = units;
+    const { message, writes } = begin(2);
+    const [first, second] = writes;
     if (first?.rows[0]) first.rows[0].superseded = ['Email'];
-    finish(first as (typeof units)[0], [written()]);
-    finish(second as (typeof units)[0], [written()]);
+    finish(first as (typeof writes)[0], [written()]);
+    finish(second as (typeof writes)[0], [written()]);
     assert.deepEqual(
-      resultsOf(job).map((row) => ('superseded' in row ? row.superseded : 'no')),
+      resultsOf(message).map((row) => ('superseded' in row ? row.superseded : 'no')),
       [['Email'], 'no'],
     );
   });
 
   test('a row without one stays open', () => {
-    const { job, units } = begin(2, { allOrNone: true });
-    finish(units[0] as (typeof units)[0], [written()]);
-    assert.equal(job.open, 1);
+    const { message, writes } = begin(2, { allOrNone: true });
+    finish(writes[0] as (typeof writes)[0], [written()]);
+    assert.equal(message.open, 1);
   });
 });
 
 describe('a message of which rows were given up', () => {
   test('fails with what became of each', () => {
-    const { job, units } = begin(2);
-    giveUp(units[0] as (typeof units)[0], again);
-    giveUp(units[1] as (typeof units)[0], again);
-    const error = errorOf(() => resultsOf(job));
+    const { message, writes } = begin(2);
+    giveUp(writes[0] as (typeof writes)[0], again);
+    giveUp(writes[1] as (typeof writes)[0], again);
+    const error = errorOf(() => resultsOf(message));
     assert.deepEqual([error.code, error.message, error.retryable], ['AGAIN', 'not now', true]);
     assert.deepEqual(
       (error.details as RowResult[]).map(({ id, success, errors, record }) => [id, success, errors, record]),
@@ -99,18 +99,18 @@ describe('a message of which rows were given up', () => {
         { Key__c: 1, Id: '003000000000001' },
         { Key__c: 2, Id: '003000000000002' },
       ];
-      const { job, units } = begin(0, { operation, payload });
-      finish(units[0] as (typeof units)[0], [written()]);
-      giveUp(units[1] as (typeof units)[0], again);
-      const error = errorOf(() => resultsOf(job));
+      const { message, writes } = begin(0, { operation, payload });
+      finish(writes[0] as (typeof writes)[0], [written()]);
+      giveUp(writes[1] as (typeof writes)[0], again);
+      const error = errorOf(() => resultsOf(message));
       assert.equal(error.message, 'not now. 1 of 2 records were written before');
       assert.equal(error.retryable, retryable, operation);
     }
     const trees = Array.from({ length: 201 }, () => ({ Name: 'x' }));
-    const { job, units } = begin(0, { operation: 'tree', payload: trees });
-    finish(units[0] as (typeof units)[0], new Array<RowResult>(200).fill(written()));
-    giveUp(units[1] as (typeof units)[0], again);
-    assert.equal(errorOf(() => resultsOf(job)).retryable, false);
+    const { message, writes } = begin(0, { operation: 'tree', payload: trees });
+    finish(writes[0] as (typeof writes)[0], new Array<RowResult>(200).fill(written()));
+    giveUp(writes[1] as (typeof writes)[0], again);
+    assert.equal(errorOf(() => resultsOf(message)).retryable, false);
   });
 
   test('fails by the first reason, or by one that forbids a repetition', () => {
@@ -120,9 +120,9 @@ describe('a message of which rows were given up', () => {
       [[never, again], 'NEVER'],
       [[never, new FlowError('OTHER' as string, 'x', false)], 'NEVER'],
     ] as const) {
-      const { job, units } = begin(2);
-      reasons.forEach((reason, i) => giveUp(units[i] as (typeof units)[0], reason));
-      assert.equal(errorOf(() => resultsOf(job)).code, code);
+      const { message, writes } = begin(2);
+      reasons.forEach((reason, i) => giveUp(writes[i] as (typeof writes)[0], reason));
+      assert.equal(errorOf(() => resultsOf(message)).code, code);
     }
   });
 });

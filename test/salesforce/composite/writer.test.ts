@@ -217,6 +217,21 @@ describe('a row that is refused for a reason that passes', () => {
     }
   });
 
+  test('and the wall clock set back 30 s: sfdc-composite goes on', async (t) => {
+    const clock = stopClock(t);
+    const wall = t.mock.method(Date, 'now', () => 1_000_000);
+    let gone = 0;
+    t.mock.method(performance, 'now', () => gone);
+    const { org, write } = startWriting({ retry: { first: 100, longest: 100, times: 4 } });
+    const written = write(record(1));
+    await (await org.next()).answer(locked);
+    wall.mock.mockImplementation(() => 970_000);
+    gone += 100;
+    await clock.pass(100);
+    await (await org.next()).answer();
+    assert.equal(written.state(), 'ok');
+  });
+
   test('is tried eight times within about a minute', async (t) => {
     const clock = stopClock(t);
     const { org, write } = startWriting();
@@ -560,7 +575,7 @@ describe('an answer that was lost', () => {
         ],
       });
       assert.deepEqual([upserted.state(), made.state()], ['waits', 'AMBIGUOUS_WRITE']);
-      assert.equal(org.hold.current?.code, 'UNREADABLE_ANSWER');
+      assert.equal(org.availability.current?.code, 'UNREADABLE_ANSWER');
       await clock.pass(2_000);
       await (await org.next()).answer();
       assert.equal(upserted.state(), 'ok');
@@ -573,8 +588,11 @@ describe('an answer that was lost', () => {
     const [upserted, made] = [write(record(1)), write(record(2), create)];
     await (await org.next()).respond(200, { compositeResponse: [null, null] });
     assert.deepEqual([upserted.state(), made.state()], ['waits', 'AMBIGUOUS_WRITE']);
-    assert.equal(org.hold.current?.code, 'UNREADABLE_ANSWER');
-    assert.match(org.hold.current?.message ?? '', /^The answer of the org can't be read: Cannot read/);
+    assert.equal(org.availability.current?.code, 'UNREADABLE_ANSWER');
+    assert.match(
+      org.availability.current?.message ?? '',
+      /^The answer of the org can't be read: Cannot read/,
+    );
   });
 
   test('of one collection is not one of the others', async (t) => {
@@ -590,7 +608,7 @@ describe('an answer that was lost', () => {
       ],
     });
     assert.deepEqual([upserted.state(), made.state()], ['ok', 'AMBIGUOUS_WRITE']);
-    assert.match(org.hold.current?.message ?? '', /^The org failed \(UNKNOWN_EXCEPTION: oops\)$/);
+    assert.match(org.availability.current?.message ?? '', /^The org failed \(UNKNOWN_EXCEPTION: oops\)$/);
   });
 });
 
@@ -603,7 +621,7 @@ describe('while the org cannot be used', () => {
     assert.equal(paused(), 0);
     const before = changes();
     await call.respond(403, [{ errorCode: 'REQUEST_LIMIT_EXCEEDED', message: 'spent' }]);
-    assert.equal(org.hold.current?.reason, 'limit');
+    assert.equal(org.availability.current?.reason, 'limit');
     assert.ok(changes() > before);
     const second = write(record(2));
     assert.equal(paused(), 2);
@@ -611,7 +629,7 @@ describe('while the org cannot be used', () => {
     assert.equal(org.calls.length, 0);
     org.probe = () => Promise.reject(outage('login'));
     await clock.pass(5_000);
-    assert.equal(org.hold.current?.reason, 'login');
+    assert.equal(org.availability.current?.reason, 'login');
     assert.equal(paused(), 2, 'a clock is stopped once');
     org.probe = () => Promise.resolve();
     await clock.pass(10_000);
@@ -668,14 +686,14 @@ describe('while the org cannot be used', () => {
     for (const pause of [1_000, 2_000, 4_000]) {
       await (await org.next()).fail(outage());
       await clock.pass(pause - 1);
-      assert.ok(org.hold.current, `${pause} ms`);
+      assert.ok(org.availability.current, `${pause} ms`);
       await clock.pass(1);
     }
     await (await org.next()).answer();
     write(record(2));
     await (await org.next()).fail(outage());
     await clock.pass(1_000);
-    assert.equal(org.hold.current, undefined);
+    assert.equal(org.availability.current, undefined);
   });
 
   test('the calls of the day are not spent beyond the budget, those under way counted', async (t) => {
@@ -686,7 +704,7 @@ describe('while the org cannot be used', () => {
     const written = records(4).map((one) => write(one));
     await turns();
     assert.equal(org.calls.length, 2, 'one of somebody else is under way');
-    assert.deepEqual([org.hold.current?.reason, paused()], ['budget', 4]);
+    assert.deepEqual([org.availability.current?.reason, paused()], ['budget', 4]);
     org.budget.usage = { used: 0, max: 100 };
     await clock.pass(30_000);
     for (const call of [...org.calls]) await call.answer();
@@ -703,7 +721,7 @@ describe('while the org cannot be used', () => {
     org.budget.usage = { used: 100, max: 100 };
     await call.answer();
     await turns();
-    assert.equal(org.hold.current, undefined);
+    assert.equal(org.availability.current, undefined);
   });
 
   describe('with onOutage fail', () => {
@@ -741,9 +759,9 @@ describe('while the org cannot be used', () => {
       const { org, write } = startWriting({ onOutage: 'fail' });
       const written = write(record(1));
       const call = await org.next();
-      org.hold.begin(outage());
+      org.availability.begin(outage());
       await clock.pass(1_000);
-      assert.equal(org.hold.current, undefined);
+      assert.equal(org.availability.current, undefined);
       await call.answer();
       assert.equal(written.state(), 'ok');
     });
@@ -871,7 +889,7 @@ describe('closing', () => {
     await writer.close(10_000);
     assert.equal(waiting.state(), 'NODE_CLOSED');
     assert.equal(org.listeners.size, 0);
-    org.hold.begin(outage());
+    org.availability.begin(outage());
     await clock.pass(60_000);
     assert.equal(org.made, 0);
   });

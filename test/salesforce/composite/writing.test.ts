@@ -444,8 +444,8 @@ describe('lost answers', () => {
       rig.session.get('/limits').catch((error: { code: string }) => error.code === 'ECONNREFUSED');
     await until(refused, { what: 'kept connections to be gone' });
     const written = rig.write({ operation: 'create', payload: contact(1) });
-    await until(() => rig.session.hold.current !== undefined, { what: 'the outage to be noticed' });
-    assert.equal(rig.session.hold.current?.reason, 'unreachable');
+    await until(() => rig.session.availability.current !== undefined, { what: 'the outage to be noticed' });
+    assert.equal(rig.session.availability.current?.reason, 'unreachable');
     const { startOrg } = await import('../../org/org.js');
     rig.org = await startOrg({ port: Number(new URL(url).port) });
     assert.deepEqual(codes(await written), ['ok']);
@@ -520,9 +520,9 @@ describe('an org that cannot be used', () => {
       await begin();
       rig.org.faults.add(fault);
       const written = [rig.write({ payload: contact(1) })];
-      await until(() => rig.session.hold.current !== undefined, { what: 'the hold' });
+      await until(() => rig.session.availability.current !== undefined, { what: 'the hold' });
       written.push(rig.write({ payload: contact(2) }));
-      assert.equal(rig.session.hold.current?.reason, reason);
+      assert.equal(rig.session.availability.current?.reason, reason);
       assert.equal(rig.paused(), 2);
       const before = rig.calls().length;
       const probes = rig.org.requests().length;
@@ -531,7 +531,7 @@ describe('an org that cannot be used', () => {
       rig.org.faults.clear();
       assert.deepEqual((await Promise.all(written)).map(codes), [['ok'], ['ok']]);
       assert.equal(rig.paused(), 0);
-      assert.equal(rig.session.hold.current, undefined);
+      assert.equal(rig.session.availability.current, undefined);
     });
   }
 
@@ -539,7 +539,9 @@ describe('an org that cannot be used', () => {
     await begin({ session: { apiBudget: 50 }, writer: { records: 1, maxRequests: 4 } });
     rig.org.limits({ DailyApiRequests: { Max: 20, Remaining: 20 } });
     const written = contacts(30).map((payload) => rig.write({ payload }));
-    await until(() => rig.session.hold.current?.reason === 'budget', { what: 'the budget to be spent' });
+    await until(() => rig.session.availability.current?.reason === 'budget', {
+      what: 'the budget to be spent',
+    });
     await until(() => rig.writer.state.calls === 0, { what: 'the last calls' });
     assert.equal(rig.calls().length, 10);
     rig.org.limits({ DailyApiRequests: { Max: 1_000, Remaining: 1_000 } });
@@ -558,7 +560,7 @@ describe('an org that cannot be used', () => {
     });
     assert.equal(rig.calls().length, 1, 'nothing is sent while the org is known to be out');
     rig.org.faults.clear();
-    await until(() => rig.session.hold.current === undefined, { what: 'the end of the outage' });
+    await until(() => rig.session.availability.current === undefined, { what: 'the end of the outage' });
     assert.deepEqual(codes(await rig.write({ payload: contact(4) })), ['ok']);
   });
 });

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import { compileCodec } from '../../../nodes/salesforce/pubsub/avro';
 import { compileConversion } from '../../../nodes/salesforce/pubsub/avro-convert';
 import { eventFields } from '../../../nodes/salesforce/pubsub/avro-fields';
-import { encode, encodeJob } from '../../../nodes/salesforce/events/encoding';
-import type { PublishJob } from '../../../nodes/salesforce/events/queue';
+import { encode, encodeEvent } from '../../../nodes/salesforce/events/encoding';
+import { eventsOf, type PublishMessage } from '../../../nodes/salesforce/events/queue';
 import type { EventSchema } from '../../../nodes/salesforce/pubsub/schemas';
 import { definition } from '../pubsub/played';
 
@@ -12,33 +12,19 @@ const json = definition('Text__c');
 const fields = eventFields(json);
 const codec = compileCodec(json);
 const schema: EventSchema = { id: 's1', fields, convert: compileConversion('Order__e', fields), ...codec };
-const job = (...records: unknown[]): PublishJob => ({
-  arrivedAt: 0,
-  records,
-  ids: records.map((_, i) => `id-${i}`),
-  results: records.map(() => undefined),
-  open: records.length,
-});
-
-test('each record of a message is an event with its own id and place, in the order of the records', () => {
-  const message = job({ Text__c: 'a' }, { Text__c: 'b' });
-  const events = encodeJob(message, schema, 'user', 40);
-  assert.deepEqual(
-    events.map(({ index, order, id, schemaId }) => ({ index, order, id, schemaId })),
-    [
-      { index: 0, order: 40, id: 'id-0', schemaId: 's1' },
-      { index: 1, order: 41, id: 'id-1', schemaId: 's1' },
-    ],
-  );
-  assert.deepEqual(
-    events.map(({ payload }) => codec.decode(payload).Text__c),
-    ['a', 'b'],
-  );
-  for (const event of events) {
-    assert.equal(event.job, message);
-    const { notBefore, company, refusals, losses } = event;
-    assert.deepEqual([notBefore, company, refusals, losses], [0, Infinity, 0, 0]);
-  }
+test('an event is written by the definition, and knows by which', () => {
+  const message: PublishMessage = {
+    arrivedAt: 0,
+    records: [{ Text__c: 'a' }, { Text__c: 'b' }],
+    ids: ['id-0', 'id-1'],
+    results: [undefined, undefined],
+    open: 2,
+  };
+  const [, event] = eventsOf(message, 0);
+  assert.ok(event);
+  encodeEvent(event, schema, 'user');
+  const { Text__c, CreatedById } = codec.decode(event.payload);
+  assert.deepEqual([event.schemaId, Text__c, CreatedById], ['s1', 'b', 'user']);
 });
 
 test('who publishes, and when, is filled in', (t) => {
@@ -48,8 +34,8 @@ test('who publishes, and when, is filled in', (t) => {
   assert.equal(codec.decode(encode({}, schema, undefined)).CreatedById, '');
 });
 
-test('one record that does not fit fails them all', () => {
-  assert.throws(() => encodeJob(job({ Text__c: 'a' }, { Nonsense__c: 1 }), schema, 'user', 0), {
+test('a record that does not fit is refused, for good', () => {
+  assert.throws(() => encode({ Nonsense__c: 1 }, schema, 'user'), {
     code: 'UNKNOWN_FIELD',
     retryable: false,
   });

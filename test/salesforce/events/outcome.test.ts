@@ -2,33 +2,24 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
 import { PubSubRefusal } from '../../../nodes/salesforce/pubsub/client';
-import { CallLost } from '../../../nodes/salesforce/pubsub/errors';
-import {
-  asFlowError,
-  closed,
-  failedRepeatedly,
-  failureOf,
-  limitSpent,
-  notPublished,
-} from '../../../nodes/salesforce/events/outcome';
-import type { PublishJob, PublishResult, QueuedEvent } from '../../../nodes/salesforce/events/queue';
+import { asFlowError, limitSpent, notPublished, resultsOf } from '../../../nodes/salesforce/events/outcome';
+import type { PublishMessage, PublishResult, QueuedEvent } from '../../../nodes/salesforce/events/queue';
 import { FlowError } from '../../../nodes/shared/errors';
 
 const TOPIC = '/event/Order__e';
 const good: PublishResult = { replayId: 'AA', success: true };
 const bad: PublishResult = { replayId: null, success: false, error: { code: 'X', message: 'm' } };
-const job = (...results: (PublishResult | undefined)[]): PublishJob => ({
+const message = (...results: (PublishResult | undefined)[]): PublishMessage => ({
   arrivedAt: 0,
   records: results.map(() => ({})),
   ids: [],
   results,
   open: 0,
 });
-const event = (records: number, index = 0, losses = 0) =>
+const event = (records: number, index = 0) =>
   ({
-    job: job(...Array.from({ length: records }, () => undefined)),
+    message: message(...Array.from({ length: records }, () => undefined)),
     index,
-    losses,
   }) as unknown as QueuedEvent;
 
 test('an event that the org did not take is named by its place where there are several', () => {
@@ -48,23 +39,23 @@ test('a spent limit is an outage, in which nothing was sent', () => {
   assert.match(message, /spent \(LIMIT_EXCEEDED\)/);
 });
 
-test('an event that the org choked on says how often, and why', () => {
-  const { code, retryable, message } = failedRepeatedly(
-    event(1, 0, 10),
-    new CallLost('unreachable', 'INTERNAL', 'an internal error', true),
-  );
-  assert.deepEqual([code, retryable], ['ORG_FAILED_REPEATEDLY', true]);
-  assert.equal(message, 'The org answers, but failed 10 times on this event: an internal error');
+const failing = (failure: FlowError, ...results: (PublishResult | undefined)[]): FlowError => {
+  try {
+    resultsOf({ ...message(...results), failure }, TOPIC);
+  } catch (error) {
+    return error as FlowError;
+  }
+  assert.fail('it did not fail');
+};
+
+test('a message that was published gives its results', () => {
+  assert.deepEqual(resultsOf(message(good, good), TOPIC), [good, good]);
 });
 
 test('a message of which nothing was published may be repeated if its failure says so', () => {
   const cause = new Error('cause');
   for (const retryable of [true, false]) {
-    const failure = failureOf(
-      job(bad, bad),
-      new FlowError('X' as string, 'why', retryable, { cause }),
-      TOPIC,
-    );
+    const failure = failing(new FlowError('X' as string, 'why', retryable, { cause }), bad, bad);
     assert.deepEqual([failure.code, failure.message, failure.retryable], ['X', 'why', retryable]);
     assert.equal(failure.cause, cause);
     assert.deepEqual(failure.details, [bad, bad]);
@@ -72,21 +63,14 @@ test('a message of which nothing was published may be repeated if its failure sa
 });
 
 test('a message of which anything was published may not: it would be published twice', () => {
-  const failure = failureOf(job(good, bad, good), new FlowError('X' as string, 'why'), TOPIC);
+  const failure = failing(new FlowError('X' as string, 'why', true), good, bad, good);
   assert.equal(failure.retryable, false);
   assert.equal(failure.message, 'why. 2 of 3 events were published to /event/Order__e');
   assert.deepEqual(failure.details, [good, bad, good]);
 });
 
 test('a message that failed before anything of it was sent has no results', () => {
-  assert.equal(
-    failureOf(job(undefined, undefined), new FlowError('X' as string, 'why'), TOPIC).details,
-    undefined,
-  );
-});
-
-test('a message of a closed node comes again', () => {
-  assert.deepEqual([closed().code, closed().retryable], ['NODE_CLOSED', true]);
+  assert.equal(failing(new FlowError('X' as string, 'why'), undefined, undefined).details, undefined);
 });
 
 test('whatever was thrown is an error that a user can act on', () => {

@@ -87,7 +87,7 @@ const ok = (answer: Answer | undefined) => {
   assert.ok(answer.results?.every(({ success }) => success));
 };
 const stream = () => desk.publishing.at(-1) ?? assert.fail('no stream is open');
-const hold = () => desk.pubsub.hold.current;
+const outage = () => desk.pubsub.availability.current;
 /** Nothing is answered but by the test. */
 const byHand = () => (desk.publisher = undefined);
 /** The definition is known, and the stream open. */
@@ -362,7 +362,7 @@ describe('the definition', () => {
     };
     const all = each(3);
     await turns(10);
-    assert.equal(hold()?.reason, 'unreachable');
+    assert.equal(outage()?.reason, 'unreachable');
     assert.equal(paused, 3);
     desk.onTopic = () => undefined;
     await wait(20);
@@ -595,7 +595,7 @@ describe('an event that the org did not take', () => {
     };
     const answer = publish(order(0));
     await turns(10);
-    assert.equal(hold(), undefined);
+    assert.equal(outage(), undefined);
     await pass(99);
     assert.equal(answer.answers, 0);
     await pass(1);
@@ -635,9 +635,9 @@ describe('an event that the org did not take', () => {
     const all = each(4);
     await turns(10);
     all.slice(0, 2).forEach(ok);
-    assert.equal(hold()?.reason, 'limit');
+    assert.equal(outage()?.reason, 'limit');
     assert.match(
-      hold()?.message ?? '',
+      outage()?.message ?? '',
       /limit for publishing events is spent \(LIMIT_EXCEEDED: no more events\)/,
     );
     await wait(100);
@@ -674,7 +674,7 @@ describe('a request whose answer is lost', () => {
     mock.method(Date, 'now', () => 5);
     stream().over();
     await turns(10);
-    assert.equal(hold()?.code, 'STREAM_ENDED');
+    assert.equal(outage()?.code, 'STREAM_ENDED');
     desk.publisher = (request) => desk.accept(request);
     await wait(20);
     [a, b, later].forEach(ok);
@@ -725,8 +725,8 @@ describe('a request whose answer is lost', () => {
     const all = each(3);
     await turns(10);
     assert.ok(all.every(({ answers }) => answers === 0));
-    assert.equal(hold()?.code, 'UNREADABLE_ANSWER');
-    assert.match(hold()?.message ?? '', /has 1 results for 3 events/);
+    assert.equal(outage()?.code, 'UNREADABLE_ANSWER');
+    assert.match(outage()?.message ?? '', /has 1 results for 3 events/);
     await wait(20);
     all.forEach(ok);
     assert.deepEqual(published(), ['O-first', ...range(3)]);
@@ -740,7 +740,7 @@ describe('a request whose answer is lost', () => {
     const [a, b, bad, c] = all;
     [a, b, c].forEach(ok);
     assert.deepEqual([bad?.error?.code, bad?.error?.retryable], ['ORG_FAILED_REPEATEDLY', true]);
-    assert.match(bad?.error?.message ?? '', /failed 10 times on this event/);
+    assert.match(bad?.error?.message ?? '', /failed 10 times on this message/);
     const tries = requests().filter((names) => names.includes('O-2'));
     assert.equal(tries.length, 10);
     assert.deepEqual(
@@ -799,14 +799,14 @@ describe('several requests that fail together', () => {
       throw rpc('UNAVAILABLE');
     };
     const before = desk.topicCalls;
-    const began = mock.method(desk.pubsub.ownHold, 'begin');
+    const began = mock.method(desk.pubsub.ownAvailability, 'begin');
     stream().over(rpc('UNAVAILABLE'));
     await turns(10);
-    const since = hold()?.since;
+    const since = outage()?.since;
     assert.ok(since);
     assert.equal(began.mock.callCount(), 1);
     await wait(100);
-    assert.equal(hold()?.since, since);
+    assert.equal(outage()?.since, since);
     assert.equal(most, 1);
     const pauses = desk.topicCalls - before;
     assert.ok(pauses >= 8 && pauses <= 16, `${pauses} probes in 100 ms, of 8 ms each`);
@@ -831,7 +831,7 @@ describe('several requests that fail together', () => {
     await wait(40);
     all.forEach(ok);
     assert.deepEqual(new Set(published()).size, 601);
-    assert.equal(hold(), undefined);
+    assert.equal(outage(), undefined);
   });
 });
 
@@ -846,7 +846,7 @@ describe('a request that the org refuses as it stands', () => {
     [a, ...others].forEach(ok);
     assert.deepEqual([bad?.error?.code, bad?.error?.retryable], ['PUBLISH_SPOILT', false]);
     assert.deepEqual(published(), ['O-first', 'O-0', ...range(6, 2)]);
-    assert.equal(hold(), undefined);
+    assert.equal(outage(), undefined);
   });
 
   test('because its definition is an old one goes again as it is by the new one', async () => {
@@ -871,7 +871,7 @@ describe('a request that the org refuses as it stands', () => {
     };
     const all = each(2);
     await turns(10);
-    assert.equal(hold()?.reason, 'unreachable');
+    assert.equal(outage()?.reason, 'unreachable');
     assert.ok(all.every(({ answers }) => answers === 0));
     spoilt = false;
     desk.onTopic = () => undefined;
@@ -951,7 +951,7 @@ describe('while the org is held', () => {
     const answer = publish(order(0));
     for (let i = 0; i < 40; i++) {
       await pass(1);
-      assert.equal(paused, hold() ? 1 : 0);
+      assert.equal(paused, outage() ? 1 : 0);
     }
     desk.publisher = (request) => desk.accept(request);
     await wait(20);
@@ -1106,7 +1106,7 @@ describe('closing', () => {
       assert.deepEqual([b?.error?.code, b?.error?.retryable, b?.answers], ['NODE_CLOSED', true, 1]);
       await pass(60_000);
       assert.equal(desk.requests.length, 2);
-      assert.equal(hold(), undefined, 'and nobody else is held by it');
+      assert.equal(outage(), undefined, 'and nobody else is held by it');
     });
   }
 
@@ -1117,7 +1117,7 @@ describe('closing', () => {
     await turns();
     await Promise.all([publisher.close(10), pass(10)]);
     await turns(10);
-    assert.equal(hold(), undefined);
+    assert.equal(outage(), undefined);
   });
 
   test('while the org is held, what waits comes again and no clock is left standing', async () => {

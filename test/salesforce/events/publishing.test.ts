@@ -80,7 +80,7 @@ test('an idle stream is opened again without a word', async (t) => {
   await new Promise((resolve) => setTimeout(resolve, 80));
   await rig.publish(order(1));
   assert.deepEqual(rig.orders(), ['O-0', 'O-1']);
-  assert.equal(rig.pubsub.hold.current, undefined);
+  assert.equal(rig.pubsub.availability.current, undefined);
 });
 
 test('a request has 3 MB at most', async (t) => {
@@ -228,11 +228,11 @@ test('while the Pub/Sub API is out of reach messages wait, their clocks stand, a
   await rig.publish(order('first'));
   rig.org.faults.add({ match: { topic: TOPIC }, action: { grpc: { code: 'UNAVAILABLE' } } });
   const all = orders(5).map((event) => rig.publish(event));
-  await until(() => rig.pubsub.hold.current);
+  await until(() => rig.pubsub.availability.current);
   all.push(...orders(5, 5).map((event) => rig.publish(event)));
   await until(() => rig.paused() === 10);
-  assert.equal(rig.pubsub.hold.current?.reason, 'unreachable');
-  assert.equal(rig.session.hold.current, undefined, 'the REST API is not held with it');
+  assert.equal(rig.pubsub.availability.current?.reason, 'unreachable');
+  assert.equal(rig.session.availability.current, undefined, 'the REST API is not held with it');
   rig.org.faults.clear();
   await Promise.all(all);
   assert.equal(rig.paused(), 0);
@@ -247,7 +247,7 @@ test('with onOutage fail messages fail at once, retryable, and go through when i
   assert.equal(error.retryable, true);
   assert.equal((await failed(rig.publish(order(1)))).retryable, true);
   rig.org.faults.clear();
-  await until(() => !rig.pubsub.hold.current);
+  await until(() => !rig.pubsub.availability.current);
   await rig.publish(order(2));
   assert.deepEqual(rig.orders(), ['O-first', 'O-2']);
 });
@@ -267,9 +267,9 @@ test('without a login everybody waits for the session’s', async (t) => {
   const rig = await rigFor(t);
   rig.org.faults.add({ match: { path: '/token' }, action: { status: 400, errorCode: 'invalid_grant' } });
   const result = rig.publish(order(0));
-  await until(() => rig.pubsub.hold.current?.reason === 'login');
-  assert.ok(rig.session.hold.current);
-  assert.equal(rig.pubsub.ownHold.current, undefined, 'one hold, so that logins are not tried twice');
+  await until(() => rig.pubsub.availability.current?.reason === 'login');
+  assert.ok(rig.session.availability.current);
+  assert.equal(rig.pubsub.ownAvailability.current, undefined, 'one hold, so that logins are not tried twice');
   rig.org.faults.clear();
   await result;
   assert.deepEqual(rig.orders(), ['O-0']);
@@ -278,7 +278,7 @@ test('without a login everybody waits for the session’s', async (t) => {
 test('a spent REST limit does not stop events', async (t) => {
   const rig = await rigFor(t);
   await rig.publish(order(0));
-  rig.session.hold.begin(rig.session.budgetOutage());
+  rig.session.availability.begin(rig.session.budgetOutage());
   await rig.publish(order(1));
   assert.deepEqual(rig.orders(), ['O-0', 'O-1']);
 });
@@ -287,7 +287,7 @@ test('over the org’s limit of events messages wait, as it is not their fault',
   const rig = await rigFor(t);
   rig.org.limits({ HourlyPublishedPlatformEvents: { Max: 2, Remaining: 2 } });
   const all = orders(5).map((event) => rig.publish(event));
-  await until(() => rig.pubsub.hold.current?.reason === 'limit');
+  await until(() => rig.pubsub.availability.current?.reason === 'limit');
   assert.deepEqual(rig.orders(), numbers(2));
   rig.org.limits({ HourlyPublishedPlatformEvents: { Max: 100, Remaining: 100 } });
   await Promise.all(all);
@@ -336,8 +336,11 @@ test('a session that the Pub/Sub API alone refuses holds the messages, and is no
   await rig.publish(order('first'));
   rig.org.faults.add({ match: { topic: TOPIC }, action: { grpc: { code: 'UNAUTHENTICATED' } } });
   const result = rig.publish(order(0));
-  await until(() => rig.pubsub.hold.current?.reason === 'login');
-  assert.match(rig.pubsub.hold.current?.message ?? '', /refuses a session that the org has just granted/);
+  await until(() => rig.pubsub.availability.current?.reason === 'login');
+  assert.match(
+    rig.pubsub.availability.current?.message ?? '',
+    /refuses a session that the org has just granted/,
+  );
   const logins = paths(rig, '/token').length;
   assert.ok(logins <= 4, `${logins} logins`);
   rig.org.faults.clear();

@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import {
   EventQueue,
   REQUEST_EVENTS,
+  eventsOf,
   isOpen,
-  split,
-  type PublishJob,
+  type PublishMessage,
   type QueuedEvent,
 } from '../../../nodes/salesforce/events/queue';
 
@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => mock.restoreAll());
 
-const job = (count = 1): PublishJob => ({
+const message = (count = 1): PublishMessage => ({
   arrivedAt: 0,
   records: Array.from({ length: count }),
   ids: [],
@@ -27,14 +27,14 @@ const job = (count = 1): PublishJob => ({
   open: count,
 });
 const event = (order: number, more: Partial<QueuedEvent> = {}): QueuedEvent => ({
-  job: job(),
+  message: message(),
   index: 0,
   order,
   id: `id-${order}`,
   schemaId: 's',
   payload: Buffer.alloc(1),
   notBefore: 0,
-  company: Infinity,
+  group: undefined,
   refusals: 0,
   losses: 0,
   ...more,
@@ -78,7 +78,7 @@ describe('a request', () => {
     assert.deepEqual(orders(take()), [1]);
   });
 
-  test('beside another goes only when it is full: by events, by bytes, or by company', () => {
+  test('beside another goes only when it is full: by events, by bytes, or by group', () => {
     queue.add(events(199));
     assert.equal(take(true), undefined);
     queue.add([event(199)]);
@@ -92,43 +92,22 @@ describe('a request', () => {
     assert.equal(take(true), undefined);
     take();
 
-    queue.add([event(3, { company: 1 }), event(4)]);
+    queue.add([event(3, { group: 1 }), event(4)]);
     assert.deepEqual(orders(take(true)), [3]);
     assert.equal(take(true), undefined);
     assert.deepEqual(orders(take()), [4]);
   });
 
-  test('holds no event in more company than it may be in', () => {
+  test('holds events of one group only, and does not change their order for it', () => {
     queue.add([
-      event(0, { company: 2 }),
-      event(1),
-      event(2),
-      event(3, { company: 1 }),
+      event(0, { group: 2 }),
+      event(1, { group: 2 }),
+      event(2, { group: 3 }),
+      event(3),
       event(4),
-      event(5, { company: 2 }),
-      event(6),
+      event(5, { group: 2 }),
     ]);
-    assert.deepEqual(orders(take()), [0, 1]);
-    assert.deepEqual(orders(take()), [2]);
-    assert.deepEqual(orders(take()), [3]);
-    assert.deepEqual(orders(take()), [4, 5]);
-    assert.deepEqual(orders(take()), [6]);
-  });
-
-  test('that failed is taken apart into halves, down to one', () => {
-    const request = events(5);
-    split(request);
-    assert.deepEqual(
-      request.map(({ company }) => company),
-      [3, 3, 3, 3, 3],
-    );
-    split(request.slice(0, 3));
-    split(request.slice(0, 2));
-    split(request.slice(0, 1));
-    assert.deepEqual(
-      request.map(({ company }) => company),
-      [1, 1, 2, 3, 3],
-    );
+    for (const expected of [[0, 1], [2], [3, 4], [5]]) assert.deepEqual(orders(take()), expected);
   });
 });
 
@@ -181,6 +160,23 @@ describe('events that come back', () => {
   });
 });
 
+describe('a message', () => {
+  test('is an event for each record, in order, with its own id and place, yet to be written', () => {
+    const one = { ...message(2), ids: ['a', 'b'] };
+    assert.deepEqual(
+      eventsOf(one, 40).map(({ index, order, id, schemaId }) => ({ index, order, id, schemaId })),
+      [
+        { index: 0, order: 40, id: 'a', schemaId: '' },
+        { index: 1, order: 41, id: 'b', schemaId: '' },
+      ],
+    );
+    for (const { message: of, notBefore, group, refusals, losses, payload } of eventsOf(one, 0)) {
+      assert.equal(of, one);
+      assert.deepEqual([notBefore, group, refusals, losses, payload.length], [0, undefined, 0, 0, 0]);
+    }
+  });
+});
+
 describe('the queue', () => {
   test('counts what is ready and what waits', () => {
     queue.add(events(3));
@@ -213,7 +209,7 @@ describe('the queue', () => {
   test('an event is open until something is said of it', () => {
     const one = event(0);
     assert.equal(isOpen(one), true);
-    one.job.results[0] = { replayId: null, success: false };
+    one.message.results[0] = { replayId: null, success: false };
     assert.equal(isOpen(one), false);
   });
 

@@ -4,7 +4,7 @@ import { compileCodec } from '../../../nodes/salesforce/pubsub/avro';
 import { EventReader, type Replay, type ReplayGap } from '../../../nodes/salesforce/events/reader';
 import {
   SETTLEMENT,
-  type HeldEvent,
+  type EventAttempt,
   type SettlementSettings,
 } from '../../../nodes/salesforce/events/settlement';
 import type { ReplayPosition } from '../../../nodes/salesforce/events/replay-position';
@@ -49,7 +49,7 @@ class Store implements PositionStore {
 
 let desk: Desk;
 let store: Store;
-let held: HeldEvent[];
+let attempts: EventAttempt[];
 let said: string[];
 let lost: { error: FlowError; gap: ReplayGap }[];
 let changes: number;
@@ -63,7 +63,7 @@ beforeEach(() => {
   mock.method(Math, 'random', () => 0.5);
   desk = new Desk();
   store = new Store();
-  [held, said, lost, changes] = [[], [], [], 0];
+  [attempts, said, lost, changes] = [[], [], [], 0];
   make();
 });
 afterEach(async () => {
@@ -79,7 +79,7 @@ function make(options: { store?: PositionStore; settings?: Partial<SettlementSet
     TOPIC,
     options.store,
     {
-      deliver: (event) => held.push(event),
+      deliver: (attempt) => attempts.push(attempt),
       changed: () => changes++,
       positionLost: (error, gap) => lost.push({ error, gap }),
       log: (level, text) => said.push(`${level}: ${text}`),
@@ -122,7 +122,7 @@ async function send(...numbers: number[]): Promise<void> {
   await turns();
 }
 const ends = async (i: number, error?: unknown) => {
-  held[i]?.finished(error === undefined ? undefined : { error });
+  attempts[i]?.finished(error === undefined ? undefined : { error });
   await turns();
 };
 
@@ -218,7 +218,7 @@ describe('where it begins', () => {
     };
     await start();
     assert.deepEqual([desk.session.logins, said], [1, []]);
-    assert.ok(desk.session.hold.current);
+    assert.ok(desk.session.availability.current);
     desk.session.onLogin = () => undefined;
     await pass(20);
     assert.equal(desk.reading.length, 1);
@@ -228,8 +228,8 @@ describe('where it begins', () => {
     desk.session.onLogin = () => {
       throw unreachable();
     };
-    desk.session.hold.close();
-    desk.pubsub.ownHold.close();
+    desk.session.availability.close();
+    desk.pubsub.ownAvailability.close();
     await start();
     assert.equal(desk.session.logins, 1);
     await pass(500);
@@ -420,7 +420,7 @@ describe('stopping', () => {
       await start();
       await send(1);
       store[hang] = () => new Promise(() => undefined);
-      await ends(held.length - 1);
+      await ends(attempts.length - 1);
       await stopped(0);
       assert.equal(store.closed, 1);
     }

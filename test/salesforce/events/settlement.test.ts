@@ -5,27 +5,28 @@ import fc from 'fast-check';
 import {
   EventSettlement,
   SETTLEMENT,
-  type HeldEvent,
+  type EventAttempt,
   type SettlementSettings,
 } from '../../../nodes/salesforce/events/settlement';
 import type { ReceivedEvent } from '../../../nodes/salesforce/pubsub/subscription';
+import { OrgOutage } from '../../../nodes/salesforce/org/outage';
 import { FlowError } from '../../../nodes/shared/errors';
 
 /** A flow that a test plays: events come into it, and the test says what becomes of each. */
 class Flow {
-  readonly deliveries: { held: HeldEvent; replayId: string; nth: number }[] = [];
+  readonly deliveries: { attempt: EventAttempt; replayId: string; nth: number }[] = [];
   readonly positions: string[] = [];
   readonly log: { level: string; text: string }[] = [];
   released = 0;
-  onDeliver: (held: HeldEvent) => void = () => undefined;
+  onDeliver: (attempt: EventAttempt) => void = () => undefined;
   readonly settlement: EventSettlement;
 
   constructor(settings: Partial<SettlementSettings> = {}) {
     const all = { ...SETTLEMENT, backoff: [100, 200], maxDeliver: 3, ...settings };
     this.settlement = new EventSettlement('/event/Order__e', all, {
-      deliver: (held) => {
-        this.deliveries.push({ held, replayId: held.event.replayId, nth: held.deliveries });
-        this.onDeliver(held);
+      deliver: (attempt, { replayId }, nth) => {
+        this.deliveries.push({ attempt, replayId, nth });
+        this.onDeliver(attempt);
       },
       position: (replayId) => this.positions.push(replayId),
       released: () => this.released++,
@@ -39,9 +40,13 @@ class Flow {
   }
 
   /** The latest delivery of the event. */
-  held(replayId: string): HeldEvent {
+  latest(replayId: string): (typeof this.deliveries)[number] {
     const found = this.deliveries.findLast((delivery) => delivery.replayId === replayId);
-    return found?.held ?? assert.fail(`${replayId} was not delivered`);
+    return found ?? assert.fail(`${replayId} was not delivered`);
+  }
+
+  attempt(replayId: string): EventAttempt {
+    return this.latest(replayId).attempt;
   }
 
   count(replayId: string): number {
@@ -49,7 +54,7 @@ class Flow {
   }
 
   ends(replayId: string, error?: unknown): void {
-    this.held(replayId).finished(error === undefined ? undefined : { error });
+    this.attempt(replayId).finished(error === undefined ? undefined : { error });
   }
 
   get position(): string | undefined {
@@ -153,7 +158,7 @@ describe('position', () => {
           if (kind === 'ok') flow.ends(name);
           else if (kind === 'fails once') flow.ends(name, failure);
           else if (kind === 'fails for good') flow.ends(name, final);
-          else flow.held(name).command({ action: kind as 'ack' });
+          else flow.attempt(name).command({ action: kind as 'ack' });
           check();
         }
         pass(100);
@@ -209,12 +214,12 @@ describe('room', () => {
   test('an event counts once, whatever is said of it afterwards', () => {
     const flow = new Flow({ window: 5 });
     flow.arrive('a');
-    const held = flow.held('a');
-    held.finished(undefined);
-    held.finished(undefined);
-    held.finished({ error: failure });
-    held.command({ action: 'ack' });
-    held.command({ action: 'nak' });
+    const attempt = flow.attempt('a');
+    attempt.finished(undefined);
+    attempt.finished(undefined);
+    attempt.finished({ error: failure });
+    attempt.command({ action: 'ack' });
+    attempt.command({ action: 'nak' });
     assert.deepEqual([flow.settlement.room, flow.settlement.size, flow.released], [5, 0, 1]);
     assert.deepEqual(flow.log, []);
     pass(1_000);
@@ -248,9 +253,9 @@ describe('an event that fails', () => {
   test('is told of with its replay id, its delivery, where it failed, and when it comes again', () => {
     const flow = new Flow();
     flow.arrive('a');
-    flow.held('a').finished({ error: failure, node: { id: 'n1', type: 'function', name: 'check' } });
+    flow.attempt('a').finished({ error: failure, node: { id: 'n1', type: 'function', name: 'check' } });
     pass(100);
-    flow.held('a').finished({ error: failure, node: { id: 'n1', type: 'function' } });
+    flow.attempt('a').finished({ error: failure, node: { id: 'n1', type: 'function' } });
     assert.deepEqual(flow.log, [
       {
         level: 'warn',
@@ -280,7 +285,7 @@ describe('an event that fails', () => {
   test('for good, is passed over at once, with an error that names it', () => {
     const flow = new Flow();
     flow.arrive('a');
-    flow.held('a').finished({ error: final, node: { id: 'n1', type: 'function' } });
+    flow.attempt('a').finished({ error: final, node: { id: 'n1', type: 'function' } });
     assert.deepEqual(flow.log, [
       {
         level: 'error',
@@ -338,7 +343,7 @@ describe('an event that fails', () => {
     };
     flow.arrive('a');
     assert.match(flow.log[0]?.text ?? '', /comes again in 100ms: no flow/);
-    flow.onDeliver = (held) => held.finished(undefined);
+    flow.onDeliver = (attempt) => attempt.finished(undefined);
     pass(100);
     assert.equal(flow.settlement.size, 0);
   });
@@ -385,7 +390,7 @@ describe('an event that failed for nothing of its own', () => {
   test('again and again, comes with growing pauses, 1 s at most: the flow does not spin', () => {
     const flow = new Flow();
     flow.arrive('a');
-    flow.onDeliver = (held) => held.finished({ error: new FlowError('NODE_CLOSED', 'closed') });
+    flow.onDeliver = (attempt) => attempt.finished({ error: new FlowError('NODE_CLOSED', 'closed') });
     flow.ends('a', new FlowError('NODE_CLOSED', 'closed'));
     for (let time = 0; time < 10_000; time += 10) pass(10);
     const { length } = flow.deliveries;
@@ -408,14 +413,30 @@ describe('an event that failed for nothing of its own', () => {
     assert.equal(flow.count('a'), before + 1);
   });
 
-  test('(no node is wired) comes again in 5 s', () => {
+  test('an outage of NATS or the org is no try: it comes again with growing pauses, 30 s at most', () => {
+    const flow = new Flow({ maxDeliver: 1 });
+    flow.arrive('a', 'b');
+    flow.ends('b');
+    for (const [i, pause] of [2_000, 4_000, 8_000, 16_000, 30_000, 30_000].entries()) {
+      flow.ends('a', i % 2 ? new OrgOutage('limit', 'X', 'full', false) : new FlowError('DISCONNECTED', 'x'));
+      pass(pause - 1);
+      assert.equal(flow.count('a'), i + 1);
+      pass(1);
+      assert.deepEqual([flow.count('a'), flow.latest('a').nth], [i + 2, 1]);
+    }
+    assert.deepEqual(flow.log, []);
+  });
+
+  test('(no node is wired) comes again after growing pauses, 5 s at most', () => {
     const flow = new Flow();
     flow.arrive('a');
-    flow.ends('a', new FlowError('NOT_WIRED', 'nothing'));
-    pass(4_999);
-    assert.equal(flow.count('a'), 1);
-    pass(1);
-    assert.deepEqual([flow.count('a'), flow.held('a').deliveries], [2, 1]);
+    for (const [i, pause] of [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000].entries()) {
+      flow.ends('a', new FlowError('NOT_WIRED', 'nothing'));
+      pass(pause - 1);
+      assert.equal(flow.count('a'), i + 1);
+      pass(1);
+      assert.deepEqual([flow.count('a'), flow.latest('a').nth], [i + 2, 1]);
+    }
   });
 });
 
@@ -424,8 +445,8 @@ describe('commands', () => {
     const flow = new Flow();
     flow.arrive('a');
     const { progress: is, told } = progress(() => 0);
-    flow.held('a').progress = is;
-    flow.held('a').command({ action: 'ack' });
+    flow.attempt('a').progress = is;
+    flow.attempt('a').command({ action: 'ack' });
     assert.deepEqual([flow.positions, told.abandoned], [['a'], 1]);
     flow.ends('a', failure);
     assert.deepEqual(flow.log, []);
@@ -435,7 +456,7 @@ describe('commands', () => {
     const flow = new Flow({ maxDeliver: 1 });
     flow.arrive('a', 'b');
     flow.ends('a', failure);
-    flow.held('b').command({ action: 'ack' });
+    flow.attempt('b').command({ action: 'ack' });
     pass(100);
     flow.ends('a', failure);
     assert.equal(flow.settlement.size, 0);
@@ -444,12 +465,12 @@ describe('commands', () => {
   test('nak brings it again after its delay, or after the pause of a failure', () => {
     const flow = new Flow();
     flow.arrive('a', 'b');
-    flow.held('a').command({ action: 'nak', delay: 7 });
-    flow.held('b').command({ action: 'nak' });
+    flow.attempt('a').command({ action: 'nak', delay: 7 });
+    flow.attempt('b').command({ action: 'nak' });
     pass(6);
     assert.equal(flow.count('a'), 1);
     pass(1);
-    assert.deepEqual([flow.count('a'), flow.held('a').deliveries], [2, 2]);
+    assert.deepEqual([flow.count('a'), flow.latest('a').nth], [2, 2]);
     pass(92);
     assert.equal(flow.count('b'), 1);
     pass(1);
@@ -459,7 +480,7 @@ describe('commands', () => {
   test('nak with a delay of 0 brings it again at once', () => {
     const flow = new Flow();
     flow.arrive('a');
-    flow.held('a').command({ action: 'nak', delay: 0 });
+    flow.attempt('a').command({ action: 'nak', delay: 0 });
     pass(1);
     assert.equal(flow.count('a'), 2);
   });
@@ -468,25 +489,25 @@ describe('commands', () => {
     const flow = new Flow({ maxDeliver: 2 });
     flow.arrive('z', 'a', 'b');
     flow.ends('z');
-    flow.held('a').command({ action: 'nak', delay: 1 });
+    flow.attempt('a').command({ action: 'nak', delay: 1 });
     pass(1);
-    flow.held('a').command({ action: 'nak', delay: 1 });
+    flow.attempt('a').command({ action: 'nak', delay: 1 });
     assert.equal(flow.settlement.size, 2, 'nothing has succeeded since');
     flow.ends('b');
     pass(1);
-    flow.held('a').command({ action: 'nak', delay: 1 });
+    flow.attempt('a').command({ action: 'nak', delay: 1 });
     assert.equal(flow.settlement.size, 0);
-    assert.match(flow.log[0]?.text ?? '', /is passed over: the flow refused it \(nak\)/);
+    assert.match(flow.log[0]?.text ?? '', /is passed over: The flow refused the event \(nak\)/);
   });
 
   test('term passes it over, with an error that names it', () => {
     const flow = new Flow();
     flow.arrive('a');
     const { progress: is, told } = progress(() => 0);
-    flow.held('a').progress = is;
-    flow.held('a').command({ action: 'term' });
+    flow.attempt('a').progress = is;
+    flow.attempt('a').command({ action: 'term' });
     assert.deepEqual([flow.positions, told.abandoned], [['a'], 1]);
-    assert.match(flow.log[0]?.text ?? '', /event a .* is passed over: the flow refused it \(term\)/);
+    assert.match(flow.log[0]?.text ?? '', /event a .* is passed over: The flow refused the event \(term\)/);
     assert.equal(flow.log[0]?.level, 'error');
   });
 
@@ -494,8 +515,8 @@ describe('commands', () => {
     const flow = new Flow();
     flow.arrive('a');
     const { progress: is, told } = progress(() => 0);
-    flow.held('a').progress = is;
-    flow.held('a').command({ action: 'progress' });
+    flow.attempt('a').progress = is;
+    flow.attempt('a').command({ action: 'progress' });
     assert.deepEqual([flow.settlement.size, told.abandoned], [1, 0]);
     flow.ends('a');
     assert.equal(flow.settlement.size, 0);
@@ -505,10 +526,10 @@ describe('commands', () => {
     const flow = new Flow();
     flow.arrive('a');
     flow.ends('a', failure);
-    const held = flow.held('a');
+    const attempt = flow.attempt('a');
     const { progress: is, told } = progress(() => 0);
-    held.progress = is;
-    held.command({ action: 'ack' });
+    attempt.progress = is;
+    attempt.command({ action: 'ack' });
     assert.deepEqual([flow.settlement.size, told.abandoned], [1, 0]);
     pass(100);
     assert.equal(flow.count('a'), 2);
@@ -521,7 +542,7 @@ describe('the processing limit', () => {
     flow.arrive('a', 'b');
     let time = 1_000;
     const a = progress(() => time, ['function "stuck"', 'delay d1']);
-    flow.held('a').progress = a.progress;
+    flow.attempt('a').progress = a.progress;
     pass(200);
     assert.equal(a.told.abandoned, 0, 'not at the limit');
     time = 1_001;
@@ -539,19 +560,31 @@ describe('the processing limit', () => {
   test('it counts as a try, and without nodes that hold it none are named', () => {
     const flow = new Flow({ processingLimit: 1_000, maxDeliver: 1 });
     flow.arrive('a', 'b');
-    flow.held('a').progress = progress(() => 2_000).progress;
+    flow.attempt('a').progress = progress(() => 2_000).progress;
     pass(200);
     flow.ends('b');
-    flow.held('a').progress = progress(() => 2_000).progress;
+    pass(100);
+    flow.attempt('a').progress = progress(() => 2_000).progress;
     pass(200);
     assert.match(flow.log.at(-1)?.text ?? '', /passed over: The flow did not finish the event within 1s$/);
+  });
+
+  test('what a former delivery still says is not taken for the present one', () => {
+    const flow = new Flow();
+    flow.arrive('a');
+    const former = flow.attempt('a');
+    flow.ends('a', failure);
+    pass(100);
+    former.finished(undefined);
+    former.command({ action: 'ack' });
+    assert.deepEqual([flow.settlement.size, flow.count('a')], [1, 2]);
   });
 
   test('an event that waits for its next delivery is not in the flow', () => {
     const flow = new Flow({ processingLimit: 1_000, backoff: [5_000] });
     flow.arrive('a');
     const { progress: is, told } = progress(() => 2_000);
-    flow.held('a').progress = is;
+    flow.attempt('a').progress = is;
     flow.ends('a', failure);
     pass(2_000);
     assert.equal(told.abandoned, 0);
@@ -567,7 +600,7 @@ describe('the processing limit', () => {
       const flow = new Flow({ processingLimit });
       flow.arrive('a');
       let looks = 0;
-      flow.held('a').progress = progress(() => (looks++, 0)).progress;
+      flow.attempt('a').progress = progress(() => (looks++, 0)).progress;
       for (let i = 0; i < 10; i++) pass(every);
       assert.equal(looks, 10);
     }
@@ -593,7 +626,7 @@ describe('stopping', () => {
     const flow = new Flow();
     flow.arrive('a', 'b');
     const { progress: is, told } = progress(() => 0);
-    flow.held('a').progress = is;
+    flow.attempt('a').progress = is;
     let over = false;
     const stopping = flow.settlement.stop(1_000).then(() => (over = true));
     pass(999);
@@ -603,7 +636,7 @@ describe('stopping', () => {
     await stopping;
     assert.equal(told.abandoned, 1);
     flow.ends('a');
-    flow.held('b').command({ action: 'ack' });
+    flow.attempt('b').command({ action: 'ack' });
     assert.deepEqual(flow.positions, []);
   });
 
@@ -643,7 +676,7 @@ describe('stopping', () => {
     const flow = new Flow({ processingLimit: 1_000 });
     flow.arrive('a');
     let looks = 0;
-    flow.held('a').progress = progress(() => (looks++, 0)).progress;
+    flow.attempt('a').progress = progress(() => (looks++, 0)).progress;
     const stopping = flow.settlement.stop(5_000);
     pass(5_000);
     await stopping;

@@ -1,6 +1,6 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { OrgHold, PROBE_PAUSES, type ProbePauses } from '../../../nodes/salesforce/org/availability';
+import { Availability, PROBE_PAUSES, type ProbePauses } from '../../../nodes/salesforce/org/availability';
 import type { OutageReason } from '../../../nodes/salesforce/org/outage';
 import { outage, stopClock, turns } from '../fake-org';
 
@@ -9,7 +9,7 @@ type Clock = ReturnType<typeof stopClock>;
 function begin(pauses?: ProbePauses) {
   const seen = { probes: 0, changes: 0 };
   let end: (error?: Error) => void = () => undefined;
-  const hold = new OrgHold(
+  const availability = new Availability(
     () => {
       seen.probes++;
       return new Promise<void>((resolve, reject) => {
@@ -20,7 +20,7 @@ function begin(pauses?: ProbePauses) {
     pauses,
   );
   return {
-    hold,
+    availability,
     seen,
     /** Ends the probe that is under way. */
     answer: async (error?: Error) => {
@@ -30,7 +30,7 @@ function begin(pauses?: ProbePauses) {
     /** Lets time pass until a probe goes out, and gives how long that took. */
     nextProbe: async (clock: Clock) => {
       const before = seen.probes;
-      const { current } = hold;
+      const { current } = availability;
       const pause = (current?.nextProbe ?? NaN) - Date.now();
       await clock.pass(pause - 1);
       assert.equal(seen.probes, before, 'no probe before its time');
@@ -44,10 +44,10 @@ function begin(pauses?: ProbePauses) {
 describe('an org that is not to be used', () => {
   test('is told with the reason, the time and the next probe, and is well again after a probe', async (t) => {
     const clock = stopClock(t);
-    const { hold, seen, answer, nextProbe } = begin();
-    assert.equal(hold.current, undefined);
-    hold.begin(outage('limit'));
-    assert.deepEqual(hold.current, {
+    const { availability, seen, answer, nextProbe } = begin();
+    assert.equal(availability.current, undefined);
+    availability.begin(outage('limit'));
+    assert.deepEqual(availability.current, {
       reason: 'limit',
       code: 'CODE_limit',
       message: 'the org is limit',
@@ -56,9 +56,9 @@ describe('an org that is not to be used', () => {
     });
     assert.equal(seen.changes, 1);
     await nextProbe(clock);
-    assert.ok(hold.current, 'while the probe is under way too');
+    assert.ok(availability.current, 'while the probe is under way too');
     await answer();
-    assert.equal(hold.current, undefined);
+    assert.equal(availability.current, undefined);
     assert.equal(seen.changes, 2);
     await clock.pass(1_000_000);
     assert.equal(seen.probes, 1);
@@ -66,26 +66,26 @@ describe('an org that is not to be used', () => {
 
   test('has one probe at a time, however many saw the outage', async (t) => {
     const clock = stopClock(t);
-    const { hold, seen, answer, nextProbe } = begin();
-    for (let i = 0; i < 5; i++) hold.begin(outage());
+    const { availability, seen, answer, nextProbe } = begin();
+    for (let i = 0; i < 5; i++) availability.begin(outage());
     await nextProbe(clock);
-    hold.begin(outage('login'));
+    availability.begin(outage('login'));
     await clock.pass(60_000);
-    assert.deepEqual([seen.probes, hold.current?.reason, seen.changes], [1, 'unreachable', 1]);
+    assert.deepEqual([seen.probes, availability.current?.reason, seen.changes], [1, 'unreachable', 1]);
     await answer(outage());
-    hold.begin(outage());
+    availability.begin(outage());
     await nextProbe(clock);
     assert.equal(seen.probes, 2);
   });
 
   test('is probed with pauses that double up to the longest, of the last reason', async (t) => {
     const clock = stopClock(t);
-    const { hold, answer, nextProbe } = begin({
+    const { availability, answer, nextProbe } = begin({
       ...PROBE_PAUSES,
       unreachable: [100, 450],
       budget: [1_000, 50_000],
     });
-    hold.begin(outage());
+    availability.begin(outage());
     const pauses: number[] = [];
     for (const reason of ['unreachable', 'unreachable', 'unreachable', 'budget'] as const) {
       pauses.push(await nextProbe(clock));
@@ -93,13 +93,13 @@ describe('an org that is not to be used', () => {
     }
     assert.deepEqual(pauses, [100, 200, 400, 450]);
     assert.equal(await nextProbe(clock), 16_000);
-    assert.equal(hold.current?.since, 1_000_000, 'it began when it began');
+    assert.equal(availability.current?.since, 1_000_000, 'it began when it began');
   });
 
   test('never has its pauses overflow', async (t) => {
     const clock = stopClock(t);
-    const { hold, answer, nextProbe } = begin({ ...PROBE_PAUSES, unreachable: [1, 2 ** 29] });
-    hold.begin(outage());
+    const { availability, answer, nextProbe } = begin({ ...PROBE_PAUSES, unreachable: [1, 2 ** 29] });
+    availability.begin(outage());
     for (let i = 0; i < 1_100; i++) {
       await nextProbe(clock);
       await answer(outage());
@@ -114,21 +114,21 @@ describe('an org that is not to be used', () => {
       [1, 1_200],
     ] as const) {
       t.mock.method(Math, 'random', () => random);
-      const { hold } = begin();
-      hold.begin(outage());
-      assert.equal(Math.round((hold.current?.nextProbe ?? 0) - Date.now()), pause);
-      hold.close();
+      const { availability } = begin();
+      availability.begin(outage());
+      assert.equal(Math.round((availability.current?.nextProbe ?? 0) - Date.now()), pause);
+      availability.close();
     }
   });
 
   test('is unreachable where the probe fails by something else', async (t) => {
     const clock = stopClock(t);
-    const { hold, answer, nextProbe } = begin();
-    hold.begin(outage('login'));
+    const { availability, answer, nextProbe } = begin();
+    availability.begin(outage('login'));
     await nextProbe(clock);
     await answer(new TypeError('no such thing'));
     assert.deepEqual(
-      [hold.current?.reason, hold.current?.code, hold.current?.message],
+      [availability.current?.reason, availability.current?.code, availability.current?.message],
       ['unreachable', 'ERROR', 'no such thing'],
     );
   });
@@ -136,39 +136,39 @@ describe('an org that is not to be used', () => {
 
 test('pauses keep growing while probes get through but the work does not', async (t) => {
   const clock = stopClock(t);
-  const { hold, answer, nextProbe } = begin();
+  const { availability, answer, nextProbe } = begin();
   for (const pause of [1_000, 2_000, 4_000]) {
-    hold.begin(outage());
-    hold.worked();
+    availability.begin(outage());
+    availability.worked();
     assert.equal(await nextProbe(clock), pause, 'what was under way says nothing of what comes');
     await answer();
   }
-  hold.worked();
-  hold.begin(outage());
+  availability.worked();
+  availability.begin(outage());
   assert.equal(await nextProbe(clock), 1_000);
 });
 
 describe('closing', () => {
   test('leaves no timer, and nothing begins afterwards', async (t) => {
     const clock = stopClock(t);
-    const { hold, seen } = begin();
-    hold.begin(outage());
-    hold.close();
+    const { availability, seen } = begin();
+    availability.begin(outage());
+    availability.close();
     await clock.pass(1_000_000);
     assert.deepEqual([seen.probes, seen.changes], [0, 1]);
     const fresh = begin();
-    fresh.hold.close();
-    fresh.hold.begin(outage());
-    assert.deepEqual([fresh.hold.current, fresh.seen.changes], [undefined, 0]);
+    fresh.availability.close();
+    fresh.availability.begin(outage());
+    assert.deepEqual([fresh.availability.current, fresh.seen.changes], [undefined, 0]);
   });
 
   for (const error of [undefined, outage()])
     test(`while a probe is under way that ${error ? 'fails' : 'gets through'} tells nobody, and is the last`, async (t) => {
       const clock = stopClock(t);
-      const { hold, seen, answer, nextProbe } = begin();
-      hold.begin(outage());
+      const { availability, seen, answer, nextProbe } = begin();
+      availability.begin(outage());
       await nextProbe(clock);
-      hold.close();
+      availability.close();
       await answer(error);
       await clock.pass(1_000_000);
       assert.deepEqual([seen.probes, seen.changes], [1, 1]);

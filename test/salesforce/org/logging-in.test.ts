@@ -225,10 +225,10 @@ describe('one session', () => {
   test('a hold lasts until a probe gets through', async () => {
     const session = open({});
     org.faults.add({ match: { path: '/limits' }, action: { status: 503 }, times: 3 });
-    session.hold.begin(session.budgetOutage());
+    session.availability.begin(session.budgetOutage());
     const reasons = new Set<string>();
-    session.onChange(() => session.hold.current && reasons.add(session.hold.current.reason));
-    await until(() => session.hold.current === undefined, { what: 'the end of the hold' });
+    session.onChange(() => session.availability.current && reasons.add(session.availability.current.reason));
+    await until(() => session.availability.current === undefined, { what: 'the end of the hold' });
     assert.deepEqual([...reasons], ['budget', 'unreachable'], 'the reason is always the last one');
     assert.equal(org.requests().filter(({ path }) => path.endsWith('/limits')).length, 4);
   });

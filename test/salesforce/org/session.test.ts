@@ -85,11 +85,11 @@ describe('logging in', () => {
     const well = open();
     well.connect();
     await until(() => well.accessToken, quick);
-    assert.equal(well.hold.current, undefined);
+    assert.equal(well.availability.current, undefined);
     server.login = (asked) => asked.answer(400, { error: 'invalid_grant' });
     const wrong = open();
     wrong.connect();
-    await until(() => wrong.hold.current?.code === 'invalid_grant', quick);
+    await until(() => wrong.availability.current?.code === 'invalid_grant', quick);
   });
 
   test('a refresh token that the org replaced is used the next time', async () => {
@@ -311,7 +311,7 @@ describe('a request', () => {
 describe('the hold', () => {
   const limits = { DailyApiRequests: { Max: 1_000, Remaining: 400 } };
   const probing = async (session: OrgSession, begin: OrgOutage) => {
-    session.hold.begin(begin);
+    session.availability.begin(begin);
     return server.request(server.asked.length);
   };
   const unreachable = new OrgOutage('unreachable', 'X', 'x', false);
@@ -319,11 +319,11 @@ describe('the hold', () => {
   test('ends with a probe that asks for the limits, and knows what is left of the budget', async () => {
     const session = open();
     const held: (string | undefined)[] = [];
-    session.onChange(() => held.push(session.hold.current?.code));
+    session.onChange(() => held.push(session.availability.current?.code));
     const probe = await probing(session, unreachable);
     assert.deepEqual([probe.method, probe.path], ['GET', '/services/data/v65.0/limits']);
     probe.answer(200, limits);
-    await until(() => !session.hold.current, quick);
+    await until(() => !session.availability.current, quick);
     assert.deepEqual(session.budget.usage, { used: 600, max: 1_000 });
     assert.deepEqual(held, ['X', 'X', undefined], 'the login in between is told too');
   });
@@ -331,7 +331,7 @@ describe('the hold', () => {
   test('ends with an answer that tells nothing of the budget', async () => {
     const session = open();
     (await probing(session, unreachable)).answer(200, {});
-    await until(() => !session.hold.current, quick);
+    await until(() => !session.availability.current, quick);
     assert.equal(session.budget.usage, undefined);
   });
 
@@ -344,25 +344,25 @@ describe('the hold', () => {
     test(`goes on where the probe is answered ${status} ${code}`, async () => {
       const session = open();
       (await probing(session, unreachable)).answer(status, body);
-      await until(() => session.hold.current?.code === code, quick);
-      assert.equal(session.hold.current?.reason, reason);
+      await until(() => session.availability.current?.code === code, quick);
+      assert.equal(session.availability.current?.reason, reason);
       (await server.request(1)).answer(200, limits);
-      await until(() => !session.hold.current, quick);
+      await until(() => !session.availability.current, quick);
     });
 
   test('goes on where a probe is not answered in 20 s', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] });
     const session = open();
-    session.hold.begin(unreachable);
+    session.availability.begin(unreachable);
     t.mock.timers.tick(10);
     for (let i = 0; i < 500 && server.asked.length === 0; i++) await turns(1);
     assert.equal(server.asked.length, 1);
     t.mock.timers.tick(19_999);
     await turns();
-    assert.equal(session.hold.current?.code, 'X');
+    assert.equal(session.availability.current?.code, 'X');
     t.mock.timers.tick(1);
     await turns();
-    assert.match(session.hold.current?.message ?? '', /no answer within 20 s/);
+    assert.match(session.availability.current?.message ?? '', /no answer within 20 s/);
   });
 
   test('of a spent budget says how much, and how far it goes', () => {
@@ -381,7 +381,7 @@ describe('closing', () => {
     const session = open();
     const lost = assert.rejects(session.request('GET', '/x'), { sent: true });
     await server.request(0);
-    session.hold.begin(session.budgetOutage());
+    session.availability.begin(session.budgetOutage());
     session.close();
     await lost;
     await assert.rejects(session.request('GET', '/y'), { code: 'CLOSED', sent: false });

@@ -24,7 +24,7 @@ async function pass(ms: number): Promise<void> {
 const fails = (status: string, reason?: string) => () => {
   throw rpc(status, reason);
 };
-const hold = () => desk.pubsub.hold.current;
+const outage = () => desk.pubsub.availability.current;
 
 describe('a hold', () => {
   test('begun by several calls that fail together is one, with one probe at a time', async () => {
@@ -34,7 +34,7 @@ describe('a hold', () => {
     desk.onTopic = () => slow.promise;
     const other = new OrgOutage('limit', 'LATER', 'came later', false);
     for (const outage of [unreachable(), other, unreachable()]) desk.pubsub.begin(outage, TOPIC);
-    assert.deepEqual([hold()?.code, changes.mock.callCount()], ['GONE', 1]);
+    assert.deepEqual([outage()?.code, changes.mock.callCount()], ['GONE', 1]);
     await pass(20);
     assert.equal(desk.topicCalls, 1);
     desk.pubsub.begin(other, TOPIC);
@@ -42,7 +42,7 @@ describe('a hold', () => {
     assert.equal(desk.topicCalls, 1);
     slow.resolve();
     await turns();
-    assert.equal(hold(), undefined);
+    assert.equal(outage(), undefined);
     await pass(50);
     assert.equal(desk.topicCalls, 1);
   });
@@ -53,7 +53,7 @@ describe('a hold', () => {
     desk.pubsub.begin(unreachable(), TOPIC);
     await pass(5);
     assert.equal(asked.mock.calls[0]?.arguments[1], TOPIC);
-    assert.equal(hold(), undefined);
+    assert.equal(outage(), undefined);
   });
 
   test('ends by no probe while there is no session: that is waited for with everybody', async () => {
@@ -66,14 +66,14 @@ describe('a hold', () => {
     const { logins } = desk.session;
     await pass(30);
     assert.equal(desk.session.logins, logins);
-    assert.equal(hold(), desk.session.hold.current);
-    assert.ok(hold());
+    assert.equal(outage(), desk.session.availability.current);
+    assert.ok(outage());
   });
 
   test('of the session alone is none of Pub/Sub’s while there is a session', async () => {
     await desk.session.login();
-    desk.session.hold.begin(unreachable());
-    assert.equal(hold(), undefined);
+    desk.session.availability.begin(unreachable());
+    assert.equal(outage(), undefined);
   });
 
   test('that was closed leaves no timer, and begins no more', async () => {
@@ -153,7 +153,7 @@ describe('a call', () => {
       desk.pubsub.call('x', () => Promise.resolve()),
       OrgOutage,
     );
-    assert.ok(desk.session.hold.current);
-    assert.equal(desk.pubsub.ownHold.current, undefined);
+    assert.ok(desk.session.availability.current);
+    assert.equal(desk.pubsub.ownAvailability.current, undefined);
   });
 });

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Grant } from '../../../nodes/salesforce/org/auth';
-import { OrgHold, type ProbePauses } from '../../../nodes/salesforce/org/availability';
+import { Availability, type ProbePauses } from '../../../nodes/salesforce/org/availability';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
 import { PubSub } from '../../../nodes/salesforce/pubsub/client';
 import { RpcError } from '../../../nodes/salesforce/pubsub/errors';
@@ -92,7 +92,7 @@ export class Desk {
 
   close(): void {
     this.pubsub.close();
-    this.session.hold.close();
+    this.session.availability.close();
   }
 }
 
@@ -145,7 +145,7 @@ export class PlayedSession {
   onLogin: () => void | Promise<void> = () => undefined;
   probe: () => Promise<void> = () => Promise.resolve();
   private readonly listeners = new Set<() => void>();
-  readonly hold = new OrgHold(
+  readonly availability = new Availability(
     () => this.probe(),
     () => this.changed(),
     PAUSES,

@@ -210,7 +210,7 @@ describe('a session that the org does not take any more', () => {
     stream().over(rpc('UNAUTHENTICATED'));
     await turns();
     assert.ok(a.error instanceof OrgOutage);
-    assert.ok(desk.session.hold.current, 'and everybody waits for the login');
+    assert.ok(desk.session.availability.current, 'and everybody waits for the login');
   });
 });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { EventReader } from '../../../nodes/salesforce/events/reader';
-import { SETTLEMENT, type HeldEvent } from '../../../nodes/salesforce/events/settlement';
+import { SETTLEMENT, type EventAttempt } from '../../../nodes/salesforce/events/settlement';
 import { PubSub } from '../../../nodes/salesforce/pubsub/client';
 import { Publisher } from '../../../nodes/salesforce/events/publisher';
 import type { PubSubChannel } from '../../../nodes/salesforce/pubsub/grpc';
@@ -94,7 +94,7 @@ test('an event reader can be stopped at each of its awaits, the store’s as wel
         TOPIC,
         gates.wrap<PositionStore>(new Memory(), 'load', 'save', 'close'),
         {
-          deliver: (held: HeldEvent) => void setImmediate(() => held.finished(undefined)),
+          deliver: (attempt: EventAttempt) => void setImmediate(() => attempt.finished(undefined)),
           changed: () => undefined,
           positionLost: () => undefined,
           log: () => undefined,

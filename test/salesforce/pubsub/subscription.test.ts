@@ -67,7 +67,7 @@ async function start(from: ReplayStart = 'earliest'): Promise<void> {
 /** The stream that is open, the latest. */
 const stream = () => desk.reading.at(-1) ?? assert.fail('no stream is open');
 const streams = () => desk.reading.length;
-const hold = () => desk.pubsub.hold.current;
+const outage = () => desk.pubsub.availability.current;
 const phase = () => states.at(-1)?.phase;
 const codec = compileCodec(definition('Order_ID__c', 'Status__c'));
 const event = (n: number, more: object = {}) => ({
@@ -238,7 +238,7 @@ describe('events', () => {
     await start();
     await send(1);
     assert.deepEqual(events, []);
-    assert.equal(desk.pubsub.hold.current?.reason, 'unreachable');
+    assert.equal(desk.pubsub.availability.current?.reason, 'unreachable');
     desk.onSchema = () => undefined;
     await pass(20);
     assert.equal(stream().written[0]?.replay_preset, 'EARLIEST');
@@ -382,7 +382,7 @@ describe('room', () => {
     room = 1;
     subscription.more();
     await turns();
-    assert.deepEqual([streams(), desk.pubsub.hold.current, said], [3, undefined, []]);
+    assert.deepEqual([streams(), desk.pubsub.availability.current, said], [3, undefined, []]);
   });
 });
 
@@ -422,7 +422,7 @@ describe('a stream that breaks', () => {
     await breaks('UNAVAILABLE');
     assert.equal(streams(), 2);
     assert.deepEqual(stream().written[0]?.replay_id, replayId(2));
-    assert.equal(desk.pubsub.hold.current, undefined);
+    assert.equal(desk.pubsub.availability.current, undefined);
     await send(3);
     assert.deepEqual(numbers(), ['O-1', 'O-2', 'O-3']);
   });
@@ -454,12 +454,12 @@ describe('a stream that breaks', () => {
     await breaks('UNAVAILABLE');
     assert.equal(streams(), 2);
     await breaks('UNAVAILABLE');
-    assert.equal(desk.pubsub.hold.current?.reason, 'unreachable');
+    assert.equal(desk.pubsub.availability.current?.reason, 'unreachable');
     await pass(50);
     assert.equal(streams(), 2);
     desk.onTopic = () => undefined;
     await pass(20);
-    assert.equal(desk.pubsub.hold.current, undefined);
+    assert.equal(desk.pubsub.availability.current, undefined);
     assert.equal(streams(), 3);
   });
 
@@ -468,12 +468,12 @@ describe('a stream that breaks', () => {
     desk.onTopic = () => {
       throw rpc('UNAVAILABLE');
     };
-    for (let i = 0; i < 5 && !desk.pubsub.hold.current; i++) {
+    for (let i = 0; i < 5 && !desk.pubsub.availability.current; i++) {
       await keepalive(replayId(i), 100);
       await breaks('UNAVAILABLE');
     }
     assert.equal(streams(), 2);
-    assert.ok(desk.pubsub.hold.current);
+    assert.ok(desk.pubsub.availability.current);
   });
 
   test('after events or a while, is none, however often', async () => {
@@ -486,23 +486,23 @@ describe('a stream that breaks', () => {
       await pass(2_000);
       await breaks('UNAVAILABLE');
     }
-    assert.equal(desk.pubsub.hold.current, undefined);
+    assert.equal(desk.pubsub.availability.current, undefined);
     assert.equal(streams(), 11);
   });
 
   test('ended by the org while it owes events, counts as broken', async () => {
     await start();
     await breaks();
-    assert.equal(hold()?.reason, undefined);
+    assert.equal(outage()?.reason, undefined);
     await breaks();
-    assert.equal(hold()?.reason, 'unreachable');
-    assert.match(hold()?.message ?? '', /the org ended the stream/);
+    assert.equal(outage()?.reason, 'unreachable');
+    assert.match(outage()?.message ?? '', /the org ended the stream/);
   });
 
   test('over the org’s limit waits at once', async () => {
     await start();
     await breaks('RESOURCE_EXHAUSTED', 'subscription.limit.exceeded');
-    assert.equal(desk.pubsub.hold.current?.reason, 'limit');
+    assert.equal(desk.pubsub.availability.current?.reason, 'limit');
     await pass(20);
     assert.equal(streams(), 2);
   });
@@ -679,7 +679,7 @@ describe('a session that the org does not take any more', () => {
       desk.reading.map(({ auth }) => auth.accessToken),
       ['token-1', 'token-2'],
     );
-    assert.equal(desk.pubsub.hold.current, undefined);
+    assert.equal(desk.pubsub.availability.current, undefined);
   });
 
   test('just granted leads to a hold, not to one login after the other', async () => {
@@ -687,8 +687,11 @@ describe('a session that the org does not take any more', () => {
     await breaks('UNAUTHENTICATED');
     await breaks('UNAUTHENTICATED');
     assert.equal(desk.session.logins, 2);
-    assert.equal(desk.pubsub.hold.current?.reason, 'login');
-    assert.match(desk.pubsub.hold.current?.message ?? '', /refuses a session that the org has just granted/);
+    assert.equal(desk.pubsub.availability.current?.reason, 'login');
+    assert.match(
+      desk.pubsub.availability.current?.message ?? '',
+      /refuses a session that the org has just granted/,
+    );
   });
 
   test('that can’t be renewed is waited for with everybody', async () => {
@@ -699,7 +702,7 @@ describe('a session that the org does not take any more', () => {
     desk.session.onLogin = down;
     desk.session.probe = () => Promise.reject(unreachable());
     await breaks('UNAUTHENTICATED');
-    assert.equal(desk.pubsub.hold.current, desk.session.hold.current);
+    assert.equal(desk.pubsub.availability.current, desk.session.availability.current);
     assert.equal(streams(), 1);
     desk.session.onLogin = () => undefined;
     desk.session.probe = () => desk.session.login().then(() => undefined);
@@ -712,7 +715,7 @@ describe('a session that the org does not take any more', () => {
       throw unreachable();
     };
     await start();
-    assert.ok(desk.session.hold.current);
+    assert.ok(desk.session.availability.current);
     desk.session.onLogin = () => undefined;
     await pass(20);
     assert.equal(streams(), 1);
@@ -722,8 +725,8 @@ describe('a session that the org does not take any more', () => {
     desk.session.onLogin = () => {
       throw unreachable();
     };
-    desk.session.hold.close();
-    desk.pubsub.ownHold.close();
+    desk.session.availability.close();
+    desk.pubsub.ownAvailability.close();
     await start();
     assert.equal(desk.session.logins, 1);
     await pass(1_000);
@@ -899,7 +902,7 @@ describe('stopping', () => {
     first?.over(rpc('INVALID_ARGUMENT', 'subscription.fetch.replayid.corrupted'));
     await subscription.stop();
     await turns();
-    assert.deepEqual([lost, said, desk.pubsub.hold.current], [[], [], undefined]);
+    assert.deepEqual([lost, said, desk.pubsub.availability.current], [[], [], undefined]);
   });
 
   test('it listens to the org no more', async () => {

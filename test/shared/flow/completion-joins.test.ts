@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { codeOf } from '../../../nodes/shared/errors';
+import { codeOf, FlowError } from '../../../nodes/shared/errors';
 import { commandDelivery } from '../../../nodes/shared/flow/completion';
 import { errorOf, Flow, holder, join, sink, turns, type Msg, type Sent } from './runtime';
 
@@ -164,6 +164,29 @@ describe('messages put together', () => {
       sent.map((one) => codeOf(errorOf(one), 'none')),
       ['NODE_CLOSED', 'NODE_CLOSED', 'none'],
     );
+  });
+
+  test('a joined message that fails before the flow has finished passes its failure on to its parts', async () => {
+    joined();
+    const sent = [flow.deliver(1), flow.deliver(2), flow.deliver(3)];
+    await turns();
+    const failure = { error: new FlowError('PROCESSING_LIMIT', 'too long') };
+    sent[2]?.delivery.abandon(failure);
+    await turns();
+    assert.deepEqual(
+      sent.map(({ ends: [first] }) => first),
+      [failure, failure, undefined],
+    );
+  });
+
+  test('a part that failed before keeps its own failure', async () => {
+    joined();
+    const sent = [flow.deliver(1), flow.deliver(2), flow.deliver(3)];
+    await turns();
+    sent[0]?.delivery.fail('first');
+    sent[2]?.delivery.abandon({ error: 'late' });
+    await turns();
+    assert.deepEqual(sent.slice(0, 2).map(errorOf), ['first', 'late']);
   });
 
   test('one of the messages put together may be given up: the others are finished with the joined one', async () => {

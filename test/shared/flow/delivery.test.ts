@@ -8,6 +8,7 @@ import {
   type NodeState,
 } from '../../../nodes/shared/flow/delivery';
 import type { RuntimeNode } from '../../../nodes/shared/flow/hooks';
+import { fakeClock, type FakeClock } from '../../support/clock';
 
 const state = (id: string, name?: string): NodeState => ({
   node: { id, type: 'function', name } as RuntimeNode,
@@ -15,7 +16,7 @@ const state = (id: string, name?: string): NodeState => ({
   phase: 'running',
   warned: false,
 });
-const owner = { finished: () => undefined, command: () => undefined };
+const owner = { noun: 'message', finished: () => undefined, command: () => undefined };
 const forgotten: Delivery[] = [];
 const begin = (token = 't') =>
   new Delivery(token, token, owner, true, (delivery) => forgotten.push(delivery));
@@ -212,8 +213,9 @@ describe('put together with others', () => {
 });
 
 describe('its processing clock', () => {
-  beforeEach(() => mock.timers.enable({ apis: ['Date'], now: 5_000 }));
-  afterEach(() => mock.timers.reset());
+  let clock: FakeClock;
+  beforeEach(() => (clock = fakeClock([])));
+  afterEach(() => clock.reset());
 
   test('goes while it is in the flow', () => {
     const delivery = begin();
@@ -251,6 +253,19 @@ describe('its processing clock', () => {
     mock.timers.tick(7);
     assert.equal(delivery.processingTime(), 7);
   });
+});
+
+test('a wall clock that is set forward or back does not move its processing clock', () => {
+  const clock = fakeClock([]);
+  const delivery = begin();
+  clock.setWallClock(660_000);
+  mock.timers.tick(100);
+  const resume = delivery.pause();
+  clock.setWallClock(-7_200_000);
+  mock.timers.tick(30);
+  resume();
+  assert.equal(delivery.processingTime(), 100);
+  clock.reset();
 });
 
 test('a deploy’s and a joined message’s fault are no try of the message', () => {

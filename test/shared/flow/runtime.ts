@@ -168,6 +168,7 @@ export class Flow {
       token,
       msg,
       {
+        noun: 'message',
         finished: (failure) => sent.ends.push(failure),
         command: (command) => sent.commands.push(command),
         ...owner,

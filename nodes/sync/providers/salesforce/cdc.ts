@@ -85,7 +85,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   }
 
   get problem(): { code: string; message: string } | undefined {
-    const error = this.state.phase === 'failing' ? this.state.error : this.pubsub.hold.current;
+    const error = this.state.phase === 'failing' ? this.state.error : this.pubsub.availability.current;
     if (!error) return undefined;
     const message = `There are no change events on ${this.topic}, so it is polled: ${error.message}`;
     return { code: 'NO_EVENTS', message };

@@ -36,7 +36,7 @@ export class SalesforceProvider implements Provider {
   }
 
   get held(): Provider['held'] {
-    return this.session.hold.current;
+    return this.session.availability.current;
   }
 
   onChange(listener: () => void): () => void {

@@ -43,7 +43,7 @@ export class OrgReader {
         const answer = await abortable(session.request(method, path, request), signal);
         outage = outageOf(answer, false);
         if (!outage) {
-          session.hold.worked();
+          session.availability.worked();
           this.observeClock(answer);
           return successful(answer, method, path);
         }
@@ -56,18 +56,18 @@ export class OrgReader {
           outage.code,
           `${method} ${path.slice(0, 200)} failed ${LOSSES} times: ${outage.message}`,
         );
-      session.hold.begin(outage);
+      session.availability.begin(outage);
     }
   }
 
   /** Until the org can be used and a call is left in the budget. */
   private async usable(signal: AbortSignal): Promise<void> {
-    const { hold, budget } = this.session;
+    const { availability, budget } = this.session;
     for (;;) {
       if (signal.aborted) throw closed();
-      if (!hold.current && !budget.spent(this.session.underWay)) return;
-      if (!hold.current) hold.begin(this.session.budgetOutage());
-      if (!hold.current) throw closed();
+      if (!availability.current && !budget.spent(this.session.underWay)) return;
+      if (!availability.current) availability.begin(this.session.budgetOutage());
+      if (!availability.current) throw closed();
       let stop: () => void = () => undefined;
       const changed = new Promise<void>((resolve) => (stop = this.session.onChange(resolve)));
       await abortable(changed, signal).finally(stop);

@@ -1,0 +1,138 @@
+import { KeyTable } from './keys';
+import { CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
+import type { Endpoint, Key, Write } from './operations';
+
+/** The writes that share one place in a collection: one, or several that were merged into one record. */
+export interface Entry {
+  writes: Write[];
+  /** What is sent: one value a row. */
+  bodies: unknown[];
+}
+
+export interface Collection {
+  endpoint: Endpoint;
+  /** allOrNone: holds one write and no other. */
+  atomic: boolean;
+  entries: Entry[];
+  records: number;
+}
+
+/** One API call. */
+export interface Call {
+  collections: Collection[];
+  records: number;
+  keys: Key[];
+}
+
+/** Trees can't travel with anything else; more than a collection of all or none takes the whole call. */
+export function needsOwnCall(write: Write): boolean {
+  return write.endpoint.operation === 'tree' || (write.atomic && write.rows.length > COLLECTION_RECORDS);
+}
+
+/** Fills one call, write by write. */
+export class CallBuilder {
+  records = 0;
+  private readonly collections: Collection[] = [];
+  private readonly keys: Key[] = [];
+  private readonly taken = new KeyTable();
+  /** The entry that writes a key, for merging. */
+  private readonly writers = new Map<string, { entry: Entry; endpoint: Endpoint }>();
+  private group: number | undefined;
+  private alone = false;
+  /** Only one collection, so that the call needs no /composite around it. */
+  private direct = false;
+
+  constructor(
+    private readonly limit: number,
+    private readonly coalesce: boolean,
+  ) {}
+
+  get full(): boolean {
+    if (this.alone || this.records >= this.limit) return true;
+    return this.collections.length === this.slots && !this.collections.some(hasRoom);
+  }
+
+  /** Adds the write if it fits. */
+  accept(write: Write): boolean {
+    if (this.records > 0 && write.group !== this.group) return false;
+    // What comes again has to wait: it may be older than what it would be merged into.
+    if (this.taken.conflicts(write.keys))
+      return this.coalesce && !write.message.request.repeated && this.merge(write);
+    if (!this.place(write)) return false;
+    this.group = write.group;
+    this.records += write.rows.length;
+    this.use(write.keys);
+    return true;
+  }
+
+  finish(): Call {
+    return { collections: this.collections, records: this.records, keys: this.keys };
+  }
+
+  private place(write: Write): boolean {
+    const entry: Entry = { writes: [write], bodies: write.rows.map((row) => row.body) };
+    const { length } = write.rows;
+    if (this.records > 0 && (needsOwnCall(write) || this.records + length > this.limit)) return false;
+
+    const shared = write.atomic
+      ? undefined
+      : this.collections.find((c) => hasRoom(c) && c.endpoint.name === write.endpoint.name);
+    if (write.direct && this.collections.length > (shared ? 1 : 0)) return false;
+    if (shared) {
+      shared.entries.push(entry);
+      shared.records++;
+    } else {
+      if (this.collections.length === this.slots) return false;
+      this.collections.push({
+        endpoint: write.endpoint,
+        atomic: write.atomic,
+        entries: [entry],
+        records: length,
+      });
+      this.alone = needsOwnCall(write);
+    }
+    this.direct ||= write.direct;
+    if (!write.atomic) {
+      for (const key of write.keys)
+        if (key.write) this.writers.set(key.name, { entry, endpoint: write.endpoint });
+    }
+    return true;
+  }
+
+  /** Later values replace earlier ones field by field, as writing one after the other would. */
+  private merge(write: Write): boolean {
+    const { operation, name } = write.endpoint;
+    if (write.atomic || (operation !== 'upsert' && operation !== 'update')) return false;
+    const own = write.keys.filter((key) => key.write);
+    const writer = own.length === 1 && own[0] ? this.writers.get(own[0].name) : undefined;
+    if (!writer || writer.endpoint.name !== name || (write.direct && this.collections.length > 1))
+      return false;
+    if (this.taken.conflicts(write.keys.filter((key) => !key.write))) return false;
+    this.direct ||= write.direct;
+    writer.entry.writes.push(write);
+    writer.entry.bodies = [mergeRecords(writer.entry.bodies[0], write.rows[0]?.body)];
+    this.use(write.keys);
+    return true;
+  }
+
+  private get slots(): number {
+    return this.direct ? 1 : CALL_COLLECTIONS;
+  }
+
+  private use(keys: Key[]): void {
+    this.keys.push(...keys);
+    this.taken.add(keys);
+  }
+}
+
+/** A get has no limit of 200: it may take all that a call takes. */
+function hasRoom(collection: Collection): boolean {
+  const most = collection.endpoint.operation === 'get' ? CALL_RECORDS : COLLECTION_RECORDS;
+  return !collection.atomic && collection.records < most;
+}
+
+function mergeRecords(earlier: unknown, later: unknown): unknown {
+  const replaced = new Set(Object.keys(later as object).map((field) => field.toLowerCase()));
+  const kept = Object.entries(earlier as object).filter(([field]) => !replaced.has(field.toLowerCase()));
+  return { ...Object.fromEntries(kept), ...(later as object) };
+}
