@@ -98,7 +98,7 @@ describe('stopped at each of its awaits', { concurrency: true }, () => {
     await stopAtEach((gates) => {
       const connection = new Connection({ servers: room.nats.url, auth: 'none' });
       const release = connection.use({});
-      const publisher = new Publisher(gated(connection, gates), 1);
+      const publisher = new Publisher(gated(connection, gates), { window: 1, queue: 1_000, whenFull: 'hold' });
       const all = [1, 2, 3].map((n) => publisher.publish({ subject: 'crm.p', data: `${n}`, headers: {} }));
       const answered = Promise.allSettled(all);
       return async () => {
@@ -173,7 +173,7 @@ describe('with the server in trouble', { concurrency: true }, () => {
         const release = connection.use({});
         const { consumer } = consumerOf(connection);
         consumer.start();
-        const publisher = new Publisher(connection, 1);
+        const publisher = new Publisher(connection, { window: 1, queue: 1_000, whenFull: 'hold' });
         const waiting = assert.rejects(publisher.publish({ subject: 'crm.a', data: '', headers: {} }), {
           code: 'CLOSED',
         });
@@ -223,7 +223,7 @@ describe('with the server in trouble', { concurrency: true }, () => {
       test('while messages wait for their PubAck', async (t) => {
         const { room, connection } = await open(t);
         const release = connection.use({});
-        const publisher = new Publisher(connection, 1);
+        const publisher = new Publisher(connection, { window: 1, queue: 1_000, whenFull: 'hold' });
         const many = new RequestMany(connection);
         await publisher.publish({ subject: 'crm.a', data: '', headers: {} });
         await disturb(room);

@@ -319,6 +319,8 @@ export class Consumer {
         return;
       } catch (error) {
         if (signal.aborted) throw closedError();
+        if (!isRetryable(error))
+          return this.host.log('error', `${describe(held)} ${why}: ${messageOf(error)}`);
         this.fail(error as FlowError);
         await pause(Math.min(30_000, 1_000 * 2 ** attempt), signal);
       }

@@ -8,7 +8,7 @@ import {
 } from '../../../nodes/jetstream/publish/batches';
 import { Connection } from '../../../nodes/jetstream/server/connection';
 import { LastMessages } from '../../../nodes/jetstream/publish/last-messages';
-import type { Published } from '../../../nodes/jetstream/publish/publisher';
+import type { Published } from '../../../nodes/jetstream/publish/pub-ack';
 import { RequestMany } from '../../../nodes/jetstream/publish/request-many';
 import { FlowError } from '../../../nodes/shared/errors';
 import { startNats, type Nats, type NatsOptions } from '../../support/nats';
