@@ -4,12 +4,15 @@ import { flowTracker, pauseProcessing } from '../shared/flow/completion';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { templateScope } from '../shared/template';
-import type { Connection, ConnectionState } from './server/connection';
+import { pause, type Connection, type ConnectionState } from './server/connection';
 import { jetstreamOut } from './jetstream-out.settings';
 import { connectionOf } from './jetstream-server';
 import { AfterDeploy } from './publish/after-deploy';
 import { compileOutgoing, encodePayload } from './publish/outgoing';
 import { Publisher } from './publish/publisher';
+
+/** So long a node that is stopped waits for the PubAcks of what it has sent, in ms. */
+const LAST_PUB_ACKS = 1_000;
 
 type OutDef = NodeDef & Stored<typeof jetstreamOut>;
 
@@ -70,8 +73,10 @@ export default function (RED: NodeAPI): void {
           done();
         },
         (error: unknown) => {
-          if (comesAgain || !closing) done(error as Error);
-          else afterDeploy.fail(msg, codeOf(error) === 'CLOSED' ? notSent() : (error as Error));
+          if (closing && !comesAgain && codeOf(error) === 'CLOSED') return afterDeploy.fail(msg, notSent());
+          // A Catch node that is being stopped too keeps it to itself.
+          if (closing && !comesAgain) this.warn(messageOf(error));
+          done(error as Error);
         },
       );
     });
@@ -79,7 +84,13 @@ export default function (RED: NodeAPI): void {
     this.on('close', (_removed: boolean, done: () => void) => {
       closing = true;
       status.stop();
-      void publisher.stop().then(release).finally(done);
+      const limit = new AbortController();
+      void Promise.race([publisher.stop(), pause(LAST_PUB_ACKS, limit.signal)])
+        .then(release)
+        .finally(() => {
+          limit.abort();
+          done();
+        });
     });
   }
 

@@ -98,7 +98,11 @@ describe('stopped at each of its awaits', { concurrency: true }, () => {
     await stopAtEach((gates) => {
       const connection = new Connection({ servers: room.nats.url, auth: 'none' });
       const release = connection.use({});
-      const publisher = new Publisher(gated(connection, gates), { window: 1, queue: 1_000, whenFull: 'hold' });
+      const publisher = new Publisher(gated(connection, gates), {
+        window: 1,
+        queue: 1_000,
+        whenFull: 'hold',
+      });
       const all = [1, 2, 3].map((n) => publisher.publish({ subject: 'crm.p', data: `${n}`, headers: {} }));
       const answered = Promise.allSettled(all);
       return async () => {

@@ -25,7 +25,9 @@ const compile = (...fields: PayloadField[]) =>
 /** Records have no prototypes, which strict equality would compare. */
 const plain = (record: unknown): unknown => structuredClone(record);
 const map = (fields: PayloadField[], msg: object = { payload: {} }) =>
-  Promise.resolve(msg as NodeMessage).then(compile(...fields)).then(plain);
+  Promise.resolve(msg as NodeMessage)
+    .then(compile(...fields))
+    .then(plain);
 const permanent = (words: RegExp) => (error: { code: string; retryable: boolean; message: string }) => {
   assert.deepEqual([error.code, error.retryable], ['FIELD_VALUE', false]);
   assert.match(error.message, words);
@@ -147,8 +149,11 @@ test('fields called like what every object has are the record’s own', async ()
 
 test('a template that is one expression and nothing else keeps a date a date', async () => {
   const at = vm.runInNewContext('new Date(0)') as Date;
-  const made = await map([field('At', 'template', '{{payload.at}}'), field('On', 'template', 'on {{payload.at}}')], {
-    payload: { at },
-  });
+  const made = await map(
+    [field('At', 'template', '{{payload.at}}'), field('On', 'template', 'on {{payload.at}}')],
+    {
+      payload: { at },
+    },
+  );
   assert.equal(JSON.stringify(made), '{"At":"1970-01-01T00:00:00.000Z","On":"on 1970-01-01T00:00:00.000Z"}');
 });

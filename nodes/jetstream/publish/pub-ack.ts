@@ -1,4 +1,4 @@
-import { FlowError } from '../../shared/errors';
+import { codeOf, FlowError } from '../../shared/errors';
 import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
 import { explainPublish } from './errors';
 
@@ -65,6 +65,8 @@ export async function publishOnce(
     if ('error' in said) throw Object.assign(new Error(said.error.description), { api_error: said.error });
     return said;
   } catch (error) {
-    throw explainPublish(error, subject, Buffer.byteLength(data), domain);
+    // The client ends what is under way by a time-out when it is closed.
+    const reason = nc.isClosed() && codeOf(error) === 'TIMEOUT' ? { code: 'CONNECTION_CLOSED' } : error;
+    throw explainPublish(reason, subject, Buffer.byteLength(data), domain);
   }
 }
