@@ -106,7 +106,7 @@ describe('stopped at each of its awaits', { concurrency: true }, () => {
       const all = [1, 2, 3].map((n) => publisher.publish({ subject: 'crm.p', data: `${n}`, headers: {} }));
       const answered = Promise.allSettled(all);
       return async () => {
-        publisher.stop();
+        void publisher.stop();
         await answered;
         await release();
         assert.equal(publisher.pending, 0);
@@ -182,7 +182,7 @@ describe('with the server in trouble', { concurrency: true }, () => {
           code: 'CLOSED',
         });
         await pause(50);
-        publisher.stop();
+        void publisher.stop();
         await waiting;
         await ends(
           room,
@@ -236,7 +236,7 @@ describe('with the server in trouble', { concurrency: true }, () => {
         const asking = { request: (n: number) => ({ subject: `crm.${n}` }), read: () => true };
         const asked = many.send([1, 2, 3], 1, stop.signal, asking).catch(() => undefined);
         await pause(50);
-        publisher.stop();
+        void publisher.stop();
         stop.abort();
         await ends(room, Promise.allSettled(all), asked, many.close());
         assert.equal(publisher.pending, 0);
