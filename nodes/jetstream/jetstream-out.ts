@@ -1,14 +1,19 @@
-import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import { pauseProcessing } from '../shared/flow/completion';
-import { FlowError, messageOf } from '../shared/errors';
-import { stringifyJson } from '../shared/json';
+import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
+import { codeOf, FlowError, messageOf } from '../shared/errors';
+import { flowTracker, pauseProcessing } from '../shared/flow/completion';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
-import { compileTemplate, templateScope, type Template, type TemplateScope } from '../shared/template';
+import { templateScope } from '../shared/template';
+import { withTimeout } from '../shared/async/timeout';
 import type { Connection, ConnectionState } from './server/connection';
 import { jetstreamOut } from './jetstream-out.settings';
 import { connectionOf } from './jetstream-server';
-import { Publisher, type Outgoing } from './publish/publisher';
+import { AfterDeploy } from './publish/after-deploy';
+import { compileOutgoing, encodePayload } from './publish/outgoing';
+import { Publisher } from './publish/publisher';
+
+/** So long a node that is stopped waits for the PubAcks of what it has sent, in ms. */
+const LAST_PUB_ACKS = 1_000;
 
 type OutDef = NodeDef & Stored<typeof jetstreamOut>;
 
@@ -18,11 +23,11 @@ export default function (RED: NodeAPI): void {
     const status = new StatusReporter(this);
     let connection: Connection;
     let settings: Settings<typeof jetstreamOut>;
-    let render: (scope: TemplateScope) => Omit<Outgoing, 'data'>;
+    let render: ReturnType<typeof compileOutgoing>;
     try {
       settings = parseSettings(jetstreamOut, def);
       connection = connectionOf(RED, settings.server);
-      render = compileOutgoing(settings);
+      render = compileOutgoing(settings, connection.settings.inboxPrefix);
     } catch (error) {
       this.on('input', (_msg, _send, done) => done(error as Error));
       this.error(messageOf(error));
@@ -30,111 +35,69 @@ export default function (RED: NodeAPI): void {
       return;
     }
 
-    const publisher = new Publisher(connection, settings.window);
-    const show = (state: ConnectionState): void => {
-      if (state.phase === 'connected')
-        status.show({ fill: 'green', shape: 'dot', text: RED._('status.ready') });
-      else if (state.phase === 'connecting')
-        status.show({ fill: 'yellow', shape: 'ring', text: RED._('status.connecting') });
-      else if (state.phase === 'disconnected')
-        status.show({ fill: 'red', shape: 'ring', text: RED._('status.disconnected') });
+    const publisher = new Publisher(connection, settings, () => show());
+    const afterDeploy = new AfterDeploy(RED, this);
+    const show = (): void => status.show(() => statusOf(connection.state.phase, publisher.waiting));
+    const statusOf = (phase: ConnectionState['phase'], waiting: number): NodeStatus => {
+      const text = (name: string): string =>
+        waiting === 0 ? RED._(`status.${name}`) : RED._(`status.${name}Waiting`, { waiting });
+      if (phase === 'disconnected') return { fill: 'red', shape: 'ring', text: text('disconnected') };
+      if (phase !== 'connected') return { fill: 'yellow', shape: 'ring', text: text('connecting') };
+      return { fill: waiting === 0 ? 'green' : 'blue', shape: 'dot', text: text('ready') };
     };
     let disconnected = '';
     const release = connection.use({
       state: (state) => {
-        show(state);
+        show();
         const reason = state.phase === 'disconnected' ? state.reason.message : '';
         if (reason && reason !== disconnected) this.error(reason);
         disconnected = reason || (state.phase === 'connected' ? '' : disconnected);
       },
     });
-    show(connection.state);
+    show();
 
-    const publish = async (msg: NodeMessage): Promise<void> => {
+    const publish = async (msg: NodeMessage, stops: boolean): Promise<void> => {
       const scope = templateScope(msg, (name) => RED.util.evaluateNodeProperty(name, 'env', this, msg));
-      const outgoing = { ...render(scope), data: encode(msg.payload) };
-      // Waiting for a server that is away is not the flow's hanging.
-      const resume = connection.open ? undefined : pauseProcessing(msg);
-      try {
-        const ack = await publisher.publish(outgoing);
-        msg.jetstream = { ...(msg.jetstream as object | undefined), ack };
-      } finally {
-        resume?.();
-      }
+      const outgoing = { ...render(scope), data: encodePayload(msg.payload) };
+      // Waiting for a server that is slow or away is not the flow's hanging.
+      const ack = await publisher.publish(outgoing, { stops, pause: () => pauseProcessing(msg) });
+      msg.jetstream = { ...(msg.jetstream as object | undefined), ack };
     };
 
+    let closing = false;
     this.on('input', (msg, send, done) => {
-      publish(msg).then(
+      // A node that reads stops at its prefetch, and what it has read comes again if it isn't published.
+      const comesAgain = flowTracker.find(msg) !== undefined;
+      publish(msg, comesAgain).then(
         () => {
           send(msg);
           done();
         },
-        (error: unknown) => done(error as Error),
+        (error: unknown) => {
+          if (closing && !comesAgain && codeOf(error) === 'CLOSED') return afterDeploy.fail(msg, notSent());
+          // A Catch node that is being stopped too keeps it to itself.
+          if (closing && !comesAgain) this.warn(messageOf(error));
+          done(error as Error);
+        },
       );
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {
-      publisher.stop();
+      closing = true;
       status.stop();
-      void release().finally(done);
+      void withTimeout(LAST_PUB_ACKS, publisher.stop())
+        .catch((error: unknown) => this.error(messageOf(error)))
+        .finally(release)
+        .finally(() => done());
     });
   }
 
   RED.nodes.registerType('jetstream-out', JetstreamOut);
 }
 
-/** Subject, message id and headers as templates over the message; msg.headers are the flow's business, not sent. */
-function compileOutgoing(
-  settings: Settings<typeof jetstreamOut>,
-): (scope: TemplateScope) => Omit<Outgoing, 'data'> {
-  const subject = compileTemplate(settings.subject);
-  const msgId = settings.msgId ? compileTemplate(settings.msgId) : undefined;
-  const headers = settings.headers.map(({ name, value }) => ({ name, value: compileTemplate(value) }));
-  return (scope) => ({
-    subject: textOf(subject, scope),
-    ...(msgId ? { msgId: checkHeaderValue('The message id', textOf(msgId, scope)) } : {}),
-    headers: Object.fromEntries(
-      headers.map(({ name, value }) => [name, checkHeaderValue(name, textOf(value, scope))]),
-    ),
-  });
-}
-
-function textOf(template: Template, scope: TemplateScope): string {
-  const value = template(scope);
-  return typeof value === 'string' ? value : (stringifyJson(value) ?? '');
-}
-
-function checkHeaderValue(name: string, value: string): string {
-  if (/[\r\n]/.test(value))
-    throw new FlowError(
-      'INVALID_HEADER',
-      `${name} holds a line break, which no header can: remove it`,
-      false,
-    );
-  return value;
-}
-
-/** Text and buffers as they are, everything else as JSON. Throws NO_PAYLOAD and INVALID_PAYLOAD for what JSON can't say. */
-function encode(payload: unknown): Uint8Array | string {
-  if (payload instanceof Uint8Array || typeof payload === 'string') return payload;
-  const json = jsonOf(payload);
-  if (json === undefined)
-    throw new FlowError(
-      'NO_PAYLOAD',
-      'The message has no payload to publish: set msg.payload (null is sent as null)',
-      false,
-    );
-  return json;
-}
-
-function jsonOf(payload: unknown): string | undefined {
-  try {
-    return stringifyJson(payload);
-  } catch (error) {
-    throw new FlowError(
-      'INVALID_PAYLOAD',
-      `msg.payload can't be written as JSON: ${messageOf(error)}; send a text, a buffer, or plain values`,
-      false,
-    );
-  }
+function notSent(): FlowError {
+  return new FlowError(
+    'NOT_SENT',
+    'The node was stopped while the message waited to be published: it is not stored, and nothing sends it again by itself',
+  );
 }

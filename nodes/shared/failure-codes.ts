@@ -69,6 +69,10 @@ export const FAILURE_CODES = {
     'The dead letter subject is one that the node itself reads.',
     'Choose a subject outside of those that the node reads.',
   ),
+  DEAD_LETTER_REFUSED: never(
+    'No stream can take the dead letter, because even its payload alone is too large: the message is given up, and stays in its stream.',
+    'Fetch the message by the sequence in the log; raise the maximum message size of the dead letter stream.',
+  ),
   DISCONNECTED: outage(
     'The connection to NATS was lost; a message being published may be stored all the same.',
     'Nothing: it is tried again until the server is back. Message ids keep it from being stored twice.',
@@ -249,6 +253,14 @@ export const FAILURE_CODES = {
     'Choose one; its own error is in the log.',
   ),
   NO_PAYLOAD: never('A message to be published has no payload.', 'Set msg.payload; null is sent as null.'),
+  NO_PUBACK: retried(
+    'What answered a publish is no stream, so the message counts as not stored.',
+    'Give the subject to a stream, and let nobody else answer on it.',
+  ),
+  NOT_SENT: retried(
+    'The node was stopped (a deploy) while the message waited to be published, so it is not stored.',
+    'Send it again: nothing else does.',
+  ),
   NO_SERVER: depends(
     'No jetstream-server is chosen, or it has no address.',
     'Choose one, and enter nats://host:4222 in it.',
@@ -290,6 +302,10 @@ export const FAILURE_CODES = {
   PULL_REFUSED: retried(
     'The server refuses to deliver to the consumer.',
     'Read the message; the node tries again.',
+  ),
+  QUEUE_FULL: retried(
+    'As many messages as jetstream-out may keep waiting wait to be published already.',
+    'Send it again later; see why the server is slow or away, or raise the limit of the queue.',
   ),
   REFERENCE_IN_TEXT: never(
     'A record holds the text "@{", which Salesforce takes for a reference in calls of this size.',

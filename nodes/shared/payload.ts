@@ -1,6 +1,7 @@
 import type { Node, NodeAPI, NodeMessage } from 'node-red';
 import { FlowError, messageOf } from './errors';
 import { exactNumber, parseJson } from './json';
+import { fieldName } from './settings/formats';
 import { compileTemplate, templateScope } from './template';
 
 export type FieldType =
@@ -33,7 +34,7 @@ export function compilePayload(RED: NodeAPI, node: Node, config: PayloadConfig):
     value: compileField(RED, node, field),
   }));
   const build = (values: unknown[]) => {
-    const record: Record<string, unknown> = {};
+    const record = bareRecord();
     fields.forEach((field, i) => setField(record, field.path, values[i]));
     return record;
   };
@@ -63,6 +64,12 @@ function elementsOf(msg: NodeMessage): NodeMessage[] {
 }
 
 function compileField(RED: NodeAPI, node: Node, field: PayloadField): FieldValue {
+  if (fieldName.check(field.name.trim()))
+    throw new FlowError(
+      'FIELD_VALUE',
+      `"${field.name}" is not the name of a field: __proto__, constructor and prototype are JavaScript's own; rename it in the field map`,
+      false,
+    );
   const { name, type, value } = field;
   const env = (variable: string): unknown => RED.util.getSetting(node, variable);
   const failure = (why: string) =>
@@ -140,11 +147,16 @@ function settled(
   });
 }
 
+/** Without a prototype there is nothing to reach but what the fields make. */
+function bareRecord(): Record<string, unknown> {
+  return Object.create(null) as Record<string, unknown>;
+}
+
 function setField(record: Record<string, unknown>, path: string[], value: unknown): void {
   if (value === undefined) return;
   let target = record;
   for (const key of path.slice(0, -1)) {
-    target[key] ??= {};
+    target[key] ??= bareRecord();
     target = target[key] as Record<string, unknown>;
   }
   target[path.at(-1) ?? ''] = value;

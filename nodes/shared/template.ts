@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+import { bytesOf } from './bytes';
 import { FlowError, messageOf } from './errors';
 import { stringifyJson } from './json';
 
@@ -23,24 +25,28 @@ const EXPRESSION = /\{\{\s*([^{}]*?)\s*\}\}/g;
 /**
  * Compiles `{{payload.x}}`, `{{event.data.x}}`, `{{event.subject}}`, `{{env.X}}`, `{{msg.x}}`; any other first
  * name is a property of the message. A template that is one expression and nothing else keeps the value's
- * type; in a longer text null is written as nothing and an object as JSON.
+ * type; in a longer text null is written as nothing, a date in ISO's way, and an object as JSON.
  * A path that leads nowhere throws TEMPLATE_MISSING_PATH when rendered, a path that is none INVALID_TEMPLATE
  * when compiled, a value in a longer text that has no JSON TEMPLATE_VALUE; all are permanent.
  */
 export function compileTemplate(text: string): Template {
+  const [only, more] = [...text.matchAll(EXPRESSION)];
+  if (only && !more && only[0].length === text.trim().length) return compilePath(only[1] ?? '', text);
+  return compileText(text);
+}
+
+/**
+ * Compiles a template that always gives a text, also where it is one expression and nothing else. In a longer text
+ * each value goes through `escape`.
+ */
+export function compileText(
+  text: string,
+  escape: (value: string) => string = (value) => value,
+): (scope: TemplateScope) => string {
   const expressions = [...text.matchAll(EXPRESSION)];
   const first = expressions[0];
   if (first === undefined) return () => text;
   const readers = expressions.map((match) => compilePath(match[1] ?? '', text));
-  if (first[0].length === text.trim().length) return readers[0] as Template;
-
-  const literals: string[] = [];
-  let end = 0;
-  for (const match of expressions) {
-    literals.push(text.slice(end, match.index));
-    end = match.index + match[0].length;
-  }
-  const tail = text.slice(end);
   const textOf = (value: unknown): string => {
     try {
       return asText(value);
@@ -52,7 +58,22 @@ export function compileTemplate(text: string): Template {
       );
     }
   };
-  return (scope) => readers.map((read, i) => literals[i] + textOf(read(scope))).join('') + tail;
+  const [only] = readers;
+  if (only && first[0].length === text.trim().length) return (scope) => textOf(only(scope));
+
+  const literals: string[] = [];
+  let end = 0;
+  for (const match of expressions) {
+    literals.push(text.slice(end, match.index));
+    end = match.index + match[0].length;
+  }
+  const tail = text.slice(end);
+  return (scope) => readers.map((read, i) => literals[i] + escape(textOf(read(scope)))).join('') + tail;
+}
+
+/** What a template says before its first expression: no message can change it. */
+export function literalStart(text: string): string {
+  return text.slice(0, text.search(EXPRESSION) < 0 ? undefined : text.search(EXPRESSION));
 }
 
 function compilePath(path: string, template: string): Template {
@@ -104,8 +125,9 @@ function splitPath(path: string): string[] | undefined {
 
 function asText(value: unknown): string {
   if (value === null) return '';
-  if (value instanceof Date) return value.toISOString();
-  if (Buffer.isBuffer(value)) return value.toString('utf8');
+  if (types.isDate(value)) return value.toISOString();
+  const bytes = bytesOf(value);
+  if (bytes) return bytes.toString('utf8');
   if (typeof value === 'string') return value;
   if (typeof value === 'bigint') return String(value);
   const json = stringifyJson(value);

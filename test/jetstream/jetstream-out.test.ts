@@ -178,4 +178,94 @@ describe('jetstream-out', () => {
     assert.equal(red.statusOf('out')?.fill, 'red');
     assert.equal((await send({ payload: 1 })).error?.code, 'INVALID_TEMPLATE');
   });
+
+  test('a message can not reach the API of the server', async () => {
+    await room.jsm.streams.add({ name: 'victim', subjects: ['victim'] });
+    await deploy({ subject: '{{topic}}' });
+    const { error } = await send({ topic: '$JS.API.STREAM.DELETE.victim', payload: '' });
+    assert.equal(error?.code, 'INVALID_SUBJECT');
+    assert.equal((await room.jsm.streams.info('victim')).config.name, 'victim');
+  });
+
+  test('an answer of somebody else is not success', async () => {
+    const stray = room.nc.subscribe('stray', { callback: (_error, msg) => void msg.respond('{}') });
+    await deploy({ subject: 'stray' });
+    assert.equal((await send({ payload: 1 })).error?.code, 'NO_PUBACK');
+    stray.unsubscribe();
+  });
+
+  test('while the server is away what waits is bounded, counted, and fails at a deploy in true words', async () => {
+    const away = { server: 'nowhere', subject: 'out.x', queue: 20, whenFull: 'hold' };
+    const flows = (more: object = {}): FlowNode[] =>
+      [
+        TAB,
+        { ...serverNode('nats://127.0.0.1:1'), id: 'nowhere' },
+        outNode({ ...away, ...more }),
+        { id: 'catch', type: 'catch', z: 'tab', scope: null, uncaught: false, wires: [['failed']] },
+        functionNode('after', 'return null;'),
+        functionNode('failed', 'return null;'),
+      ].map(placed);
+    await red.deploy(flows());
+    await until(() => red.statusOf('out')?.text === 'disconnected');
+    const failed = (): { code?: string; message: string }[] =>
+      red
+        .received('failed')
+        .slice(from)
+        .map((msg) => (msg as { error: { code?: string; message: string } }).error);
+    const from = red.received('failed').length;
+    for (let n = 0; n < 25; n++) red.send('out', { payload: n });
+    await until(() => failed().length === 5);
+    assert.deepEqual(new Set(failed().map(({ code }) => code)), new Set(['QUEUE_FULL']));
+    await until(() => red.statusOf('out')?.text === 'disconnected, 20 waiting');
+    await red.deploy(flows());
+    await until(() => failed().length === 25);
+    for (const { code, message } of failed().slice(5)) {
+      assert.equal(code, 'NOT_SENT');
+      assert.match(message, /it is not stored, and nothing sends it again by itself/);
+    }
+    const payloads = red
+      .received('failed')
+      .slice(from + 5)
+      .map((msg) => (msg as { payload: number }).payload);
+    assert.deepEqual(
+      payloads,
+      Array.from({ length: 20 }, (_, n) => n),
+    );
+  });
+
+  test('a jetstream-in behind it stops reading while it holds, and nothing of that is counted', async () => {
+    await room.jsm.streams.add({ name: 'crm', subjects: ['crm.>'] }).catch(() => undefined);
+    const flows: FlowNode[] = [
+      TAB,
+      serverNode(room.nats.url),
+      { ...serverNode('nats://127.0.0.1:1'), id: 'nowhere' },
+      inNode({
+        durable: 'held',
+        subject: 'crm.contacts.held',
+        prefetch: 5,
+        processingLimit: '1s',
+        maxDeliver: 2,
+        wires: [['out']],
+      }),
+      outNode({ server: 'nowhere', subject: 'out.held', queue: 0 }),
+      functionNode('after', 'return null;'),
+    ].map(placed);
+    await red.deploy(flows);
+    const before = room.settlements.length;
+    let last = 0;
+    for (let n = 0; n < 12; n++) last = await room.publish('crm.contacts.held', { n });
+    await until(() => red.statusOf('out')?.text === 'disconnected, 5 waiting');
+    const held = async () => room.jsm.consumers.info('crm', 'held');
+    // Longer than the processing limit.
+    const began = Date.now();
+    await until(() => Date.now() - began > 2_500, { interval: 100 });
+    const { num_ack_pending: pending, num_redelivered: again, delivered } = await held();
+    assert.deepEqual([pending, again, delivered.consumer_seq], [5, 0, 5]);
+    assert.deepEqual(
+      room.settlements.slice(before).filter(({ verb }) => verb !== '+WPI'),
+      [],
+    );
+    await red.deploy(flows.map((node) => (node.id === 'out' ? { ...node, server: 'server' } : node)));
+    await until(async () => (await held()).ack_floor.stream_seq === last, { timeout: 20_000 });
+  });
 });

@@ -98,11 +98,15 @@ describe('stopped at each of its awaits', { concurrency: true }, () => {
     await stopAtEach((gates) => {
       const connection = new Connection({ servers: room.nats.url, auth: 'none' });
       const release = connection.use({});
-      const publisher = new Publisher(gated(connection, gates), 1);
+      const publisher = new Publisher(gated(connection, gates), {
+        window: 1,
+        queue: 1_000,
+        whenFull: 'hold',
+      });
       const all = [1, 2, 3].map((n) => publisher.publish({ subject: 'crm.p', data: `${n}`, headers: {} }));
       const answered = Promise.allSettled(all);
       return async () => {
-        publisher.stop();
+        void publisher.stop();
         await answered;
         await release();
         assert.equal(publisher.pending, 0);
@@ -173,12 +177,12 @@ describe('with the server in trouble', { concurrency: true }, () => {
         const release = connection.use({});
         const { consumer } = consumerOf(connection);
         consumer.start();
-        const publisher = new Publisher(connection, 1);
+        const publisher = new Publisher(connection, { window: 1, queue: 1_000, whenFull: 'hold' });
         const waiting = assert.rejects(publisher.publish({ subject: 'crm.a', data: '', headers: {} }), {
           code: 'CLOSED',
         });
         await pause(50);
-        publisher.stop();
+        void publisher.stop();
         await waiting;
         await ends(
           room,
@@ -223,7 +227,7 @@ describe('with the server in trouble', { concurrency: true }, () => {
       test('while messages wait for their PubAck', async (t) => {
         const { room, connection } = await open(t);
         const release = connection.use({});
-        const publisher = new Publisher(connection, 1);
+        const publisher = new Publisher(connection, { window: 1, queue: 1_000, whenFull: 'hold' });
         const many = new RequestMany(connection);
         await publisher.publish({ subject: 'crm.a', data: '', headers: {} });
         await disturb(room);
@@ -232,7 +236,7 @@ describe('with the server in trouble', { concurrency: true }, () => {
         const asking = { request: (n: number) => ({ subject: `crm.${n}` }), read: () => true };
         const asked = many.send([1, 2, 3], 1, stop.signal, asking).catch(() => undefined);
         await pause(50);
-        publisher.stop();
+        void publisher.stop();
         stop.abort();
         await ends(room, Promise.allSettled(all), asked, many.close());
         assert.equal(publisher.pending, 0);

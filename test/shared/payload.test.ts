@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as vm from 'node:vm';
 import type { Node, NodeAPI, NodeMessage } from 'node-red';
 import { util } from '@node-red/util';
 import { compilePayload, type FieldType, type PayloadField } from '../../nodes/shared/payload';
@@ -21,8 +22,12 @@ const node = {
 const field = (name: string, type: FieldType, value: string): PayloadField => ({ name, type, value });
 const compile = (...fields: PayloadField[]) =>
   compilePayload({ util } as unknown as NodeAPI, node, { mode: 'map', fields });
+/** Records have no prototypes, which strict equality would compare. */
+const plain = (record: unknown): unknown => structuredClone(record);
 const map = (fields: PayloadField[], msg: object = { payload: {} }) =>
-  Promise.resolve(msg as NodeMessage).then(compile(...fields));
+  Promise.resolve(msg as NodeMessage)
+    .then(compile(...fields))
+    .then(plain);
 const permanent = (words: RegExp) => (error: { code: string; retryable: boolean; message: string }) => {
   assert.deepEqual([error.code, error.retryable], ['FIELD_VALUE', false]);
   assert.match(error.message, words);
@@ -76,10 +81,10 @@ test('parts of a relationship keep together', async () => {
 test('a record is made at once where no field needs to be waited for, and is new for each message', () => {
   const make = compile(field('A', 'json', '{"list":[]}'), field('B.C', 'num', ' 4 '));
   const [one, two] = [make({}), make({})] as [{ A: object }, { A: object }];
-  assert.deepEqual(one, { A: { list: [] }, B: { C: 4 } });
+  assert.deepEqual(plain(one), { A: { list: [] }, B: { C: 4 } });
   assert.notEqual(one.A, two.A);
   const list = compile(field('A', 'msg', 'payload'))({ payload: [1, 2] });
-  assert.deepEqual(list, [{ A: 1 }, { A: 2 }]);
+  assert.deepEqual(plain(list), [{ A: 1 }, { A: 2 }]);
 });
 
 test('what a context or an expression says of its failure stands in the field’s', async () => {
@@ -139,4 +144,29 @@ test('numbers of the field map stay exact', async () => {
     ]),
     { A: big, B: 12.5, C: 16, D: [big, 1] },
   );
+});
+
+for (const name of ['__proto__', 'a.__proto__.b', 'constructor.prototype.x', ' prototype ', 'x.constructor'])
+  test(`a field can't be called ${JSON.stringify(name)}`, () => {
+    assert.throws(() => compile(field(name, 'str', 'x')), permanent(/is not the name of a field/));
+  });
+
+test('fields called like what every object has are the record’s own', async () => {
+  const made = (await map([
+    field('toString.call', 'str', 'x'),
+    field('hasOwnProperty', 'str', 'y'),
+  ])) as object;
+  assert.equal(JSON.stringify(made), '{"toString":{"call":"x"},"hasOwnProperty":"y"}');
+  assert.equal(typeof {}.toString.call, 'function');
+});
+
+test('a template that is one expression and nothing else keeps a date a date', async () => {
+  const at = vm.runInNewContext('new Date(0)') as Date;
+  const made = await map(
+    [field('At', 'template', '{{payload.at}}'), field('On', 'template', 'on {{payload.at}}')],
+    {
+      payload: { at },
+    },
+  );
+  assert.equal(JSON.stringify(made), '{"At":"1970-01-01T00:00:00.000Z","On":"on 1970-01-01T00:00:00.000Z"}');
 });

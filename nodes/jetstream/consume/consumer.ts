@@ -4,6 +4,7 @@ import { FlowError, isRetryable, messageOf } from '../../shared/errors';
 import type { BigNumbers } from '../../shared/json';
 import { Acks } from './acks';
 import { pause } from '../../shared/async/pause';
+import { withTimeout } from '../../shared/async/timeout';
 import { closedError, type Connection } from '../server/connection';
 import { publishDeadLetter } from './dead-letter';
 import { ensureDurable, type DurableSettings } from './durable';
@@ -125,16 +126,16 @@ export class Consumer {
     const stopped = this.pull?.pull.stop();
     for (const { message } of [...this.gathering.splice(0), ...this.backlog.splice(0)])
       this.settlement.giveBack(message);
-    await withinMs(1_000, stopped);
+    await withTimeout(1_000, stopped);
     this.finished = this.finish();
-    await withinMs(grace, this.finished);
+    await withTimeout(grace, this.finished);
   }
 
   private async finish(): Promise<void> {
     if (this.settlement.size > 0)
-      await withinMs(LINGER, new Promise<void>((resolve) => (this.idle = resolve)));
+      await withTimeout(LINGER, new Promise<void>((resolve) => (this.idle = resolve)));
     this.settlement.stop();
-    await withinMs(500, this.acks.settle());
+    await withTimeout(500, this.acks.settle());
     await this.running;
     await this.release?.();
   }
@@ -337,17 +338,12 @@ export class Consumer {
         return;
       } catch (error) {
         if (signal.aborted) throw closedError();
+        if (!isRetryable(error)) return this.handler.log('error', `${what}: ${messageOf(error)}`);
         this.fail(error as FlowError);
         await pause(Math.min(30_000, 1_000 * 2 ** attempt), signal);
       }
     }
   }
-}
-
-async function withinMs(ms: number, work: Promise<unknown> | undefined): Promise<void> {
-  const limit = new AbortController();
-  await Promise.race([work, pause(ms, limit.signal)]);
-  limit.abort();
 }
 
 /** A dead letter that the consumer reads itself would come round for ever. */

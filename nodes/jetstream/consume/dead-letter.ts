@@ -1,17 +1,28 @@
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import type { Failure } from '../../shared/flow/delivery';
 import { describeNode } from '../../shared/flow/delivery';
-import { explainPublish } from '../publish/errors';
+import { headerName } from '../../shared/settings/formats';
+import { publishOnce } from '../publish/pub-ack';
+import { FRAME, headerLine, wireHeaders } from '../publish/wire';
+import { jsApi } from '../server/api';
+import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
 import type { DeliveryInfo } from './message';
-import type { Msg, NatsConnection } from '../server/nats';
 
-const TIMEOUT = 5_000;
-/** Header values are one line, and a server takes 64 KB of headers at most. */
+/** Header values are one line, and of a readable length. */
 const LONGEST_HEADER = 2_000;
+/** Bytes of headers that a stream takes at most. (nats-server: 64k) */
+const MOST_HEADERS = 65_000;
+/** Bytes of headers that are tried one after the other where the stream's limit is smaller than the server's. */
+const FEWER = [1_024, 256, 0];
+/** Bytes that are kept free for naming what was left out. */
+const NAMING = 300;
 
 /**
- * Publishes the original payload and headers to the dead letter subject, with what went wrong. Resolves after
- * the PubAck, so that only then the message is given up; throws FlowError when it can't be stored.
+ * Publishes the original payload and headers to the dead letter subject, with what went wrong. Headers that can't be
+ * carried (for the server they are orders, no client reads them, there is no room) are named in Jetforce-Left-Out;
+ * the payload always goes whole. Resolves after the PubAck, so that only then the message is given up; throws
+ * DEAD_LETTER_FAILED when it can't be stored now, and DEAD_LETTER_REFUSED, permanent, when even the payload alone
+ * is too large and the message's own stream keeps it anyway.
  */
 export async function publishDeadLetter(
   nc: NatsConnection,
@@ -21,43 +32,114 @@ export async function publishDeadLetter(
   info: DeliveryInfo,
   failure: Failure,
 ): Promise<void> {
-  const nats = await import('../server/nats.js');
-  const headers = nats.headers();
-  for (const [key, values] of msg.headers ?? []) {
-    // The original's own id, expectations and orders were meant for its own stream.
-    if (/^nats-(msg-id|expected-|ttl|rollup|batch-|schedule|incr|required-)/i.test(key)) continue;
-    for (const value of values) headers.append(key, value);
+  const own = ownHeaders(msg, info, failure);
+  const room = Math.min(MOST_HEADERS, (nc.info?.max_payload ?? Infinity) - msg.data.length);
+  let reason: FlowError | undefined;
+  for (const bytes of [room, ...FEWER.filter((fewer) => fewer < room)]) {
+    try {
+      await publishOnce(nc, subject, msg.data, { headers: fitted(own, msg.headers, bytes), domain });
+      return;
+    } catch (error) {
+      reason = error as FlowError;
+      if (reason.code !== 'MESSAGE_TOO_LARGE') break;
+    }
   }
-  const { error, node } = failure;
-  headers.set(
-    'Jetforce-Error',
-    oneLine(node ? `${describeNode(node)}: ${messageOf(error)}` : messageOf(error)),
-  );
-  headers.set('Jetforce-Code', oneLine(codeOf(error)));
-  headers.set('Jetforce-Stream', info.stream);
-  headers.set('Jetforce-Consumer', info.consumer);
-  headers.set('Jetforce-Subject', msg.subject);
-  headers.set('Jetforce-Sequence', String(info.sequence));
-  headers.set('Jetforce-Deliveries', String(info.deliveries));
-  headers.set('Jetforce-Failed-At', new Date().toISOString());
-  // The same message given up twice (a lost term, a crash in between) is stored once.
-  const msgID = `dead.${info.stream}.${info.consumer}.${info.sequence}.${info.timestamp}`;
-  try {
-    await nc
-      .jetstream(domain ? { domain } : {})
-      .publish(subject, msg.data, { headers, msgID, timeout: TIMEOUT });
-  } catch (thrown) {
-    const reason = explainPublish(thrown, subject, msg.data.length, domain);
+  if (reason?.code === 'MESSAGE_TOO_LARGE' && (await keepsWhatIsGivenUp(nc, domain, info.stream)))
     throw new FlowError(
-      'DEAD_LETTER_FAILED',
-      `The dead letter could not be written, so the message stays: ${reason.message}`,
-      true,
-      { cause: thrown },
+      'DEAD_LETTER_REFUSED',
+      `The dead letter can never be written, so the payload stays in the stream "${info.stream}" at sequence ${info.sequence}: ${reason.message}`,
+      false,
+      { cause: reason },
     );
+  throw new FlowError(
+    'DEAD_LETTER_FAILED',
+    `The dead letter could not be written, so the message stays: ${messageOf(reason)}`,
+    true,
+    { cause: reason },
+  );
+}
+
+/** A work queue deletes a message that is given up. Where it can't be told, it is taken for one. */
+async function keepsWhatIsGivenUp(
+  nc: NatsConnection,
+  domain: string | undefined,
+  stream: string,
+): Promise<boolean> {
+  try {
+    const { config } = await jsApi<{ config: { retention?: string } }>(nc, domain, `STREAM.INFO.${stream}`);
+    return config.retention === 'limits';
+  } catch {
+    return false;
   }
+}
+
+/** The most important first. */
+function ownHeaders(msg: Msg, info: DeliveryInfo, { error, node }: Failure): [name: string, value: string][] {
+  return [
+    // The same message given up twice (a lost term, a crash in between) is stored once.
+    ['Nats-Msg-Id', `dead.${info.stream}.${info.consumer}.${info.sequence}.${info.timestamp}`],
+    ['Jetforce-Sequence', String(info.sequence)],
+    ['Jetforce-Stream', info.stream],
+    ['Jetforce-Code', oneLine(codeOf(error))],
+    ['Jetforce-Consumer', info.consumer],
+    ['Jetforce-Deliveries', String(info.deliveries)],
+    ['Jetforce-Failed-At', new Date().toISOString()],
+    ['Jetforce-Subject', msg.subject],
+    ['Jetforce-Error', oneLine(node ? `${describeNode(node)}: ${messageOf(error)}` : messageOf(error))],
+  ];
+}
+
+/** Headers of no more than `bytes`; undefined for none. */
+function fitted(own: [string, string][], theirs: MsgHdrs | undefined, bytes: number): MsgHdrs | undefined {
+  let rest = bytes - FRAME;
+  let lines = '';
+  const leftOut: string[] = [];
+  const add = (name: string, values: string[], reserve: number): void => {
+    const added = values.map((value) => headerLine(name, value)).join('');
+    const size = Buffer.byteLength(added);
+    if (size > rest - reserve) return void leftOut.push(name);
+    rest -= size;
+    lines += added;
+  };
+  for (const [name, value] of own) {
+    const shortened = name === 'Jetforce-Error' ? cut(value, rest - NAMING - name.length - 4) : value;
+    add(name, [shortened], name === 'Jetforce-Subject' || name === 'Jetforce-Error' ? NAMING : 0);
+  }
+  const ours = new Set(own.map(([name]) => name));
+  for (const [name, values] of theirs ?? []) {
+    if (ours.has(name) && !/^nats-/i.test(name)) continue;
+    if (canBeCarried(name, values)) add(name, values, NAMING);
+    else leftOut.push(name);
+  }
+  if (leftOut.length > 0) {
+    const name = 'Jetforce-Left-Out';
+    const names = leftOut.map((one) => (headerName.check(one) ? JSON.stringify(one) : one));
+    const value = cut(oneLine(names.join(', ')), rest - name.length - 4);
+    if (value !== '') lines += headerLine(name, value);
+  }
+  return lines === '' ? undefined : wireHeaders(lines);
+}
+
+/** What begins with Nats- was meant for the server and its own stream: ids, expectations, ages, schedules, orders. */
+function canBeCarried(name: string, values: string[]): boolean {
+  // U+FFFD stands where a value is not UTF-8.
+  return (
+    headerName.check(name) === undefined &&
+    !/^nats-/i.test(name) &&
+    !values.some((value) => /[\r\n\u0000\ufffd]/.test(value))
+  );
 }
 
 function oneLine(text: string): string {
   const line = text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim();
   return line.length > LONGEST_HEADER ? `${line.slice(0, LONGEST_HEADER)}…` : line;
+}
+
+/** As much of it as goes into so many bytes. */
+function cut(text: string, bytes: number): string {
+  if (Buffer.byteLength(text) <= bytes) return text;
+  const ellipsis = '…';
+  const kept = Buffer.from(text).subarray(0, Math.max(0, bytes - Buffer.byteLength(ellipsis)));
+  const whole = kept.toString('utf8').replace(/\ufffd+$/, '');
+  return whole === '' ? '' : `${whole}${ellipsis}`;
 }

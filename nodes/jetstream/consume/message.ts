@@ -119,12 +119,12 @@ function isoTime(ms: string): string {
   return latestIso;
 }
 
-/** Header values: one as a string, several as an array. */
+/** Header values: one as a string, several as an array. Any name is a property of its own, `__proto__` too. */
 export function headerRecord(headers: MsgHdrs | undefined): Record<string, string | string[]> {
-  const record: Record<string, string | string[]> = {};
-  if (!headers) return record;
-  for (const [key, values] of headers) record[key] = values.length === 1 ? (values[0] ?? '') : [...values];
-  return record;
+  if (!headers) return {};
+  return Object.fromEntries(
+    [...headers].map(([name, values]) => [name, values.length === 1 ? (values[0] ?? '') : [...values]]),
+  );
 }
 
 /** What a flow sees as `msg.jetstream`; everything can be serialised. */

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { FlowError } from '../../shared/errors';
 import { ApiCode } from '../server/errors';
-import type { MsgHdrs } from '../server/nats';
 import { explainPublish } from './errors';
-import type { Published } from './publisher';
+import { noPubAck, readPubAck, type PubAck, type Published, type Refusal } from './pub-ack';
 import type { Answer, ManyRequest, RequestMany } from './request-many';
+import { wireHeaders } from './wire';
 import { serverAtLeast } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
 
@@ -27,14 +27,6 @@ const BATCH = 1_000;
 const BATCHES = 3;
 /** Messages without a PubAck, where each has its own. */
 const WINDOW = 1_000;
-
-interface PubAck {
-  stream: string;
-  seq: number;
-  duplicate?: boolean;
-  batch?: string;
-  error?: { err_code?: number; description?: string };
-}
 
 /**
  * Publishes many messages to one stream: in atomic batches (ADR-50) where the server is 2.12 or newer and the
@@ -88,7 +80,7 @@ export class BatchPublisher {
         return { ...request(message, last ? `${place}Nats-Batch-Commit: 1\r\n` : place), silent: !last };
       },
       read: (answer, _message, i) => {
-        const ack = answer instanceof FlowError ? answer : readAck(answer);
+        const ack = answer instanceof FlowError ? answer : readPubAck(answer);
         for (let at = i - (i % BATCH); at <= i; at++) outcomes[at] = this.batchOutcome(ack, i - at);
       },
     });
@@ -96,21 +88,29 @@ export class BatchPublisher {
   }
 
   /** Of the message that is `before` places before the last one of its batch. */
-  private batchOutcome(ack: PubAck | FlowError | undefined, before: number): BatchOutcome | undefined {
+  private batchOutcome(
+    ack: PubAck | Refusal | FlowError | undefined,
+    before: number,
+  ): BatchOutcome | undefined {
     if (ack instanceof FlowError) return ack.code === 'MESSAGE_TOO_LARGE' ? undefined : ack;
-    if (ack?.batch !== undefined) return { stream: ack.stream, seq: ack.seq - before, duplicate: false };
-    if (ack?.error?.err_code === ApiCode.atomicPublishDisabled) this.refusesBatches = true;
-    return undefined;
+    if (ack === undefined) return undefined;
+    if ('error' in ack) {
+      if (ack.error.err_code === ApiCode.atomicPublishDisabled) this.refusesBatches = true;
+      return undefined;
+    }
+    if (ack.batch === undefined || ack.seq <= before) return undefined;
+    return { stream: ack.stream, seq: ack.seq - before, duplicate: false };
   }
 
   private outcome(answer: Answer, { subject, data }: BatchMessage): BatchOutcome {
     if (answer instanceof FlowError) return answer;
-    const ack = readAck(answer);
-    if (ack && !ack.error) return { stream: ack.stream, seq: ack.seq, duplicate: ack.duplicate ?? false };
     const { domain } = this.requests.connection.settings;
     const size = Buffer.byteLength(data);
-    if (!ack?.error)
-      return explainPublish({ code: String(answer.headers?.code ?? '') }, subject, size, domain);
+    if (answer.data.length === 0 && answer.headers?.code)
+      return explainPublish({ code: String(answer.headers.code) }, subject, size, domain);
+    const ack = readPubAck(answer);
+    if (ack === undefined) return noPubAck(subject);
+    if (!('error' in ack)) return { stream: ack.stream, seq: ack.seq, duplicate: ack.duplicate };
     const { error } = ack;
     if (error.err_code === ApiCode.wrongLastSequence || error.err_code === ApiCode.wrongLastSequenceUnnamed)
       return new FlowError(WRONG_LAST_SEQUENCE, `"${subject}" has a newer message: ${error.description}`);
@@ -121,22 +121,4 @@ export class BatchPublisher {
 function request({ subject, data, msgId, expected }: BatchMessage, more = ''): ManyRequest {
   const lines = `Nats-Msg-Id: ${msgId}\r\n${expected === undefined ? '' : `Nats-Expected-Last-Subject-Sequence: ${expected}\r\n`}${more}`;
   return { subject, data: Buffer.from(data), headers: wireHeaders(lines) };
-}
-
-/**
- * Headers as they go over the wire. The client's own ones are checked and copied one by one, which takes longer than
- * all the rest of publishing; it asks them for nothing but this (nats 2.29, protocol.ts).
- */
-function wireHeaders(lines: string): MsgHdrs {
-  const bytes = Buffer.from(`NATS/1.0\r\n${lines}\r\n`);
-  return { encode: () => bytes } as unknown as MsgHdrs;
-}
-
-/** Undefined for an answer that is none, such as 503, which has no body. */
-function readAck(answer: Exclude<Answer, FlowError>): PubAck | undefined {
-  try {
-    return answer.json<PubAck>();
-  } catch {
-    return undefined;
-  }
 }

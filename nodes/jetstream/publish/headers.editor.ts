@@ -1,7 +1,7 @@
 import { mark } from '../../shared/editor/form';
 import { sentence } from '../../shared/editor/settings';
 import { text } from '../../shared/editor/text';
-import { headerName, template, type Format } from '../../shared/settings/formats';
+import { headerNameTemplate, template, type Format } from '../../shared/settings/formats';
 import { type Header } from './headers';
 
 /** A list of headers in `container`, filled from `headers`. Read it back with `readHeaders`. */
@@ -27,7 +27,10 @@ export function headerList(container: JQuery, headers: Header[]): void {
       };
       row
         .addClass('jetforce-field')
-        .append(input('name', text('header'), headerName), input('value', '{{payload.id}}', template));
+        .append(
+          input('name', text('header'), headerNameTemplate),
+          input('value', '{{payload.id}}', template),
+        );
     },
   });
   headers.forEach((header) => list.editableList('addItem', header));

@@ -1,8 +1,8 @@
 import { FlowError } from '../../shared/errors';
-import { headerName, template, type Fault } from '../../shared/settings/formats';
+import { headerNameTemplate, template, type Fault } from '../../shared/settings/formats';
 import { wrong, type Options, type Setting } from '../../shared/settings/settings';
 
-/** A header to publish with; its value is a template. */
+/** A header to publish with; both are templates. */
 export interface Header {
   name: string;
   value: string;
@@ -13,7 +13,7 @@ export function headers(options: Options<Header[]> = {}): Setting<Header[], Head
     ...options,
     kind: 'headers',
     default: [],
-    fault: headerName.fault,
+    fault: headerNameTemplate.fault,
     parse(stored, title) {
       if (Array.isArray(stored) && stored.every(isHeader))
         return stored.map(({ name, value }) => ({ name: checked(name.trim()), value }));
@@ -29,14 +29,14 @@ function isHeader(header: unknown): header is Header {
 }
 
 function checked(name: string): string {
-  if (headerName.check(name) === undefined) return name;
+  if (headerNameTemplate.check(name) === undefined) return name;
   throw new FlowError(
     'INVALID_HEADER',
-    `"${name}" is not a header name: letters, digits and dashes, no blanks or colons`,
+    `"${name}" is not a header name: letters, digits and dashes, no blanks or colons; templates such as {{payload.kind}}`,
     false,
   );
 }
 
 function faultOf({ name, value }: Header): Fault | undefined {
-  return headerName.check(name) ?? template.check(value);
+  return headerNameTemplate.check(name) ?? template.check(value);
 }

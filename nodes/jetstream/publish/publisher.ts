@@ -1,9 +1,10 @@
 import { FlowError } from '../../shared/errors';
 import { closedError, type Connection } from '../server/connection';
 import type { MsgHdrs, NatsConnection } from '../server/nats';
-import { explainPublish } from './errors';
 import { serverAtLeast } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
+import { publishOnce, type Published } from './pub-ack';
+import { headerLine, wireHeaders } from './wire';
 
 export interface Outgoing {
   subject: string;
@@ -14,83 +15,139 @@ export interface Outgoing {
   msgId?: string;
 }
 
-/** What the stream said: `duplicate` means that it had the message already. */
-export interface Published {
-  stream: string;
-  seq: number;
-  duplicate: boolean;
+export interface PublisherSettings {
+  /** Messages without a PubAck, at most. */
+  window: number;
+  /** Messages that wait to be sent, at most. */
+  queue: number;
+  whenFull: 'hold' | 'fail';
 }
 
-const TIMEOUT = 5_000;
+/** Where a message comes from. */
+export interface Sender {
+  /** It stops sending by itself while its messages wait, so it may go beyond the queue under `hold`. */
+  stops?: boolean;
+  /** Called where its message has to wait; what it returns is called when the wait is over. */
+  pause?: () => () => void;
+}
 
-/** Publishes with at most `window` messages waiting for their PubAck; the rest wait their turn, in order. */
+interface Waiting {
+  outgoing: Outgoing;
+  resolve: (published: Promise<Published>) => void;
+  reject: (error: FlowError) => void;
+  resume: (() => void) | undefined;
+}
+
+/**
+ * Publishes in the order in which messages are handed in, with at most `window` of them waiting for their PubAck.
+ * The others wait for their turn, and for the connection: `queue` at most, where `hold` counts on senders that
+ * stop by themselves, and refuses those of all others.
+ */
 export class Publisher {
   private readonly stopping = new AbortController();
-  private readonly waiting: { go: () => void; refuse: (error: FlowError) => void }[] = [];
+  private readonly queue: Waiting[] = [];
   private inFlight = 0;
+  private connecting = false;
+  private idle: (() => void) | undefined;
 
+  /** `changed` is called whenever the number of those that wait is another one: it must be cheap. */
   constructor(
     private readonly connection: Connection,
-    private readonly window: number,
+    private readonly settings: PublisherSettings,
+    private readonly changed: () => void = () => undefined,
   ) {}
+
+  /** Messages that are not sent yet. */
+  get waiting(): number {
+    return this.queue.length;
+  }
 
   /** Messages handed in and not confirmed yet. */
   get pending(): number {
-    return this.inFlight + this.waiting.length;
+    return this.inFlight + this.queue.length;
   }
 
   /**
-   * Resolves with the PubAck. Waits for the connection if there is none. Throws FlowError: INVALID_SUBJECT,
-   * NO_STREAM, STREAM_FULL, MESSAGE_TOO_LARGE, PERMISSION_DENIED, TIMEOUT, CLOSED.
+   * Resolves with the PubAck. Throws FlowError: INVALID_SUBJECT, INVALID_HEADER, QUEUE_FULL, NO_STREAM, NO_PUBACK,
+   * STREAM_FULL, MESSAGE_TOO_LARGE, PERMISSION_DENIED, TIMEOUT, CLOSED.
    */
-  async publish(outgoing: Outgoing): Promise<Published> {
+  async publish(outgoing: Outgoing, sender: Sender = {}): Promise<Published> {
     checkPublishSubject(outgoing.subject);
-    await this.turn();
-    try {
-      const nc = await this.connection.ready(this.stopping.signal);
-      if (this.stopping.signal.aborted) throw closedError();
-      return await send(nc, this.connection.settings.domain, outgoing);
-    } finally {
-      this.leave();
-    }
-  }
-
-  /** What hasn't been sent fails with CLOSED; what has is waited for by its own publish(). */
-  stop(): void {
-    this.stopping.abort();
-    for (const { refuse } of this.waiting.splice(0)) refuse(closedError());
-  }
-
-  private async turn(): Promise<void> {
     if (this.stopping.signal.aborted) throw closedError();
-    if (this.inFlight < this.window) this.inFlight++;
-    else await new Promise<void>((go, refuse) => this.waiting.push({ go, refuse }));
+    const nc = this.connection.open;
+    if (nc && this.queue.length === 0 && this.inFlight < this.settings.window) return this.send(nc, outgoing);
+    const { queue, whenFull } = this.settings;
+    if (this.queue.length >= queue && !(whenFull === 'hold' && sender.stops)) throw queueFull(queue);
+    return new Promise((resolve, reject) => {
+      this.queue.push({ outgoing, resolve, reject, resume: sender.pause?.() });
+      this.changed();
+      if (!nc) this.connect();
+    });
   }
 
-  /** The place goes to the next in line: nobody can slip in between. */
-  private leave(): void {
-    const next = this.waiting.shift();
-    if (next) next.go();
-    else this.inFlight--;
+  /** What hasn't been sent fails with CLOSED; resolves when what has been sent has ended by its own publish(). */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    for (const { reject, resume } of this.queue.splice(0)) {
+      resume?.();
+      reject(closedError());
+    }
+    if (this.inFlight > 0) await new Promise<void>((resolve) => (this.idle = resolve));
+  }
+
+  private connect(): void {
+    if (this.connecting) return;
+    this.connecting = true;
+    this.connection.ready(this.stopping.signal).then(
+      () => {
+        this.connecting = false;
+        this.next();
+      },
+      () => undefined, // stopped
+    );
+  }
+
+  /** Nobody can slip in between one that ends and the next in line: all of this happens at once. */
+  private next(): void {
+    const before = this.queue.length;
+    while (this.queue.length > 0 && this.inFlight < this.settings.window) {
+      const nc = this.connection.open;
+      if (!nc) {
+        this.connect();
+        break;
+      }
+      const { outgoing, resolve, resume } = this.queue.shift() as Waiting;
+      resume?.();
+      resolve(this.send(nc, outgoing));
+    }
+    if (this.queue.length !== before) this.changed();
+  }
+
+  private send(nc: NatsConnection, outgoing: Outgoing): Promise<Published> {
+    this.inFlight++;
+    return send(nc, this.connection.settings.domain, outgoing).finally(() => {
+      this.inFlight--;
+      this.next();
+      if (this.inFlight === 0) this.idle?.();
+    });
   }
 }
 
-async function send(nc: NatsConnection, domain: string | undefined, outgoing: Outgoing): Promise<Published> {
-  const { subject, data, msgId } = outgoing;
-  try {
-    checkTtl(nc, outgoing.headers);
-    // Waited for with headers or without: messages must not overtake each other.
-    const nats = await import('../server/nats.js');
-    const headers = messageHeaders(nats, outgoing.headers);
-    const ack = await nc.jetstream(domain ? { domain } : {}).publish(subject, data, {
-      timeout: TIMEOUT,
-      ...(headers ? { headers } : {}),
-      ...(msgId ? { msgID: msgId } : {}),
-    });
-    return { stream: ack.stream, seq: ack.seq, duplicate: ack.duplicate };
-  } catch (error) {
-    throw explainPublish(error, subject, data.length, domain);
-  }
+/** Hands it to the connection at once: what is sent later goes out later. */
+async function send(
+  nc: NatsConnection,
+  domain: string | undefined,
+  { subject, data, headers, msgId }: Outgoing,
+): Promise<Published> {
+  checkTtl(nc, headers);
+  return publishOnce(nc, subject, data, { headers: messageHeaders(headers, msgId), domain });
+}
+
+function queueFull(queue: number): FlowError {
+  return new FlowError(
+    'QUEUE_FULL',
+    `${queue} messages wait to be published already, and this one is not taken: send it again later, see why the server is slow or away, or raise the limit of the queue`,
+  );
 }
 
 /** An older server stores the message for ever without a word. */
@@ -104,15 +161,9 @@ function checkTtl(nc: NatsConnection, headers: Outgoing['headers']): void {
   );
 }
 
-function messageHeaders(
-  nats: typeof import('../server/nats.js'),
-  record: Outgoing['headers'],
-): MsgHdrs | undefined {
-  const entries = Object.entries(record);
-  if (entries.length === 0) return undefined;
-  const headers = nats.headers();
-  for (const [key, values] of entries) {
-    for (const value of Array.isArray(values) ? values : [values]) headers.append(key, value);
-  }
-  return headers;
+function messageHeaders(headers: Outgoing['headers'], msgId: string | undefined): MsgHdrs | undefined {
+  let lines = msgId ? headerLine('Nats-Msg-Id', msgId) : '';
+  for (const [name, values] of Object.entries(headers))
+    for (const value of [values].flat()) lines += headerLine(name, value);
+  return lines === '' ? undefined : wireHeaders(lines);
 }

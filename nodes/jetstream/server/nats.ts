@@ -1,4 +1,6 @@
 /** The one file that imports the NATS client. Load it (`await import`) only when a connection is needed. */
+import { headers, type MsgHdrs } from 'nats';
+
 export {
   connect,
   createInbox,
@@ -21,3 +23,35 @@ export type {
   Subscription,
   TlsOptions,
 } from 'nats';
+
+interface HeadersClass {
+  decode: (this: void, bytes: Uint8Array) => MsgHdrs;
+}
+
+/** The class behind the client's headers, which it doesn't export. */
+const Headers = headers().constructor as unknown as HeadersClass;
+const decodeStrictly = Headers.decode;
+
+/**
+ * What arrives may have been sent by anybody: the client (2.29) throws, wherever a message's headers are looked at,
+ * for names and values that it would not send itself. They are read as they are.
+ */
+Headers.decode = (bytes) => {
+  try {
+    return decodeStrictly(bytes);
+  } catch {
+    return decodeAny(bytes);
+  }
+};
+
+function decodeAny(bytes: Uint8Array): MsgHdrs {
+  const [status = '', ...lines] = Buffer.from(bytes).toString('utf8').split('\r\n');
+  const values = new Map<string, string[]>();
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    if (colon < 0) continue;
+    const name = line.slice(0, colon);
+    values.set(name, [...(values.get(name) ?? []), line.slice(colon + 1).trim()]);
+  }
+  return Object.assign(decodeStrictly(Buffer.from(`${status}\r\n\r\n`)), { headers: values });
+}

@@ -3,7 +3,10 @@ import type { Position, PositionStore } from '../../shared/positions';
 import type { Connection } from '../server/connection';
 import { ApiCode, explainPermission } from '../server/errors';
 import type { KV, NatsConnection } from '../server/nats';
+import { apiPrefix } from '../server/api';
 import { explainPublish } from '../publish/errors';
+import { publishOnce } from '../publish/pub-ack';
+import { wireHeaders } from '../publish/wire';
 
 const TIMEOUT = 5_000;
 
@@ -39,7 +42,7 @@ export class Bucket implements PositionStore {
    */
   async put(key: string, value: string, revision: number, signal: AbortSignal): Promise<number | undefined> {
     try {
-      return await this.run(signal, (kv) => kv.put(key, value, { previousSeq: revision }));
+      return await this.write(key, value, signal, `Nats-Expected-Last-Subject-Sequence: ${revision}\r\n`);
     } catch (error) {
       const code = (error as { cause?: { api_error?: { err_code?: number } } }).cause?.api_error?.err_code;
       if (code !== ApiCode.wrongLastSequence && code !== ApiCode.wrongLastSequenceUnnamed) throw error;
@@ -52,10 +55,21 @@ export class Bucket implements PositionStore {
     }
   }
 
-  private async run<T>(signal: AbortSignal, work: (kv: KV) => Promise<T>): Promise<T> {
+  /** The client's own put takes any answer for the stream's. */
+  private write(key: string, value: string, signal: AbortSignal, lines?: string): Promise<number> {
+    const { domain } = this.connection.settings;
+    const subject = `${domain ? `${apiPrefix(domain)}.` : ''}$KV.${this.name}.${key}`;
+    const headers = lines === undefined ? undefined : wireHeaders(lines);
+    return this.run(
+      signal,
+      async (_kv, nc) => (await publishOnce(nc, subject, value, { headers, domain })).seq,
+    );
+  }
+
+  private async run<T>(signal: AbortSignal, work: (kv: KV, nc: NatsConnection) => Promise<T>): Promise<T> {
     const nc = await this.connection.ready(signal);
     try {
-      return await work(await this.open(nc));
+      return await work(await this.open(nc), nc);
     } catch (error) {
       throw this.explain(error);
     }
@@ -78,7 +92,7 @@ export class Bucket implements PositionStore {
     if (refused) return refused;
     const known = explainPublish(error, `$KV.${this.name}`, 0, this.connection.settings.domain);
     return new FlowError(known.code, `The bucket "${this.name}" can't be used: ${known.message}`, true, {
-      cause: error,
+      cause: known.cause,
     });
   }
 }

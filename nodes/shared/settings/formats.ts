@@ -55,6 +55,18 @@ export const bucketName = format('bucketName', (text) => /^[-\w]+$/.test(text));
 /** What NATS takes as a header's name: visible ASCII without a colon. */
 export const headerName = format('headerName', (text) => /^[!-9;-~]+$/.test(text));
 
+/** A header's name, into which each message may fill its own values. */
+export const headerNameTemplate: Format = {
+  fault: headerName.fault,
+  check: (text) => template.check(text) ?? headerName.check(text.replace(/\{\{[^{}]*\}\}/g, 'x')),
+};
+
+/** The name of a field in a payload, or of one within another: "Account.ExternalId__c". */
+export const fieldName = format(
+  'fieldReserved',
+  (text) => !text.split('.').some((key) => ['__proto__', 'constructor', 'prototype'].includes(key)),
+);
+
 export const time = format('time', (text) => !Number.isNaN(parseTime(text)));
 
 export const servers = format('servers', (text) =>

@@ -279,6 +279,8 @@ function fieldMapFault(payload: PayloadConfig): Fault | undefined {
   if (names.length === 0) return { text: 'fieldNone' };
   if (names.includes('')) return { text: 'fieldName' };
   if (new Set(names).size < names.length) return { text: 'fieldTwice' };
+  const reserved = names.map(formats.fieldName.check).find((fault) => fault !== undefined);
+  if (reserved) return reserved;
   return payload.fields.every(hasValue) ? undefined : { text: 'fieldValue' };
 }
 

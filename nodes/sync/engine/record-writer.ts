@@ -3,7 +3,8 @@ import type { LastMessage } from '../../jetstream/publish/last-messages';
 import { FlowError } from '../../shared/errors';
 import { PublishedRecords, type Published } from './published';
 import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceRecord } from './record';
-import { collectionSubject, escapeToken, type SubjectOf } from './tokens';
+import { escapeToken } from '../../shared/token';
+import { collectionSubject, type SubjectOf } from './tokens';
 
 /** Where records go, and what is asked there. */
 export interface RecordStream {

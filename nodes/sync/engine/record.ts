@@ -1,7 +1,8 @@
 import * as crypto from 'node:crypto';
 import { stringifyJson } from '../../shared/json';
 import { parseTime } from '../../shared/time';
-import { escapeToken, type SubjectOf } from './tokens';
+import { escapeToken } from '../../shared/token';
+import type { SubjectOf } from './tokens';
 
 /** A record as an API shows it now. */
 export interface SourceRecord {

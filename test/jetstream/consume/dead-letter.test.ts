@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { connect, headers, type Msg, type NatsConnection } from 'nats';
 import { publishDeadLetter } from '../../../nodes/jetstream/consume/dead-letter';
-import { deliveryInfo } from '../../../nodes/jetstream/consume/message';
+import { deliveryInfo, headerRecord } from '../../../nodes/jetstream/consume/message';
+import { wireHeaders } from '../../../nodes/jetstream/publish/wire';
+import '../../../nodes/jetstream/server/nats';
 import { FlowError } from '../../../nodes/shared/errors';
 import { startNats, type Nats } from '../../support/nats';
 
@@ -104,8 +106,12 @@ describe('dead letter', () => {
     );
     const { header } = await last();
     const theirs = [...header].map(([key]) => key).filter((key) => key.startsWith('Nats-'));
-    assert.deepEqual(theirs.sort(), ['Nats-Msg-Id', 'Nats-Stream']);
+    assert.deepEqual(theirs, ['Nats-Msg-Id']);
     assert.notEqual(header.get('Nats-Msg-Id'), 'm');
+    assert.match(
+      header.get('Jetforce-Left-Out'),
+      /^Nats-Msg-Id, Nats-Expected-Last-Sequence, .*Nats-Stream$/,
+    );
   });
 
   test('an error of many lines, or a very long one, fits into a header', async () => {
@@ -120,5 +126,114 @@ describe('dead letter', () => {
       publishDeadLetter(nc, undefined, 'nobody', await message(), info(12, 1), { error: new Error('no') }),
       { code: 'DEAD_LETTER_FAILED', retryable: true, message: /the message stays: No stream takes "nobody"/ },
     );
+  });
+
+  /** A message with header lines as anybody may send them, which the client would refuse. */
+  async function odd(lines: string[], data = 'x'): Promise<Msg> {
+    const subscription = nc.subscribe('odd', { max: 1 });
+    nc.publish('odd', data, { headers: wireHeaders(lines.map((line) => `${line}\r\n`).join('')) });
+    for await (const msg of subscription) return msg;
+    throw new Error('nothing came');
+  }
+
+  test('headers that no client would send are named, and keep neither payload nor the others back', async () => {
+    await publish(
+      await odd(
+        ['test header: 1', 'Größe: 2', ': 3', 'X\u0001: 4', 'Line: a\nb', 'Good: yes', 'Uml: ä'],
+        '{"n":1}',
+      ),
+      info(20, 1),
+    );
+    const { header, data } = await last();
+    assert.equal(Buffer.from(data).toString(), '{"n":1}');
+    assert.deepEqual([header.get('Good'), header.get('Uml')], ['yes', 'ä']);
+    assert.equal(header.get('Jetforce-Left-Out'), '"test header", "Größe", "", "X\\u0001", Line');
+  });
+
+  test('headers that are read whatever they hold', async () => {
+    const msg = await odd(['a b: 1', 'Good: x', 'Good: y', '__proto__: p', '__proto__: q']);
+    assert.deepEqual(headerRecord(msg.headers), {
+      'a b': '1',
+      Good: ['x', 'y'],
+      ['__proto__']: ['p', 'q'],
+    });
+  });
+
+  for (const [missing, what] of [
+    [0, 'goes without any header'],
+    [100, 'keeps what is most important'],
+    [900, 'loses its largest headers'],
+  ] as const)
+    test(`a payload ${missing} bytes below max_payload ${what}`, async () => {
+      const size = (nc.info?.max_payload ?? 0) - missing;
+      const msg = await message({}, 'p'.repeat(size));
+      Object.defineProperty(msg, 'headers', {
+        value: (await message({ Big: ['b'.repeat(600)], Small: ['s'] })).headers,
+      });
+      await publish(msg, info(100 + missing, 1), new Error('e'.repeat(1_000)));
+      const { data, header } = await last();
+      assert.equal(data.length, size);
+      assert.equal(
+        header?.get('Nats-Msg-Id') ?? '',
+        missing === 0 ? '' : `dead.crm.flow.${100 + missing}.1000000`,
+      );
+      if (missing < 900) return;
+      assert.match(header.get('Jetforce-Error'), /^e+…$/);
+      assert.match(header.get('Jetforce-Left-Out'), /Big/);
+      assert.equal(header.get('Jetforce-Sequence'), String(100 + missing));
+    });
+
+  test('more headers than a stream takes are left out', async () => {
+    const record = Object.fromEntries([1, 2, 3].map((n) => [`H${n}`, ['h'.repeat(21_000)]]));
+    await publish(await message(record), info(30, 1), new Error('e'.repeat(5_000)));
+    const { header } = await last();
+    assert.equal(header.get('Jetforce-Left-Out'), 'H3');
+    assert.equal(header.get('H2').length, 21_000);
+  });
+
+  test('a stream that takes less gets fewer headers', async () => {
+    const { streams } = await manager();
+    await streams.add({ name: 'small', subjects: ['small'], max_msg_size: 300 });
+    const to = (size: number, sequence: number) =>
+      message({ A: ['a'.repeat(500)] }, 'p'.repeat(size)).then((msg) =>
+        publishDeadLetter(nc, undefined, 'small', msg, info(sequence, 1), { error: new Error('no') }),
+      );
+    await to(40, 41);
+    await to(290, 42);
+    const at = (seq: number) => streams.getMessage('small', { seq });
+    assert.equal((await at(1)).header.get('Jetforce-Sequence'), '41');
+    assert.deepEqual([(await at(2)).data.length, [...((await at(2)).header ?? [])].length], [290, 0]);
+  });
+
+  test('where even the payload alone is too large it is refused for good, if its stream keeps it', async () => {
+    const { streams } = await manager();
+    await streams.add({ name: 'tiny', subjects: ['tiny'], max_msg_size: 50 });
+    await streams.add({ name: 'crm', subjects: ['kept'] });
+    await streams.add({ name: 'work', subjects: ['work'], retention: 'workqueue' as never });
+    const from = async (stream: string) =>
+      publishDeadLetter(
+        nc,
+        undefined,
+        'tiny',
+        await message({}, 'p'.repeat(100)),
+        { ...info(7, 1), stream },
+        { error: new Error('no') },
+      );
+    await assert.rejects(from('crm'), {
+      code: 'DEAD_LETTER_REFUSED',
+      retryable: false,
+      message: /the payload stays in the stream "crm" at sequence 7: .*larger than its stream's maximum/,
+    });
+    for (const stream of ['work', 'unknown'])
+      await assert.rejects(from(stream), { code: 'DEAD_LETTER_FAILED', retryable: true });
+  });
+
+  test('an answer of somebody who is no stream is no dead letter', async () => {
+    const stray = nc.subscribe('stray', { callback: (_error, msg) => void msg.respond('{}') });
+    await assert.rejects(
+      publishDeadLetter(nc, undefined, 'stray', await message(), info(50, 1), { error: new Error('no') }),
+      { code: 'DEAD_LETTER_FAILED', retryable: true, message: /no stream/ },
+    );
+    stray.unsubscribe();
   });
 });

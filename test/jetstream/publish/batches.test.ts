@@ -8,7 +8,7 @@ import {
 } from '../../../nodes/jetstream/publish/batches';
 import { Connection } from '../../../nodes/jetstream/server/connection';
 import { LastMessages } from '../../../nodes/jetstream/publish/last-messages';
-import type { Published } from '../../../nodes/jetstream/publish/publisher';
+import type { Published } from '../../../nodes/jetstream/publish/pub-ack';
 import { RequestMany } from '../../../nodes/jetstream/publish/request-many';
 import { FlowError } from '../../../nodes/shared/errors';
 import { startNats, type Nats, type NatsOptions } from '../../support/nats';
@@ -190,3 +190,14 @@ describe('publishing many', () => {
     nats.resume();
   });
 });
+
+for (const answer of ['{}', '{"stream":"S"}', '{"seq":1}', '{"batch":"x","count":2}', 'hello'])
+  test(`an answer ${answer} of somebody who is no stream is no PubAck, in a batch neither`, async (t) => {
+    const { nc, publisher } = await rig(t);
+    nc.subscribe('s.>', { callback: (_error, msg) => void (msg.reply && msg.respond(answer)) });
+    await nc.flush();
+    for (const outcome of await publisher.publish(many(3), never)) {
+      assert.ok(outcome instanceof FlowError);
+      assert.deepEqual([outcome.code, outcome.retryable], ['NO_PUBACK', true]);
+    }
+  });

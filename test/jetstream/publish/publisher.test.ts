@@ -3,9 +3,10 @@ import { after, before, describe, mock, test, type TestContext } from 'node:test
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Msg } from 'nats';
 import { Connection } from '../../../nodes/jetstream/server/connection';
-import { Publisher, type Outgoing } from '../../../nodes/jetstream/publish/publisher';
+import { Publisher, type Outgoing, type PublisherSettings } from '../../../nodes/jetstream/publish/publisher';
 import { watchHeartbeat } from '../../support/heartbeat';
 import { startNats } from '../../support/nats';
+import { until } from '../../support/until';
 import { openRoom, type Room } from '../room';
 
 watchHeartbeat();
@@ -14,6 +15,13 @@ const out = (subject: string, more: Partial<Outgoing> = {}): Outgoing => ({
   subject,
   data: 'x',
   headers: {},
+  ...more,
+});
+
+const settings = (window: number, more: Partial<PublisherSettings> = {}): PublisherSettings => ({
+  window,
+  queue: 1_000,
+  whenFull: 'fail',
   ...more,
 });
 
@@ -47,8 +55,8 @@ describe('publisher', () => {
   }
   function start(t: TestContext, window: number): Publisher {
     slow.length = 0;
-    const publisher = new Publisher(connection, window);
-    t.after(() => publisher.stop());
+    const publisher = new Publisher(connection, settings(window));
+    t.after(() => void publisher.stop());
     return publisher;
   }
 
@@ -168,7 +176,7 @@ describe('publisher', () => {
     const sent = publisher.publish(out('slow.1'));
     const waiting = [publisher.publish(out('slow.2')), publisher.publish(out('slow.3'))];
     await arrived();
-    publisher.stop();
+    void publisher.stop();
     for (const outcome of waiting) await assert.rejects(outcome, { code: 'CLOSED' });
     await assert.rejects(publisher.publish(out('slow.4')), { code: 'CLOSED' });
     assert.equal(publisher.pending, 1);
@@ -177,21 +185,186 @@ describe('publisher', () => {
     assert.deepEqual([await arrived(), publisher.pending], [['1'], 0]);
   });
 
-  test('stop: what has its turn and is not sent yet fails with CLOSED', async (t) => {
+  test('what is handed in goes out in that order, whether it has headers or waits', async (t) => {
+    const publisher = start(t, 10);
+    const all = [1, 2, 3, 4].map((n) =>
+      publisher.publish(out(`slow.${n}`, n % 2 ? { headers: { a: '1' }, msgId: 'x' } : {})),
+    );
+    assert.deepEqual(await arrived(), ['1', '2', '3', '4']);
+    slow.forEach((msg) => give(msg));
+    await Promise.all(all);
+  });
+
+  for (const answer of [
+    '{}',
+    'null',
+    'hello',
+    '',
+    '{"stream":"x"}',
+    '{"seq":1}',
+    '{"stream":"","seq":1}',
+    '{"stream":"x","seq":0}',
+    '{"stream":1,"seq":1}',
+    '{"stream":"x","seq":"1"}',
+    '{"stream":"x","seq":1.5}',
+  ])
+    test(`an answer ${JSON.stringify(answer)} is no PubAck`, async (t) => {
+      const publisher = start(t, 1);
+      const outcome = assert.rejects(publisher.publish(out('slow.1')), {
+        code: 'NO_PUBACK',
+        retryable: true,
+        message: /What answers for "slow.1" is no stream/,
+      });
+      await arrived();
+      slow[0]?.respond(answer);
+      await outcome;
+    });
+
+  test('what the stream refuses says why', async (t) => {
+    const publisher = start(t, 1);
+    const outcome = assert.rejects(publisher.publish(out('slow.1')), {
+      code: 'JETSTREAM_10071',
+      message: /no such/,
+    });
+    await arrived();
+    slow[0]?.respond('{"error":{"err_code":10071,"description":"no such"},"stream":"slow","seq":1}');
+    await outcome;
+  });
+
+  test('headers that none can be are refused in words', async (t) => {
+    const publisher = start(t, 1);
+    for (const [headers, words] of [
+      [{ 'a b': '1' }, /"a b" is not a header name/],
+      [{ '': '1' }, /"" is not a header name/],
+      [{ a: 'x\r\nNats-Rollup: all' }, /The header a holds a line break/],
+    ] as const)
+      await assert.rejects(publisher.publish(out('crm.h', { headers })), {
+        code: 'INVALID_HEADER',
+        retryable: false,
+        message: words,
+      });
+    await assert.rejects(publisher.publish(out('crm.h', { msgId: 'a\nb' })), { code: 'INVALID_HEADER' });
+    assert.equal(publisher.pending, 0);
+  });
+
+  describe('that is full', () => {
+    /** One in flight, two waiting. */
+    async function full(t: TestContext, whenFull: 'hold' | 'fail', changed?: () => void) {
+      slow.length = 0;
+      const publisher = new Publisher(connection, settings(1, { queue: 2, whenFull }), changed);
+      const all = [1, 2, 3].map((n) => publisher.publish(out(`slow.${n}`)));
+      const settled = Promise.allSettled(all);
+      t.after(async () => {
+        const stopped = publisher.stop();
+        slow.forEach((msg) => give(msg));
+        await Promise.all([stopped, settled]);
+      });
+      await arrived();
+      assert.deepEqual([publisher.waiting, publisher.pending], [2, 3]);
+      return publisher;
+    }
+
+    test('fails what comes, and takes more as soon as there is room', async (t) => {
+      const publisher = await full(t, 'fail');
+      await assert.rejects(publisher.publish(out('slow.4'), { stops: true }), {
+        code: 'QUEUE_FULL',
+        retryable: true,
+        message: /^2 messages wait to be published already/,
+      });
+      give(slow[0]);
+      await until(() => publisher.waiting === 1);
+      void publisher.publish(out('slow.5')).catch(() => undefined);
+      assert.equal(publisher.waiting, 2);
+    });
+
+    test('holds what comes from a sender that stops, and fails the rest', async (t) => {
+      const publisher = await full(t, 'hold');
+      const pauses: string[] = [];
+      const sender = {
+        stops: true,
+        pause: () => {
+          pauses.push('paused');
+          return () => void pauses.push('resumed');
+        },
+      };
+      const held = publisher.publish(out('slow.4'), sender);
+      assert.deepEqual([publisher.waiting, pauses], [3, ['paused']]);
+      await assert.rejects(publisher.publish(out('slow.5'), { stops: false }), { code: 'QUEUE_FULL' });
+      await assert.rejects(publisher.publish(out('slow.5')), { code: 'QUEUE_FULL' });
+      for (const n of [0, 1, 2]) {
+        assert.deepEqual(pauses, ['paused']);
+        give(slow[n]);
+        await until(async () => (await arrived()).length === n + 2);
+      }
+      assert.deepEqual(pauses, ['paused', 'resumed']);
+      give(slow[3]);
+      assert.equal((await held).stream, 'slow');
+      assert.deepEqual(await arrived(), ['1', '2', '3', '4']);
+    });
+
+    test('tells each change of what waits, and a stop ends the pauses', async (t) => {
+      let changes = 0;
+      const publisher = await full(t, 'hold', () => changes++);
+      assert.equal(changes, 2);
+      let resumed = 0;
+      const held = publisher.publish(out('slow.4'), { stops: true, pause: () => () => resumed++ });
+      assert.equal(changes, 3);
+      give(slow[0]);
+      await until(() => publisher.waiting === 2);
+      assert.deepEqual([changes, resumed], [4, 0]);
+      void publisher.stop();
+      await assert.rejects(held, { code: 'CLOSED' });
+      assert.equal(resumed, 1);
+    });
+  });
+
+  test('what waits for the connection counts too, and goes out in order when there is one', async (t) => {
+    const lonely = new Connection({ servers: room.nats.url, auth: 'none' });
+    const publisher = new Publisher(lonely, settings(2, { queue: 3 }));
+    const all = [1, 2, 3].map((n) => publisher.publish(out(`crm.order.${n}`)));
+    await assert.rejects(publisher.publish(out('crm.order.4')), { code: 'QUEUE_FULL' });
+    assert.deepEqual([publisher.waiting, publisher.pending], [3, 3]);
+    t.after(lonely.use({}));
+    const [a = 0, b = 0, c = 0] = (await Promise.all(all)).map(({ seq }) => seq);
+    assert.deepEqual([b - a, c - b], [1, 1]);
+    assert.equal(publisher.waiting, 0);
+  });
+
+  test('stop resolves when what was sent has ended', async (t) => {
     const publisher = start(t, 2);
-    const outcome = publisher.publish(out('slow.1'));
-    publisher.stop();
-    await assert.rejects(outcome, { code: 'CLOSED' });
-    assert.deepEqual([await arrived(), publisher.pending], [[], 0]);
+    const sent = [publisher.publish(out('slow.1')), publisher.publish(out('slow.2'))];
+    await arrived();
+    let over = false;
+    const stopped = publisher.stop().then(() => (over = true));
+    give(slow[0]);
+    await sent[0];
+    await turn();
+    assert.equal(over, false);
+    give(slow[1]);
+    await Promise.all([sent[1], stopped]);
+    await publisher.stop();
+  });
+
+  test('a connection that is closed under a message says so, and not that time is over', async () => {
+    slow.length = 0;
+    const short = new Connection({ servers: room.nats.url, auth: 'none' });
+    const over = short.use({});
+    const nc = await short.ready(new AbortController().signal);
+    const outcome = assert.rejects(new Publisher(short, settings(1)).publish(out('slow.1')), {
+      code: 'DISCONNECTED',
+    });
+    await nc.flush();
+    await over();
+    await outcome;
   });
 
   test('waits for a connection, and stop ends the wait', async () => {
     const lonely = new Connection({ servers: room.nats.url, auth: 'none' });
-    const stopped = new Publisher(lonely, 1);
-    const waiting = new Publisher(lonely, 1);
+    const stopped = new Publisher(lonely, settings(1));
+    const waiting = new Publisher(lonely, settings(1));
     const [lost, kept] = [stopped.publish(out('crm.w')), waiting.publish(out('crm.w'))];
     await turn();
-    stopped.stop();
+    void stopped.stop();
     await assert.rejects(lost, { code: 'CLOSED' });
     const over = lonely.use({});
     assert.equal((await kept).stream, 'crm');
@@ -203,10 +376,10 @@ describe('publisher', () => {
     const warned = (warning: Error): void => void warnings.push(warning);
     process.on('warning', warned);
     t.after(() => process.off('warning', warned));
-    const publisher = new Publisher(new Connection({ servers: room.nats.url, auth: 'none' }), 100);
+    const publisher = new Publisher(new Connection({ servers: room.nats.url, auth: 'none' }), settings(100));
     const all = Array.from({ length: 50 }, () => publisher.publish(out('crm.w')));
     await turn();
-    publisher.stop();
+    void publisher.stop();
     await Promise.allSettled(all);
     await turn();
     assert.deepEqual(warnings, []);
@@ -218,7 +391,9 @@ describe('publisher', () => {
     const hub = new Connection({ servers: nats.url, auth: 'none', domain: 'hub' });
     const over = hub.use({});
     t.after(over);
-    const error = await new Publisher(hub, 1).publish(out('crm.a')).catch((thrown: unknown) => thrown);
+    const error = await new Publisher(hub, settings(1))
+      .publish(out('crm.a'))
+      .catch((thrown: unknown) => thrown);
     assert.match((error as Error).message, /No stream takes "crm.a" in the domain "hub"/);
   });
 
@@ -227,7 +402,7 @@ describe('publisher', () => {
     t.after(() => nats.stop());
     const old = new Connection({ servers: nats.url, auth: 'none' });
     t.after(old.use({}));
-    const publisher = new Publisher(old, 1);
+    const publisher = new Publisher(old, settings(1));
     await assert.rejects(publisher.publish(out('crm.ttl', { headers: { a: '1', 'nats-TTL': '1h' } })), {
       code: 'SERVER_TOO_OLD',
       retryable: false,
@@ -237,7 +412,7 @@ describe('publisher', () => {
     const config = { name: 'ttl', subjects: ['ttl'], allow_msg_ttl: true };
     if ((room.nc.info?.version ?? '') < '2.11') return;
     await room.nc.request('$JS.API.STREAM.CREATE.ttl', JSON.stringify(config));
-    const current = new Publisher(connection, 1);
+    const current = new Publisher(connection, settings(1));
     assert.equal((await current.publish(out('ttl', { headers: { 'Nats-TTL': '1h' } }))).stream, 'ttl');
   });
 });

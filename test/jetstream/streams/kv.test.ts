@@ -78,3 +78,17 @@ for (const version of ['latest', '2.10'] as const)
       assert.equal(await bucket.put(remove, 'three', 0, never), undefined);
     }
   });
+
+for (const answer of ['{}', '{"seq":3}', 'hello'])
+  test(`an answer ${answer} of somebody who is no stream is no write`, async (t) => {
+    const { nats, connection } = await connected(t);
+    const bucket = new Bucket(connection, 'b');
+    await bucket.put('key', '1', 0, never);
+    const nc = await connect({ servers: nats.url });
+    t.after(() => nc.close());
+    await nc.jetstreamManager().then((jsm) => jsm.streams.update('KV_b', { subjects: ['$KV.other.>'] }));
+    nc.subscribe('$KV.b.>', { callback: (_error, msg) => void msg.respond(answer) });
+    await nc.flush();
+    const error = { code: 'NO_PUBACK', retryable: true };
+    await assert.rejects(bucket.put('key', '2', 1, never), error);
+  });

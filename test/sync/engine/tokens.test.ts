@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { checkPublishSubject } from '../../../nodes/jetstream/streams/subjects';
-import { collectionSubject, escapeKey, escapeToken, unescapeToken } from '../../../nodes/sync/engine/tokens';
+import { escapeToken, unescapeToken } from '../../../nodes/shared/token';
+import { collectionSubject, escapeKey } from '../../../nodes/sync/engine/tokens';
 
 const awkward = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 60 }),
