@@ -7,7 +7,7 @@ export type Ending = (typeof ENDINGS)[number];
 
 const LATE_MS = 100;
 /** A thing that makes no further call for so long has none left to be stopped at. */
-const QUIET_MS = 300;
+const QUIET_MS = 1_500;
 
 /** Holds one call of what a thing depends on, the `at`th, until the thing is being stopped. */
 export class Gates {

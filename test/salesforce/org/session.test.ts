@@ -442,6 +442,6 @@ test('settings: the API version and the share of the budget', () => {
     assert.throws(() => share(wrong), {
       code: 'INVALID_API_BUDGET',
       retryable: false,
-      message: new RegExp(String(wrong)),
+      message: new RegExp(`apiBudget: "?${wrong}"? is`),
     });
 });

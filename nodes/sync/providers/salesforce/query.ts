@@ -67,25 +67,39 @@ export async function readByIds(
   return ids.map((id) => found.get(id) ?? sobject.gone(id, now));
 }
 
+/** What the org still has of deleted records: only a query shows it, and a wide object's fields take several. */
 async function readDeleted(
   reader: OrgReader,
   sobject: SObject,
   ids: readonly string[],
   signal: AbortSignal,
 ): Promise<SourceRecord[]> {
-  if (!sobject.hasDeleted) return [];
-  const whole = queryPath(sobject, sobject.fields, '', true).length < LONGEST_URL / 2;
-  const fields = whole ? sobject.fields : keyFields(sobject);
-  const space = LONGEST_URL - queryPath(sobject, fields, 'WHERE Id IN ()', true).length;
-  // An id with its quotes and comma, escaped.
-  const most = Math.floor(space / 27);
-  const found: SourceRecord[] = [];
-  for (let from = 0; from < ids.length; from += most) {
-    const list = ids.slice(from, from + most).map((id) => `'${id.replace(/[^A-Za-z0-9]/g, '')}'`);
-    const path = queryPath(sobject, fields, `WHERE Id IN (${list.join(',')})`, true);
-    found.push(...(await pages(reader, path, signal)).found.map((row) => sobject.record(row)));
+  if (!sobject.hasDeleted || ids.length === 0) return [];
+  const found = new Map<string, Record<string, unknown>>();
+  for (const fields of fieldsByUrl(sobject)) {
+    const space = LONGEST_URL - queryPath(sobject, fields, 'WHERE Id IN ()', true).length;
+    // An id with its quotes and comma, escaped.
+    const most = Math.floor(space / 27);
+    for (let from = 0; from < ids.length; from += most) {
+      const list = ids.slice(from, from + most).map((id) => `'${id.replace(/[^A-Za-z0-9]/g, '')}'`);
+      const path = queryPath(sobject, fields, `WHERE Id IN (${list.join(',')})`, true);
+      for (const row of (await pages(reader, path, signal)).found)
+        found.set(String(row.Id), { ...found.get(String(row.Id)), ...row });
+    }
   }
-  return found;
+  return [...found.values()].map((row) => sobject.record(row));
+}
+
+/** The fields in parts that take half a URL each at most, with those that every row needs in each. */
+function fieldsByUrl(sobject: SObject): string[][] {
+  const keys = keyFields(sobject);
+  const parts: string[][] = [[...keys]];
+  for (const field of sobject.fields.filter((one) => !keys.includes(one))) {
+    const part = parts.at(-1) as string[];
+    if (queryPath(sobject, [...part, field], '', true).length < LONGEST_URL / 2) part.push(field);
+    else parts.push([...keys, field]);
+  }
+  return parts;
 }
 
 /**
