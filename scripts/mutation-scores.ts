@@ -82,9 +82,12 @@ function survivorsOf({ mutants, source, explanations }: Run): Survivor[] {
     });
 }
 
+/** A merge of two branches may have put a row below a list, which Prettier takes for a part of it. */
+const tidy = (line: string): string => line.trim().replace(/^(\|.*)/, (row) => row.replace(/ +/g, ' '));
+
 /** One line for each file and each survivor, so that runs of different files can be merged line by line. */
 function write(path: string, row: string, survivors: Survivor[]): void {
-  const known = existsSync(SCORES) ? readFileSync(SCORES, 'utf8').split('\n') : [];
+  const known = existsSync(SCORES) ? readFileSync(SCORES, 'utf8').split('\n').map(tidy) : [];
   const code = (text: string): string => `\`${text.replaceAll('`', "'")}\``;
   const rows = known.filter((line) => line.startsWith('| nodes/') && !line.startsWith(`| ${path} |`));
   const notes = known.filter((line) => line.startsWith('- nodes/') && !line.startsWith(`- ${path}:`));

@@ -12,7 +12,7 @@ const TEST_TIMEOUT = 180_000;
 /** West of UTC, half an hour off, with daylight saving: what is read as local time, or as whole hours, is noticed. */
 const ZONE = 'America/St_Johns';
 /** They come first, so that two processes end together. */
-const LONGEST = ['sync/oracle', 'jetstream/recovery', 'house/demo'];
+const LONGEST = ['sync/oracle', 'editor/look', 'sync/edges', 'jetstream/recovery', 'house/demo'];
 
 /** How node's test runner is called; from the root of the repository. */
 export const RUNNER = [

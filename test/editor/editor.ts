@@ -7,7 +7,6 @@ import { contract, types } from './contract';
 export interface EditorOptions {
   /** Language of the browser. */
   language?: string;
-  theme?: 'light' | 'dark';
 }
 
 /** The real editor in a real browser. */
@@ -63,10 +62,12 @@ export async function startBench(options: NodeRedOptions = {}): Promise<Bench> {
 async function openEditor(
   browser: Browser,
   url: string,
-  { language = 'en-US', theme = 'light' }: EditorOptions = {},
+  { language = 'en-US' }: EditorOptions = {},
 ): Promise<Editor> {
   const context = await browser.newContext({ viewport: { width: 1400, height: 1100 }, locale: language });
-  await context.addInitScript(`localStorage.setItem('view-dark-theme', '${theme}')`);
+  // Forms don't slide: whoever clicks in one would wait until it stands still.
+  await context.addInitScript(`document.addEventListener('DOMContentLoaded', () =>
+    document.head.appendChild(document.createElement('style')).append('* { transition: none !important }'))`);
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   const complaints: string[] = [];

@@ -9,7 +9,7 @@ import { keepCheckpoints } from './oracle-timeline';
 import { contacts, startRig, SYNC_ID } from './rig';
 
 const SEED = Number(process.env.ORACLE_SEED ?? 7);
-const LIVES = Number(process.env.ORACLE_LIVES ?? 9);
+const LIVES = Number(process.env.ORACLE_LIVES ?? 6);
 const KEY = `${SYNC_ID}.salesforce`;
 
 /** How the store fails a life when a checkpoint is saved. */

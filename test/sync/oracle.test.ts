@@ -14,7 +14,7 @@ import { contacts, SYNC_ID } from './rig';
 import { differences, readTable } from './table';
 
 /** How long the storm lasts; longer by hand. */
-const SECONDS = Number(process.env.ORACLE_SECONDS ?? 20);
+const SECONDS = Number(process.env.ORACLE_SECONDS ?? 10);
 const SEED = Number(process.env.ORACLE_SEED ?? 7);
 const KINDS = ['kill at publishing', 'nats', 'freeze', 'kill', 'kill at publishing'] as const;
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { codeOf, FlowError } from '../../../nodes/shared/errors';
 import { commandDelivery } from '../../../nodes/shared/flow/completion';
-import { errorOf, Flow, holder, join, sink, turns, type Msg, type Sent } from './runtime';
+import { errorOf, Flow, holder, join, pass, sink, turns, type Msg, type Sent } from './runtime';
 
 describe('messages put together', () => {
   let flow: Flow;
@@ -63,6 +63,37 @@ describe('messages put together', () => {
     await turns();
     assert.equal(errorOf(first), 'before');
     assert.deepEqual(second.ends, [undefined], 'what failed before the join is not the joined one’s');
+  });
+
+  test('a node that holds no other message puts none together, whatever was given up in it', async () => {
+    const late = holder();
+    let early: Msg | undefined;
+    flow.node('a', 'function', pass, { wires: [['m', 'b']] });
+    flow.node(
+      'm',
+      'function',
+      (msg, send, done) => {
+        if (msg['payload'] === 'stuck') return;
+        if (msg['payload'] === 'early') early = msg;
+        else send(early);
+        done();
+      },
+      { wires: [['c']] },
+    );
+    flow.node('b', 'delay', (msg, send, done) =>
+      msg['payload'] === 'early' ? late.handler(msg, send, done) : done(),
+    );
+    flow.node('c', 'debug', sink);
+    const stuck = flow.deliver('stuck');
+    const one = flow.deliver('early');
+    await turns();
+    stuck.delivery.abandon();
+    const two = flow.deliver('last');
+    await turns();
+    assert.deepEqual(ends(one, two), [[], [undefined]]);
+    late.held[0]?.();
+    await turns();
+    assert.deepEqual(one.ends, [undefined]);
   });
 
   test('messages that a node sends on each for itself are not put together', async () => {
