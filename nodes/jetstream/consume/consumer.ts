@@ -126,7 +126,7 @@ export class Consumer {
     const stopped = this.pull?.pull.stop();
     for (const { message } of [...this.gathering.splice(0), ...this.backlog.splice(0)])
       this.settlement.giveBack(message);
-    await withTimeout(1_000, stopped);
+    if (stopped) await withTimeout(1_000, stopped);
     this.finished = this.finish();
     await withTimeout(grace, this.finished);
   }
