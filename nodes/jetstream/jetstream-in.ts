@@ -7,6 +7,7 @@ import { StatusReporter } from '../shared/status';
 import type { Connection } from './server/connection';
 import { Consumer, type ConsumerState } from './consume/consumer';
 import { consumerOf } from './consume/consumer-settings';
+import { refuseInboxIn } from './server/inbox';
 import { jetstreamIn } from './jetstream-in.settings';
 import { connectionOf } from './jetstream-server';
 import { jetStreamProperties, type JetStreamProperties } from './consume/message';
@@ -56,11 +57,17 @@ export default function (RED: NodeAPI): void {
       else show('red', 'ring', statusKey(state.error));
     };
     try {
-      consumer = new Consumer(connection, consumerOf(settings), {
+      const wanted = consumerOf(settings);
+      refuseInboxIn(connection.settings.inboxPrefix, wanted.provision?.subjects ?? [], wanted.stream);
+      consumer = new Consumer(connection, wanted, {
         deliver: (unit, payloads) => deliver(this, settings, unit, payloads),
         state: showState,
-        log: (level, text) =>
-          void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
+        log: (level, said) => {
+          const text = connection.secrets.strike(said);
+          if (level === 'info') this.log(text);
+          else if (level === 'warn') this.warn(text);
+          else this.error(text);
+        },
       });
       consumer.start();
     } catch (error) {

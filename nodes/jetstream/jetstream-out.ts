@@ -38,15 +38,7 @@ export default function (RED: NodeAPI): void {
       else if (state.phase === 'disconnected')
         status.show({ fill: 'red', shape: 'ring', text: RED._('status.disconnected') });
     };
-    let disconnected = '';
-    const release = connection.use({
-      state: (state) => {
-        show(state);
-        const reason = state.phase === 'disconnected' ? state.reason.message : '';
-        if (reason && reason !== disconnected) this.error(reason);
-        disconnected = reason || (state.phase === 'connected' ? '' : disconnected);
-      },
-    });
+    const release = connection.use({ state: show });
     show(connection.state);
 
     const publish = async (msg: NodeMessage): Promise<void> => {
@@ -68,7 +60,7 @@ export default function (RED: NodeAPI): void {
           send(msg);
           done();
         },
-        (error: unknown) => done(error as Error),
+        (error: unknown) => done(connection.secrets.inError(error) as Error),
       );
     });
 

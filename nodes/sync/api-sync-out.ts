@@ -51,8 +51,12 @@ export default function (RED: NodeAPI): void {
         {
           progress: (payload) => this.send({ topic: payload.collection, payload }),
           changed: () => show(),
-          log: (level, text) =>
-            void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
+          log: (level, said) => {
+            const text = connection.secrets.strike(said);
+            if (level === 'info') this.log(text);
+            else if (level === 'warn') this.warn(text);
+            else this.error(text);
+          },
         },
         () => contextPositions(this, 'sync', contextIsConfigured(RED)),
       );
@@ -73,7 +77,10 @@ export default function (RED: NodeAPI): void {
     show();
 
     this.on('input', (msg: SyncOutMessage, _send, done) => {
-      handle(out, msg, connection).then(() => done(), done);
+      handle(out, msg, connection).then(
+        () => done(),
+        (error: unknown) => done(connection.secrets.inError(error) as Error),
+      );
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {
