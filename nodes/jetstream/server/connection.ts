@@ -19,6 +19,7 @@ const PAUSES = { unreachable: [250, 5_000], refused: [1_000, 60_000] } as const;
 const REFUSED = new Set(['AUTHORIZATION', 'BAD_CREDENTIALS', 'PERMISSION_DENIED', 'INBOX_IN_STREAM']);
 /** A connection that comes and goes is told of so often. */
 const TOLD_AGAIN = 60_000;
+const MOST_TOLD = 20;
 
 /**
  * One connection to a NATS system, shared by the nodes that use it: opened for the first, closed with the
@@ -178,11 +179,14 @@ export class Connection {
     this.enter({ phase: 'disconnected', reason });
   }
 
-  private tell({ code, message }: FlowError): void {
+  private tell({ message }: FlowError): void {
     const now = Date.now();
-    if (this.told.has(code) || now - (this.toldAt.get(code) ?? -Infinity) < TOLD_AGAIN) return;
-    this.told.add(code);
-    this.toldAt.set(code, now);
+    if (this.told.has(message) || now - (this.toldAt.get(message) ?? -Infinity) < TOLD_AGAIN) return;
+    // Words of the server's that are never the same twice.
+    if (this.told.size >= MOST_TOLD) return;
+    if (this.toldAt.size >= MOST_TOLD) this.toldAt.clear();
+    this.told.add(message);
+    this.toldAt.set(message, now);
     this.log('error', message);
   }
 
