@@ -5,6 +5,8 @@ const SHORT = 6;
 const KEPT = 64;
 /** Of a secret with several lines, those that say something when they are quoted alone. */
 const LONG_LINE = 16;
+/** Objects within one value; nobody reads more of an error. */
+const MOST_PARTS = 100_000;
 
 /** The secrets of one connection, struck from whatever is said about it, also where the other side echoes them. */
 export class Secrets {
@@ -37,30 +39,53 @@ export class Secrets {
   }
 
   /** The same error, with the secrets struck from its message, stack, details and causes; other values as `inValue`. */
-  inError<T>(thrown: T, depth = 0): T {
-    if (!(thrown instanceof Error)) return this.inValue(thrown);
-    if (depth > 8) return thrown;
+  inError<T>(thrown: T): T {
+    return this.error(thrown, new Map());
+  }
+
+  /** A copy of texts, lists and plain objects with the secrets struck from them; the same value where there are none. */
+  inValue<T>(value: T): T {
+    return this.value(value, new Map());
+  }
+
+  private error<T>(thrown: T, seen: Map<unknown, unknown>): T {
+    if (!(thrown instanceof Error)) return this.value(thrown, seen);
+    if (seen.has(thrown)) return thrown;
+    seen.set(thrown, thrown);
     for (const name of new Set(['message', 'stack', ...Object.getOwnPropertyNames(thrown)])) {
-      const value = Reflect.get(thrown, name) as unknown;
-      const struck = value instanceof Error ? this.inError(value, depth + 1) : this.inValue(value);
-      if (struck === value) continue;
-      Object.defineProperty(thrown, name, { value: struck, configurable: true, writable: true });
+      try {
+        const value = Reflect.get(thrown, name) as unknown;
+        const struck = this.error(value, seen);
+        if (struck !== value)
+          Object.defineProperty(thrown, name, { value: struck, configurable: true, writable: true });
+      } catch {
+        // What can't be read can't be told either.
+      }
     }
     return thrown;
   }
 
-  /** A copy of texts, lists and plain objects with the secrets struck from them; the same value where there are none. */
-  inValue<T>(value: T, depth = 0): T {
+  private value<T>(value: T, seen: Map<unknown, unknown>): T {
     if (typeof value === 'string') return this.strike(value) as T;
-    if (typeof value !== 'object' || value === null || depth > 32) return value;
+    if (typeof value !== 'object' || value === null) return value;
+    if (seen.has(value)) return seen.get(value) as T;
     if (!Array.isArray(value) && !isPlain(value)) return value;
-    const entries = Object.entries(value).map(([name, part]: [string, unknown]) => {
-      const struck = [this.strike(name), this.inValue(part, depth + 1)] as const;
-      return { struck, changed: struck[0] !== name || struck[1] !== part };
-    });
-    if (!entries.some(({ changed }) => changed)) return value;
-    const parts = entries.map(({ struck }) => struck);
-    return (Array.isArray(value) ? parts.map(([, part]) => part) : Object.fromEntries(parts)) as T;
+    seen.set(value, STRUCK);
+    const copy = (seen.size > MOST_PARTS ? STRUCK : this.parts(value, seen)) as T;
+    seen.set(value, copy);
+    return copy;
+  }
+
+  private parts(value: object, seen: Map<unknown, unknown>): unknown {
+    try {
+      const before = Object.entries(value) as [string, unknown][];
+      const after = before.map(([name, part]) => [this.strike(name), this.value(part, seen)] as const);
+      if (after.every(([name, part], at) => name === before[at]?.[0] && part === before[at][1])) return value;
+      return Array.isArray(value) ? after.map(([, part]) => part) : Object.fromEntries(after);
+    } catch {
+      // A getter that throws, or more levels than there is room for.
+      return STRUCK;
+    }
   }
 }
 
