@@ -145,7 +145,8 @@ function secretNeeded(moved: string[], missing: string[]): FlowError {
 }
 
 function textOf(value: unknown): string {
-  return typeof value === 'object' ? JSON.stringify(value) : String(value).trim();
+  // A number that a form has made a text is no change.
+  return typeof value === 'string' ? value.trim() : (JSON.stringify(value) ?? '');
 }
 
 function malformed(what: string, wanted: string): FlowError {

@@ -2,16 +2,9 @@ import { readCredentialsFile } from '../../shared/credentials-file';
 import { FlowError, messageOf } from '../../shared/errors';
 import type { Secrets } from '../../shared/secrets';
 import type { Authenticator } from './nats';
-import type { ServerSettings } from './server-settings';
+import type { Login, ServerSettings } from './server-settings';
 
 type Nats = typeof import('./nats.js');
-
-export interface Login {
-  /** None for a server that lets everybody in. */
-  authenticator?: Authenticator;
-  /** Reads a credentials file anew, so that one that was replaced is taken up without a deploy. Never throws. */
-  renew(): void;
-}
 
 /** How to log in; what a file holds is added to the secrets. Throws FlowError BAD_CREDENTIALS. */
 export async function readLogin(settings: ServerSettings, nats: Nats, secrets: Secrets): Promise<Login> {

@@ -2,8 +2,7 @@ import { FlowError } from '../../shared/errors';
 import { Secrets } from '../../shared/secrets';
 import type { Settings } from '../../shared/settings/settings';
 import type { jetstreamServer } from '../jetstream-server.settings';
-import type { ConnectionOptions, TlsOptions } from './nats';
-import type { Login } from './authenticator';
+import type { Authenticator, ConnectionOptions, TlsOptions } from './nats';
 
 type Declared = Settings<typeof jetstreamServer>;
 
@@ -14,6 +13,13 @@ export type ServerSettings = Pick<Declared, 'auth'> &
     /** What the core tls-config node adds to TLS options: ca, cert, key, passphrase, servername, rejectUnauthorized. */
     tls?: TlsOptions;
   };
+
+export interface Login {
+  /** None for a server that lets everybody in. */
+  authenticator?: Authenticator;
+  /** Reads a credentials file anew, so that one that was replaced is taken up without a deploy. Never throws. */
+  renew(): void;
+}
 
 /** The client's options. Throws FlowError NO_SERVER. */
 export function connectionOptions(settings: ServerSettings, login: Login): ConnectionOptions {

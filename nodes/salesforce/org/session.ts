@@ -185,7 +185,7 @@ export class OrgSession {
       const grant = await readGrant(this.settings).catch((error: unknown) => {
         throw new OrgOutage('login', codeOf(error), messageOf(error), false, { cause: error });
       });
-      this.secrets.add(...secretsOf(this.settings), ...secretsOf(grant as OrgSecrets));
+      this.secrets.add(...secretsOf(this.settings), ...secretsOf(grant));
       const login = (refreshToken?: string) =>
         logIn(
           this.http,
