@@ -6,6 +6,7 @@ import { StatusReporter } from '../shared/status';
 import type { Connection } from './server/connection';
 import { Consumer, type ConsumerState } from './consume/consumer';
 import { consumerOf } from './consume/consumer-settings';
+import { refuseInboxIn } from './server/inbox';
 import { jetstreamIn } from './jetstream-in.settings';
 import { claimConsumer } from './consume/claims';
 import { watchPause } from './consume/pause-watch';
@@ -70,12 +71,18 @@ export default function (RED: NodeAPI): void {
       if (consumer) return;
       try {
         claim.check();
-        const fresh = new Consumer(connection, consumerOf(settings), {
+        const wanted = consumerOf(settings);
+        refuseInboxIn(connection.settings.inboxPrefix, wanted.provision?.subjects ?? [], wanted.stream);
+        const fresh = new Consumer(connection, wanted, {
           deliver: (batch, payloads) =>
             source.send(batch, (token) => flowMessage(batch, payloads, token, batchSize > 1)),
           state: showState,
-          log: (level, text) =>
-            void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
+          log: (level, said) => {
+            const text = connection.secrets.strike(said);
+            if (level === 'info') this.log(text);
+            else if (level === 'warn') this.warn(text);
+            else this.error(text);
+          },
         });
         fresh.start();
         consumer = fresh;

@@ -45,15 +45,7 @@ export default function (RED: NodeAPI): void {
       if (phase !== 'connected') return { fill: 'yellow', shape: 'ring', text: text('connecting') };
       return { fill: waiting === 0 ? 'green' : 'blue', shape: 'dot', text: text('ready') };
     };
-    let disconnected = '';
-    const release = connection.use({
-      state: (state) => {
-        show();
-        const reason = state.phase === 'disconnected' ? state.reason.message : '';
-        if (reason && reason !== disconnected) this.error(reason);
-        disconnected = reason || (state.phase === 'connected' ? '' : disconnected);
-      },
-    });
+    const release = connection.use({ state: show });
     show();
 
     const publish = async (msg: NodeMessage, stops: boolean): Promise<void> => {
@@ -73,7 +65,8 @@ export default function (RED: NodeAPI): void {
           send(msg);
           done();
         },
-        (error: unknown) => {
+        (thrown: unknown) => {
+          const error = connection.secrets.inError(thrown);
           if (closing && !comesAgain && codeOf(error) === 'CLOSED') return afterDeploy.fail(msg, notSent());
           // A Catch node that is being stopped too keeps it to itself.
           if (closing && !comesAgain) this.warn(messageOf(error));

@@ -5,7 +5,7 @@ import { declare } from '../shared/settings/settings';
 export const jetstreamServer = declare('jetstream-server', 1, {
   name: text(''),
   // Left out or empty it is no server: a variable that isn't set must not lead to another one.
-  servers: open(text('nats://localhost:4222', { required: true, format: formats.servers })),
+  servers: open(text('nats://localhost:4222', { required: true, format: formats.servers, address: true })),
   auth: choice(['none', 'userpass', 'token', 'nkey', 'jwt', 'creds', 'file'], 'none'),
   user: text('', { required: 'auth=userpass' }),
   password: credential(),

@@ -32,7 +32,10 @@ export default function (RED: NodeAPI): void {
   function JetstreamServer(this: ServerNode, def: ServerDef): void {
     RED.nodes.createNode(this, def);
     try {
-      const connection = new Connection(settingsOf(def, this.credentials));
+      const connection = new Connection(
+        settingsOf(def, this.credentials),
+        (level, text) => void (level === 'error' ? this.error(text) : this.log(text)),
+      );
       this.connection = connection;
       this.positions = (bucket) => bucketPositions(connection, bucket);
     } catch (error) {
@@ -52,16 +55,16 @@ export default function (RED: NodeAPI): void {
 
   const lookup = (
     action: string,
-    ask: (settings: ServerSettings, params: Record<string, string>) => Promise<unknown>,
+    ask: (settings: ServerSettings, params: Record<string, string>, signal: AbortSignal) => Promise<unknown>,
   ): void =>
-    lookupRoute(RED, 'jetstream-server', action, ({ config, credentials, params }: LookupRequest) =>
-      ask(settingsOf(config, credentials), params),
+    lookupRoute(RED, jetstreamServer, action, ({ config, credentials, params, signal }: LookupRequest) =>
+      ask(settingsOf(config, credentials), params, signal),
     );
-  lookup('test', testConnection);
-  lookup('streams', listStreams);
-  lookup('consumers', (settings, { stream = '' }) => listConsumers(settings, stream));
-  lookup('outlook', (settings, { asked = '{}' }) => streamOutlook(settings, asked));
-  lookup('subjects', (settings, { stream }) => listSubjects(settings, stream));
+  lookup('test', (settings, _params, signal) => testConnection(settings, signal));
+  lookup('streams', (settings, _params, signal) => listStreams(settings, signal));
+  lookup('consumers', (settings, { stream = '' }, signal) => listConsumers(settings, stream, signal));
+  lookup('outlook', (settings, { asked = '{}' }, signal) => streamOutlook(settings, asked, signal));
+  lookup('subjects', (settings, { stream }, signal) => listSubjects(settings, stream, signal));
 }
 
 /** The connection of the server a node is set to use. Throws NO_SERVER. */

@@ -11,7 +11,11 @@ export const sfdcOrg = declare('sfdc-org', 1, {
     code: 'INVALID_CREDENTIALS',
     noun: 'a way to log in',
   }),
-  loginUrl: text('https://login.salesforce.com', { required: BY_FORM, format: formats.url }),
+  loginUrl: text('https://login.salesforce.com', {
+    required: BY_FORM,
+    format: formats.url,
+    address: true,
+  }),
   clientId: credential(),
   clientSecret: credential(),
   username: text('', { required: 'auth=jwt|password' }),
@@ -29,6 +33,7 @@ export const sfdcOrg = declare('sfdc-org', 1, {
   pubsubEndpoint: text('api.pubsub.salesforce.com:7443', {
     required: true,
     format: formats.endpoint,
+    address: true,
     section: 'advanced',
   }),
 });

@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { lookupRoute } from '../shared/admin';
+import { lookupRoute, type ConfigValues } from '../shared/admin';
 import { formatDuration } from '../shared/duration';
 import { FlowError, messageOf } from '../shared/errors';
 import { credentialsOf } from '../shared/settings/settings';
@@ -8,7 +9,7 @@ import type { Availability } from './org/availability';
 import { listExternalIdFields, listFields, listObjects, testConnection } from './org/lookups';
 import { PubSub } from './pubsub/client';
 import { listEventFields, listTopics, testPubSub } from './pubsub/lookups';
-import { refreshTokenStore } from './org/refresh-tokens';
+import { refreshTokens, type RefreshTokens, type TokenContext } from './org/refresh-tokens';
 import { OrgSession } from './org/session';
 import { sfdcOrg } from './sfdc-org.settings';
 
@@ -33,7 +34,7 @@ export default function (RED: NodeAPI): void {
       this.session = new OrgSession({
         config: def,
         secrets: this.credentials ?? {},
-        refreshTokens: refreshTokenStore(this.context()),
+        refreshTokens: keepTokens(RED, (text) => this.warn(text), this.context()),
         timeout: requestTimeout(RED),
       });
       this.pubsub = new PubSub(this.session, this.session.settings.pubsubEndpoint);
@@ -75,17 +76,9 @@ export default function (RED: NodeAPI): void {
     action: string,
     ask: (session: OrgSession, params: Record<string, string>, endpoint: string) => Promise<unknown>,
   ) =>
-    lookupRoute(RED, 'sfdc-org', action, async ({ config, credentials, params }) => {
-      const session = new OrgSession({
-        config,
-        secrets: credentials,
-        refreshTokens: refreshTokenStore(),
-      });
-      try {
-        return await ask(session, params, session.settings.pubsubEndpoint);
-      } finally {
-        session.close();
-      }
+    lookupRoute(RED, sfdcOrg, action, (request) => {
+      const session = sessionFor(RED, request, request.signal);
+      return ask(session, request.params, session.settings.pubsubEndpoint);
     });
   lookup('test', async (session, _params, endpoint) => {
     const { message } = await testConnection(session);
@@ -96,6 +89,29 @@ export default function (RED: NodeAPI): void {
   lookup('fields', (session, { sobject = '' }) => listFields(session, sobject));
   lookup('topics', (session, { use }) => listTopics(session, use));
   lookup('topic-fields', (session, { topic = '' }, endpoint) => listEventFields(session, endpoint, topic));
+}
+
+/** Kept in Node-RED's user directory; `context` is where versions before kept them. */
+function keepTokens(RED: NodeAPI, warn: (text: string) => void, context?: TokenContext): RefreshTokens {
+  const { userDir } = RED.settings as { userDir?: string };
+  return refreshTokens(
+    userDir === undefined ? undefined : join(userDir, '.jetforce', 'tokens'),
+    warn,
+    context,
+  );
+}
+
+/** A session of an org as its form stands, until `signal` aborts. */
+export function sessionFor(RED: NodeAPI, org: ConfigValues, signal: AbortSignal): OrgSession {
+  const { id, config, credentials, deployed } = org;
+  const live = deployed ? (RED.nodes.getNode(id) as OrgNode | null)?.session : undefined;
+  // A login by a refresh token may replace it under the session that uses it.
+  const mayRotate = config.auth === 'refresh-token' || config.auth === 'file';
+  if (mayRotate && live?.accessToken !== undefined) return live;
+  const tokens = keepTokens(RED, (text) => RED.log.warn(text));
+  const session = new OrgSession({ config, secrets: credentials, refreshTokens: tokens });
+  signal.addEventListener('abort', () => session.close(), { once: true });
+  return session;
 }
 
 /** What settings.js says for all nodes that make HTTP requests, in milliseconds. */

@@ -9,6 +9,10 @@ export const FAILURE_CODES = {
     'The answer to a create was lost: the records may be in the org or not, and repeating could create them twice.',
     'Look in the org, then send what is missing. Upsert by an external id can be repeated, so prefer it.',
   ),
+  ANSWER_TOO_LARGE: retried(
+    'The org answered with more than is read into memory.',
+    'Ask for less at once, or look at what stands between here and the org.',
+  ),
   API_BUDGET_SPENT: outage(
     "The org's daily API calls have reached the share that this pack may bring them to.",
     'Wait until older calls fall out of the last 24 hours, or raise the API budget of the sfdc-org.',
@@ -24,6 +28,10 @@ export const FAILURE_CODES = {
   BAD_PAYLOAD: never(
     'A message is not what the format of jetstream-in says (no JSON, or no UTF-8 text), or nests deeper than 200 levels.',
     'Mend the sender, or choose another format.',
+  ),
+  BAD_REQUEST: never(
+    'A look-up of a form was asked for with something that is no JSON body of a form.',
+    'Use the editor, or send what it sends.',
   ),
   BIG_NUMBER: never(
     'JSON holds a number that would not stay exact in Node-RED, and the jetstream-in refuses such.',
@@ -106,9 +114,17 @@ export const FAILURE_CODES = {
     'Salesforce, or something in between, answered with this HTTP status and no error of its own. 5xx is retried.',
     'Check the login URL, proxies, and status.salesforce.com.',
   ),
+  INBOX_IN_STREAM: never(
+    'The inbox prefix is inside the subjects of a stream, which would store every answer as a message.',
+    'Choose another inbox prefix in the jetstream-server node, and grant the user its subscription.',
+  ),
   INTERNAL: never(
     'An error inside this pack: it does not know whether a repetition is safe.',
     'Read the log, and report it with the message.',
+  ),
+  INVALID_ACCESS_TOKEN: retried(
+    'The login answered with an access token that no header can carry.',
+    'Check the login URL and any proxy before it.',
   ),
   INVALID_ACTION: never(
     'msg.ack of jetstream-ack holds no action.',
@@ -328,6 +344,10 @@ export const FAILURE_CODES = {
     'Rows were refused, and Salesforce gave no status code. Retried only if nothing was written and the reason passes.',
     'Correct the data, or wire output 2 to handle such records.',
   ),
+  SECRET_NEEDED: never(
+    'A form asks with another address than the one that is deployed, and brings no secret of its own.',
+    'Enter the secret again, or deploy first.',
+  ),
   SERVER_TOO_OLD: depends(
     'The nats-server is older than what a setting needs.',
     'Update it, or do without as the message says.',
@@ -409,6 +429,7 @@ export const FAILURE_CODES = {
     'Another publisher was faster on this subject.',
     'Nothing: the sync looks at the newer message and decides anew.',
   ),
+  WRONG_NODE: never('A form asks for a node of another type.', 'Reload the editor.'),
 } as const satisfies Record<string, FailureRow>;
 
 /** Why a failure says nothing about the message: it comes again, and that is no try. */

@@ -21,7 +21,10 @@ export const apiSource = declare('api-source', 1, {
   name: text(''),
   provider: provider(),
   org: node('sfdc-org', { required: 'provider=salesforce' }),
-  baseUrl: onlyWhen(REST, text('', { required: 'provider=zendesk|jira|custom', format: formats.url })),
+  baseUrl: onlyWhen(
+    REST,
+    text('', { required: 'provider=zendesk|jira|custom', format: formats.url, address: true }),
+  ),
   user: text('', { required: 'provider=zendesk|jira' }),
   token: credential(),
   secret: credential(),

@@ -1,10 +1,11 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
-import { lookupRoute } from '../shared/admin';
+import { lookupRoute, type ConfigValues, type LookupRequest } from '../shared/admin';
 import { FlowError, messageOf } from '../shared/errors';
 import { credentialsOf, parseSettings, type Secrets, type Stored } from '../shared/settings/settings';
 import { listObjects, testConnection } from '../salesforce/org/lookups';
-import { OrgSession } from '../salesforce/org/session';
-import { sessionOf } from '../salesforce/sfdc-org';
+import type { OrgSession } from '../salesforce/org/session';
+import { sessionFor, sessionOf } from '../salesforce/sfdc-org';
+import { sfdcOrg } from '../salesforce/sfdc-org.settings';
 import { apiSource, type SourceSettings } from './api-source.settings';
 import type { Provider } from './engine/provider';
 import { SalesforceProvider } from './providers/salesforce';
@@ -69,18 +70,20 @@ export default function (RED: NodeAPI): void {
     credentials: credentialsOf(apiSource),
   });
 
-  lookupRoute(RED, 'api-source', 'collections', ({ config, references }) => {
+  const lookup = (action: string, find: (request: LookupRequest) => Promise<unknown>) =>
+    lookupRoute(RED, apiSource, action, find, { org: sfdcOrg });
+  lookup('collections', ({ config, references, signal }) => {
     if (config.provider !== 'salesforce') return Promise.resolve([]);
-    return withSession(references.org, async (session) =>
+    return ask(RED, references.org, signal, async (session) =>
       (await listObjects(session)).map(({ value, label }) => ({
         value: `salesforce:${value.toLowerCase()}`,
         label,
       })),
     );
   });
-  lookupRoute(RED, 'api-source', 'test', ({ config, references }) => {
+  lookup('test', ({ config, references, signal }) => {
     const { collections } = parseSettings(apiSource, config);
-    return withSession(references.org, async (session) => {
+    return ask(RED, references.org, signal, async (session) => {
       const { message } = await testConnection(session);
       const known = new Set(
         (await listObjects(session)).map(({ value }) => `salesforce:${value.toLowerCase()}`),
@@ -97,16 +100,13 @@ export default function (RED: NodeAPI): void {
   });
 }
 
-/** A session of the org as its form stands, for one question. */
-async function withSession<T>(
-  org: { config: Record<string, unknown>; credentials: Record<string, string> } | undefined,
-  ask: (session: OrgSession) => Promise<T>,
+/** Asks the org as its form stands. */
+async function ask<T>(
+  RED: NodeAPI,
+  org: ConfigValues | undefined,
+  signal: AbortSignal,
+  question: (session: OrgSession) => Promise<T>,
 ): Promise<T> {
   if (!org) throw new FlowError('NO_ORG', 'No sfdc-org is chosen: choose one', false);
-  const session = new OrgSession({ config: org.config, secrets: org.credentials });
-  try {
-    return await ask(session);
-  } finally {
-    session.close();
-  }
+  return question(sessionFor(RED, org, signal));
 }

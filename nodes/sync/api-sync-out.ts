@@ -61,8 +61,12 @@ export default function (RED: NodeAPI): void {
         {
           progress: (payload) => this.send({ topic: payload.collection, payload }),
           changed: () => show(),
-          log: (level, text) =>
-            void (level === 'info' ? this.log(text) : level === 'warn' ? this.warn(text) : this.error(text)),
+          log: (level, said) => {
+            const text = connection.secrets.strike(said);
+            if (level === 'info') this.log(text);
+            else if (level === 'warn') this.warn(text);
+            else this.error(text);
+          },
         },
         () => contextPositions(this, contextIsConfigured(RED)),
       );
@@ -89,8 +93,11 @@ export default function (RED: NodeAPI): void {
     show();
 
     this.on('input', (msg: SyncOutMessage, _send, done) => {
-      if (conflict) done(conflict);
-      else handle(out, msg, connection).then(() => done(), done);
+      if (conflict) return done(conflict);
+      handle(out, msg, connection).then(
+        () => done(),
+        (error: unknown) => done(connection.secrets.inError(error) as Error),
+      );
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {

@@ -102,7 +102,8 @@ export class Consumer {
       state: (state) => {
         if (state.phase === 'disconnected') {
           this.acks.interrupt();
-          this.fail(state.reason);
+          // The connection itself says so, once for all its nodes.
+          this.fail(state.reason, false);
         }
         if (state.phase === 'connecting') this.handler.state({ phase: 'connecting' });
         if (state.phase === 'connected') this.check?.();
@@ -229,8 +230,8 @@ export class Consumer {
   }
 
   /** Said once for each cause, however often it is met. */
-  private fail(error: FlowError): void {
-    if (this.failing?.message !== error.message) this.handler.log('error', error.message);
+  private fail(error: FlowError, log = true): void {
+    if (log && this.failing?.message !== error.message) this.handler.log('error', error.message);
     this.failing = error;
     this.report();
   }

@@ -1,5 +1,5 @@
 import { FlowError, messageOf } from '../../shared/errors';
-import { explainPermission, JetStreamError } from './errors';
+import { explainPermission, JetStreamError, struck } from './errors';
 import type { NatsConnection } from './nats';
 
 const TIMEOUT = 5_000;
@@ -24,15 +24,12 @@ export async function jsApi<T extends object>(
     const msg = await nc.request(subject, body ? JSON.stringify(body) : undefined, { timeout: TIMEOUT });
     answer = msg.json();
   } catch (error) {
-    throw explainRequest(error, subject, domain);
+    throw struck(nc, explainRequest(error, subject, domain));
   }
   if (answer.error) {
     const { code, err_code = code, description = 'unknown error' } = answer.error;
-    throw new JetStreamError(
-      err_code,
-      description,
-      `JetStream answered ${verb} with "${description}" (${err_code})`,
-    );
+    const said = `JetStream answered ${verb} with "${description}" (${err_code})`;
+    throw struck(nc, new JetStreamError(err_code, description, said));
   }
   return answer;
 }

@@ -2,7 +2,9 @@ import { pause } from '../../shared/async/pause';
 import { FlowError } from '../../shared/errors';
 import { explainConnectFailure, permissionDenied } from './errors';
 import type { NatsConnection, Status } from './nats';
-import { connectionOptions, type ServerSettings } from './server-settings';
+import { openNats } from './open';
+import type { Secrets } from '../../shared/secrets';
+import { splitLogin, type ServerSettings } from './server-settings';
 
 export type ConnectionState =
   { phase: 'idle' | 'connecting' | 'connected' } | { phase: 'disconnected'; reason: FlowError };
@@ -13,7 +15,12 @@ export interface ConnectionListener {
   refused?(error: FlowError, subject: string): void;
 }
 
-const LONGEST_WAIT = 5_000;
+/** First and longest pause between attempts. A login that was refused is refused again, and fills the server's log. */
+const PAUSES = { unreachable: [250, 5_000], refused: [1_000, 60_000] } as const;
+const REFUSED = new Set(['AUTHORIZATION', 'BAD_CREDENTIALS', 'PERMISSION_DENIED', 'INBOX_IN_STREAM']);
+/** A connection that comes and goes is told of so often. */
+const TOLD_AGAIN = 60_000;
+const MOST_TOLD = 20;
 
 /**
  * One connection to a NATS system, shared by the nodes that use it: opened for the first, closed with the
@@ -27,8 +34,21 @@ export class Connection {
   private stop = new AbortController();
   private readonly listeners = new Set<ConnectionListener>();
   private waiting: { resolve(nc: NatsConnection): void; reject(error: unknown): void }[] = [];
+  /** Without a login in the servers' URLs. */
+  readonly settings: ServerSettings;
+  /** To be struck from whatever is said of this connection. */
+  readonly secrets: Secrets;
+  /** When a cause was told last, and which were told since the connection was lost. */
+  private readonly toldAt = new Map<string, number>();
+  private readonly told = new Set<string>();
 
-  constructor(readonly settings: ServerSettings) {}
+  constructor(
+    settings: ServerSettings,
+    /** Told once of each cause why there is no connection, and when it is back: nodes need not. */
+    private readonly log: (level: 'info' | 'error', text: string) => void = () => undefined,
+  ) {
+    ({ settings: this.settings, secrets: this.secrets } = splitLogin(settings));
+  }
 
   /** The open connection, or undefined while there is none. */
   get open(): NatsConnection | undefined {
@@ -79,15 +99,16 @@ export class Connection {
     for (let attempt = 0; !signal.aborted; attempt++) {
       if (this.state.phase !== 'disconnected') this.enter({ phase: 'connecting' });
       try {
-        const nats = await import('./nats.js');
-        const nc = await nats.connect(connectionOptions(this.settings, nats));
+        const nc = await openNats(this.settings, this.secrets);
         attempt = 0;
         await this.serve(nc, signal);
       } catch (error) {
-        this.enter({ phase: 'disconnected', reason: explainConnectFailure(error, this.settings.servers) });
+        this.lost(error);
       }
-      if (!signal.aborted)
-        await pause(Math.min(LONGEST_WAIT, 250 * 2 ** attempt) * (0.5 + Math.random() / 2), signal);
+      if (signal.aborted) break;
+      const { code } = this.state.phase === 'disconnected' ? this.state.reason : { code: '' };
+      const [first, longest] = PAUSES[REFUSED.has(code) ? 'refused' : 'unreachable'];
+      await pause(Math.min(longest, first * 2 ** attempt) * (0.5 + Math.random() / 2), signal);
     }
     this.enter({ phase: 'idle' });
   }
@@ -109,6 +130,8 @@ export class Connection {
   }
 
   private connected(nc: NatsConnection): void {
+    if (this.told.size > 0) this.log('info', `Connected to ${this.settings.servers} again`);
+    this.told.clear();
     this.enter({ phase: 'connected' });
     const waiting = this.waiting;
     this.waiting = [];
@@ -126,13 +149,14 @@ export class Connection {
     const { servers } = this.settings;
     switch (String(status.type)) {
       case 'disconnect':
-        this.enter({
-          phase: 'disconnected',
-          reason: new FlowError(
+        // Each attempt that fails ends in one more of these, behind the reason.
+        if (this.state.phase === 'disconnected') break;
+        this.lost(
+          new FlowError(
             'DISCONNECTED',
             `The connection to ${servers} is lost; trying again until it is back`,
           ),
-        });
+        );
         break;
       case 'reconnect':
         this.connected(nc);
@@ -140,17 +164,31 @@ export class Connection {
       case 'error': {
         if (status.permissionContext) {
           const { operation, subject } = status.permissionContext;
-          for (const listener of this.listeners)
-            listener.refused?.(permissionDenied(operation, subject), subject);
+          const error = this.secrets.inError(permissionDenied(operation, subject));
+          for (const listener of this.listeners) listener.refused?.(error, subject);
         } else if (this.state.phase === 'disconnected') {
-          this.enter({
-            phase: 'disconnected',
-            reason: explainConnectFailure({ code: status.data }, servers),
-          });
+          this.lost({ code: status.data });
         }
         break;
       }
     }
+  }
+
+  private lost(error: unknown): void {
+    const reason = this.secrets.inError(explainConnectFailure(error, this.settings.servers));
+    this.tell(reason);
+    this.enter({ phase: 'disconnected', reason });
+  }
+
+  private tell({ message }: FlowError): void {
+    const now = Date.now();
+    if (this.told.has(message) || now - (this.toldAt.get(message) ?? -Infinity) < TOLD_AGAIN) return;
+    // Words of the server's that are never the same twice.
+    if (this.told.size >= MOST_TOLD) return;
+    if (this.toldAt.size >= MOST_TOLD) this.toldAt.clear();
+    this.told.add(message);
+    this.toldAt.set(message, now);
+    this.log('error', message);
   }
 
   private enter(state: ConnectionState): void {

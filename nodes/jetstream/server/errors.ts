@@ -1,4 +1,6 @@
 import { codeOf, FlowError, messageOf } from '../../shared/errors';
+import type { Secrets } from '../../shared/secrets';
+import type { NatsConnection } from './nats';
 
 /** An answer {error:{code, err_code, description}} of the JetStream API. `apiCode` is err_code. */
 export class JetStreamError extends FlowError {
@@ -29,6 +31,18 @@ export const ApiCode = {
   wrongLastSequenceUnnamed: 10164,
   atomicPublishDisabled: 10174,
 } as const;
+
+const secretsOf = new WeakMap<NatsConnection, Secrets>();
+
+/** What is said about the connection, by `struck`, is said without them. */
+export function keepSecrets(nc: NatsConnection, secrets: Secrets): void {
+  secretsOf.set(nc, secrets);
+}
+
+/** The same error without the secrets of the connection, whatever the server has echoed. */
+export function struck<T>(nc: NatsConnection, error: T): T {
+  return secretsOf.get(nc)?.inError(error) ?? error;
+}
 
 interface NatsErrorShape {
   code?: string;

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { FlowError, messageOf } from '../../shared/errors';
+import { FlowError } from '../../shared/errors';
+import { Secrets } from '../../shared/secrets';
 import type { Settings } from '../../shared/settings/settings';
 import type { jetstreamServer } from '../jetstream-server.settings';
 import type { Authenticator, ConnectionOptions, TlsOptions } from './nats';
@@ -14,12 +14,16 @@ export type ServerSettings = Pick<Declared, 'auth'> &
     tls?: TlsOptions;
   };
 
-type Nats = typeof import('./nats.js');
+export interface Login {
+  /** None for a server that lets everybody in. */
+  authenticator?: Authenticator;
+  /** Reads a credentials file anew, so that one that was replaced is taken up without a deploy. Never throws. */
+  renew(): void;
+}
 
-/** The client's options. Throws FlowError BAD_CREDENTIALS where something is missing or can't be read. */
-export function connectionOptions(settings: ServerSettings, nats: Nats): ConnectionOptions {
+/** The client's options. Throws FlowError NO_SERVER. */
+export function connectionOptions(settings: ServerSettings, login: Login): ConnectionOptions {
   const servers = serverList(settings.servers);
-  const authenticator = chooseAuthenticator(settings, nats);
   const tls = tlsOptions(settings, servers);
   return {
     servers,
@@ -27,14 +31,16 @@ export function connectionOptions(settings: ServerSettings, nats: Nats): Connect
     timeout: 5_000,
     reconnect: true,
     maxReconnectAttempts: -1,
-    // Spreads the instances out when a server comes back.
-    reconnectDelayHandler: () => 200 + Math.random() * 800,
-    ignoreAuthErrorAbort: true,
+    reconnectDelayHandler: () => {
+      login.renew();
+      // Spreads the instances out when a server comes back.
+      return 200 + Math.random() * 800;
+    },
     pingInterval: 10_000,
     maxPingOut: 2,
     noAsyncTraces: true,
     ...(settings.inboxPrefix ? { inboxPrefix: settings.inboxPrefix } : {}),
-    ...(authenticator ? { authenticator } : {}),
+    ...(login.authenticator ? { authenticator: login.authenticator } : {}),
     ...(tls ? { tls } : {}),
   };
 }
@@ -54,95 +60,57 @@ export function serverList(servers: string): string[] {
   return list;
 }
 
+/**
+ * The settings with the login in the servers' URLs ("nats://user:password@host", "nats://token@host") in its own place
+ * (that of the form wins), and all their secrets. Throws FlowError BAD_CREDENTIALS for URLs with different logins.
+ */
+export function splitLogin(settings: ServerSettings): { settings: ServerSettings; secrets: Secrets } {
+  const { password, token, nkeySeed, jwt, creds } = settings;
+  const secrets = new Secrets(password, token, nkeySeed, jwt, creds);
+  const parts = settings.servers.split(/[\s,]+/).map((server) => {
+    const [, scheme = '', login, host = server] = /^(\w+:\/\/)?(?:(.*)@)?([^@]*)$/.exec(server) ?? [];
+    return { login, server: scheme + host };
+  });
+  const logins = new Set(parts.map(({ login }) => login).filter((login) => login !== undefined));
+  const servers = parts.map(({ server }) => server).join(',');
+  const [login] = logins;
+  if (login === undefined) return { settings: { ...settings, servers: settings.servers }, secrets };
+
+  for (const each of logins) {
+    const [user, secret] = userinfo(each);
+    secrets.add(each, secret ?? user);
+  }
+  const clean = { ...settings, servers };
+  if (settings.auth !== 'none') return { settings: clean, secrets };
+  if (logins.size > 1) {
+    throw new FlowError(
+      'BAD_CREDENTIALS',
+      'The URLs of the servers hold different logins: one login is used for all of them; set it in the jetstream-server node',
+      false,
+    );
+  }
+  const [user, secret] = userinfo(login);
+  const own =
+    secret === undefined ? { auth: 'token', token: user } : { auth: 'userpass', user, password: secret };
+  return { settings: { ...clean, ...own } as ServerSettings, secrets };
+}
+
+/** User and password; a token stands alone. */
+function userinfo(login: string): [user: string, password?: string] {
+  const colon = login.indexOf(':');
+  return colon < 0 ? [decode(login)] : [decode(login.slice(0, colon)), decode(login.slice(colon + 1))];
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 function tlsOptions(settings: ServerSettings, servers: string[]): TlsOptions | undefined {
   if (settings.tls) return { ...settings.tls, ...(settings.tlsFirst ? { handshakeFirst: true } : {}) };
   if (settings.tlsFirst) return { handshakeFirst: true };
   return servers.some((server) => server.startsWith('tls://')) ? {} : undefined;
-}
-
-function chooseAuthenticator(settings: ServerSettings, nats: Nats): Authenticator | undefined {
-  const { auth } = settings;
-  switch (auth) {
-    case 'none':
-      return undefined;
-    case 'userpass':
-      return nats.usernamePasswordAuthenticator(need(settings.user, 'user'), settings.password ?? '');
-    case 'token':
-      return nats.tokenAuthenticator(need(settings.token, 'token'));
-    case 'nkey':
-      return nats.nkeyAuthenticator(bytes(need(settings.nkeySeed, 'nkey seed')));
-    case 'jwt':
-      return nats.jwtAuthenticator(need(settings.jwt, 'JWT'), bytes(need(settings.nkeySeed, 'nkey seed')));
-    case 'creds':
-    case 'file': {
-      if (auth === 'creds' && settings.creds) return nats.credsAuthenticator(credsBytes(settings.creds));
-      const path = need(settings.credentialsPath, 'path of the credentials file');
-      fromFile(path, nats);
-      // Read again at each (re)connect, so that a rotated file is taken up without a deploy.
-      return (nonce) => fromFile(path, nats)(nonce);
-    }
-  }
-}
-
-function fromFile(path: string, nats: Nats): Authenticator {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (error) {
-    throw new FlowError(
-      'BAD_CREDENTIALS',
-      `The credentials file ${path} can't be read: ${messageOf(error)}`,
-      false,
-      { cause: error },
-    );
-  }
-  if (!text.trimStart().startsWith('{')) return nats.credsAuthenticator(credsBytes(text));
-  const { nkey, jwt, user, password, token } = parseCredentials(text, path);
-  const seed = nkey?.seed;
-  if (jwt && seed) return nats.jwtAuthenticator(jwt, bytes(seed));
-  if (seed) return nats.nkeyAuthenticator(bytes(seed));
-  if (user) return nats.usernamePasswordAuthenticator(user, password ?? '');
-  if (token) return nats.tokenAuthenticator(token);
-  throw new FlowError(
-    'BAD_CREDENTIALS',
-    `The credentials file ${path} holds none of nkey.seed, jwt with nkey.seed, user with password, or token`,
-    false,
-  );
-}
-
-interface CredentialsFile {
-  nkey?: { seed?: string };
-  jwt?: string;
-  user?: string;
-  password?: string;
-  token?: string;
-}
-
-function parseCredentials(text: string, path: string): CredentialsFile {
-  try {
-    return JSON.parse(text) as CredentialsFile;
-  } catch (error) {
-    // The parser's own message may quote the secret.
-    throw new FlowError('BAD_CREDENTIALS', `The credentials file ${path} is not valid JSON`, false, {
-      cause: (error as Error).name,
-    });
-  }
-}
-
-function need(value: string | undefined, what: string): string {
-  if (value) return value;
-  throw new FlowError(
-    'BAD_CREDENTIALS',
-    `The jetstream-server node has no ${what}: enter it, or choose another authentication`,
-    false,
-  );
-}
-
-function bytes(text: string): Uint8Array {
-  return new TextEncoder().encode(text.trim());
-}
-
-/** The client finds nothing in a .creds text with CRLF, or without a line break at its end. */
-function credsBytes(text: string): Uint8Array {
-  return new TextEncoder().encode(`${text.replace(/\r\n/g, '\n').trim()}\n`);
 }

@@ -1,8 +1,8 @@
 import { FlowError } from '../../shared/errors';
 import { jsApi } from '../server/api';
-import { explainConnectFailure } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
-import { connectionOptions, type ServerSettings } from '../server/server-settings';
+import { openNats } from '../server/open';
+import { splitLogin, type ServerSettings } from '../server/server-settings';
 import { planUpdate } from './provision';
 import { serverAtLeast, streamConfig, streamInfo, type StreamForm } from './stream';
 import type { Difference, StreamOption } from './stream-changes';
@@ -14,41 +14,48 @@ export interface Choice {
   label?: string;
 }
 
-/** Opens a connection of its own for one question, tried once. Throws FlowError in words. */
+/** Opens a connection of its own for one question, tried once, until `signal` aborts. Throws FlowError in words. */
 export async function askServer<T>(
-  settings: ServerSettings,
+  given: ServerSettings,
   ask: (nc: NatsConnection) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
-  const nats = await import('../server/nats.js');
-  let nc: NatsConnection;
-  try {
-    nc = await nats.connect({ ...connectionOptions(settings, nats), reconnect: false });
-  } catch (error) {
-    throw explainConnectFailure(error, settings.servers);
-  }
+  const { settings, secrets } = splitLogin(given);
+  const nc = await openNats(settings, secrets, { reconnect: false });
+  const close = (): void => void nc.close().catch(() => undefined);
+  if (signal?.aborted) close();
+  else signal?.addEventListener('abort', close, { once: true });
   try {
     return await ask(nc);
   } finally {
+    signal?.removeEventListener('abort', close);
     await nc.close().catch(() => undefined);
   }
 }
 
 /** "Connected to …": which server, whether JetStream is there, what it holds. */
-export async function testConnection(settings: ServerSettings): Promise<{ message: string }> {
-  return askServer(settings, async (nc) => {
-    const server = `${nc.getServer()} (nats-server ${nc.info?.version ?? '?'})`;
-    try {
-      const account = await jsApi<{ streams: number; consumers: number }>(nc, settings.domain, 'INFO');
-      return {
-        message: `Connected to ${server}. JetStream holds ${account.streams} streams and ${account.consumers} consumers.`,
-      };
-    } catch (error) {
-      if (!(error instanceof FlowError) || error.code !== 'PERMISSION_DENIED') throw error;
-      return {
-        message: `Connected to ${server}. This user may not ask about JetStream as a whole, which no node needs.`,
-      };
-    }
-  });
+export async function testConnection(
+  settings: ServerSettings,
+  signal?: AbortSignal,
+): Promise<{ message: string }> {
+  return askServer(
+    settings,
+    async (nc) => {
+      const server = `${nc.getServer()} (nats-server ${nc.info?.version ?? '?'})`;
+      try {
+        const account = await jsApi<{ streams: number; consumers: number }>(nc, settings.domain, 'INFO');
+        return {
+          message: `Connected to ${server}. JetStream holds ${account.streams} streams and ${account.consumers} consumers.`,
+        };
+      } catch (error) {
+        if (!(error instanceof FlowError) || error.code !== 'PERMISSION_DENIED') throw error;
+        return {
+          message: `Connected to ${server}. This user may not ask about JetStream as a whole, which no node needs.`,
+        };
+      }
+    },
+    signal,
+  );
 }
 
 interface Page {
@@ -75,29 +82,49 @@ async function listAll<T>(
   }
 }
 
-export async function listStreams(settings: ServerSettings): Promise<Choice[]> {
-  return askServer(settings, async (nc) => {
-    const streams = await listAll<string>(nc, settings.domain, 'STREAM.NAMES', 'streams');
-    return streams.sort().map((value) => ({ value }));
-  });
+export async function listStreams(settings: ServerSettings, signal?: AbortSignal): Promise<Choice[]> {
+  return askServer(
+    settings,
+    async (nc) => {
+      const streams = await listAll<string>(nc, settings.domain, 'STREAM.NAMES', 'streams');
+      return streams.sort().map((value) => ({ value }));
+    },
+    signal,
+  );
 }
 
-export async function listConsumers(settings: ServerSettings, stream: string): Promise<Choice[]> {
-  return askServer(settings, async (nc) => {
-    const consumers = await listAll<string>(nc, settings.domain, `CONSUMER.NAMES.${stream}`, 'consumers');
-    return consumers.sort().map((value) => ({ value }));
-  });
+export async function listConsumers(
+  settings: ServerSettings,
+  stream: string,
+  signal?: AbortSignal,
+): Promise<Choice[]> {
+  return askServer(
+    settings,
+    async (nc) => {
+      const consumers = await listAll<string>(nc, settings.domain, `CONSUMER.NAMES.${stream}`, 'consumers');
+      return consumers.sort().map((value) => ({ value }));
+    },
+    signal,
+  );
 }
 
 /** The subjects that a stream takes; without a stream, those of all of them. */
-export async function listSubjects(settings: ServerSettings, stream: string | undefined): Promise<Choice[]> {
-  return askServer(settings, async (nc) => {
-    const names = stream ? [stream] : await listAll<string>(nc, settings.domain, 'STREAM.NAMES', 'streams');
-    const infos = await Promise.all(names.map((name) => streamInfo(nc, settings.domain, name)));
-    return infos.flatMap((info) =>
-      (info?.config.subjects ?? []).map((value) => ({ value, label: `${value} (${info?.config.name})` })),
-    );
-  });
+export async function listSubjects(
+  settings: ServerSettings,
+  stream: string | undefined,
+  signal?: AbortSignal,
+): Promise<Choice[]> {
+  return askServer(
+    settings,
+    async (nc) => {
+      const names = stream ? [stream] : await listAll<string>(nc, settings.domain, 'STREAM.NAMES', 'streams');
+      const infos = await Promise.all(names.map((name) => streamInfo(nc, settings.domain, name)));
+      return infos.flatMap((info) =>
+        (info?.config.subjects ?? []).map((value) => ({ value, label: `${value} (${info?.config.name})` })),
+      );
+    },
+    signal,
+  );
 }
 
 /** A difference as a form shows it; empty for no limit. */
@@ -145,21 +172,29 @@ const SETTINGS: Record<StreamOption, ShownDifference['setting']> = {
 };
 
 /** What deploying a node that provisions this stream would do. `asked` is an OutlookParams in JSON. */
-export async function streamOutlook(settings: ServerSettings, asked: string): Promise<StreamOutlook> {
+export async function streamOutlook(
+  settings: ServerSettings,
+  asked: string,
+  signal?: AbortSignal,
+): Promise<StreamOutlook> {
   const { stream, config, narrow, records } = JSON.parse(asked) as OutlookParams;
-  return askServer(settings, async (nc) => {
-    const features = records ? { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) } : {};
-    const wanted = streamConfig(stream, { ...(config as StreamForm), ...features });
-    const info = await streamInfo(nc, settings.domain, stream);
-    if (!info) return { changes: [], kept: [] };
-    const { changes, kept } = planUpdate(info.config, wanted, narrow);
-    const { subjects = [] } = info.config;
-    return {
-      stream: { subjects, messages: info.state.messages },
-      changes: changes.map(forForm),
-      kept: kept.map(forForm),
-    };
-  });
+  return askServer(
+    settings,
+    async (nc) => {
+      const features = records ? { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) } : {};
+      const wanted = streamConfig(stream, { ...(config as StreamForm), ...features });
+      const info = await streamInfo(nc, settings.domain, stream);
+      if (!info) return { changes: [], kept: [] };
+      const { changes, kept } = planUpdate(info.config, wanted, narrow);
+      const { subjects = [] } = info.config;
+      return {
+        stream: { subjects, messages: info.state.messages },
+        changes: changes.map(forForm),
+        kept: kept.map(forForm),
+      };
+    },
+    signal,
+  );
 }
 
 function forForm({ option, from, to }: Difference): ShownDifference {

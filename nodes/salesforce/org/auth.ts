@@ -1,6 +1,7 @@
 import { createSign } from 'node:crypto';
 import { messageOf } from '../../shared/errors';
-import type { LoginGrant } from './credentials';
+import { Secrets } from '../../shared/secrets';
+import { isSecure, type LoginGrant } from './credentials';
 import type { HttpClient } from './http';
 import { OrgOutage } from './outage';
 
@@ -28,15 +29,19 @@ const LOGIN_TIMEOUT = 30_000;
  * One login by one of the four OAuth flows at `{loginUrl}/services/oauth2/token`. Throws OrgOutage:
  * `unreachable` where no answer came, `login` where the org refuses, in words that say what to do.
  */
-export async function logIn(http: HttpClient, grant: LoginGrant): Promise<Grant> {
+export async function logIn(http: HttpClient, grant: LoginGrant, secrets = new Secrets()): Promise<Grant> {
+  const form = parameters(grant);
+  // The assertion, and a refresh token that replaced the one configured.
+  secrets.add(form.assertion, form.refresh_token);
   const answer = await http.send({
     method: 'POST',
     url: `${grant.loginUrl}/services/oauth2/token`,
     headers: { 'content-type': 'application/x-www-form-urlencoded' },
-    body: new URLSearchParams(parameters(grant)).toString(),
+    body: new URLSearchParams(form).toString(),
     timeout: LOGIN_TIMEOUT,
   });
   const body = parse(answer.text);
+  secrets.add(body.access_token, body.refresh_token);
   if (answer.status >= 500) {
     throw new OrgOutage(
       'unreachable',
@@ -49,15 +54,21 @@ export async function logIn(http: HttpClient, grant: LoginGrant): Promise<Grant>
     throw refusal(grant, answer.status, body);
 
   const token = body as unknown as TokenAnswer;
-  const instanceUrl = (token.instance_url ?? grant.loginUrl).replace(/\/+$/, '');
-  if (!URL.canParse(instanceUrl)) {
-    const why = `The login at ${grant.loginUrl} names "${instanceUrl}" as the address of the org, which is no URL; check the login URL and any proxy before it`;
+  const instanceUrl = String(token.instance_url ?? grant.loginUrl).replace(/\/+$/, '');
+  if (!URL.canParse(instanceUrl) || !isSecure(new URL(instanceUrl))) {
+    const why = `The login at ${grant.loginUrl} names "${instanceUrl}" as the address of the org, which is no https URL; check the login URL and any proxy before it`;
     throw new OrgOutage('login', 'INVALID_INSTANCE_URL', why, false);
   }
-  const identity = token.id
-    ? fromIdentityUrl(token.id)
-    : await askIdentity(http, instanceUrl, token.access_token);
-  return { accessToken: token.access_token, instanceUrl, ...identity, refreshToken: token.refresh_token };
+  if (!/^[\x21-\x7e]+$/.test(token.access_token)) {
+    const why = `The login at ${grant.loginUrl} gives an access token with blanks or other signs that no header can carry; check the login URL and any proxy before it`;
+    throw new OrgOutage('login', 'INVALID_ACCESS_TOKEN', why, false);
+  }
+  const identity =
+    typeof token.id === 'string'
+      ? fromIdentityUrl(token.id)
+      : await askIdentity(http, instanceUrl, token.access_token);
+  const refreshToken = typeof token.refresh_token === 'string' ? token.refresh_token : undefined;
+  return { accessToken: token.access_token, instanceUrl, ...identity, refreshToken };
 }
 
 function parameters(grant: LoginGrant): Record<string, string> {

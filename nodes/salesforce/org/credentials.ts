@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readCredentialsFile as readText } from '../../shared/credentials-file';
 import { FlowError, messageOf } from '../../shared/errors';
 import type { Secrets, Settings, Stored } from '../../shared/settings/settings';
 import type { sfdcOrg } from '../sfdc-org.settings';
@@ -31,7 +31,10 @@ export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
     throw invalid(`The ${flow} login needs a ${name} ${where}`);
   };
 
-  const loginUrl = readLoginUrl(values.loginUrl || settings.loginUrl);
+  // What is wrong with a file is said without what it holds.
+  const loginUrl = values.loginUrl
+    ? readLoginUrl(values.loginUrl, auth === 'file' ? where : undefined)
+    : readLoginUrl(settings.loginUrl);
   const clientId = need('client id', values.clientId);
   switch (flow) {
     case 'password':
@@ -64,6 +67,13 @@ export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
   }
 }
 
+/** What of it nobody may see: also parts of it, and the password with and without its token. */
+export function secretsOf(values: OrgSecrets): string[] {
+  const { clientSecret, password = '', securityToken = '', refreshToken, privateKey } = values;
+  const found = [clientSecret, password, securityToken, password + securityToken, refreshToken, privateKey];
+  return found.filter((secret) => secret !== undefined && secret.trim() !== '') as string[];
+}
+
 interface FileContent {
   flow: Exclude<OrgSettings['auth'], 'file'>;
   values: OrgSecrets & { username?: string; loginUrl?: string };
@@ -73,13 +83,13 @@ async function readCredentialsFile(path: string): Promise<FileContent> {
   if (path === '') throw invalid('The org logs in by a file, but no path of a credentials file is set');
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    text = await readText(path);
   } catch (error) {
     throw invalid(`The credentials file ${path} can't be read: ${messageOf(error)}`);
   }
   let json: Record<string, unknown>;
   try {
-    json = JSON.parse(text) as Record<string, unknown>;
+    json = { ...(JSON.parse(text) as object) };
   } catch {
     // The parser's message would quote the file, and the file holds secrets.
     throw invalid(`The credentials file ${path} is not valid JSON`);
@@ -105,24 +115,29 @@ async function readCredentialsFile(path: string): Promise<FileContent> {
   return { flow, values };
 }
 
-function readLoginUrl(text: string): string {
+function readLoginUrl(text: string, where?: string): string {
   const given = text.trim();
+  const shown = where ?? `"${given.replace(/[^/]*@/, '')}"`;
   const url = /^[\w.-]+$/.test(given) ? `https://${given}` : given;
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed?.hostname.endsWith('.lightning.force.com')) {
     const myDomain = parsed.hostname.replace('.lightning.force.com', '.my.salesforce.com');
-    throw invalid(`The login URL ${given} is the address of the user interface; use https://${myDomain}`);
+    throw invalid(`The login URL ${shown} is the address of the user interface; use https://${myDomain}`);
   }
-  if (parsed?.protocol === 'https:' || (parsed?.protocol === 'http:' && isLoopback(parsed.hostname))) {
+  if (parsed && isSecure(parsed)) {
     // An Experience Cloud site logs in below its path.
     return parsed.origin + parsed.pathname.replace(/\/+$/, '');
   }
   throw invalid(
-    `The login URL "${given}" is not an https URL; write for example https://acme.my.salesforce.com`,
+    `The login URL ${shown} is not an https URL; write for example https://acme.my.salesforce.com`,
   );
 }
 
 /** Secrets travel in the clear only where they don't leave the machine. */
+export function isSecure({ protocol, hostname }: URL): boolean {
+  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
+}
+
 function isLoopback(hostname: string): boolean {
   return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }

@@ -23,6 +23,8 @@ export interface HttpAnswer {
 
 /** Idle connections are closed by us before the org (or a firewall) does it under a request being sent. */
 const IDLE_MS = 15_000;
+/** Bytes of an answer, as it came and unpacked. Salesforce's own are far below. */
+const LARGEST = 128 * 1_048_576;
 
 /**
  * The requests of one org, over connections that are kept: jsforce opens (and TLS-handshakes) a new one for
@@ -34,6 +36,8 @@ export class HttpClient {
   /** Gives up each request that has no answer yet. */
   private readonly underWay = new Set<(why: string) => void>();
   private closed = false;
+
+  constructor(private readonly largest = LARGEST) {}
 
   send(request: HttpRequest): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
@@ -75,12 +79,19 @@ export class HttpClient {
       outgoing.on('error', fail);
       outgoing.on('response', (response) => {
         const chunks: Buffer[] = [];
-        response.on('data', (chunk: Buffer) => chunks.push(chunk));
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size <= this.largest) return void chunks.push(chunk);
+          const error = tooLarge(this.largest);
+          fail(error);
+          outgoing.destroy(error);
+        });
         response.on('error', fail);
         response.on('end', () => {
           end();
           const answer = { status: response.statusCode ?? 0, headers: response.headers };
-          decode(Buffer.concat(chunks), response.headers['content-encoding']).then(
+          decode(Buffer.concat(chunks), response.headers['content-encoding'], this.largest).then(
             (text) => resolve({ ...answer, text }),
             fail,
           );
@@ -113,8 +124,18 @@ export class HttpClient {
 
 const unzip = promisify(gunzip);
 
-async function decode(body: Buffer, encoding: string | undefined): Promise<string> {
-  return (encoding === 'gzip' ? await unzip(body) : body).toString('utf8');
+async function decode(body: Buffer, encoding: string | undefined, largest: number): Promise<string> {
+  if (encoding !== 'gzip') return body.toString('utf8');
+  try {
+    return (await unzip(body, { maxOutputLength: largest })).toString('utf8');
+  } catch (error) {
+    throw codeOf(error) === 'ERR_BUFFER_TOO_LARGE' ? tooLarge(largest) : error;
+  }
+}
+
+function tooLarge(largest: number): Error {
+  const error = new Error(`the answer is larger than ${largest} bytes`);
+  return Object.assign(error, { code: 'ANSWER_TOO_LARGE' });
 }
 
 function sessionClosed(): OrgOutage {

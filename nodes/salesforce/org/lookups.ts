@@ -1,5 +1,4 @@
-import { FlowError, codeOf, messageOf } from '../../shared/errors';
-import { withJsforce } from './jsforce';
+import { FlowError, codeOf } from '../../shared/errors';
 import type { OrgSession } from './session';
 
 /** One entry of a picker. */
@@ -43,9 +42,18 @@ function explainApi(error: unknown): never {
   throw error;
 }
 
+/** An object as the list of all of them has it. */
+export interface ObjectInfo {
+  name: string;
+  label: string;
+  createable: boolean;
+  updateable: boolean;
+  queryable: boolean;
+}
+
 /** Objects that can be written or read. */
 export async function listObjects(session: OrgSession): Promise<Choice[]> {
-  const { sobjects } = await ask(session, (connection) => connection.describeGlobal());
+  const { sobjects } = await session.get<{ sobjects: ObjectInfo[] }>('/sobjects');
   return sobjects
     .filter(
       ({ name, createable, updateable, queryable }) =>
@@ -77,21 +85,9 @@ interface Field {
 async function fieldsOf(session: OrgSession, sobject: string): Promise<Field[]> {
   if (!/^\w+$/.test(sobject))
     throw new FlowError('INVALID_SOBJECT', `"${sobject}" is not the API name of an sObject`, false);
-  return (await ask(session, (connection) => connection.describe(sobject))).fields;
+  return (await session.get<{ fields: Field[] }>(`/sobjects/${sobject}/describe`)).fields;
 }
 
 function choice({ name, label, type }: Field): Choice {
   return { value: name, label: `${label} (${type})` };
-}
-
-async function ask<T>(session: OrgSession, question: Parameters<typeof withJsforce<T>>[1]): Promise<T> {
-  try {
-    return await withJsforce(session, question);
-  } catch (error) {
-    if (error instanceof FlowError) throw error;
-    const { errorCode } = error as { errorCode?: string };
-    throw new FlowError(errorCode ?? codeOf(error), `The org can't say: ${messageOf(error)}`, false, {
-      cause: error,
-    });
-  }
 }

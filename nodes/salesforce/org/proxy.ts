@@ -76,7 +76,7 @@ export class TunnelAgent extends https.Agent {
     opened: (tunnel: Socket) => void,
   ): http.ClientRequest {
     const { protocol, username, password, host } = this.proxy;
-    const login = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+    const login = `${decode(username)}:${decode(password)}`;
     const request = (protocol === 'https:' ? https : http).request({
       host: this.proxy.hostname,
       port: this.proxy.port || (protocol === 'https:' ? 443 : 80),
@@ -95,5 +95,14 @@ export class TunnelAgent extends https.Agent {
     request.once('error', (error) => fail(new Error(`the proxy ${host} can't be used: ${error.message}`)));
     request.end();
     return request;
+  }
+}
+
+/** A password may hold a percent sign that encodes nothing. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }

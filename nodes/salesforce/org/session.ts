@@ -1,12 +1,15 @@
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import { parseJson, stringifyJson } from '../../shared/json';
+import { Secrets } from '../../shared/secrets';
 import { parseSettings, type Settings } from '../../shared/settings/settings';
 import { logIn, type Grant } from './auth';
 import { ApiBudget } from './budget';
-import { readGrant, type LoginGrant, type OrgConfig, type OrgSecrets } from './credentials';
+import { readGrant, secretsOf, type OrgConfig, type OrgSecrets } from './credentials';
 import { Availability, type ProbePauses } from './availability';
 import { HttpClient } from './http';
 import { OrgOutage } from './outage';
+import type { RefreshTokens } from './refresh-tokens';
+import { strikeErrors } from './struck';
 import { sfdcOrg } from '../sfdc-org.settings';
 
 /** An answer of the org, whatever its status; `body` is parsed JSON, or the text where it is none. */
@@ -27,10 +30,7 @@ export interface SessionOptions {
   config: OrgConfig;
   secrets: OrgSecrets;
   /** Keeps a refresh token that replaced the one configured, and gives it back after a restart. */
-  refreshTokens?: {
-    load: (configured: string) => string | undefined;
-    store: (configured: string, current: string) => void;
-  };
+  refreshTokens?: RefreshTokens;
   /** Milliseconds to wait for an answer; 120 s unless told. */
   timeout?: number;
   /** Other pauses between probes, for tests. */
@@ -49,6 +49,8 @@ export class OrgSession {
   readonly apiVersion: string;
   readonly budget: ApiBudget;
   readonly availability: Availability;
+  /** To be struck from whatever is said of this org. */
+  readonly secrets = new Secrets();
   private readonly http = new HttpClient();
   /** Requests that have no answer yet. */
   underWay = 0;
@@ -165,9 +167,12 @@ export class OrgSession {
         body,
         timeout: request.timeout ?? this.options.timeout ?? REQUEST_TIMEOUT,
       })
+      .catch((error: unknown) => {
+        throw this.secrets.inError(error);
+      })
       .finally(() => this.underWay--);
     this.budget.observe(headers['sforce-limit-info']);
-    return { status, headers, body: parseBody(text) };
+    return { status, headers, body: strikeErrors(this.secrets, status, text, parseBody) };
   }
 
   private newLogin(): Promise<Grant> {
@@ -177,18 +182,24 @@ export class OrgSession {
 
   private async performLogin(): Promise<Grant> {
     const { refreshTokens } = this.options;
-    let grant: LoginGrant;
     try {
-      grant = await readGrant(this.settings);
+      const grant = await readGrant(this.settings).catch((error: unknown) => {
+        throw new OrgOutage('login', codeOf(error), messageOf(error), false, { cause: error });
+      });
+      this.secrets.add(...secretsOf(this.settings), ...secretsOf(grant));
+      const login = (refreshToken?: string) =>
+        logIn(
+          this.http,
+          grant.flow === 'refresh-token' && refreshToken ? { ...grant, refreshToken } : grant,
+          this.secrets,
+        );
+      this.grant =
+        grant.flow === 'refresh-token' && refreshTokens
+          ? await refreshTokens.use(grant, login)
+          : await login();
     } catch (error) {
-      throw new OrgOutage('login', codeOf(error), messageOf(error), false, { cause: error });
+      throw this.secrets.inError(error);
     }
-    const configured = grant.flow === 'refresh-token' ? grant.refreshToken : undefined;
-    if (grant.flow === 'refresh-token')
-      grant.refreshToken = refreshTokens?.load(grant.refreshToken) ?? grant.refreshToken;
-    this.grant = await logIn(this.http, grant);
-    if (configured !== undefined && this.grant.refreshToken)
-      refreshTokens?.store(configured, this.grant.refreshToken);
     this.changed();
     return this.grant;
   }

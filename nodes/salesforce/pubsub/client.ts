@@ -163,7 +163,7 @@ export class PubSub {
   private async connect(): Promise<PubSubChannel> {
     const endpoint = parseEndpoint(this.endpoint);
     const { PubSubChannel } = await import('./grpc.js');
-    return new PubSubChannel(endpoint);
+    return new PubSubChannel(endpoint, this.session.secrets);
   }
 
   private async probe(): Promise<void> {

@@ -1,6 +1,7 @@
 import { Client, Metadata, credentials, status, type ServiceError } from '@grpc/grpc-js';
 import { loadSync, type MethodDefinition, type ServiceDefinition } from '@grpc/proto-loader';
 import { join } from 'node:path';
+import { Secrets } from '../../shared/secrets';
 import type { Endpoint } from './endpoint';
 import { RpcError } from './errors';
 import type {
@@ -25,7 +26,8 @@ const LOADING = { keepCase: true, defaults: true, enums: String, longs: Number }
 const OPTIONS = {
   'grpc.keepalive_time_ms': 60_000,
   'grpc.keepalive_timeout_ms': 20_000,
-  'grpc.max_receive_message_length': -1,
+  // 100 events of 1 MB, the most that is asked for at once, also unpacked.
+  'grpc.max_receive_message_length': 128 * 1_048_576,
   'grpc.max_reconnect_backoff_ms': 10_000,
 };
 
@@ -43,7 +45,11 @@ export class PubSubChannel {
   /** Closing the client alone leaves the calls under way to their deadlines. */
   private readonly calls = new Set<{ cancel(): void }>();
 
-  constructor(endpoint: Endpoint) {
+  constructor(
+    endpoint: Endpoint,
+    /** Of the org's session, which it may echo in what it answers. */
+    private readonly secrets = new Secrets(),
+  ) {
     service ??= loadSync(join(__dirname, 'pubsub.proto'), LOADING)[
       'eventbus.v1.PubSub'
     ] as ServiceDefinition as Service;
@@ -95,9 +101,9 @@ export class PubSubChannel {
     };
     stream.on('data', (response: Response) => {
       // After an error there may be more of what came before it.
-      if (!over) listener.data(response);
+      if (!over) listener.data(withoutSecrets(response, this.secrets));
     });
-    stream.on('error', (error) => end(rpcError(error)));
+    stream.on('error', (error) => end(rpcError(error, this.secrets)));
     // `end` comes before the status is known.
     stream.on('status', () => end(undefined));
     return {
@@ -120,7 +126,7 @@ export class PubSubChannel {
         (error, response) => {
           this.calls.delete(call);
           if (response) resolve(response);
-          else reject(rpcError(error));
+          else reject(rpcError(error, this.secrets));
         },
       );
       this.calls.add(call);
@@ -128,11 +134,19 @@ export class PubSubChannel {
   }
 }
 
-function rpcError(error: unknown): RpcError {
+/** The errors in an answer to a publish are the org's words; the events of a subscription are data. */
+function withoutSecrets<Response>(response: Response, secrets: Secrets): Response {
+  const { results } = response as { results?: { error?: { msg?: string } | null }[] };
+  for (const { error } of results ?? []) if (error?.msg) error.msg = secrets.strike(error.msg);
+  return response;
+}
+
+function rpcError(error: unknown, secrets: Secrets): RpcError {
   const { code, details, metadata } = error as Partial<ServiceError>;
   const number = code ?? status.UNKNOWN;
   const reason = metadata?.get('error-code')[0]?.toString();
-  return new RpcError(status[number] ?? String(number), details ?? String(error), reason, { cause: error });
+  // Not with the error as its cause: what came with it is not only its words.
+  return secrets.inError(new RpcError(status[number] ?? String(number), details ?? String(error), reason));
 }
 
 function definition(method: Method): MethodDefinition<object, object> {

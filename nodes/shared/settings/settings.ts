@@ -30,6 +30,8 @@ export interface Options<T> {
   section?: string;
   /** How an error names it; unless told, by its property. */
   title?: string;
+  /** Where the node's secrets are sent: while it differs from what is deployed, a form has to bring them itself. */
+  address?: boolean;
   /** What it means when it is left empty; unless told, its default. */
   empty?: T;
 }

@@ -2,6 +2,7 @@ import { BatchPublisher } from '../../jetstream/publish/batches';
 import type { Connection } from '../../jetstream/server/connection';
 import { ApiCode, JetStreamError } from '../../jetstream/server/errors';
 import { LastMessages } from '../../jetstream/publish/last-messages';
+import { refuseInboxIn } from '../../jetstream/server/inbox';
 import type { NatsConnection } from '../../jetstream/server/nats';
 import { RequestMany } from '../../jetstream/publish/request-many';
 import { scan } from '../../jetstream/streams/scan';
@@ -53,6 +54,12 @@ export class Target {
 
   /** Makes the streams where that is asked for, and finds out what this user may do. Throws FlowError. */
   async open(signal: AbortSignal): Promise<RecordStream> {
+    const { stream, prefix, form } = this.settings;
+    refuseInboxIn(
+      this.connection.settings.inboxPrefix,
+      form.subjects?.length ? form.subjects : [`${prefix}.>`],
+      stream,
+    );
     const nc = await this.connection.ready(signal);
     if (this.settings.provision) await this.provision(nc);
     const info = await this.info(nc);

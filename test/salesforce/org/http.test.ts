@@ -65,6 +65,36 @@ test('an answer that breaks its encoding is lost', async () => {
   await assert.rejects(send(), { sent: true });
 });
 
+test('an answer that trickles is lost when its time is over', async () => {
+  answer = (_req, res) => {
+    const drip = setInterval(() => res.write('x'), 5);
+    res.on('close', () => clearInterval(drip));
+  };
+  await assert.rejects(send({ timeout: 100 }), { sent: true, message: /no answer within 0\.1 s/ });
+  await until(() => connections === 1, { interval: 1 });
+});
+
+test('an answer beyond the limit is lost, compressed or not, before it is all in memory', async () => {
+  client.close();
+  client = new HttpClient(10_000);
+  const large = { sent: true, code: 'ANSWER_TOO_LARGE', message: /larger than 10000 bytes/ };
+  let written = 0;
+  answer = (_req, res) => {
+    const pour = () => {
+      while (!res.destroyed && res.write('x'.repeat(5_000))) written += 5_000;
+      if (!res.destroyed) res.once('drain', pour);
+    };
+    pour();
+  };
+  await assert.rejects(send(), large);
+  assert.ok(written < 100_000_000);
+  answer = (_req, res) =>
+    res.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(Buffer.alloc(1_000_000)));
+  await assert.rejects(send(), large);
+  answer = (_req, res) => res.end('x'.repeat(10_000));
+  assert.equal((await send()).text.length, 10_000);
+});
+
 test('what is given up is told at once, whatever it was waiting for', async () => {
   answer = () => undefined;
   const lost = assert.rejects(send(), { sent: true, message: /the session was closed/ });

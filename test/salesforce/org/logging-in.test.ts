@@ -7,7 +7,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OrgConfig, OrgSecrets } from '../../../nodes/salesforce/org/credentials';
-import { refreshTokenStore } from '../../../nodes/salesforce/org/refresh-tokens';
+import { refreshTokens } from '../../../nodes/salesforce/org/refresh-tokens';
 import { OrgSession, type SessionOptions } from '../../../nodes/salesforce/org/session';
 import { withJsforce } from '../../../nodes/salesforce/org/jsforce';
 import { startOrg, type Org } from '../../org/org';
@@ -109,27 +109,19 @@ describe('logging in', () => {
     );
   });
 
-  test('by refresh token; one that the org replaces is kept, also over a restart', async () => {
+  test('by refresh token; one that the org replaces is kept for whoever logs in next', async () => {
     org.switches.rotateRefreshTokens = true;
     const refreshToken = org.app.issueRefreshToken(org.userId);
-    const context = new Map<string, unknown>();
-    const store = {
-      get: (key: string) => context.get(key),
-      set: (key: string, value: unknown) => void context.set(key, value),
-    };
-    const withStore = () =>
-      open({ auth: 'refresh-token' }, { refreshToken }, { refreshTokens: refreshTokenStore(store) });
-    const session = withStore();
+    const folder = mkdtempSync(join(tmpdir(), 'jetforce-tokens-'));
+    const tokens = refreshTokens(folder, assert.fail);
+    const login = (token: string) =>
+      open({ auth: 'refresh-token' }, { refreshToken: token }, { refreshTokens: tokens });
+    const session = login(refreshToken);
     await session.login();
     org.expireSessions();
     await session.get('/limits');
-    await withStore().login();
-    const other = org.app.issueRefreshToken(org.userId);
-    await open(
-      { auth: 'refresh-token' },
-      { refreshToken: other },
-      { refreshTokens: refreshTokenStore(store) },
-    ).login();
+    await login(refreshToken).login();
+    await login(org.app.issueRefreshToken(org.userId)).login();
   });
 });
 

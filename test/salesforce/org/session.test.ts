@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { turns } from '../fake-org';
 import { FlowError } from '../../../nodes/shared/errors';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
+import type { RefreshTokens, TokenOwner } from '../../../nodes/salesforce/org/refresh-tokens';
 import { OrgSession, outageOf, restError, type SessionOptions } from '../../../nodes/salesforce/org/session';
 import { until } from '../../support/until';
 import { startServer, type AnsweringServer } from './answering-server';
@@ -96,9 +97,12 @@ describe('logging in', () => {
     const kept = new Map<string, string>();
     server.login = (asked, count) =>
       asked.answer(200, { ...server.token(`T${count}`), refresh_token: `R${count}` });
-    const refreshTokens = {
-      load: (configured: string) => kept.get(configured),
-      store: (configured: string, current: string) => void kept.set(configured, current),
+    const refreshTokens: RefreshTokens = {
+      use: async ({ refreshToken }, login) => {
+        const granted = await login(kept.get(refreshToken) ?? refreshToken);
+        kept.set(refreshToken, granted.refreshToken ?? '');
+        return granted;
+      },
     };
     const session = open({
       config: { auth: 'refresh-token' },
@@ -114,19 +118,21 @@ describe('logging in', () => {
     assert.deepEqual([...kept], [['R0', 'R2']]);
   });
 
-  test('keeps nothing where there is nothing to keep', async () => {
-    const stored: string[] = [];
-    const loaded: string[] = [];
-    const refreshTokens = {
-      load: (of: string) => void loaded.push(of),
-      store: (...of: string[]) => void stored.push(...of),
+  test('only a login by refresh token asks for one that is kept', async () => {
+    const asked: TokenOwner[] = [];
+    const refreshTokens: RefreshTokens = {
+      use: (owner, login) => {
+        asked.push(owner);
+        return login(owner.refreshToken);
+      },
     };
     await open({ refreshTokens }).login();
     const secrets = { clientId: 'client', refreshToken: 'R0' };
     await open({ config: { auth: 'refresh-token' }, secrets, refreshTokens }).login();
-    server.login = (asked) => asked.answer(200, { ...server.token('T'), refresh_token: 'R1' });
-    await open({ refreshTokens }).login();
-    assert.deepEqual([stored, loaded], [[], ['R0']]);
+    assert.deepEqual(
+      asked.map(({ loginUrl, clientId, refreshToken }) => [loginUrl, clientId, refreshToken]),
+      [[server.url, 'client', 'R0']],
+    );
     await open({ config: { auth: 'refresh-token' }, secrets }).login();
   });
 });
