@@ -127,12 +127,12 @@ test('several subjects are completed one by one', { skip }, async () => {
 test('free text counts where the look-up fails, and the reason stands in the form', { skip }, async () => {
   const { page } = editor;
   await editor.clear();
-  await editor.add(server({ servers: 'nats://127.0.0.1:1' }), {
+  await editor.add(server({ id: 'elsewhere', servers: 'nats://127.0.0.1:1' }), {
     id: 'x',
     type: 'jetstream-in',
     ...contract['jetstream-in']?.properties,
     durable: 'd',
-    server: 'server',
+    server: 'elsewhere',
   });
   await editor.open('x');
   await page.locator('#node-input-stream').pressSequentially('mine');

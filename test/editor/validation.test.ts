@@ -94,7 +94,9 @@ test('validators say what is wrong, in a sentence that names the setting', { ski
   await editor.add(nodes.server, nodes.org);
   for (const [i, [type, change, sentence]] of cases.entries()) {
     const id = `case${i}`;
-    await editor.add({ ...valid(type), id, ...change });
+    // A durable and a stream of its own, so that no two contradict each other.
+    const own = type === 'jetstream-in' ? { durable: id } : type === 'api-sync-out' ? { stream: id } : {};
+    await editor.add({ ...valid(type), ...own, id, ...change });
     const errors = await invalid(editor, id);
     assert.equal(errors.length, 1, `${type} ${JSON.stringify(change)}: ${errors.join(' · ')}`);
     assert.match(errors[0] ?? '', sentence);

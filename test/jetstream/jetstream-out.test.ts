@@ -216,7 +216,7 @@ describe('jetstream-out', () => {
     for (let n = 0; n < 25; n++) red.send('out', { payload: n });
     await until(() => failed().length === 5);
     assert.deepEqual(new Set(failed().map(({ code }) => code)), new Set(['QUEUE_FULL']));
-    await until(() => red.statusOf('out')?.text === 'disconnected, 20 waiting');
+    await until(() => red.statusOf('out')?.text === 'away (20)');
     await red.deploy(flows());
     await until(() => failed().length === 25);
     for (const { code, message } of failed().slice(5)) {
@@ -254,7 +254,7 @@ describe('jetstream-out', () => {
     const before = room.settlements.length;
     let last = 0;
     for (let n = 0; n < 12; n++) last = await room.publish('crm.contacts.held', { n });
-    await until(() => red.statusOf('out')?.text === 'disconnected, 5 waiting');
+    await until(() => red.statusOf('out')?.text === 'away (5)');
     const held = async () => room.jsm.consumers.info('crm', 'held');
     // Longer than the processing limit.
     const began = Date.now();

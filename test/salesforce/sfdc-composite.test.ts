@@ -296,13 +296,14 @@ describe('lookups', () => {
   test('what is wrong is said in words', async () => {
     const message = async (config: object, credentials?: object) =>
       (await ask('test', {}, config, credentials)).error.message;
-    assert.match(
-      await message({ loginUrl: 'https://no-such-host.invalid' }),
-      /host no-such-host\.invalid is unknown/,
-    );
-    assert.match(await message({ loginUrl: 'http://127.0.0.1:9' }), /127\.0\.0\.1:9 refuses connections/);
-    assert.match(await message({ loginUrl: org.url.replace('http', 'https') }), /doesn't speak TLS/);
-    assert.match(await message({ loginUrl: 'ftp://x' }), /not an https URL/);
+    // Stored secrets go to the address that is deployed and to no other.
+    const typed = { clientId: org.clientId, clientSecret: org.clientSecret };
+    const elsewhere = (loginUrl: string) => message({ loginUrl }, typed);
+    assert.match(await elsewhere('https://no-such-host.invalid'), /host no-such-host\.invalid is unknown/);
+    assert.match(await elsewhere('http://127.0.0.1:9'), /127\.0\.0\.1:9 refuses connections/);
+    assert.match(await elsewhere(org.url.replace('http', 'https')), /doesn't speak TLS/);
+    assert.match(await elsewhere('ftp://x'), /not an https URL/);
+    assert.match(await message({ loginUrl: 'http://127.0.0.1:9' }), /enter the secret again/);
     assert.match(
       await message({}, { clientId: 'wrong', clientSecret: 'x' }),
       /client identifier invalid.*consumer key/,
