@@ -2,31 +2,19 @@ import type { Connection } from 'jsforce';
 import type { OrgSession } from './session';
 
 /**
- * jsforce bound to the session's present login: for describe, query and bulk, where its helpers are worth it.
- * Loaded on first use (it takes 200 ms). It must not log in by itself: its refresh fails for client credentials
- * and JWT and repeats for ever where the org keeps answering 401. Writing has its own path (http.ts), because
- * jsforce opens a connection for each request and hides the status of an answer.
+ * jsforce for what it knows of the API (describe, and the types of its answers), over the session's requests: its own
+ * have no time-out, follow redirects with the token, and log in anew for ever where an org keeps answering 401. It
+ * gets no token. Loaded on first use (it takes 200 ms). Only reads: writing has its own path (http.ts), because
+ * jsforce hides the status of an answer. Calls throw what `session.get` throws.
  */
-export async function withJsforce<T>(
-  session: OrgSession,
-  use: (connection: Connection) => Promise<T>,
-): Promise<T> {
-  const jsforce = await import('jsforce');
-  const attempt = async (grant: { instanceUrl: string; accessToken: string }) => {
-    const { instanceUrl, accessToken } = grant;
-    const connection = new jsforce.Connection({ instanceUrl, accessToken, version: session.apiVersion });
-    try {
-      return await use(connection);
-    } finally {
-      const usage = connection.limitInfo.apiUsage;
-      if (usage) session.budget.usage = { used: usage.used, max: usage.limit };
-    }
+export async function jsforceOver(session: OrgSession): Promise<Connection> {
+  const { Connection } = await import('jsforce');
+  const { instanceUrl } = await session.login();
+  const connection = new Connection({ instanceUrl, version: session.apiVersion });
+  const get = (asked: string | { url: string }): Promise<unknown> => {
+    const url = typeof asked === 'string' ? asked : asked.url;
+    return session.get(url.startsWith(instanceUrl) ? url.slice(instanceUrl.length) : url);
   };
-  const grant = await session.login();
-  try {
-    return await attempt(grant);
-  } catch (error) {
-    if ((error as { errorCode?: string }).errorCode !== 'INVALID_SESSION_ID') throw error;
-    return attempt(await session.relogin(grant.accessToken));
-  }
+  connection.request = get as Connection['request'];
+  return connection;
 }

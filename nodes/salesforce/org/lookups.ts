@@ -1,4 +1,5 @@
 import { FlowError, codeOf } from '../../shared/errors';
+import { jsforceOver } from './jsforce';
 import type { OrgSession } from './session';
 
 /** One entry of a picker. */
@@ -42,18 +43,9 @@ function explainApi(error: unknown): never {
   throw error;
 }
 
-/** An object as the list of all of them has it. */
-export interface ObjectInfo {
-  name: string;
-  label: string;
-  createable: boolean;
-  updateable: boolean;
-  queryable: boolean;
-}
-
 /** Objects that can be written or read. */
 export async function listObjects(session: OrgSession): Promise<Choice[]> {
-  const { sobjects } = await session.get<{ sobjects: ObjectInfo[] }>('/sobjects');
+  const { sobjects } = await (await jsforceOver(session)).describeGlobal();
   return sobjects
     .filter(
       ({ name, createable, updateable, queryable }) =>
@@ -85,7 +77,7 @@ interface Field {
 async function fieldsOf(session: OrgSession, sobject: string): Promise<Field[]> {
   if (!/^\w+$/.test(sobject))
     throw new FlowError('INVALID_SOBJECT', `"${sobject}" is not the API name of an sObject`, false);
-  return (await session.get<{ fields: Field[] }>(`/sobjects/${sobject}/describe`)).fields;
+  return (await (await jsforceOver(session)).describe(sobject)).fields;
 }
 
 function choice({ name, label, type }: Field): Choice {

@@ -1,5 +1,6 @@
 import { messageOf } from '../../shared/errors';
-import type { Choice, ObjectInfo } from '../org/lookups';
+import { jsforceOver } from '../org/jsforce';
+import type { Choice } from '../org/lookups';
 import { PubSub } from './client';
 import type { OrgSession } from '../org/session';
 
@@ -9,7 +10,7 @@ import type { OrgSession } from '../org/session';
  * published to. Channels of the org's own are not told by its objects: they are typed in.
  */
 export async function listTopics(session: OrgSession, use: string | undefined): Promise<Choice[]> {
-  const { sobjects } = await session.get<{ sobjects: ObjectInfo[] }>('/sobjects');
+  const { sobjects } = await (await jsforceOver(session)).describeGlobal();
   const events = sobjects
     .filter(({ name }) => name.endsWith('__e'))
     .map(({ name, label }) => ({ value: `/event/${name}`, label }));
@@ -18,7 +19,7 @@ export async function listTopics(session: OrgSession, use: string | undefined): 
 }
 
 /** Where the org lists its change events as objects those; else what they would be named. */
-function changes(sobjects: ObjectInfo[]): Choice[] {
+function changes(sobjects: { name: string; label: string; createable: boolean }[]): Choice[] {
   const listed = sobjects.filter(({ name }) => name.endsWith('ChangeEvent'));
   if (listed.length > 0) return listed.map(({ name, label }) => ({ value: `/data/${name}`, label }));
   return sobjects

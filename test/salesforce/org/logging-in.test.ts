@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import type { OrgConfig, OrgSecrets } from '../../../nodes/salesforce/org/credentials';
 import { refreshTokens } from '../../../nodes/salesforce/org/refresh-tokens';
 import { OrgSession, type SessionOptions } from '../../../nodes/salesforce/org/session';
-import { withJsforce } from '../../../nodes/salesforce/org/jsforce';
+import { jsforceOver } from '../../../nodes/salesforce/org/jsforce';
 import { startOrg, type Org } from '../../org/org';
 import { until } from '../../support/until';
 import { QUICK } from '../rig';
@@ -200,10 +200,12 @@ describe('one session', () => {
     const session = open({});
     await session.login();
     org.expireSessions();
-    const { sobjects } = await withJsforce(session, (connection) => connection.describeGlobal());
+    const { sobjects } = await (await jsforceOver(session)).describeGlobal();
     assert.ok(sobjects.length > 0);
     org.faults.add({ match: { path: '/services/data' }, action: { status: 401 } });
-    await assert.rejects(withJsforce(session, (connection) => connection.describeGlobal()));
+    const connection = await jsforceOver(session);
+    assert.equal(connection.accessToken, undefined, 'it has no token to lose');
+    await assert.rejects(connection.describeGlobal(), { code: 'INVALID_SESSION_ID' });
     assert.equal(logins(), 3);
   });
 
