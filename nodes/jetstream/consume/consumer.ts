@@ -176,7 +176,8 @@ export class Consumer {
     // Nothing is waited for from here on: what begins below is what stop() ends.
     if (this.stopping.signal.aborted) return;
     this.settlement.start(
-      `${this.connection.settings.servers} ${info.stream_name} ${info.name} ${info.created}`,
+      `${this.connection.settings.servers} ${info.stream_name} ${info.name}`,
+      info.created,
     );
     this.acks.repeat();
     this.report();

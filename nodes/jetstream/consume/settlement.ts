@@ -62,12 +62,22 @@ class Memory {
   readonly excused = new RecentMap<number, Excused>(REMEMBERED);
 }
 
-/** By consumer and the time it was made, for the whole process: a redeploy must not forget them. */
-const memories = new Map<string, Memory>();
+/**
+ * A durable is the same as long as the times at which it was made are no further apart: nats-server 2.10 keeps a time
+ * in its file that is a little later than the one it tells until its next start.
+ */
+const SAME_MS = 5;
 
-function memoryOf(consumer: string): Memory {
-  let memory = memories.get(consumer);
-  if (!memory) memories.set(consumer, (memory = new Memory()));
+/** By consumer, the one made last in front, for the whole process: a redeploy must not forget them. */
+const memories = new Map<string, { made: number; memory: Memory }[]>();
+
+function memoryOf(consumer: string, created: string): Memory {
+  const made = Date.parse(created);
+  const known = memories.get(consumer) ?? [];
+  const same = known.find((one) => Math.abs(one.made - made) <= SAME_MS);
+  if (same) return same.memory;
+  const memory = new Memory();
+  memories.set(consumer, [{ made, memory }, ...known].slice(0, 2));
   return memory;
 }
 
@@ -87,9 +97,9 @@ export class Settlement implements Settler<InFlightMessage> {
     this.retries = { maxDeliver, backoff, pause: ackWait };
   }
 
-  /** `consumer` names the durable and when it was made: one that was made anew delivers everything again on purpose. */
-  start(consumer: string): void {
-    const memory = memoryOf(consumer);
+  /** `created`: when the durable was made, ISO 8601. One that was made anew delivers everything again on purpose. */
+  start(consumer: string, created: string): void {
+    const memory = memoryOf(consumer, created);
     if (memory !== this.memory) this.handler.acks.forget();
     this.memory = memory;
     const { ackWait, processingLimit } = this.settings;

@@ -32,7 +32,8 @@ const SETTINGS: SettlementSettings = {
 };
 
 let consumers = 0;
-const anotherConsumer = (): string => `the durable made as number ${++consumers}`;
+/** When it was made: each at another time. */
+const anotherConsumer = (): string => new Date(Date.UTC(2026, 0, 1) + ++consumers * 1_000).toISOString();
 
 const rigs: Rig[] = [];
 afterEach(() => rigs.splice(0).forEach(({ settlement }) => settlement.stop()));
@@ -80,7 +81,7 @@ class Rig {
         log: (level, text) => void this.log.push(`${level}: ${text}`),
       },
     );
-    this.settlement.start(consumer);
+    this.settlement.start('the durable', consumer);
     this.said.length = 0;
     rigs.push(this);
   }
@@ -403,7 +404,7 @@ describe('where the durable or the stream was made anew', () => {
     const [acked, failed, refused, dead] = [1, 2, 3, 4].map((sequence) => rig.inFlow(sequence));
     fail(dead as MessageBatch, forGood());
     rig.inFlow(5);
-    rig.settlement.start(anotherConsumer());
+    rig.settlement.start('the durable', anotherConsumer());
     assert.deepEqual(rig.heard(), ['forget'], 'nor what was said to the former one and not read');
     (acked as MessageBatch).finished(undefined);
     fail(failed as MessageBatch);
@@ -418,15 +419,31 @@ describe('where the durable or the stream was made anew', () => {
   test('a durable that is the same after a reconnect is answered', () => {
     const rig = new Rig();
     const batch = rig.inFlow(1);
-    rig.settlement.start(rig.consumer);
+    rig.settlement.start('the durable', rig.consumer);
     batch.finished(undefined);
     assert.deepEqual(rig.heard(), ['ack 1/1']);
+  });
+
+  test('a durable whose time comes back a little later after a restart of the server is the same', () => {
+    const later = (rig: Rig, ms: number) => new Date(Date.parse(rig.consumer) + ms).toISOString();
+    for (const [ms, said] of [
+      [5, ['ack 1/1']],
+      [-5, ['ack 1/1']],
+      [6, ['forget']],
+      [-6, ['forget']],
+    ] as const) {
+      const rig = new Rig();
+      const batch = rig.inFlow(1);
+      rig.settlement.start('the durable', later(rig, ms));
+      batch.finished(undefined);
+      assert.deepEqual(rig.heard(), said, `${ms} ms`);
+    }
   });
 
   test('what was settled there is worked on again', () => {
     const rig = new Rig();
     rig.inFlow(7).finished(undefined);
-    rig.settlement.start(anotherConsumer());
+    rig.settlement.start('the durable', anotherConsumer());
     rig.heard();
     rig.inFlow(7).finished(undefined);
     assert.deepEqual(rig.heard(), ['ack 7/1']);
@@ -435,7 +452,7 @@ describe('where the durable or the stream was made anew', () => {
   test('a message that is held for the former one comes again, and is answered there', () => {
     const rig = new Rig();
     const former = rig.inFlow(7);
-    rig.settlement.start(anotherConsumer());
+    rig.settlement.start('the durable', anotherConsumer());
     const current = rig.inFlow(7);
     rig.heard();
     former.finished(undefined);
@@ -447,7 +464,7 @@ describe('where the durable or the stream was made anew', () => {
   test('the same sequence is another message, and the end of the former one leaves it alone', () => {
     const rig = new Rig();
     const former = rig.inFlow(7, { stored: 1 });
-    rig.settlement.start(anotherConsumer());
+    rig.settlement.start('the durable', anotherConsumer());
     const current = rig.inFlow(7, { stored: 2 });
     rig.heard();
     former.finished(undefined);
@@ -644,7 +661,7 @@ describe('as time goes by', () => {
 
   test('after stop nothing is extended, also where it was started twice', () => {
     const rig = new Rig();
-    rig.settlement.start(rig.consumer);
+    rig.settlement.start('the durable', rig.consumer);
     rig.settlement.stop();
     rig.arrive(7);
     pass(60_000);
