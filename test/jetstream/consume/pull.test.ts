@@ -56,7 +56,11 @@ describe('pull', () => {
     clock.reset();
   });
 
-  async function start(capacity: number, config: Partial<ConsumerConfig> | null = {}): Promise<void> {
+  async function start(
+    capacity: number,
+    config: Partial<ConsumerConfig> | null = {},
+    maxRequests?: number,
+  ): Promise<void> {
     durable = `d${++serial}`;
     subject = `crm.${durable}`;
     inbox = createInbox();
@@ -70,7 +74,7 @@ describe('pull', () => {
       const ack_policy = AckPolicy.Explicit;
       await room.jsm.consumers.add('crm', { durable_name, ack_policy, filter_subject: subject, ...config });
     }
-    pull = open(capacity);
+    pull = open(capacity, undefined, maxRequests);
     await sent();
   }
 
@@ -312,9 +316,7 @@ describe('pull', () => {
     });
 
     test('that it takes no more requests: as many as it takes are made, and nobody is troubled', async () => {
-      await start(20, { max_waiting: 1 });
-      await pull.stop();
-      pull = open(20, undefined, 1);
+      await start(20, { max_waiting: 1 }, 1);
       await receive(8);
       settle(8);
       pull.ask();
