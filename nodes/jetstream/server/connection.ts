@@ -1,3 +1,4 @@
+import { now } from '../../shared/async/clock';
 import { pause } from '../../shared/async/pause';
 import { FlowError } from '../../shared/errors';
 import { explainConnectFailure, permissionDenied } from './errors';
@@ -181,13 +182,13 @@ export class Connection {
   }
 
   private tell({ message }: FlowError): void {
-    const now = Date.now();
-    if (this.told.has(message) || now - (this.toldAt.get(message) ?? -Infinity) < TOLD_AGAIN) return;
+    const at = now();
+    if (this.told.has(message) || at - (this.toldAt.get(message) ?? -Infinity) < TOLD_AGAIN) return;
     // Words of the server's that are never the same twice.
     if (this.told.size >= MOST_TOLD) return;
     if (this.toldAt.size >= MOST_TOLD) this.toldAt.clear();
     this.told.add(message);
-    this.toldAt.set(message, now);
+    this.toldAt.set(message, at);
     this.log('error', message);
   }
 
