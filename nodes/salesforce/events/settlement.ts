@@ -1,3 +1,4 @@
+import { withTimeout } from '../../shared/async/timeout';
 import type { Failure } from '../../shared/flow/delivery';
 import { messageOf } from '../../shared/errors';
 import {
@@ -162,14 +163,7 @@ export class EventSettlement implements Settler<InFlightEvent> {
     this.stopped = true;
     this.unwatch();
     for (const { timer } of this.inFlight) clearTimeout(timer);
-    if (this.isBusy()) {
-      let timer: NodeJS.Timeout | undefined;
-      await Promise.race([
-        new Promise<void>((resolve) => (this.idle = resolve)),
-        new Promise<void>((resolve) => (timer = setTimeout(resolve, grace))),
-      ]);
-      clearTimeout(timer);
-    }
+    if (this.isBusy()) await withTimeout(grace, new Promise<void>((resolve) => (this.idle = resolve)));
     for (const { attempt } of this.inFlight) attempt?.withdraw();
   }
 
