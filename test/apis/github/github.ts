@@ -414,9 +414,7 @@ class GitHub implements Simulation {
       return this.switches.deletedIssue === 410
         ? errorReply(410, 'This issue was deleted')
         : errorReply(404, 'Not Found');
-    throw moved(
-      `${manner.url}/repositories/${to.id}/issues/${to.issues.byCreated.items.at(-1)?.number ?? ''}`,
-    );
+    throw moved(`${manner.url}/repositories/${to.repository.id}/issues/${to.number}`);
   }
 
   #manner(): Manner {

@@ -123,7 +123,7 @@ export class AccountStore {
     const item = {
       id,
       created,
-      order: hash(order),
+      order: hash(order * 7919),
       row,
       object,
       type,
