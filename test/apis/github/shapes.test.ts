@@ -19,14 +19,17 @@ async function filled(api: Api): Promise<void> {
   api.write(
     'acme/website:issues',
     [
-      { title: 'Open', labels: [] },
-      { title: 'Closed', state: 'closed' },
+      { title: 'Open', body: 'b' },
+      { title: 'Closed', body: 'b', state: 'closed' },
     ],
     at,
   );
   api.write(
     'acme/website:pull_requests',
-    [{ title: 'Open', body: 'b' }, { title: 'Merged', body: 'b', state: 'closed', merged_at: at }],
+    [
+      { title: 'Open', body: 'b' },
+      { title: 'Merged', body: 'b', state: 'closed', merged_at: at },
+    ],
     at,
   );
   api.write('acme/website:commits', [{ message: 'first' }, { message: 'second' }], at);
