@@ -3,6 +3,7 @@ import type { Connection } from '../jetstream/server/connection';
 import { connectionOf } from '../jetstream/jetstream-server';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import { FlowError, messageOf } from '../shared/errors';
+import { logOf } from '../shared/log';
 import { pauseProcessing } from '../shared/flow/completion';
 import { contextPositions } from '../shared/positions';
 import { claimStream, type Claim } from '../jetstream/streams/claims';
@@ -61,12 +62,7 @@ export default function (RED: NodeAPI): void {
         {
           progress: (payload) => this.send({ topic: payload.collection, payload }),
           changed: () => show(),
-          log: (level, said) => {
-            const text = connection.secrets.strike(said);
-            if (level === 'info') this.log(text);
-            else if (level === 'warn') this.warn(text);
-            else this.error(text);
-          },
+          log: logOf(this, (text) => connection.secrets.strike(text)),
         },
         () => contextPositions(this, contextIsConfigured(RED)),
       );

@@ -8,6 +8,7 @@ import {
   type Tries,
   type Watched,
 } from '../../shared/flow/settlement';
+import type { Level } from '../../shared/log';
 import { RecentMap } from '../../shared/recent-map';
 import type { Msg } from '../server/nats';
 import type { Acks } from './acks';
@@ -30,7 +31,7 @@ export interface SettlementHandler {
   deadLetter(message: InFlightMessage, failure: Failure): Promise<void>;
   /** A message is settled: there is room for another. */
   released(): void;
-  log(level: 'warn' | 'error', text: string): void;
+  log(level: Level, text: string): void;
 }
 
 /** A message between its arrival and its settlement. */
@@ -161,7 +162,7 @@ export class Settlement implements Settler<InFlightMessage> {
     return describe(message);
   }
 
-  log(level: 'warn' | 'error', text: string): void {
+  log(level: Level, text: string): void {
     this.handler.log(level, text);
   }
 
