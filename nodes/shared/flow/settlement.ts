@@ -1,8 +1,8 @@
 import { formatDuration } from '../duration';
 import { FlowError, isOutage, isRetryable, messageOf } from '../errors';
-import type { Level } from '../log';
 import { FAILURE_CODES, type FailureRow, type InnocentCause } from '../failure-codes';
 import { describeNode, type Command, type DeliveryOwner, type Failure } from './delivery';
+import type { Level } from '../log';
 
 /** How the flow is doing with an attempt, as far as it can be told. */
 export interface Progress {
