@@ -8,11 +8,11 @@ import {
   type Tries,
   type Watched,
 } from '../../shared/flow/settlement';
-import type { Level } from '../../shared/log';
 import { RecentMap } from '../../shared/recent-map';
 import type { Msg } from '../server/nats';
 import type { Acks } from './acks';
 import { deliveryInfo, type DeliveryInfo } from './message';
+import type { Level } from '../../shared/log';
 
 /** What happens to a message that fails. Milliseconds; `maxDeliver` -1 is no limit. */
 export interface SettlementSettings {
