@@ -18,8 +18,9 @@ export interface ReceivedEvent {
   schemaId: string;
   /** By field names; of a change event as `readChange` gives it. Undefined where the event can't be read. */
   payload: Record<string, unknown> | undefined;
-  /** Why it can't be read. */
+  /** Why it can't be read, and what it is made of. */
   error?: FlowError;
+  bytes?: Buffer;
 }
 
 /** Where to begin: at a preset, or behind the event with a replay id. */
@@ -33,6 +34,8 @@ export interface SubscriptionHandler {
   event(event: ReceivedEvent): void;
   /** There is no event between the last one and this replay id. */
   idle(replayId: string): void;
+  /** Whether an event whose schema the org doesn't give waits until it does, with all behind it. Else it is handed out. */
+  readonly waitsForSchema?: boolean;
   /** How many events may come now, beside those that `event` was called with. */
   room(): number;
   /** The org doesn't know the position any more; it goes on with the earliest event that the org has. */
@@ -232,7 +235,13 @@ export class Subscription {
       if (this.stream !== stream) return;
       const replayId = replay_id.toString('base64');
       const schemaId = event?.schema_id ?? '';
-      const read = readEvent(schemas.get(schemaId), event?.payload);
+      const schema = schemas.get(schemaId);
+      if (schema instanceof FlowError && schemaId !== '' && this.handler.waitsForSchema)
+        throw new FlowError(
+          'SCHEMA_UNREADABLE',
+          `Reading ${this.topic} waits at an event: ${schema.message}`,
+        );
+      const read = readEvent(schema, event?.payload);
       this.arriving--;
       this.from = { replayId };
       this.delivered = true;
@@ -312,14 +321,15 @@ export class Subscription {
 function readEvent(
   schema: EventSchema | FlowError | undefined,
   bytes: Buffer | undefined,
-): Pick<ReceivedEvent, 'payload' | 'error'> {
-  if (!schema || schema instanceof FlowError || !bytes)
-    return { payload: undefined, error: schema instanceof FlowError ? schema : unreadable('it has no data') };
+): Pick<ReceivedEvent, 'payload' | 'error' | 'bytes'> {
+  const failed = (error: FlowError) => ({ payload: undefined, error, ...(bytes && { bytes }) });
+  if (schema instanceof FlowError) return failed(schema);
+  if (!schema || !bytes) return failed(unreadable('it has no data'));
   try {
     const payload = schema.decode(bytes);
     return { payload: isChange(payload) ? readChange(payload, schema.fields) : payload };
   } catch (error) {
-    return { payload: undefined, error: unreadable(messageOf(error)) };
+    return failed(unreadable(messageOf(error)));
   }
 }
 
