@@ -52,10 +52,7 @@ const LARGEST = 128 * 1_048_576;
  */
 export class HttpClient {
   private readonly agents = new Map<string, http.Agent>();
-  /** Gives up each request that has no answer yet. */
-  private readonly underWay = new Set<(why: string) => void>();
-  private closed = false;
-
+  private readonly closing = new AbortController();
   private readonly largest: number;
 
   constructor(private readonly options: HttpOptions) {
@@ -64,11 +61,12 @@ export class HttpClient {
 
   send(request: HttpRequest): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
-      if (this.closed) throw this.sessionClosed();
+      const { signal } = this.closing;
+      if (signal.aborted) throw this.sessionClosed();
       let sent = false;
       const end = () => {
         clearTimeout(timer);
-        this.underWay.delete(giveUp);
+        signal.removeEventListener('abort', close);
       };
       const fail = (error: unknown) => {
         end();
@@ -80,6 +78,7 @@ export class HttpClient {
         fail(error);
         outgoing.destroy(error);
       };
+      const close = () => giveUp('the session was closed');
       const url = new URL(request.url);
       const secure = url.protocol === 'https:';
       const body = request.body === undefined ? undefined : Buffer.from(request.body, 'utf8');
@@ -94,7 +93,7 @@ export class HttpClient {
         },
       });
       const timer = setTimeout(giveUp, request.timeout, `no answer within ${request.timeout / 1_000} s`);
-      this.underWay.add(giveUp);
+      signal.addEventListener('abort', close);
       outgoing.on('socket', (socket) => {
         if (!socket.connecting) sent = true;
         else socket.once(secure ? 'secureConnect' : 'connect', () => (sent = true));
@@ -126,8 +125,7 @@ export class HttpClient {
 
   /** Ends every connection; requests under way fail, and so does whatever is asked afterwards. */
   close(): void {
-    this.closed = true;
-    for (const giveUp of this.underWay) giveUp('the session was closed');
+    this.closing.abort();
     for (const agent of this.agents.values()) agent.destroy();
   }
 
