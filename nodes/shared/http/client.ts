@@ -52,7 +52,10 @@ const LARGEST = 128 * 1_048_576;
  */
 export class HttpClient {
   private readonly agents = new Map<string, http.Agent>();
-  private readonly closing = new AbortController();
+  /** Gives up each request that has no answer yet. */
+  private readonly underWay = new Set<(why: string) => void>();
+  private closed = false;
+
   private readonly largest: number;
 
   constructor(private readonly options: HttpOptions) {
@@ -61,12 +64,11 @@ export class HttpClient {
 
   send(request: HttpRequest): Promise<HttpAnswer> {
     return new Promise((resolve, reject) => {
-      const { signal } = this.closing;
-      if (signal.aborted) throw this.sessionClosed();
+      if (this.closed) throw this.sessionClosed();
       let sent = false;
       const end = () => {
         clearTimeout(timer);
-        signal.removeEventListener('abort', close);
+        this.underWay.delete(giveUp);
       };
       const fail = (error: unknown) => {
         end();
@@ -78,7 +80,6 @@ export class HttpClient {
         fail(error);
         outgoing.destroy(error);
       };
-      const close = () => giveUp('the session was closed');
       const url = new URL(request.url);
       const secure = url.protocol === 'https:';
       const body = request.body === undefined ? undefined : Buffer.from(request.body, 'utf8');
@@ -93,7 +94,7 @@ export class HttpClient {
         },
       });
       const timer = setTimeout(giveUp, request.timeout, `no answer within ${request.timeout / 1_000} s`);
-      signal.addEventListener('abort', close);
+      this.underWay.add(giveUp);
       outgoing.on('socket', (socket) => {
         if (!socket.connecting) sent = true;
         else socket.once(secure ? 'secureConnect' : 'connect', () => (sent = true));
@@ -125,7 +126,8 @@ export class HttpClient {
 
   /** Ends every connection; requests under way fail, and so does whatever is asked afterwards. */
   close(): void {
-    this.closing.abort();
+    this.closed = true;
+    for (const giveUp of this.underWay) giveUp('the session was closed');
     for (const agent of this.agents.values()) agent.destroy();
   }
 
