@@ -342,7 +342,12 @@ describe('position', () => {
     assert.deepEqual(ids(after()), ['O-2']);
     const nc = await connect({ servers: nats.url });
     t.after(() => nc.close());
-    const kv = await nc.jetstream().views.kv('positions');
+    const kv = await until(() =>
+      nc
+        .jetstream()
+        .views.kv('positions', { bindOnly: true })
+        .catch(() => undefined),
+    );
     const position = (): Promise<{ replayId?: string }> =>
       kv.get('receive').then((entry) => entry?.json() ?? {});
     await until(async () => (await position()).replayId === org.events(TOPIC)[2]?.replayId);
@@ -357,7 +362,12 @@ describe('position', () => {
     const received = await use(node, server, sink('next'));
     const nc = await connect({ servers: nats.url });
     t.after(() => nc.close());
-    const kv = await nc.jetstream().views.kv('positions');
+    const kv = await until(() =>
+      nc
+        .jetstream()
+        .views.kv('positions', { bindOnly: true })
+        .catch(() => undefined),
+    );
     const position = (): Promise<object> => kv.get('receive').then((entry) => entry?.json() ?? {});
     await until(async () => 'replayId' in (await position()));
     const foreign = { ...(await position()), replayId: 'AAAAAAAAAAk=', by: 'another' };

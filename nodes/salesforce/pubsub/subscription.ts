@@ -200,9 +200,8 @@ export class Subscription {
   private accept(): void {
     if (this.accepted || this.stopping.signal.aborted) return;
     this.accepted = true;
-    if (this.failing) this.handler.log('info', `Receiving from ${this.topic} again`);
-    this.failing = undefined;
-    this.handler.state({ phase: 'subscribed' });
+    // One that waits at an event is opened each time, and gets no further.
+    if (this.failing?.code !== 'SCHEMA_UNREADABLE') this.works();
     if (this.everAccepted && this.from === 'latest') {
       const gap = formatDuration(performance.now() - this.brokenAt);
       this.handler.log(
@@ -211,6 +210,12 @@ export class Subscription {
       );
     }
     this.everAccepted = true;
+  }
+
+  private works(): void {
+    if (this.failing) this.handler.log('info', `Receiving from ${this.topic} again`);
+    this.failing = undefined;
+    this.handler.state({ phase: 'subscribed' });
   }
 
   private async take(stream: Stream, response: FetchResponse): Promise<void> {
@@ -242,6 +247,7 @@ export class Subscription {
           `Reading ${this.topic} waits at an event: ${schema.message}`,
         );
       const read = readEvent(schema, event?.payload);
+      if (this.failing) this.works();
       this.arriving--;
       this.from = { replayId };
       this.delivered = true;
@@ -298,7 +304,7 @@ export class Subscription {
 
   /** Said once for each cause; tried again with growing pauses, as an administrator may mend it. */
   private async fail(error: FlowError, failures: number): Promise<void> {
-    if (this.failing?.message !== error.message) this.handler.log('error', error.message);
+    if (!this.failing || causeOf(this.failing) !== causeOf(error)) this.handler.log('error', error.message);
     this.failing = error;
     this.handler.state({ phase: 'failing', error });
     await this.pause(failures);
@@ -316,6 +322,11 @@ export class Subscription {
     await this.waker.wait(ms, this.stopping.signal);
     this.pausing = false;
   }
+}
+
+/** Without the number that the org gives to each call. */
+function causeOf({ message }: FlowError): string {
+  return message.replace(/rpcId: [-\w]+/, '');
 }
 
 function readEvent(
