@@ -21,6 +21,7 @@ const MAX_BYTES = 8 * 1024 * 1024;
 const MOST_RECORDS = 200;
 /** Whoever waits for a write waits no longer. */
 const PATIENCE = 2_000;
+const OUT_OF_REACH = new Set(['TIMEOUT', 'NO_STREAM', 'DISCONNECTED', 'CONNECTION_CLOSED']);
 
 export interface LedgerSettings {
   stream: string;
@@ -33,11 +34,11 @@ export interface LedgerSettings {
  * process. Kept as one record per consumer in a key-value bucket, `<stream>.<durable>.<random>`, written every quarter of
  * the ack wait and when a message fails, never per message. A record that is open and not written for half an ack wait
  * tells of a process that crashed: sooner nothing of what it held is delivered again.
- * Without the right to the bucket `shared` stays false, which is said once.
+ * Where the user may not have the bucket `shared` is false, which is said once.
  */
 export class Ledger {
-  /** What others know is known here, and the other way round. */
-  shared = false;
+  /** What others know is known here and the other way round, or will be when the bucket is in reach again. */
+  shared = true;
   private memory: Memory | undefined;
   private readonly prefix: string;
   private readonly subject: string;
@@ -45,8 +46,10 @@ export class Ledger {
   private replicas = 1;
   private open = false;
   private closed = false;
+  /** It was written and read at least once. */
+  private kept = false;
   private denied = false;
-  private told = false;
+  private floor = 0;
   private timer: NodeJS.Timeout | undefined;
   private readonly write = coalesced(() => this.put().catch((error: unknown) => this.failed(error)));
   private readonly reread = coalesced(() => this.read().catch((error: unknown) => this.failed(error)));
@@ -68,9 +71,9 @@ export class Ledger {
     this.memory = memory;
     this.replicas = (info.cluster?.replicas?.length ?? 0) + 1;
     this.open = true;
-    memory.passed(info.ack_floor.stream_seq);
-    if (!this.denied) await this.reread();
-    if (!this.stopped()) this.timer ??= setInterval(() => void (this.shared ? this.write() : this.reread()), this.beat);
+    this.floor = info.ack_floor.stream_seq;
+    await withTimeout(PATIENCE, this.reread());
+    if (!this.stopped()) this.timer ??= setInterval(() => void (this.kept ? this.write() : this.reread()), this.beat);
   }
 
   /** Resolves when what is known now is stored, or after 2 s. */
@@ -92,7 +95,7 @@ export class Ledger {
     await this.save();
     const { counted, crashedUntil } = this.memory;
     const nc = this.connection.open;
-    if (nc && counted.size === 0 && crashedUntil === 0) await withTimeout(PATIENCE, this.remove(nc, this.subject));
+    if (this.kept && nc && counted.size === 0 && crashedUntil === 0) await withTimeout(PATIENCE, this.remove(nc, this.subject));
   }
 
   private stopped(): boolean {
@@ -128,11 +131,12 @@ export class Ledger {
     if (crashed) {
       const info = await consumerInfo(nc, domain, this.settings.stream, this.settings.durable);
       memory.crashedUntil = Math.max(memory.crashedUntil, info?.delivered.stream_seq ?? 0);
-      memory.passed(info?.ack_floor.stream_seq ?? 0);
+      this.floor = info?.ack_floor.stream_seq ?? 0;
     }
+    memory.passed(this.floor);
     if (over.length > 0) await this.put();
     for (const subject of over) await this.remove(nc, subject);
-    this.shared = true;
+    this.kept = this.shared = true;
   }
 
   private async list(nc: NatsConnection): Promise<StoredRecord[]> {
@@ -185,16 +189,15 @@ export class Ledger {
     }
   }
 
-  /** What can't be written now is written with the next beat. */
+  /** What is out of reach for the moment is tried again with the next beat. */
   private failed(error: unknown): void {
     const code = codeOf(error);
-    this.denied = !this.shared && code === 'PERMISSION_DENIED';
-    // Out of reach for the moment: the connection says so, and it is tried again.
-    if (this.shared || this.told || this.connection.open === undefined || code === 'DISCONNECTED') return;
-    this.told = true;
+    if (this.kept || !this.shared || !this.connection.open || OUT_OF_REACH.has(code)) return;
+    this.shared = false;
+    this.denied = code === 'PERMISSION_DENIED';
     const { durable } = this.settings;
     this.warn(
-      `What was tried of the durable "${durable}" can't be kept in the bucket "${TRIES_BUCKET}", so it is known to this process only, and after a restart or on another instance each delivery may count as a try: ${messageOf(error)}`,
+      `What was tried of the durable "${durable}" can't be kept in the bucket "${TRIES_BUCKET}", so only this process knows it, and after a restart or on another instance each delivery may count as a try: ${messageOf(error)}`,
     );
   }
 }
