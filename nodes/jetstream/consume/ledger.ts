@@ -73,7 +73,8 @@ export class Ledger {
     this.open = true;
     this.floor = info.ack_floor.stream_seq;
     await withTimeout(PATIENCE, this.reread());
-    if (!this.stopped()) this.timer ??= setInterval(() => void (this.kept ? this.write() : this.reread()), this.beat);
+    if (!this.stopped())
+      this.timer ??= setInterval(() => void (this.kept ? this.write() : this.reread()), this.beat);
   }
 
   /** Resolves when what is known now is stored, or after 2 s. */
@@ -95,7 +96,8 @@ export class Ledger {
     await this.save();
     const { counted, crashedUntil } = this.memory;
     const nc = this.connection.open;
-    if (this.kept && nc && counted.size === 0 && crashedUntil === 0) await withTimeout(PATIENCE, this.remove(nc, this.subject));
+    if (this.kept && nc && counted.size === 0 && crashedUntil === 0)
+      await withTimeout(PATIENCE, this.remove(nc, this.subject));
   }
 
   private stopped(): boolean {
@@ -108,7 +110,9 @@ export class Ledger {
     const { domain } = this.connection.settings;
     const subject = `${domain ? `${apiPrefix(domain)}.` : ''}${this.subject}`;
     const store = async (): Promise<unknown> =>
-      publishOnce(nc, subject, JSON.stringify(recordOf(this.memory as Memory, this.open, this.beat)), { domain });
+      publishOnce(nc, subject, JSON.stringify(recordOf(this.memory as Memory, this.open, this.beat)), {
+        domain,
+      });
     try {
       await store();
     } catch (error) {

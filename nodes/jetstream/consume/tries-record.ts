@@ -43,7 +43,9 @@ export function readRecord(text: string): TriesRecord | undefined {
 function isEntry(entry: unknown): boolean {
   if (!Array.isArray(entry) || entry.length !== 5) return false;
   const [sequence, timestamp, ...counts] = entry as unknown[];
-  return Number.isSafeInteger(sequence) && typeof timestamp === 'string' && counts.every(Number.isSafeInteger);
+  return (
+    Number.isSafeInteger(sequence) && typeof timestamp === 'string' && counts.every(Number.isSafeInteger)
+  );
 }
 
 /**

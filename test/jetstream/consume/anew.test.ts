@@ -21,14 +21,18 @@ const SETTINGS: ConsumerSettings = {
 /** A consumer whose flow finishes every message at once, and what it saw. */
 function open(t: TestContext, server: ServerSettings, more: Partial<ConsumerSettings> = {}) {
   const rig = { seen: [] as unknown[], log: [] as string[], phase: '' };
-  const consumer = new Consumer(new Connection(server), { ...SETTINGS, ...more }, {
-    deliver: (batch, payloads) => {
-      rig.seen.push(...payloads);
-      batch.finished(undefined);
+  const consumer = new Consumer(
+    new Connection(server),
+    { ...SETTINGS, ...more },
+    {
+      deliver: (batch, payloads) => {
+        rig.seen.push(...payloads);
+        batch.finished(undefined);
+      },
+      state: ({ phase }) => void (rig.phase = phase),
+      log: (level, text) => void rig.log.push(`${level}: ${text}`),
     },
-    state: ({ phase }) => void (rig.phase = phase),
-    log: (level, text) => void rig.log.push(`${level}: ${text}`),
-  });
+  );
   t.after(async () => {
     await consumer.stop(0);
     await consumer.finished;
@@ -43,7 +47,11 @@ describe('what is delivered anew on purpose is worked on again', () => {
   async function rigWithFiveDone(t: TestContext) {
     const room = await openRoom();
     t.after(() => room.stop());
-    const rig = open(t, { servers: room.nats.url, auth: 'none' }, { provision: { name: 'crm', subjects: ['crm.>'] } });
+    const rig = open(
+      t,
+      { servers: room.nats.url, auth: 'none' },
+      { provision: { name: 'crm', subjects: ['crm.>'] } },
+    );
     for (const n of FIVE) await room.publish('crm.contacts.x', n);
     const settled = () =>
       until(async () => (await room.jsm.consumers.info('crm', 'flow')).ack_floor.stream_seq === 5, {
@@ -79,7 +87,13 @@ describe('what is delivered anew on purpose is worked on again', () => {
     const { room, rig, settled, seen } = await rigWithFiveDone(t);
     await room.jsm.streams.purge('crm');
     await room.jsm.streams.delete('crm');
-    await until(() => room.publish('crm.contacts.x', 6), { timeout: 20_000, what: 'the stream to be there again' }).catch((e) => { console.log(rig, room.nats.log.slice(-30)); throw e; });
+    await until(() => room.publish('crm.contacts.x', 6), {
+      timeout: 20_000,
+      what: 'the stream to be there again',
+    }).catch((e) => {
+      console.log(rig, room.nats.log.slice(-30));
+      throw e;
+    });
     for (const n of [7, 8, 9, 10]) await room.publish('crm.contacts.x', n);
     await seen(10);
     await settled();
@@ -92,7 +106,9 @@ describe('what is delivered anew on purpose is worked on again', () => {
     for (const n of [6, 7]) await room.publish('crm.contacts.x', n);
     await seen(7);
     await room.jsm.streams.delete('crm');
-    await until(() => room.nc.isClosed() || restore(room.nc, 'crm', backup), { what: 'the stream to be restored' });
+    await until(() => room.nc.isClosed() || restore(room.nc, 'crm', backup), {
+      what: 'the stream to be restored',
+    });
     for (const n of [8, 9]) await room.publish('crm.contacts.x', n);
     await seen(9);
     assert.deepEqual(rig.seen.slice(-2), [8, 9]);
@@ -110,7 +126,9 @@ async function snapshot(nc: NatsConnection, stream: string): Promise<Backup> {
   const chunks: Uint8Array[] = [];
   const sub = nc.subscribe(inbox);
   const request = { deliver_subject: inbox, chunk_size: 100_000 };
-  const answer = await nc.request(`$JS.API.STREAM.SNAPSHOT.${stream}`, JSON.stringify(request), { timeout: 5_000 });
+  const answer = await nc.request(`$JS.API.STREAM.SNAPSHOT.${stream}`, JSON.stringify(request), {
+    timeout: 5_000,
+  });
   for await (const msg of sub) {
     if (msg.data.length === 0) break;
     chunks.push(msg.data);
@@ -121,10 +139,17 @@ async function snapshot(nc: NatsConnection, stream: string): Promise<Backup> {
 }
 
 /** True when it is there; false while another is. */
-async function restore(nc: NatsConnection, stream: string, { config, state, chunks }: Backup): Promise<boolean> {
+async function restore(
+  nc: NatsConnection,
+  stream: string,
+  { config, state, chunks }: Backup,
+): Promise<boolean> {
   const body = JSON.stringify({ config, state });
   const answer = await nc.request(`$JS.API.STREAM.RESTORE.${stream}`, body, { timeout: 5_000 });
-  const { deliver_subject, error } = answer.json<{ deliver_subject?: string; error?: { description: string } }>();
+  const { deliver_subject, error } = answer.json<{
+    deliver_subject?: string;
+    error?: { description: string };
+  }>();
   if (!deliver_subject) {
     if (/already/.test(error?.description ?? '')) await nc.request(`$JS.API.STREAM.DELETE.${stream}`);
     return false;
@@ -135,7 +160,11 @@ async function restore(nc: NatsConnection, stream: string, { config, state, chun
 }
 
 describe('a user who may not have the bucket', () => {
-  const CONSUME = ['$JS.API.CONSUMER.INFO.crm.flow', '$JS.API.CONSUMER.MSG.NEXT.crm.flow', '$JS.ACK.crm.flow.>'];
+  const CONSUME = [
+    '$JS.API.CONSUMER.INFO.crm.flow',
+    '$JS.API.CONSUMER.MSG.NEXT.crm.flow',
+    '$JS.ACK.crm.flow.>',
+  ];
   const config = `authorization { users: [
     { user: admin, password: secret },
     { user: flow, password: secret, permissions: {

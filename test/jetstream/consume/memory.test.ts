@@ -102,7 +102,8 @@ describe('how a message was tried', () => {
     const alone = memory.note(delivered(7, { deliveries: 2 }), 1, (tried) => void tried.crashes++);
     memory.learn(7, failure);
     before.learn(7, alone);
-    for (const one of [memory, before]) assert.equal(one.triedOf(delivered(7, { deliveries: 2 }))?.crashes, 1);
+    for (const one of [memory, before])
+      assert.equal(one.triedOf(delivered(7, { deliveries: 2 }))?.crashes, 1);
   });
 
   test('only what counts for others is told, of the latest thousand messages that still wait', () => {
@@ -111,7 +112,10 @@ describe('how a message was tried', () => {
     assert.equal(memory.counted.size, 0);
     for (let sequence = 2; sequence <= 1_101; sequence++)
       memory.note(delivered(sequence), 1, (tried) => void tried.failures++);
-    assert.deepEqual([memory.counted.size, memory.counted.has(101), memory.counted.has(102)], [1_000, false, true]);
+    assert.deepEqual(
+      [memory.counted.size, memory.counted.has(101), memory.counted.has(102)],
+      [1_000, false, true],
+    );
     memory.crashedUntil = 1_000;
     memory.passed(1_100);
     assert.deepEqual([[...memory.counted.keys()], memory.crashedUntil], [[1_101], 0]);

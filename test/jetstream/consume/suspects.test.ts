@@ -37,7 +37,10 @@ describe('what may have ended the process', () => {
       await stored();
       suspects.look();
       await turn();
-      assert.deepEqual([state.begun, suspects.any, state.opened], [['a', 'b', 'c'].slice(0, at + 1), true, 0]);
+      assert.deepEqual(
+        [state.begun, suspects.any, state.opened],
+        [['a', 'b', 'c'].slice(0, at + 1), true, 0],
+      );
       state.over.add(item);
       suspects.look();
     }

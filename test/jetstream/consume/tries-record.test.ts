@@ -53,7 +53,15 @@ describe('another record', () => {
 });
 
 test('what is no record is none, and never thrown at', () => {
-  for (const text of ['', 'null', '[]', '"x"', '{}', '{"made":"1"}', JSON.stringify({ ...record(), tried: 1 })])
+  for (const text of [
+    '',
+    'null',
+    '[]',
+    '"x"',
+    '{}',
+    '{"made":"1"}',
+    JSON.stringify({ ...record(), tried: 1 }),
+  ])
     assert.equal(readRecord(text), undefined, text);
   const odd = { ...record(), tried: [[1, 'a', 1, 1, 1], [1], 'x', null, [1, 2, 3, 4, 5]] };
   assert.deepEqual(readRecord(JSON.stringify(odd))?.tried, [[1, 'a', 1, 1, 1]]);

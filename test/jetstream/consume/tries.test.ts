@@ -55,7 +55,12 @@ async function open(t: TestContext, settings: Partial<ConsumerSettings> = {}): P
     log,
     start: async (more = {}) => {
       const from = log.length;
-      const how: FlowProcess = { url: room.nats.url, settings: { ...SETTINGS, ...settings }, work: 20, ...more };
+      const how: FlowProcess = {
+        url: room.nats.url,
+        settings: { ...SETTINGS, ...settings },
+        work: 20,
+        ...more,
+      };
       const script = join(__dirname, 'flow-process.ts');
       const child = startChild(process.execPath, ['--import=tsx', script, JSON.stringify(how)], { log });
       t.after(() => child.end('SIGKILL'));
@@ -67,7 +72,10 @@ async function open(t: TestContext, settings: Partial<ConsumerSettings> = {}): P
     },
     written: () => messages('done'),
     done: (count) =>
-      until(async () => (await messages('done')) === count, { timeout: 90_000, what: `${count} to be written` }),
+      until(async () => (await messages('done')) === count, {
+        timeout: 90_000,
+        what: `${count} to be written`,
+      }),
     dead: async () => (await room.jsm.streams.info('dead')).state.messages,
     info: () => room.jsm.consumers.info('crm', 'flow'),
     codeOfLast: async () =>
@@ -76,7 +84,8 @@ async function open(t: TestContext, settings: Partial<ConsumerSettings> = {}): P
   return rig;
 }
 
-const orders = (count: number, from = 0): Order[] => Array.from({ length: count }, (_, i) => ({ n: from + i }));
+const orders = (count: number, from = 0): Order[] =>
+  Array.from({ length: count }, (_, i) => ({ n: from + i }));
 const held = (rig: Rig, count: number) =>
   until(async () => (await rig.info()).delivered.consumer_seq >= count, {
     timeout: 30_000,
