@@ -115,7 +115,14 @@ export class Consumer {
       isQuiet: () => [...this.batches].every(({ progress }) => progress?.held === true),
       begin: (decoded) => this.deliverAlone(decoded),
       isOver: ({ message }) => this.isOver(message),
-      opened: () => this.emitBacklog(),
+      reopen: () => {
+        this.ledger.sideBySide = true;
+        return this.ledger.save();
+      },
+      opened: () => {
+        this.emitBacklog();
+        this.pull?.pull.ask();
+      },
     });
   }
 
@@ -340,6 +347,7 @@ export class Consumer {
   private async deliverAlone(decoded: Decoded): Promise<void> {
     const { message } = decoded;
     this.asking.add(message); // Given back if stopped meanwhile.
+    this.ledger.sideBySide = false;
     await this.settlement.goesAlone(message);
     if (this.asking.delete(message)) this.deliver([decoded]);
   }

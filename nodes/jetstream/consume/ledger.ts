@@ -39,12 +39,16 @@ export interface LedgerSettings {
 export class Ledger {
   /** What others know is known here and the other way round, or will be when the bucket is in reach again. */
   shared = true;
+  /**
+   * Messages go into the flow side by side, so that any of them may have ended the process if it ends now. To be saved
+   * before that is so.
+   */
+  sideBySide = true;
   private memory: Memory | undefined;
   private readonly prefix: string;
   private readonly subject: string;
   private readonly beat: number;
   private replicas = 1;
-  private open = false;
   private closed = false;
   /** It was written and read at least once. */
   private kept = false;
@@ -70,7 +74,6 @@ export class Ledger {
     if (this.closed) return;
     this.memory = memory;
     this.replicas = (info.cluster?.replicas?.length ?? 0) + 1;
-    this.open = true;
     this.floor = info.ack_floor.stream_seq;
     await withTimeout(PATIENCE, this.reread());
     if (!this.stopped())
@@ -91,7 +94,6 @@ export class Ledger {
   async close(): Promise<void> {
     clearInterval(this.timer);
     this.closed = true;
-    this.open = false;
     if (!this.memory) return;
     await this.save();
     const { counted, crashedUntil } = this.memory;
@@ -106,11 +108,12 @@ export class Ledger {
 
   private async put(): Promise<void> {
     const nc = this.connection.open;
-    if (!nc || !this.memory || this.denied) return;
+    const { memory } = this;
+    if (!nc || !memory || this.denied) return;
     const { domain } = this.connection.settings;
     const subject = `${domain ? `${apiPrefix(domain)}.` : ''}${this.subject}`;
     const store = async (): Promise<unknown> =>
-      publishOnce(nc, subject, JSON.stringify(recordOf(this.memory as Memory, this.open, this.beat)), {
+      publishOnce(nc, subject, JSON.stringify(recordOf(memory, this.sideBySide && !this.closed, this.beat)), {
         domain,
       });
     try {

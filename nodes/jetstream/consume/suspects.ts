@@ -9,7 +9,9 @@ export interface Trial<T> {
   begin(item: T): Promise<void>;
   /** Its end in the flow is known, or it is held there by an outage. */
   isOver(item: T): boolean;
-  /** None is left: the flow is open to all again. */
+  /** None is left. Resolves when the flow may be opened to all again. */
+  reopen(): Promise<void>;
+  /** It is. */
   opened(): void;
 }
 
@@ -20,12 +22,13 @@ export interface Trial<T> {
 export class Suspects<T> {
   private readonly waiting: T[] = [];
   private alone: { item: T; begun: boolean } | undefined;
+  private reopening = false;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly trial: Trial<T>) {}
 
   get any(): boolean {
-    return this.alone !== undefined || this.waiting.length > 0;
+    return this.alone !== undefined || this.waiting.length > 0 || this.reopening;
   }
 
   add(item: T): void {
@@ -38,22 +41,28 @@ export class Suspects<T> {
 
   /** Something has left the flow. */
   look(): void {
-    if (!this.any) return;
+    if (!this.any || this.reopening) return;
     if (this.alone) {
       if (!this.alone.begun || !this.trial.isOver(this.alone.item)) return;
       this.alone = undefined;
     }
-    if (this.waiting.length === 0) {
-      this.stop();
-      this.trial.opened();
-      return;
-    }
+    if (this.waiting.length === 0) return this.reopen();
     if (!this.trial.isQuiet()) return;
     const alone = { item: this.waiting.shift() as T, begun: false };
     this.alone = alone;
     void this.trial.begin(alone.item).finally(() => {
       alone.begun = true;
       this.look();
+    });
+  }
+
+  private reopen(): void {
+    this.reopening = true;
+    void this.trial.reopen().finally(() => {
+      this.reopening = false;
+      if (this.any) return this.look();
+      this.stop();
+      this.trial.opened();
     });
   }
 

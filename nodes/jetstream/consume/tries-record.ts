@@ -4,7 +4,7 @@ import { isSameDurable, type Memory, type Tried } from './memory';
 export interface TriesRecord {
   /** When the durable was made, ms epoch. */
   made: number;
-  /** It hands messages out; it was stopped in order where this is false. */
+  /** It puts messages into the flow side by side; not so one that was stopped in order, or has one in the flow alone. */
   open: boolean;
   /** Milliseconds after which the record is written again at the latest, while it is open. */
   beat: number;
