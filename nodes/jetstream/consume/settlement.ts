@@ -12,6 +12,7 @@ import type { Msg } from '../server/nats';
 import type { Acks } from './acks';
 import { memoryOf, type Memory } from './memory';
 import { deliveryInfo, type DeliveryInfo } from './message';
+import type { Level } from '../../shared/log';
 
 /** What happens to a message that fails. Milliseconds; `maxDeliver` -1 is no limit. */
 export interface SettlementSettings {
@@ -40,7 +41,7 @@ export interface SettlementHandler {
   tries?: SharedTries;
   /** A message is settled: there is room for another. */
   released(): void;
-  log(level: 'warn' | 'error', text: string): void;
+  log(level: Level, text: string): void;
 }
 
 /** A message between its arrival and its settlement. */
@@ -184,7 +185,7 @@ export class Settlement implements Settler<InFlightMessage> {
     return describe(message);
   }
 
-  log(level: 'warn' | 'error', text: string): void {
+  log(level: Level, text: string): void {
     this.handler.log(level, text);
   }
 
