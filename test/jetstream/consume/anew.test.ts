@@ -73,7 +73,8 @@ describe('what is delivered anew on purpose is worked on again', () => {
 
   test('of a durable that was made anew', async (t) => {
     const { room, rig, settled, seen } = await rigWithFiveDone(t);
-    await room.jsm.consumers.delete('crm', 'flow');
+    // nats-server 2.10 complains where it is made anew while it is being deleted.
+    await room.jsm.consumers.delete('crm', 'flow').catch(() => undefined);
     await seen(10);
     await settled();
     assert.deepEqual(rig.seen, [...FIVE, ...FIVE]);
