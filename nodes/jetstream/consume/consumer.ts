@@ -9,6 +9,7 @@ import type { Log } from '../../shared/log';
 import { closedError, type Connection } from '../server/connection';
 import { publishDeadLetter } from './dead-letter';
 import { ensureDurable, type DurableSettings } from './durable';
+import { Ledger } from './ledger';
 import { decodePayload, type PayloadFormat } from './message';
 import type { Msg, NatsConnection } from '../server/nats';
 import { Pull, type PullProblem } from './pull';
@@ -19,6 +20,7 @@ import {
   type MessageBatch,
   type SettlementSettings,
 } from './settlement';
+import { Suspects } from './suspects';
 import { provisionStream } from '../streams/provision';
 import type { StreamConfig } from '../streams/stream';
 import { checkPublishSubject, overlap } from '../streams/subjects';
@@ -57,6 +59,11 @@ const READY: ConsumerState = { phase: 'ready' };
 const LONGEST_RETRY = 10_000;
 /** Node-RED waits 15 s for a node to close; so long may the work of a stopped flow go on. */
 const LINGER = 15_000;
+/**
+ * So often in a row a message has to be alone in the flow when the process ends before it is taken for the reason: by
+ * chance, killed from outside, that happens to one and the same message once or twice.
+ */
+const CRASHES = 5;
 
 /**
  * A durable pull consumer that runs until it is stopped: it finds or makes the stream and the durable, hands
@@ -66,6 +73,8 @@ export class Consumer {
   private readonly stopping = new AbortController();
   private readonly acks: Acks;
   private readonly settlement: Settlement;
+  private readonly ledger: Ledger;
+  private readonly suspects: Suspects<Decoded>;
   private pull: { nc: NatsConnection; pull: Pull } | undefined;
   private release: (() => Promise<void>) | undefined;
   private running: Promise<void> = Promise.resolve();
@@ -78,8 +87,11 @@ export class Consumer {
   private gathering: Decoded[] = [];
   private gatherTimer: NodeJS.Timeout | undefined;
   private backlog: Decoded[] = [];
+  /** Those of which others may know more. */
+  private readonly asking = new Set<InFlightMessage>();
   /** Messages in the flow at this moment. */
   inFlow = 0;
+  private readonly batches = new Set<MessageBatch>();
   private inbox = '';
   private idle: (() => void) | undefined;
 
@@ -89,11 +101,29 @@ export class Consumer {
     private readonly handler: ConsumerHandler,
   ) {
     this.acks = new Acks(() => connection.open);
+    this.ledger = new Ledger(connection, settings, (text) => handler.log('warn', text));
     this.settlement = new Settlement(settings, {
       acks: this.acks,
+      tries: this.ledger,
       deadLetter: (message, failure) => this.deadLetter(message, failure),
       released: () => this.released(),
       log: (level, text) => handler.log(level, text),
+    });
+    const { settlement } = this;
+    this.suspects = new Suspects<Decoded>({
+      order: ({ message: a }, { message: b }) =>
+        settlement.crashes(a) - settlement.crashes(b) || a.info.sequence - b.info.sequence,
+      isQuiet: () => [...this.batches].every(({ progress }) => progress?.held === true),
+      begin: (decoded) => this.deliverAlone(decoded),
+      isOver: ({ message }) => this.isOver(message),
+      reopen: () => {
+        this.ledger.sideBySide = true;
+        return this.ledger.save();
+      },
+      opened: () => {
+        this.emitBacklog();
+        this.pull?.pull.ask();
+      },
     });
   }
 
@@ -103,6 +133,7 @@ export class Consumer {
       state: (state) => {
         if (state.phase === 'disconnected') {
           this.acks.interrupt();
+          this.settlement.interrupted();
           // The connection itself says so, once for all its nodes.
           this.fail(state.reason, false);
         }
@@ -126,24 +157,33 @@ export class Consumer {
     this.check?.();
     clearTimeout(this.gatherTimer);
     const stopped = this.pull?.pull.stop();
-    for (const { message } of [...this.gathering.splice(0), ...this.backlog.splice(0)])
+    const closed = this.ledger.close();
+    const unseen = [...this.gathering.splice(0), ...this.backlog.splice(0), ...this.suspects.withdraw()];
+    for (const message of [...unseen.map((decoded) => decoded.message), ...this.asking])
       this.settlement.giveBack(message);
+    this.asking.clear();
     if (stopped) await withTimeout(1_000, stopped);
-    this.finished = this.finish();
+    this.finished = this.finish(closed);
     await withTimeout(grace, this.finished);
   }
 
-  private async finish(): Promise<void> {
+  private async finish(closed: Promise<void>): Promise<void> {
     if (this.settlement.size > 0)
       await withTimeout(LINGER, new Promise<void>((resolve) => (this.idle = resolve)));
     this.settlement.stop();
     await withTimeout(500, this.acks.settle());
+    await closed;
     await this.running;
     await this.release?.();
   }
 
+  private isStopping(): boolean {
+    return this.stopping.signal.aborted;
+  }
+
   private concerns(subject: string): boolean {
     const { stream, durable } = this.settings;
+    if (subject.includes('$KV.')) return false;
     return subject.includes(`.${stream}.${durable}`) || (this.inbox !== '' && subject.startsWith(this.inbox));
   }
 
@@ -176,10 +216,12 @@ export class Consumer {
     const nats = await import('../server/nats.js');
     // Nothing is waited for from here on: what begins below is what stop() ends.
     if (this.stopping.signal.aborted) return;
-    this.settlement.start(
+    const memory = this.settlement.start(
       `${this.connection.settings.servers} ${info.stream_name} ${info.name}`,
       info.created,
     );
+    await this.ledger.begin(memory, info);
+    if (this.isStopping()) return;
     this.acks.repeat();
     this.report();
     if (this.pull?.nc === nc) {
@@ -222,7 +264,10 @@ export class Consumer {
   private problem({ kind, text }: PullProblem): void {
     if (kind === 'refused')
       this.fail(new FlowError('PULL_REFUSED', `The server refuses to deliver: ${text}`));
-    else this.check?.();
+    else {
+      this.settlement.interrupted();
+      this.check?.();
+    }
   }
 
   private alive(): void {
@@ -249,26 +294,47 @@ export class Consumer {
       this.settlement.giveBack(message);
       return;
     }
+    if (!this.ledger.shared || this.settlement.isExplained(message)) return this.admit(message);
+    this.asking.add(message);
+    void this.ledger.refresh().then(() => {
+      if (this.asking.delete(message)) this.admit(message);
+    });
+  }
+
+  /** What is known of it says how it may go into the flow. */
+  private admit(message: InFlightMessage): void {
+    const { settlement } = this;
+    const guilt = this.guilt(message);
+    if (guilt) return settlement.fail(message, { error: guilt });
+    let payload: unknown;
+    try {
+      payload = decodePayload(message.msg.data, this.settings.format, this.settings.bigNumbers);
+    } catch (error) {
+      settlement.fail(message, { error });
+      return;
+    }
+    if (settlement.isSuspect(message)) {
+      this.suspects.add({ message, payload });
+      this.deliverGathered();
+    } else this.emit({ message, payload });
+  }
+
+  /** Why it must not be put into the flow again. */
+  private guilt(message: InFlightMessage): FlowError | undefined {
     const { maxDeliver } = this.settings;
     if (this.settlement.isExhausted(message)) {
       const text = `The message was delivered more than ${maxDeliver} times without being settled: it may be what ends the process`;
-      this.settlement.fail(message, { error: new FlowError('MAX_DELIVERIES', text, false) });
-      return;
+      return new FlowError('MAX_DELIVERIES', text, false);
     }
-    let payload: unknown;
-    try {
-      payload = decodePayload(msg.data, this.settings.format, this.settings.bigNumbers);
-    } catch (error) {
-      this.settlement.fail(message, { error });
-      return;
-    }
-    this.emit({ message, payload });
+    if (maxDeliver <= 0 || this.settlement.crashes(message) < CRASHES) return undefined;
+    const text = `The process ended ${CRASHES} times in a row while the message was alone in the flow: it is what ends the process`;
+    return new FlowError('ENDED_PROCESS', text, false);
   }
 
   private emit(decoded: Decoded): void {
     const { batchSize, batchWait, prefetch } = this.settings;
-    if (this.inFlow + this.gathering.length >= prefetch) {
-      // More than was asked for: requests from before a reconnect were served too.
+    if (this.suspects.any || this.inFlow + this.gathering.length >= prefetch) {
+      // Also more than was asked for: requests from before a reconnect were served too.
       this.backlog.push(decoded);
     } else if (batchSize <= 1) {
       this.deliver([decoded]);
@@ -279,7 +345,28 @@ export class Consumer {
     }
   }
 
-  private readonly leftFlow = (batch: MessageBatch): void => void (this.inFlow -= batch.items.length);
+  private async deliverAlone(decoded: Decoded): Promise<void> {
+    const { message } = decoded;
+    this.asking.add(message); // Given back if stopped meanwhile.
+    this.ledger.sideBySide = false;
+    await this.settlement.goesAlone(message);
+    if (this.asking.delete(message)) this.deliver([decoded]);
+  }
+
+  private isOver(message: InFlightMessage): boolean {
+    const { attempt } = message;
+    if (attempt && !attempt.ended && attempt.progress?.held !== true) return false;
+    if (attempt && !attempt.ended) {
+      this.settlement.survived(message);
+      void this.ledger.save();
+    }
+    return true;
+  }
+
+  private readonly leftFlow = (batch: MessageBatch): void => {
+    this.inFlow -= batch.items.length;
+    this.batches.delete(batch);
+  };
 
   private deliverGathered(): void {
     clearTimeout(this.gatherTimer);
@@ -292,6 +379,7 @@ export class Consumer {
     const messages = decoded.map(({ message }) => message);
     const batch: MessageBatch = new Attempt(messages, this.settlement, this.leftFlow);
     for (const message of messages) message.attempt = batch;
+    this.batches.add(batch);
     try {
       this.handler.deliver(
         batch,
@@ -305,12 +393,21 @@ export class Consumer {
 
   private released(): void {
     if (this.settlement.size === 0) this.idle?.();
-    while (this.backlog.length > 0 && this.inFlow + this.gathering.length < this.settings.prefetch) {
+    this.suspects.look();
+    this.emitBacklog();
+    this.pull?.pull.ask();
+    this.report();
+  }
+
+  private emitBacklog(): void {
+    while (
+      this.backlog.length > 0 &&
+      !this.suspects.any &&
+      this.inFlow + this.gathering.length < this.settings.prefetch
+    ) {
       const next = this.backlog.shift();
       if (next) this.emit(next);
     }
-    this.pull?.pull.ask();
-    this.report();
   }
 
   private async deadLetter(message: InFlightMessage, failure: Failure): Promise<void> {
