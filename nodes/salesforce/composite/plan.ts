@@ -113,10 +113,13 @@ function prepareSendable(
   describes?: Pick<Describes, 'fields'>,
 ): PreparedRow {
   const { bytes, direct, fault } = measure(record);
+  if (fault !== undefined && isRecord(record)) {
+    const endpoint = endpointOf({ operation: request.operation, sobject: request.sobject });
+    const error = unsendableRow(fault);
+    return { index, body: undefined, endpoint, keys: [], repeatable: true, bytes, direct, error };
+  }
   const row = { ...prepare(request, record, index, describes), bytes, direct };
-  if (row.error) return row;
-  if (fault !== undefined) return { ...row, error: unsendableRow(fault) };
-  return bytes > REQUEST_BYTES ? { ...row, error: tooLargeRow(bytes) } : row;
+  return !row.error && bytes > REQUEST_BYTES ? { ...row, error: tooLargeRow(bytes) } : row;
 }
 
 function prepare(
@@ -173,7 +176,7 @@ function prepare(
   if (value === undefined || value === null || value === '')
     return { ...row, error: missing(field, operation) };
   row.keys.push(...upsertKeys(sobject, field, value));
-  return { ...row, keyText: textOf(value), keyField };
+  return { ...row, keyText: textOf(value).trim(), keyField };
 }
 
 function checkSettings(request: WriteRequest): void {

@@ -84,7 +84,9 @@ function subresponsesOf(body: unknown): { httpStatusCode: number; body: unknown 
     isRecord(body) && Array.isArray(body.compositeResponse) ? body.compositeResponse : [];
   return parts.map((part) => {
     const { httpStatusCode, body } = isRecord(part) ? part : {};
-    return { httpStatusCode: typeof httpStatusCode === 'number' ? httpStatusCode : 0, body };
+    return typeof httpStatusCode === 'number'
+      ? { httpStatusCode, body }
+      : { httpStatusCode: 200, body: undefined };
   });
 }
 

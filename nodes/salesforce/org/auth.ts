@@ -138,7 +138,7 @@ function assertion(grant: LoginGrant & { flow: 'jwt' }): string {
 }
 
 function fromIdentityUrl(url: string): { organizationId: string; userId: string } | undefined {
-  const [, organizationId, userId] = /\/(\w{15,18})\/(\w{15,18})$/.exec(url) ?? [];
+  const [, organizationId, userId] = /\/id\/([^/]+)\/([^/]+)$/.exec(url) ?? [];
   return organizationId && userId ? { organizationId, userId } : undefined;
 }
 

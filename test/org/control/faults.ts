@@ -16,6 +16,10 @@ export interface FaultAction {
   status?: number;
   errorCode?: string;
   message?: string;
+  /** What stands before the org answers with this: a text is a page, '' is nothing, anything else JSON. */
+  body?: unknown;
+  /** With these headers. */
+  headers?: Record<string, string>;
   /** The work is done first: a `status` is a lie then, and what `delayMs` holds back is the answer. */
   after?: boolean;
   /** Refuse the row: a status code such as UNABLE_TO_LOCK_ROW, or the whole error. */

@@ -406,6 +406,11 @@ test('what an answer means for the org as a whole', () => {
     return outage && [outage.reason, outage.code, outage.sent];
   };
   assert.deepEqual(meaning(403, 'REQUEST_LIMIT_EXCEEDED'), ['limit', 'REQUEST_LIMIT_EXCEEDED', false]);
+  for (const status of [400, 403, 404])
+    for (const code of ['REQUEST_LIMIT_EXCEEDED', 'TXN_SECURITY_METERING_ERROR'])
+      assert.deepEqual(meaning(status, code), ['limit', code, false], `${status} ${code}`);
+  for (const code of ['SERVER_UNAVAILABLE', 'INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE'])
+    assert.deepEqual(meaning(403, code), ['unreachable', code, false]);
   assert.deepEqual(meaning(403, 'API_CURRENTLY_DISABLED'), ['login', 'API_CURRENTLY_DISABLED', false]);
   assert.deepEqual(meaning(403, 'API_DISABLED_FOR_ORG'), ['login', 'API_DISABLED_FOR_ORG', false]);
   assert.deepEqual(meaning(503), ['unreachable', 'HTTP_503', true], 'a write may have been carried out');
@@ -413,8 +418,7 @@ test('what an answer means for the org as a whole', () => {
   assert.deepEqual(meaning(500, 'X', false), ['unreachable', 'X', false]);
   for (const [status, code] of [
     [500, 'X'],
-    [400, 'REQUEST_LIMIT_EXCEEDED'],
-    [400, 'API_CURRENTLY_DISABLED'],
+    [400, 'MALFORMED_ID'],
     [403, 'INSUFFICIENT_ACCESS'],
     [403, 'NOT_API_DISABLED_FOR_ORG'],
     [403, 'API_DISABLED_FOR_ORG_NOT'],
@@ -430,7 +434,7 @@ test('what an answer means for the org as a whole', () => {
 });
 
 test('what an error body says', () => {
-  const said = (body: unknown) => restError({ status: 400, headers: {}, body });
+  const said = (body: unknown) => restError({ status: 400, body });
   assert.deepEqual(said([{ errorCode: 'A', message: 'm', fields: ['F'] }, { errorCode: 'B' }]), {
     errorCode: 'A',
     message: 'm',
