@@ -99,7 +99,10 @@ test('a moved org redirects data calls at its old address, and logins name the n
   org.migrate();
   const answer = await data(old);
   assert.equal(answer.status, 301);
-  assert.equal(answer.headers.get('location'), `${old.replace('127.0.0.1', 'localhost')}/services/data/v65.0/limits`);
+  assert.equal(
+    answer.headers.get('location'),
+    `${old.replace('127.0.0.1', 'localhost')}/services/data/v65.0/limits`,
+  );
   assert.equal((await data(old, 'POST')).status, 307);
   const form = new URLSearchParams({
     grant_type: 'client_credentials',
