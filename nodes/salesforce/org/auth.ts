@@ -82,13 +82,20 @@ function onTheWay(
   const passes = typeof body.error === 'string' && PASSING.has(body.error);
   const refused = typeof body.error === 'string' && answer.status < 500 && answer.status !== 429;
   if (granted || (refused && !passes)) return undefined;
-  const location = String(answer.headers.location ?? '');
-  const to = URL.canParse(location) ? ` to ${new URL(location).host}` : '';
-  const what =
-    verdict === 'moved'
-      ? `redirects${to} (${answer.status}): set the login URL to the new address of the org, or look for a portal or proxy on the way`
-      : `answered ${answer.status} and nothing that a login answers; Salesforce may be down (https://status.salesforce.com), or a portal or proxy is on the way`;
-  return new OrgOutage('unreachable', `HTTP_${answer.status}`, `The login at ${loginUrl} ${what}`, false);
+  const said = `The login at ${loginUrl} answered ${answer.status}`;
+  const code = `HTTP_${answer.status}`;
+  if (verdict === 'moved') {
+    const location = String(answer.headers.location ?? '');
+    const to = URL.canParse(location) ? new URL(location).host : 'somewhere else';
+    const where = `${said}, a redirect to ${to}; set the login URL to the new address of the org, or look for a portal or proxy on the way`;
+    return new OrgOutage('unreachable', code, where, false);
+  }
+  if (answer.status >= 200 && answer.status < 300) {
+    const odd = `${said} without an access token; check the login URL, and any portal or proxy before it`;
+    return new OrgOutage('login', code, odd, false);
+  }
+  const down = `${said}; Salesforce may be down, see https://status.salesforce.com, or something on the way refuses`;
+  return new OrgOutage('unreachable', code, down, false);
 }
 
 function parameters(grant: LoginGrant): Record<string, string> {

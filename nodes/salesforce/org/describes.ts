@@ -47,8 +47,9 @@ export class Describes {
     let reading = this.loading.get(name);
     if (!reading) {
       reading = this.get(`/sobjects/${encodeURIComponent(sobject)}/describe`)
+        .then(fieldsOf)
         .then(
-          (answer) => ({ fields: fieldsOf(answer), until: now() + KEPT_MS }),
+          (fields) => ({ fields, until: now() + KEPT_MS }),
           // What was known before is better than nothing.
           () => ({ fields: this.known.get(name)?.fields, until: now() + FAILED_MS }),
         )

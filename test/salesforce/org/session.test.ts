@@ -159,6 +159,42 @@ describe('a session that the org no longer takes', () => {
     ]);
   });
 
+  for (const status of [301, 302, 303, 307, 308])
+    test(`${status}: a new login names another instance, where the request goes on; no token follows the redirect`, async () => {
+      const session = open();
+      const all = [1, 2].map((n) => session.request('POST', `/moved/${n}`, { body: { n } }));
+      await server.request(1);
+      const there = server.url.replace('127.0.0.1', 'localhost');
+      server.login = (asked, count) =>
+        asked.answer(200, { ...server.token(`T${count}`), instance_url: there });
+      const elsewhere = { location: 'https://elsewhere.example/x' };
+      for (const first of server.asked.slice()) first.answer(status, '<html>', elsewhere);
+      for (const n of [2, 3]) (await server.request(n)).answer(200, { ok: true });
+      assert.deepEqual(
+        (await Promise.all(all)).map(({ status }) => status),
+        [200, 200],
+      );
+      assert.deepEqual(
+        server.asked.slice(2).map(({ method, headers }) => [method, headers.host, headers.authorization]),
+        new Array(2).fill(['POST', new URL(there).host, 'Bearer T2']),
+      );
+      assert.equal(server.logins.length, 2);
+    });
+
+  test('a redirect that a new login does not explain is an outage before the write, in words', async () => {
+    const session = open();
+    const asked = session.request('POST', '/x', { body: {} });
+    (await server.request(0)).answer(302, '<html>', { location: 'http://portal.example/login?token=1' });
+    await assert.rejects(asked, {
+      reason: 'unreachable',
+      code: 'HTTP_302',
+      sent: false,
+      message:
+        /redirects to portal\.example \(302\), but a new login names no other one; .*portal or a proxy/,
+    });
+    assert.equal(server.asked.length, 1);
+  });
+
   test('401s during the new login wait for it', async () => {
     const session = open();
     const all = [1, 2].map((n) => session.request('GET', `/late/${n}`));
@@ -263,13 +299,13 @@ describe('a request', () => {
     };
     assert.deepEqual(await get(200, { a: 1 }), { a: 1 });
     assert.deepEqual(await get(299, { a: 2 }), { a: 2 });
-    await assert.rejects(get(300, ''), { code: 'HTTP_300', retryable: false });
+    await assert.rejects(get(406, ''), { code: 'HTTP_406', outage: true });
     await assert.rejects(get(404, [{ errorCode: 'NOT_FOUND', message: 'gone' }]), {
       code: 'NOT_FOUND',
       retryable: false,
       message: 'The org refused GET /limits (404 NOT_FOUND): gone',
     });
-    await assert.rejects(get(500, 'oops'), { code: 'HTTP_500', retryable: true, message: /: oops$/ });
+    await assert.rejects(get(500, 'oops'), { code: 'HTTP_500', retryable: true, message: /: oops\)/ });
   });
 
   test('is under way until it is answered or has failed, whatever it failed by', async () => {
