@@ -114,6 +114,41 @@ test('one unknown field that makes the org refuse the whole call is the fault of
   assert.ok(rig.calls().length <= 3, `${rig.calls().length} calls`);
 });
 
+describe('a call that is refused because of one of its records', () => {
+  const spoil = (action: FaultAction) =>
+    rig.org.faults.add({ match: { path: '/composite', record: { LastName: 'Person bad' } }, action });
+
+  test('in words that nobody knows: the others are written, that one fails in the end, worth another try', async () => {
+    await begin();
+    spoil({ status: 400, errorCode: 'SOMETHING_NEW', message: 'what?' });
+    const results = await each([...contacts(20), contact('bad'), ...contacts(20, 20)]);
+    assert.deepEqual(results.splice(20, 1), ['SOMETHING_NEW']);
+    allOk(results);
+  });
+
+  test('by 413 for its size: the others are written', async () => {
+    await begin();
+    spoil({ status: 413, body: '<html>too large</html>' });
+    const results = await each([...contacts(20), contact('bad'), ...contacts(20, 20)]);
+    assert.deepEqual(results.splice(20, 1), ['REQUEST_TOO_LARGE']);
+    allOk(results);
+  });
+
+  test('of several that were merged into one row, the others are written', async () => {
+    await begin({ writer: { coalesce: true } });
+    rig.org.switches.unreadable = 'request';
+    const changes = [{ Title: 'a' }, { Nope__c: 1 }, { Title: 'c' }].map((more) => contact('same', more));
+    assert.deepEqual(await each([...changes, contact(1)]), ['ok', 'INVALID_FIELD', 'ok', 'ok']);
+    assert.deepEqual(
+      rig.org
+        .records('Contact')
+        .map(({ Title }) => Title)
+        .sort(),
+      ['c', null].sort(),
+    );
+  });
+});
+
 test('a BigInt is written; what can not be sent is refused by name beside good ones, and nothing leaks', async () => {
   await begin();
   const circular: Record<string, unknown> = contact('bad');

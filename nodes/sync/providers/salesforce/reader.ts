@@ -1,6 +1,6 @@
 import { OrgOutage } from '../../../salesforce/org/outage';
 import { outageOf, restError, type OrgAnswer } from '../../../salesforce/org/answer';
-import { passes } from '../../../salesforce/org/error-codes';
+import { namesData } from '../../../salesforce/org/error-codes';
 import type { OrgRequest, OrgSession } from '../../../salesforce/org/session';
 import { FlowError } from '../../../shared/errors';
 
@@ -83,7 +83,7 @@ function successful(answer: OrgAnswer, method: string, path: string): OrgAnswer 
   throw new FlowError(
     errorCode,
     `The org refused ${method} ${path.slice(0, 200)} (${answer.status} ${errorCode}): ${message.trim()}`,
-    passes(errorCode),
+    !namesData(errorCode),
   );
 }
 
