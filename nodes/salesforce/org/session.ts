@@ -48,7 +48,7 @@ export class OrgSession {
   /** To be struck from whatever is said of this org. */
   readonly secrets = new Secrets();
   /** Of the org's objects, as far as they were needed. */
-  readonly describes = new Describes((path) => this.get(path, { timeout: PROBE_TIMEOUT }));
+  readonly describes = new Describes((path) => this.describe(path));
   private readonly http = new HttpClient();
   /** Requests that have no answer yet. */
   underWay = 0;
@@ -223,6 +223,14 @@ export class OrgSession {
     };
     if (daily) this.budget.usage = { used: daily.Max - daily.Remaining, max: daily.Max };
     if (this.budget.spent()) throw this.budgetOutage();
+  }
+
+  /** Not while the org is not to be asked. */
+  private async describe(path: string): Promise<unknown> {
+    const { current } = this.availability;
+    if (current) throw new OrgOutage(current.reason, current.code, current.message, false);
+    if (this.budget.spent(this.underWay)) throw this.budgetOutage();
+    return this.get(path, { timeout: PROBE_TIMEOUT });
   }
 
   budgetOutage(): OrgOutage {

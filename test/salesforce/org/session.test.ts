@@ -419,6 +419,22 @@ describe('the hold', () => {
   });
 });
 
+test('an object is not described while the org is not to be asked', async () => {
+  const session = open();
+  session.availability.begin(session.budgetOutage());
+  await session.describes.settling('A');
+  assert.equal(server.asked.length, 0);
+  const spent = open();
+  spent.budget.usage = { used: 99, max: 100 };
+  await spent.describes.settling('A');
+  assert.equal(server.asked.length, 0);
+  const well = open();
+  const settling = well.describes.settling('A');
+  (await server.request(0)).answer(200, { fields: [{ name: 'B' }] });
+  await settling;
+  assert.ok(well.describes.fields('A')?.has('b'));
+});
+
 describe('closing', () => {
   test('fails what is under way, and what is asked afterwards; no probe goes out', async () => {
     const session = open();
