@@ -1,12 +1,14 @@
 import type { Failure } from '../../shared/flow/delivery';
 import { Attempt, where } from '../../shared/flow/settlement';
-import { FlowError, isRetryable, messageOf } from '../../shared/errors';
+import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
 import type { BigNumbers } from '../../shared/json';
 import { Acks } from './acks';
 import { pause } from '../../shared/async/pause';
 import { withTimeout } from '../../shared/async/timeout';
 import { closedError, type Connection } from '../server/connection';
-import { publishDeadLetter } from './dead-letter';
+import { BytesInFlight } from './bytes-in-flight';
+import { isHopeless, publishDeadLetter } from './dead-letter';
+import { checkDeadLetter } from './dead-letter-loop';
 import { ensureDurable, type DurableSettings } from './durable';
 import { decodePayload, type PayloadFormat } from './message';
 import type { Msg, NatsConnection } from '../server/nats';
@@ -20,7 +22,7 @@ import {
 } from './settlement';
 import { provisionStream } from '../streams/provision';
 import type { StreamConfig } from '../streams/stream';
-import { checkPublishSubject, overlap } from '../streams/subjects';
+import { checkPublishSubject } from '../streams/subjects';
 
 /** A jetstream-in node's settings, parsed. Milliseconds. */
 export interface ConsumerSettings extends DurableSettings, SettlementSettings {
@@ -29,6 +31,8 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
   /** Whether that may take anything from a stream that exists. */
   narrow?: boolean | undefined;
   prefetch: number;
+  /** Bytes in memory; -1 or undefined: no limit. */
+  maxBytesInFlight?: number | undefined;
   deadLetter: string | undefined;
   format: PayloadFormat;
   bigNumbers?: BigNumbers | undefined;
@@ -54,6 +58,9 @@ interface Decoded {
 
 const READY: ConsumerState = { phase: 'ready' };
 const LONGEST_RETRY = 10_000;
+const LONGEST_DEAD_LETTER_RETRY = 30_000;
+/** Somebody has to change something before. */
+const HOPELESS_RETRY = 300_000;
 /** Node-RED waits 15 s for a node to close; so long may the work of a stopped flow go on. */
 const LINGER = 15_000;
 
@@ -76,9 +83,17 @@ export class Consumer {
   private readonly warned = new Set<string>();
   private gathering: Decoded[] = [];
   private gatherTimer: NodeJS.Timeout | undefined;
-  private backlog: Decoded[] = [];
+  /** Arrived, and not parsed yet. */
+  private backlog: InFlightMessage[] = [];
+  private admitting = false;
+  private readonly bytes: BytesInFlight<InFlightMessage>;
+  /** Those whose dead letter can't be written now: they hold nobody up. */
+  private readonly parked = new Set<InFlightMessage>();
+  private readonly parkedFor = new Set<string>();
   /** Messages in the flow at this moment. */
   inFlow = 0;
+  /** Messages that were given up without a dead letter. */
+  givenUp = 0;
   private inbox = '';
   private idle: (() => void) | undefined;
 
@@ -88,16 +103,25 @@ export class Consumer {
     private readonly handler: ConsumerHandler,
   ) {
     this.acks = new Acks(() => connection.open);
+    this.bytes = new BytesInFlight(settings.maxBytesInFlight ?? -1, settings.format);
     this.settlement = new Settlement(settings, {
       acks: this.acks,
       deadLetter: (message, failure) => this.deadLetter(message, failure),
-      released: () => this.released(),
+      released: (message) => {
+        this.bytes.released(message);
+        this.released();
+      },
       log: (level, text) => handler.log(level, text),
     });
   }
 
+  /** Messages that were sent back to come again, and when the first one does (ms epoch). */
+  retries(): { count: number; first: number } {
+    return this.settlement.sentBack();
+  }
+
   start(): void {
-    checkDeadLetter(this.settings);
+    if (this.settings.deadLetter) checkPublishSubject(this.settings.deadLetter);
     this.release = this.connection.use({
       state: (state) => {
         if (state.phase === 'disconnected') {
@@ -125,8 +149,8 @@ export class Consumer {
     this.check?.();
     clearTimeout(this.gatherTimer);
     const stopped = this.pull?.pull.stop();
-    for (const { message } of [...this.gathering.splice(0), ...this.backlog.splice(0)])
-      this.settlement.giveBack(message);
+    const gathered = this.gathering.splice(0).map(({ message }) => message);
+    for (const message of [...gathered, ...this.backlog.splice(0)]) this.settlement.giveBack(message);
     if (stopped) await withTimeout(1_000, stopped);
     this.finished = this.finish();
     await withTimeout(grace, this.finished);
@@ -170,6 +194,7 @@ export class Consumer {
       for (const change of done.changes) this.handler.log('info', change);
       this.warnOnce(done.warnings);
     }
+    await checkDeadLetter(nc, domain, settings);
     const { info, warnings } = await ensureDurable(nc, domain, settings);
     this.warnOnce(warnings);
     const nats = await import('../server/nats.js');
@@ -196,7 +221,8 @@ export class Consumer {
       durable: settings.durable,
       capacity: settings.prefetch,
       maxRequests: info.config.max_waiting,
-      inFlight: () => this.settlement.size,
+      inFlight: () => Math.max(0, this.settlement.size - this.parked.size),
+      room: () => this.bytes.room(),
       onMessage: (msg) => this.arrived(msg),
       onProblem: (problem) => this.problem(problem),
       onAlive: () => this.alive(),
@@ -225,6 +251,7 @@ export class Consumer {
   }
 
   private alive(): void {
+    if (this.failing?.code === 'DEAD_LETTER_FAILED' && this.parked.size > 0) return;
     if (this.failing) this.handler.log('info', `Receiving from "${this.settings.stream}" again`);
     this.failing = undefined;
     this.report();
@@ -248,34 +275,56 @@ export class Consumer {
       this.settlement.giveBack(message);
       return;
     }
+    this.bytes.arrived(message);
     const { maxDeliver } = this.settings;
     if (this.settlement.isExhausted(message)) {
       const text = `The message was delivered more than ${maxDeliver} times without being settled: it may be what ends the process`;
       this.settlement.fail(message, { error: new FlowError('MAX_DELIVERIES', text, false) });
       return;
     }
+    this.backlog.push(message);
+    this.admit();
+  }
+
+  private admit(): void {
+    // What ends at once makes room from within.
+    if (this.admitting) return;
+    this.admitting = true;
+    try {
+      for (let next = this.backlog[0]; next && this.hasRoom(next); next = this.backlog[0]) {
+        this.backlog.shift();
+        this.emit(next);
+      }
+    } finally {
+      this.admitting = false;
+    }
+  }
+
+  /**
+   * More may be here than was asked for: requests from before a reconnect are served too, and payloads may grow more
+   * than they used to.
+   */
+  private hasRoom(message: InFlightMessage): boolean {
+    const { length } = this.gathering;
+    if (this.inFlow + length >= this.settings.prefetch) return false;
+    return this.inFlow + length === 0 || this.bytes.admits(message);
+  }
+
+  private emit(message: InFlightMessage): void {
+    const { batchSize, batchWait, prefetch, format, bigNumbers } = this.settings;
     let payload: unknown;
     try {
-      payload = decodePayload(msg.data, this.settings.format, this.settings.bigNumbers);
+      payload = decodePayload(message.msg.data, format, bigNumbers);
     } catch (error) {
       this.settlement.fail(message, { error });
       return;
     }
-    this.emit({ message, payload });
-  }
-
-  private emit(decoded: Decoded): void {
-    const { batchSize, batchWait, prefetch } = this.settings;
-    if (this.inFlow + this.gathering.length >= prefetch) {
-      // More than was asked for: requests from before a reconnect were served too.
-      this.backlog.push(decoded);
-    } else if (batchSize <= 1) {
-      this.deliver([decoded]);
-    } else {
-      this.gathering.push(decoded);
-      if (this.gathering.length >= Math.min(batchSize, prefetch)) this.deliverGathered();
-      else this.gatherTimer ??= setTimeout(() => this.deliverGathered(), batchWait);
-    }
+    this.bytes.entered(message);
+    const decoded = { message, payload };
+    if (batchSize <= 1) return this.deliver([decoded]);
+    this.gathering.push(decoded);
+    if (this.gathering.length >= Math.min(batchSize, prefetch)) this.deliverGathered();
+    else this.gatherTimer ??= setTimeout(() => this.deliverGathered(), batchWait);
   }
 
   private readonly leftFlow = (batch: MessageBatch): void => void (this.inFlow -= batch.items.length);
@@ -304,10 +353,7 @@ export class Consumer {
 
   private released(): void {
     if (this.settlement.size === 0) this.idle?.();
-    while (this.backlog.length > 0 && this.inFlow + this.gathering.length < this.settings.prefetch) {
-      const next = this.backlog.shift();
-      if (next) this.emit(next);
-    }
+    this.admit();
     this.pull?.pull.ask();
     this.report();
   }
@@ -318,46 +364,64 @@ export class Consumer {
     const why = isRetryable(failure.error) ? `failed ${maxDeliver} times` : 'failed for good';
     const what = `${describe(message)} ${why}${where(failure)}`;
     if (!deadLetter) {
+      this.givenUp++;
       this.handler.log(
         'error',
         `${what} and is dropped, as no dead letter subject is set: ${messageOf(failure.error)}`,
       );
       return;
     }
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const nc = await this.connection.ready(signal);
-        await publishDeadLetter(
-          nc,
-          this.connection.settings.domain,
-          deadLetter,
-          message.msg,
-          { ...message.info, deliveries: message.deliveries },
-          failure,
-        );
-        this.handler.log('warn', `${what} and went to "${deadLetter}": ${messageOf(failure.error)}`);
-        if (this.failing?.code === 'DEAD_LETTER_FAILED') this.alive();
-        return;
-      } catch (error) {
+    try {
+      for (let attempt = 0; ; attempt++) {
+        const error = await this.tryDeadLetter(message, failure, deadLetter, what);
         if (signal.aborted) throw closedError();
-        if (!isRetryable(error)) return this.handler.log('error', `${what}: ${messageOf(error)}`);
-        this.fail(error as FlowError);
-        await pause(Math.min(30_000, 1_000 * 2 ** attempt), signal);
+        if (!error) return;
+        this.park(message, error);
+        const longest = isHopeless(error) ? HOPELESS_RETRY : LONGEST_DEAD_LETTER_RETRY;
+        await pause(Math.min(longest, 1_000 * 2 ** attempt), signal);
       }
+    } finally {
+      this.unpark(message);
     }
   }
-}
 
-/** A dead letter that the consumer reads itself would come round for ever. */
-function checkDeadLetter({ deadLetter, filters, stream }: ConsumerSettings): void {
-  if (!deadLetter) return;
-  checkPublishSubject(deadLetter);
-  if (filters.length === 0 || filters.some((filter) => overlap(filter, deadLetter))) {
-    const read = filters.length === 0 ? `everything in "${stream}"` : filters.join(', ');
-    throw new FlowError(
-      'DEAD_LETTER_LOOP',
-      `The dead letter subject "${deadLetter}" would be read by this node again (it reads ${read}): choose one outside`,
-      false,
-    );
+  /** Why it isn't settled yet, if so. */
+  private async tryDeadLetter(
+    message: InFlightMessage,
+    failure: Failure,
+    deadLetter: string,
+    what: string,
+  ): Promise<FlowError | undefined> {
+    try {
+      const nc = await this.connection.ready(this.stopping.signal);
+      const info = { ...message.info, deliveries: message.deliveries };
+      const { domain } = this.connection.settings;
+      await publishDeadLetter(nc, domain, deadLetter, message.msg, info, failure);
+      this.handler.log('warn', `${what} and went to "${deadLetter}": ${messageOf(failure.error)}`);
+    } catch (error) {
+      if (isRetryable(error) || this.stopping.signal.aborted) return error as FlowError;
+      this.givenUp++;
+      this.handler.log('error', `${what}: ${messageOf(error)}`);
+    }
+    return undefined;
+  }
+
+  /** It stays with this node and is tried again and again, but holds neither a place in the flow nor others up. */
+  private park(message: InFlightMessage, error: FlowError): void {
+    const cause = codeOf(error.cause);
+    const told = this.parkedFor.has(cause);
+    this.parkedFor.add(cause);
+    if (!told) this.handler.log('error', `${describe(message)}: ${error.message}`);
+    this.fail(error, false);
+    if (this.parked.has(message)) return;
+    this.parked.add(message);
+    this.bytes.parked(message);
+    this.released();
+  }
+
+  private unpark(message: InFlightMessage): void {
+    if (!this.parked.delete(message) || this.parked.size > 0) return;
+    this.parkedFor.clear();
+    if (this.failing?.code === 'DEAD_LETTER_FAILED') this.alive();
   }
 }

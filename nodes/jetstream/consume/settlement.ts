@@ -29,7 +29,7 @@ export interface SettlementHandler {
    */
   deadLetter(message: InFlightMessage, failure: Failure): Promise<void>;
   /** A message is settled: there is room for another. */
-  released(): void;
+  released(message: InFlightMessage): void;
   log(level: 'warn' | 'error', text: string): void;
 }
 
@@ -85,6 +85,8 @@ function memoryOf(consumer: string, created: string): Memory {
 export class Settlement implements Settler<InFlightMessage> {
   readonly noun = 'message';
   private readonly inFlight = new Map<number, InFlightMessage>();
+  /** Sequence → when it comes again, ms epoch, of what was sent back by this node. */
+  private readonly retryAt = new Map<number, number>();
   private readonly retries: RetryPolicy;
   private memory = new Memory();
   private unwatch: (() => void) | undefined;
@@ -112,6 +114,15 @@ export class Settlement implements Settler<InFlightMessage> {
 
   get size(): number {
     return this.inFlight.size;
+  }
+
+  /** Messages that were sent back and aren't due yet, and when the first one is, ms epoch. */
+  sentBack(): { count: number; first: number } {
+    const now = Date.now();
+    for (const [sequence, at] of this.retryAt) if (at <= now) this.retryAt.delete(sequence);
+    let first = Infinity;
+    for (const at of this.retryAt.values()) first = Math.min(first, at);
+    return { count: this.retryAt.size, first };
   }
 
   /** The message is new and to be worked on; undefined for one that is known, which needs nothing more. */
@@ -144,6 +155,7 @@ export class Settlement implements Settler<InFlightMessage> {
       attempt: undefined,
     };
     this.inFlight.set(sequence, message);
+    this.retryAt.delete(sequence);
     return message;
   }
 
@@ -229,13 +241,15 @@ export class Settlement implements Settler<InFlightMessage> {
 
   private nak(message: InFlightMessage, delay: number): void {
     if (this.isCurrent(message)) this.handler.acks.nak(message.reply, delay);
+    if (delay > 0 && this.retryAt.size < REMEMBERED)
+      this.retryAt.set(message.info.sequence, Date.now() + delay);
     this.release(message);
   }
 
   private release(message: InFlightMessage): void {
     const { sequence } = message.info;
     if (this.inFlight.get(sequence) === message) this.inFlight.delete(sequence);
-    this.handler.released();
+    this.handler.released(message);
   }
 
   /** Not so after the consumer was made anew: there the sequence means another message. */
