@@ -121,17 +121,17 @@ export class Pull {
 
   /** What a request for so many messages at most may ask for; none where there is no room for one. */
   private withinBytes(batch: number): { batch: number; bytes: number } {
-    let room = Math.min(this.options.room?.() ?? Infinity, this.largestBytes);
+    let room = this.options.room?.() ?? Infinity;
     if (room === Infinity || batch < 1) return { batch, bytes: Infinity };
     for (const { bytes } of this.requests.values()) room -= bytes;
-    if (room < 1 || room < this.largest) {
+    if (room < 1 || Math.min(room, this.largestBytes) < this.largest) {
       // The largest may be larger than all the room: it comes alone, whatever its size.
       const alone = this.asked === 0 && this.options.inFlight() === 0;
       return { batch: alone ? 1 : 0, bytes: Infinity };
     }
     // Of messages that nobody has seen one request shall not take all the room.
     const wanted = this.largest === 0 ? Math.max(1, room / 2) : 2 * batch * this.largest;
-    return { batch, bytes: Math.floor(Math.min(room, wanted)) };
+    return { batch, bytes: Math.floor(Math.min(room, wanted, this.largestBytes)) };
   }
 
   /**
