@@ -86,7 +86,7 @@ export class Consumer {
   private gatherTimer: NodeJS.Timeout | undefined;
   /** Arrived, and not parsed yet. */
   private backlog: InFlightMessage[] = [];
-  private admitting = false;
+  private emitting = false;
   private readonly bytes: BytesInFlight<InFlightMessage>;
   /** Those whose dead letter can't be written now: they hold nobody up. */
   private readonly parked = new Set<InFlightMessage>();
@@ -284,20 +284,20 @@ export class Consumer {
       return;
     }
     this.backlog.push(message);
-    this.admit();
+    this.emitBacklog();
   }
 
-  private admit(): void {
+  private emitBacklog(): void {
     // What ends at once makes room from within.
-    if (this.admitting) return;
-    this.admitting = true;
+    if (this.emitting) return;
+    this.emitting = true;
     try {
       for (let next = this.backlog[0]; next && this.hasRoom(next); next = this.backlog[0]) {
         this.backlog.shift();
         this.emit(next);
       }
     } finally {
-      this.admitting = false;
+      this.emitting = false;
     }
   }
 
@@ -312,20 +312,26 @@ export class Consumer {
   }
 
   private emit(message: InFlightMessage): void {
-    const { batchSize, batchWait, prefetch, format, bigNumbers } = this.settings;
-    let payload: unknown;
-    try {
-      payload = decodePayload(message.msg.data, format, bigNumbers);
-    } catch (error) {
-      this.settlement.fail(message, { error });
-      return;
-    }
-    this.bytes.entered(message);
-    const decoded = { message, payload };
+    const { batchSize, batchWait, prefetch } = this.settings;
+    const decoded = this.decode(message);
+    if (!decoded) return;
     if (batchSize <= 1) return this.deliver([decoded]);
     this.gathering.push(decoded);
     if (this.gathering.length >= Math.min(batchSize, prefetch)) this.deliverGathered();
     else this.gatherTimer ??= setTimeout(() => this.deliverGathered(), batchWait);
+  }
+
+  /** Undefined for one that failed by that. */
+  private decode(message: InFlightMessage): Decoded | undefined {
+    const { format, bigNumbers } = this.settings;
+    try {
+      const payload = decodePayload(message.msg.data, format, bigNumbers);
+      this.bytes.entered(message);
+      return { message, payload };
+    } catch (error) {
+      this.settlement.fail(message, { error });
+      return undefined;
+    }
   }
 
   private readonly leftFlow = (batch: MessageBatch): void => void (this.inFlow -= batch.items.length);
@@ -354,7 +360,7 @@ export class Consumer {
 
   private released(): void {
     if (this.settlement.size === 0) this.idle?.();
-    this.admit();
+    this.emitBacklog();
     this.pull?.pull.ask();
     this.report();
   }
