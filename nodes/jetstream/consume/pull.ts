@@ -209,7 +209,8 @@ export class Pull {
       this.largest = Math.max(this.largest, 2 * bytes);
       return this.ask();
     }
-    if (code === 404 || code === 408) return this.ask(); // expired
+    // Expired; or it has brought all, which is only said of one with a limit of bytes.
+    if (code === 404 || code === 408 || /Batch Completed/i.test(text)) return this.ask();
     if (code === 503) return this.later('gone', 'nothing answers for this consumer');
     const limit = /Exceeded MaxRequestBatch of (\d+)/i.exec(text)?.[1];
     if (limit) {
@@ -234,7 +235,7 @@ export class Pull {
       const why = 'the durable takes no more waiting requests (max_waiting)';
       return this.later('refused', `${why}: raise it, or let fewer nodes share the durable`);
     }
-    if (/Leadership Change|Server Shutdown|Batch Completed/i.test(text)) return this.later(undefined, text);
+    if (/Leadership Change|Server Shutdown/i.test(text)) return this.later(undefined, text);
     return this.later(/Deleted|not found/i.test(text) ? 'gone' : 'refused', `${code} ${text}`);
   }
 

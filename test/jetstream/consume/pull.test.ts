@@ -303,6 +303,17 @@ describe('pull', () => {
       assert.deepEqual(problems, []);
     });
 
+    test('and again as soon as there is room, when the server says that it has brought all', async () => {
+      roomFor = 1_000_000;
+      await start(2);
+      await fill(100, 100);
+      await until(() => messages.length === 2);
+      settle(2);
+      pull.ask();
+      await fill(100);
+      await until(() => messages.length === 3);
+    });
+
     test('no more at once than the durable allows', async () => {
       roomFor = 100_000;
       await start(8, { max_bytes: 700 });
@@ -418,7 +429,7 @@ describe('pull', () => {
     });
 
     test('that it is moving: asked again half a second later, and nobody is troubled', async () => {
-      for (const text of ['Leadership Change', 'Server Shutdown', 'Batch Completed']) {
+      for (const text of ['Leadership Change', 'Server Shutdown']) {
         await start(8);
         say(1, 409, text);
         await sent();
