@@ -30,5 +30,5 @@ function hasLogin(servers: string): boolean {
 
 /** It is no secret there, but needn't be on every screen. */
 function withoutLogin(servers: string): string {
-  return servers.replace(/[^\s,/]+@/g, '');
+  return servers.replace(/(^|[\s,])(\w+:\/\/)?[^\s,]*@/g, '$1$2');
 }

@@ -47,7 +47,8 @@ describe('while the org is away', { skip: process.platform !== 'linux' && 'reads
       ].map(placed),
     });
     const { pid } = red;
-    const peak = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
+    const peak = () =>
+      Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
     const delivered = async () => (await room.jsm.consumers.info('crm', 'flow')).num_ack_pending;
     await until(async () => (await delivered()) >= 2, { timeout: 60_000 });
     let [before, same] = [0, 0];
