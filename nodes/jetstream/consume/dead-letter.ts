@@ -1,3 +1,4 @@
+import type { DeadLetter, DeadLetters } from '../../shared/dead-letters';
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import type { Failure } from '../../shared/flow/delivery';
 import { describeNode } from '../../shared/flow/delivery';
@@ -5,7 +6,9 @@ import { headerName } from '../../shared/settings/formats';
 import { publishOnce } from '../publish/pub-ack';
 import { FRAME, headerLine, rawHeaders } from '../publish/raw-headers';
 import { jsApi } from '../server/api';
+import type { Connection } from '../server/connection';
 import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
+import { checkPublishSubject } from '../streams/subjects';
 import type { DeliveryInfo } from './message';
 
 /** Header values are one line, and of a readable length. */
@@ -41,7 +44,14 @@ export async function publishDeadLetter(
   const hops = hopsOf(msg);
   const reason =
     hops < MOST_HOPS
-      ? await store(nc, domain, subject, msg, ownHeaders(msg, info, failure, hops + 1))
+      ? await publishLetter(
+          nc,
+          domain,
+          subject,
+          msg.data,
+          ownHeaders(msg, info, failure, hops + 1),
+          msg.headers,
+        )
       : wentRound(hops);
   if (reason === undefined) return;
   const hopeless = HOPELESS.has(reason.code);
@@ -63,19 +73,20 @@ export async function publishDeadLetter(
   );
 }
 
-/** Publishes it with as many headers as are taken; why not, where it isn't stored. */
-async function store(
+/** Publishes a payload with as many headers as there is room for; resolves with the reason where it isn't stored. */
+async function publishLetter(
   nc: NatsConnection,
   domain: string | undefined,
   subject: string,
-  msg: Msg,
-  own: [string, string][],
+  payload: Uint8Array | string,
+  own: DeadLetter['headers'],
+  theirs?: MsgHdrs,
 ): Promise<FlowError | undefined> {
-  const room = Math.min(MOST_HEADERS, (nc.info?.max_payload ?? Infinity) - msg.data.length);
+  const room = Math.min(MOST_HEADERS, (nc.info?.max_payload ?? Infinity) - Buffer.byteLength(payload));
   let reason: FlowError | undefined;
   for (const bytes of [room, ...FEWER.filter((fewer) => fewer < room)]) {
     try {
-      await publishOnce(nc, subject, msg.data, { headers: fitted(own, msg.headers, bytes), domain });
+      await publishOnce(nc, subject, payload, { headers: fitted(own, theirs, bytes), domain });
       return undefined;
     } catch (error) {
       reason = error as FlowError;
@@ -104,6 +115,25 @@ function wentRound(hops: number): FlowError {
     `the message was a dead letter ${hops} times already (${HOPS}): see whether the nodes that read dead letters are each other's dead letter, or send it without that header`,
     false,
   );
+}
+
+/** Dead letters of other rooms' nodes, with the connection held until they are closed. */
+export function deadLettersOf(connection: Connection, subject: string): DeadLetters {
+  checkPublishSubject(subject);
+  const release = connection.use({});
+  return {
+    async put({ id, payload, headers }, signal) {
+      const nc = await connection.ready(signal);
+      const own: DeadLetter['headers'] = [['Nats-Msg-Id', id], ...headers.map(lineOf)];
+      const reason = await publishLetter(nc, connection.settings.domain, subject, payload, own);
+      if (reason) throw reason;
+    },
+    close: release,
+  };
+}
+
+function lineOf([name, value]: DeadLetter['headers'][number]): [string, string] {
+  return [name, oneLine(value)];
 }
 
 /** A work queue deletes a message that is given up. Where it can't be told, it is taken for one. */
