@@ -1,5 +1,5 @@
 import { connect, type ConsumerInfo, type JetStreamManager, type StreamConfig } from 'nats';
-import { inNode, serverNode, TAB } from '../../test/jetstream/room';
+import { functionNode, inNode, serverNode, TAB } from '../../test/jetstream/room';
 import { startOrg, type Org } from '../../test/org/org';
 import { freePort } from '../../test/support/cleanup';
 import { startCluster, startNats, type Cluster, type Nats } from '../../test/support/nats';
@@ -34,6 +34,8 @@ export interface StageOptions {
   settings?: Record<string, unknown>;
   /** Code with which good events may be given up. */
   mayGiveUp?: string;
+  /** The number of an event, one that the org would refuse, with which the flow ends the process. */
+  poison?: number;
 }
 
 /** nats-server, Node-RED with a flow from JetStream into a simulated org, and events that keep coming. */
@@ -58,6 +60,8 @@ export interface Stage {
   busy: (count: number) => Promise<void>;
   /** Resolves when all messages that were delivered so far are settled. */
   settled: () => Promise<void>;
+  /** Codes of the dead letters. */
+  givenUp: () => Promise<string[]>;
   /** Resolves when every event is settled. */
   drained: () => Promise<void>;
   verdict: () => Promise<Verdict>;
@@ -147,6 +151,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
           what: 'all that was delivered to be settled',
         });
       },
+      givenUp: async () => (await readDeadLetters(jsm, ...deadLettersOf(options))).map(({ code }) => code),
       drained: async () => {
         const settled = async (): Promise<boolean> => {
           const { num_pending, num_ack_pending } = await consumer();
@@ -174,7 +179,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
 function flowOf(
   org: Org,
   server: string,
-  { operation = 'upsert', servers: replicas = 1, consumer, deadStream }: StageOptions,
+  { operation = 'upsert', servers: replicas = 1, consumer, deadStream, poison }: StageOptions,
 ): Stage['flow'] {
   return (names = {}) => [
     TAB,
@@ -191,9 +196,18 @@ function flowOf(
       maxAckPending: 200,
       prefetch: 100,
       processingLimit: '10m',
-      wires: [['write']],
+      wires: [[poison ? 'check' : 'write']],
       ...consumer,
     }),
+    ...(poison
+      ? [
+          functionNode(
+            'check',
+            `if (JSON.stringify(msg.payload).includes('"event ${poison}"')) process.exit(1);\nreturn msg;`,
+            { libs: [{ var: 'process', module: 'process' }], wires: [['write']] },
+          ),
+        ]
+      : []),
     {
       id: 'write',
       type: 'sfdc-composite',

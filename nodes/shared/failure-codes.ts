@@ -97,6 +97,10 @@ export const FAILURE_CODES = {
     'The durable consumer exists with a setting that cannot be changed.',
     'Set it back as the message says, or choose another durable name.',
   ),
+  ENDED_PROCESS: never(
+    'The process ended five times in a row while this message was alone in the flow.',
+    'See in the log what ended Node-RED (a function that throws outside of its call, memory), mend the flow, then send the message again from the dead letter.',
+  ),
   ERROR: retried(
     'An error without a code, thrown by a node of the flow or by the system.',
     'Read the message and the log.',
@@ -232,8 +236,8 @@ export const FAILURE_CODES = {
     'See Setup → Company Information; it is tried again with growing pauses.',
   ),
   MAX_DELIVERIES: never(
-    'The message was delivered as often as it may be, without an end of its processing.',
-    'See why the flow does not finish it, then send it again from the dead letter.',
+    'The message was delivered as often as it may be, without an end of its processing. Only where what was tried can not be kept in a bucket.',
+    'See why the flow does not finish it, then send it again from the dead letter. Give the user the rights to the bucket.',
   ),
   MESSAGE_TOO_LARGE: never(
     'A message is larger than its stream or the server takes.',

@@ -11,6 +11,7 @@ import { BytesInFlight } from './bytes-in-flight';
 import { isHopeless, publishDeadLetter } from './dead-letter';
 import { checkDeadLetter } from './dead-letter-loop';
 import { ensureDurable, type DurableSettings } from './durable';
+import { Ledger } from './ledger';
 import { decodePayload, type PayloadFormat } from './message';
 import type { Msg, NatsConnection } from '../server/nats';
 import { Pull, type PullProblem } from './pull';
@@ -21,6 +22,7 @@ import {
   type MessageBatch,
   type SettlementSettings,
 } from './settlement';
+import { Suspects } from './suspects';
 import { provisionStream } from '../streams/provision';
 import type { StreamConfig } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
@@ -64,6 +66,11 @@ const LONGEST_DEAD_LETTER_RETRY = 30_000;
 const HOPELESS_RETRY = 300_000;
 /** Node-RED waits 15 s for a node to close; so long may the work of a stopped flow go on. */
 const LINGER = 15_000;
+/**
+ * So often in a row a message has to be alone in the flow when the process ends before it is taken for the reason: by
+ * chance, killed from outside, that happens to one and the same message once or twice.
+ */
+const CRASHES = 5;
 
 /**
  * A durable pull consumer that runs until it is stopped: it finds or makes the stream and the durable, hands
@@ -73,6 +80,8 @@ export class Consumer {
   private readonly stopping = new AbortController();
   private readonly acks: Acks;
   private readonly settlement: Settlement;
+  private readonly ledger: Ledger;
+  private readonly suspects: Suspects<InFlightMessage>;
   private pull: { nc: NatsConnection; pull: Pull } | undefined;
   private release: (() => Promise<void>) | undefined;
   private running: Promise<void> = Promise.resolve();
@@ -91,6 +100,9 @@ export class Consumer {
   /** Those whose dead letter can't be written now: they hold nobody up. */
   private readonly parked = new Set<InFlightMessage>();
   private readonly parkedFor = new Set<string>();
+  /** Those of which others may know more. */
+  private readonly asking = new Set<InFlightMessage>();
+  private readonly batches = new Set<MessageBatch>();
   /** Messages in the flow at this moment. */
   inFlow = 0;
   /** Messages that were given up without a dead letter. */
@@ -105,14 +117,31 @@ export class Consumer {
   ) {
     this.acks = new Acks(() => connection.open);
     this.bytes = new BytesInFlight(settings.maxBytesInFlight ?? -1, settings.format);
+    this.ledger = new Ledger(connection, settings, (text) => handler.log('warn', text));
     this.settlement = new Settlement(settings, {
       acks: this.acks,
+      tries: this.ledger,
       deadLetter: (message, failure) => this.deadLetter(message, failure),
       released: (message) => {
         this.bytes.released(message);
         this.released();
       },
       log: (level, text) => handler.log(level, text),
+    });
+    const { settlement } = this;
+    this.suspects = new Suspects<InFlightMessage>({
+      order: (a, b) => settlement.crashes(a) - settlement.crashes(b) || a.info.sequence - b.info.sequence,
+      isQuiet: () => [...this.batches].every(({ progress }) => progress?.held === true),
+      begin: (message) => this.deliverAlone(message),
+      isOver: (message) => this.isOver(message),
+      reopen: () => {
+        this.ledger.sideBySide = true;
+        return this.ledger.save();
+      },
+      opened: () => {
+        this.emitBacklog();
+        this.pull?.pull.ask();
+      },
     });
   }
 
@@ -127,6 +156,7 @@ export class Consumer {
       state: (state) => {
         if (state.phase === 'disconnected') {
           this.acks.interrupt();
+          this.settlement.interrupted();
           // The connection itself says so, once for all its nodes.
           this.fail(state.reason, false);
         }
@@ -150,24 +180,33 @@ export class Consumer {
     this.check?.();
     clearTimeout(this.gatherTimer);
     const stopped = this.pull?.pull.stop();
+    const closed = this.ledger.close();
     const gathered = this.gathering.splice(0).map(({ message }) => message);
-    for (const message of [...gathered, ...this.backlog.splice(0)]) this.settlement.giveBack(message);
+    const unseen = [...gathered, ...this.backlog.splice(0), ...this.suspects.withdraw(), ...this.asking];
+    for (const message of unseen) this.settlement.giveBack(message);
+    this.asking.clear();
     if (stopped) await withTimeout(1_000, stopped);
-    this.finished = this.finish();
+    this.finished = this.finish(closed);
     await withTimeout(grace, this.finished);
   }
 
-  private async finish(): Promise<void> {
+  private async finish(closed: Promise<void>): Promise<void> {
     if (this.settlement.size > 0)
       await withTimeout(LINGER, new Promise<void>((resolve) => (this.idle = resolve)));
     this.settlement.stop();
     await withTimeout(500, this.acks.settle());
+    await closed;
     await this.running;
     await this.release?.();
   }
 
+  private isStopping(): boolean {
+    return this.stopping.signal.aborted;
+  }
+
   private concerns(subject: string): boolean {
     const { stream, durable } = this.settings;
+    if (subject.includes('$KV.')) return false;
     return subject.includes(`.${stream}.${durable}`) || (this.inbox !== '' && subject.startsWith(this.inbox));
   }
 
@@ -201,10 +240,12 @@ export class Consumer {
     const nats = await import('../server/nats.js');
     // Nothing is waited for from here on: what begins below is what stop() ends.
     if (this.stopping.signal.aborted) return;
-    this.settlement.start(
+    const memory = this.settlement.start(
       `${this.connection.settings.servers} ${info.stream_name} ${info.name}`,
       info.created,
     );
+    await this.ledger.begin(memory, info);
+    if (this.isStopping()) return;
     this.acks.repeat();
     this.report();
     if (this.pull?.nc === nc) {
@@ -248,7 +289,10 @@ export class Consumer {
   private problem({ kind, text }: PullProblem): void {
     if (kind === 'refused')
       this.fail(new FlowError('PULL_REFUSED', `The server refuses to deliver: ${text}`));
-    else this.check?.();
+    else {
+      this.settlement.interrupted();
+      this.check?.();
+    }
   }
 
   private alive(): void {
@@ -277,14 +321,37 @@ export class Consumer {
       return;
     }
     this.bytes.arrived(message);
+    if (!this.ledger.shared || this.settlement.isExplained(message)) return this.admit(message);
+    this.asking.add(message);
+    void this.ledger.refresh().then(() => {
+      if (this.asking.delete(message)) this.admit(message);
+    });
+  }
+
+  /** What is known of it says how it may go into the flow. */
+  private admit(message: InFlightMessage): void {
+    const { settlement } = this;
+    const guilt = this.guilt(message);
+    if (guilt) return settlement.fail(message, { error: guilt });
+    if (settlement.isSuspect(message)) {
+      this.suspects.add(message);
+      this.deliverGathered();
+    } else {
+      this.backlog.push(message);
+      this.emitBacklog();
+    }
+  }
+
+  /** Why it must not be put into the flow again. */
+  private guilt(message: InFlightMessage): FlowError | undefined {
     const { maxDeliver } = this.settings;
     if (this.settlement.isExhausted(message)) {
       const text = `The message was delivered more than ${maxDeliver} times without being settled: it may be what ends the process`;
-      this.settlement.fail(message, { error: new FlowError('MAX_DELIVERIES', text, false) });
-      return;
+      return new FlowError('MAX_DELIVERIES', text, false);
     }
-    this.backlog.push(message);
-    this.emitBacklog();
+    if (maxDeliver <= 0 || this.settlement.crashes(message) < CRASHES) return undefined;
+    const text = `The process ended ${CRASHES} times in a row while the message was alone in the flow: it is what ends the process`;
+    return new FlowError('ENDED_PROCESS', text, false);
   }
 
   private emitBacklog(): void {
@@ -307,7 +374,7 @@ export class Consumer {
    */
   private hasRoom(message: InFlightMessage): boolean {
     const { length } = this.gathering;
-    if (this.inFlow + length >= this.settings.prefetch) return false;
+    if (this.suspects.any || this.inFlow + length >= this.settings.prefetch) return false;
     return this.inFlow + length === 0 || this.bytes.admits(message);
   }
 
@@ -334,7 +401,29 @@ export class Consumer {
     }
   }
 
-  private readonly leftFlow = (batch: MessageBatch): void => void (this.inFlow -= batch.items.length);
+  private async deliverAlone(message: InFlightMessage): Promise<void> {
+    this.asking.add(message); // Given back if stopped meanwhile.
+    this.ledger.sideBySide = false;
+    await this.settlement.goesAlone(message);
+    if (!this.asking.delete(message)) return;
+    const decoded = this.decode(message);
+    if (decoded) this.deliver([decoded]);
+  }
+
+  private isOver(message: InFlightMessage): boolean {
+    const { attempt } = message;
+    if (attempt && !attempt.ended && attempt.progress?.held !== true) return false;
+    if (attempt && !attempt.ended) {
+      this.settlement.survived(message);
+      void this.ledger.save();
+    }
+    return true;
+  }
+
+  private readonly leftFlow = (batch: MessageBatch): void => {
+    this.inFlow -= batch.items.length;
+    this.batches.delete(batch);
+  };
 
   private deliverGathered(): void {
     clearTimeout(this.gatherTimer);
@@ -347,6 +436,7 @@ export class Consumer {
     const messages = decoded.map(({ message }) => message);
     const batch: MessageBatch = new Attempt(messages, this.settlement, this.leftFlow);
     for (const message of messages) message.attempt = batch;
+    this.batches.add(batch);
     try {
       this.handler.deliver(
         batch,
@@ -360,6 +450,7 @@ export class Consumer {
 
   private released(): void {
     if (this.settlement.size === 0) this.idle?.();
+    this.suspects.look();
     this.emitBacklog();
     this.pull?.pull.ask();
     this.report();

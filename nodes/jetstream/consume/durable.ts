@@ -50,6 +50,10 @@ export interface ConsumerInfo {
   num_pending: number;
   num_ack_pending: number;
   created: string;
+  delivered: { consumer_seq: number; stream_seq: number };
+  ack_floor: { consumer_seq: number; stream_seq: number };
+  /** Where it is kept, on a cluster. */
+  cluster?: { replicas?: unknown[] };
   /** Servers from 2.11: held back by an administrator, until `pause_until` of the configuration. */
   paused?: boolean;
 }
