@@ -82,6 +82,9 @@ function memoryOf(consumer: string, created: string): Memory {
   return memory;
 }
 
+/** How many messages that were sent back are known by the time at which they come again. */
+const MOST_RETRIES = 20_000;
+
 /** Settles every message of one consumer exactly once, and keeps those that take long from being delivered again. */
 export class Settlement implements Settler<InFlightMessage> {
   readonly noun = 'message';
@@ -242,7 +245,7 @@ export class Settlement implements Settler<InFlightMessage> {
 
   private nak(message: InFlightMessage, delay: number): void {
     if (this.isCurrent(message)) this.handler.acks.nak(message.reply, delay);
-    if (delay > 0 && this.retryAt.size < REMEMBERED)
+    if (delay > 0 && this.retryAt.size < MOST_RETRIES)
       this.retryAt.set(message.info.sequence, Date.now() + delay);
     this.release(message);
   }
