@@ -168,7 +168,8 @@ export class RecordWriter {
   }
 
   private isOlder({ record }: Entry): boolean {
-    return isBefore(timeOf(record.updatedAt), this.published.get(record.id)?.updatedAt);
+    const before = this.published.get(record.id)?.updatedAt;
+    return before !== undefined && isBefore(timeOf(record.updatedAt), before);
   }
 
   /** The ids of those that the stream has in a version that may be the newer one. */
