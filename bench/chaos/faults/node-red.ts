@@ -31,7 +31,7 @@ export const faults = [
   activation({
     name: 'order-after-kill',
     what: 'Node-RED killed -9 five times, each crash got over before the next: records keep their order',
-    stage: { changes: 'at once' },
+    stage: { changes: 'at once', gap: 20 },
     async strike({ red, flowing, busy, settled }) {
       for (let kill = 1; kill <= 5; kill++) {
         await flowing(20);

@@ -29,39 +29,35 @@ async function main({ url, login, settings, work, outage }: FlowProcess): Promis
   const js = nc.jetstream();
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   let phase = '';
-  const consumer: Consumer = new Consumer(
-    new Connection({ ...server, password: login?.password } as ConstructorParameters<typeof Connection>[0]),
-    settings,
-    {
-      deliver: (batch, payloads) => {
-        const [order] = payloads as Order[];
-        const run = async (): Promise<void> => {
-          await pause(work);
-          const { n, does } = order ?? { n: 0 };
-          if (outage) throw new FlowError('DISCONNECTED', 'away');
-          if (does === 'fail') {
-            say(`failed ${n}`);
-            throw new Error('not this one');
-          }
-          if (does === 'end the process') {
-            say(`ends with ${consumer.inFlow} in the flow`);
-            await pause(1);
-            process.kill(process.pid, 'SIGKILL');
-            return;
-          }
-          await js.publish(`done.${n}`, '');
-        };
-        run().then(
-          () => batch.finished(undefined),
-          (error: unknown) => batch.finished({ error }),
-        );
-      },
-      state: (state) => {
-        if (state.phase !== phase) say(`is ${(phase = state.phase)}`);
-      },
-      log: (level, text) => say(`${level}: ${text}`),
+  const consumer: Consumer = new Consumer(new Connection({ servers: url, auth: 'none' }), settings, {
+    deliver: (batch, payloads) => {
+      const [order] = payloads as Order[];
+      const run = async (): Promise<void> => {
+        await pause(work);
+        const { n, does } = order ?? { n: 0 };
+        if (outage) throw new FlowError('DISCONNECTED', 'away');
+        if (does === 'fail') {
+          say(`failed ${n}`);
+          throw new Error('not this one');
+        }
+        if (does === 'end the process') {
+          say(`ends with ${consumer.inFlow} in the flow`);
+          await pause(1);
+          process.kill(process.pid, 'SIGKILL');
+          return;
+        }
+        await js.publish(`done.${n}`, '');
+      };
+      run().then(
+        () => batch.finished(undefined),
+        (error: unknown) => batch.finished({ error }),
+      );
     },
-  );
+    state: (state) => {
+      if (state.phase !== phase) say(`is ${(phase = state.phase)}`);
+    },
+    log: (level, text) => say(`${level}: ${text}`),
+  });
   consumer.start();
   process.once('SIGTERM', () => {
     void consumer

@@ -130,9 +130,9 @@ describe('what is no try of the message burns none', () => {
     let sent = 0;
     let child = await rig.start();
     for (let kill = 1; kill <= KILLS; kill++) {
+      const before = await rig.written();
       await rig.send(...orders(60, sent));
       sent += 60;
-      const before = await rig.written();
       await until(async () => (await rig.written()) > before + 10, { timeout: 60_000 });
       await child.end('SIGKILL');
       child = await rig.start();
