@@ -65,9 +65,6 @@ export type MessageBatch = Attempt<InFlightMessage>;
 /** How many messages that were sent back are known by the time at which they come again. */
 const MOST_RETRIES = 20_000;
 
-/** How many messages that were sent back are known by the time at which they come again. */
-const MOST_RETRIES = 20_000;
-
 /** Settles every message of one consumer exactly once, and keeps those that take long from being delivered again. */
 export class Settlement implements Settler<InFlightMessage> {
   readonly noun = 'message';
