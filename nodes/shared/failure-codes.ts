@@ -74,11 +74,11 @@ export const FAILURE_CODES = {
     'Give the dead letter subject a stream that takes it, and the user the right to publish there.',
   ),
   DEAD_LETTER_LOOP: never(
-    'The dead letter subject is one that the node itself reads.',
-    'Choose a subject outside of those that the node reads.',
+    'The dead letter subject is one that the node itself reads, or the message went round between nodes that are the dead letter of each other.',
+    'Choose a subject outside of those that these nodes read.',
   ),
   DEAD_LETTER_REFUSED: never(
-    'No stream can take the dead letter, because even its payload alone is too large: the message is given up, and stays in its stream.',
+    'The dead letter can never be written, because even its payload alone is too large or it has been a dead letter too often: the message is given up, and stays in its stream.',
     'Fetch the message by the sequence in the log; raise the maximum message size of the dead letter stream.',
   ),
   DISCONNECTED: outage(
@@ -328,7 +328,7 @@ export const FAILURE_CODES = {
     'Read the message; the node tries again.',
   ),
   QUEUE_FULL: retried(
-    'As many messages as jetstream-out may keep waiting wait to be published already.',
+    'As many messages, or bytes, as jetstream-out may keep waiting wait to be published already.',
     'Send it again later; see why the server is slow or away, or raise the limit of the queue.',
   ),
   REFERENCE_IN_TEXT: never(
