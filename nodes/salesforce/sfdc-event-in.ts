@@ -3,6 +3,7 @@ import { contextIsConfigured, contextIsVolatile } from '../shared/context-storag
 import { FlowError, messageOf } from '../shared/errors';
 import { FlowSource, type FlowMessage } from '../shared/flow/source';
 import { contextPositions, type PositionKeeper } from '../shared/positions';
+import { logOf } from '../shared/log';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { EventReader } from './events/reader';
@@ -49,8 +50,7 @@ export default function (RED: NodeAPI): void {
         source.send(attempt, (token) => flowMessage(event, topic, deliveries, token)),
       changed: () => show(),
       positionLost: (error, gap) => this.error(error, { topic, payload: gap }),
-      log: (level, line) =>
-        void (level === 'info' ? this.log(line) : level === 'warn' ? this.warn(line) : this.error(line)),
+      log: logOf(this),
     });
     const { show, stop } = orgStatus(status, pubsub, text, () => statusOf(reader, text));
     org.register(this);

@@ -3,7 +3,7 @@ import type { Failure } from '../../shared/flow/delivery';
 import { describeNode } from '../../shared/flow/delivery';
 import { headerName } from '../../shared/settings/formats';
 import { publishOnce } from '../publish/pub-ack';
-import { FRAME, headerLine, wireHeaders } from '../publish/wire';
+import { FRAME, headerLine, rawHeaders } from '../publish/raw-headers';
 import { jsApi } from '../server/api';
 import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
 import type { DeliveryInfo } from './message';
@@ -117,7 +117,7 @@ function fitted(own: [string, string][], theirs: MsgHdrs | undefined, bytes: num
     const value = cut(oneLine(names.join(', ')), rest - name.length - 4);
     if (value !== '') lines += headerLine(name, value);
   }
-  return lines === '' ? undefined : wireHeaders(lines);
+  return lines === '' ? undefined : rawHeaders(lines);
 }
 
 /** What begins with Nats- was meant for the server and its own stream: ids, expectations, ages, schedules, orders. */

@@ -5,6 +5,7 @@ import { EventSettlement, SETTLEMENT, type EventAttempt, type SettlementSettings
 import { OrgOutage } from '../org/outage';
 import type { PubSub } from '../pubsub/client';
 import { unlessStopped } from '../../shared/async/signals';
+import type { Log } from '../../shared/log';
 import {
   Subscription,
   type ReceivedEvent,
@@ -28,7 +29,7 @@ export interface EventReaderHandler {
   /** `state` or `inFlow` has changed. */
   changed(): void;
   positionLost(error: FlowError, gap: ReplayGap): void;
-  log(level: 'info' | 'warn' | 'error', text: string): void;
+  log: Log;
 }
 
 const FIRST_PAUSE = 500;

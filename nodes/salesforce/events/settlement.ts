@@ -1,6 +1,7 @@
 import { withTimeout } from '../../shared/async/timeout';
 import type { Failure } from '../../shared/flow/delivery';
 import { messageOf } from '../../shared/errors';
+import type { Level } from '../../shared/log';
 import {
   Attempt,
   watch,
@@ -30,7 +31,7 @@ export interface SettlementHandler {
   position(replayId: string): void;
   /** There is room for more. */
   released(): void;
-  log(level: 'warn' | 'error', text: string): void;
+  log(level: Level, text: string): void;
 }
 
 export const SETTLEMENT: SettlementSettings = {
@@ -117,7 +118,7 @@ export class EventSettlement implements Settler<InFlightEvent> {
     return `The event ${event.replayId} of ${this.topic}${deliveries > 0 ? ` (delivery ${deliveries})` : ''}`;
   }
 
-  log(level: 'warn' | 'error', text: string): void {
+  log(level: Level, text: string): void {
     this.handler.log(level, text);
   }
 

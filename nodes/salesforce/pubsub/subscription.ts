@@ -6,6 +6,7 @@ import { OrgOutage } from '../org/outage';
 import type { PubSub } from './client';
 import type { EventSchema } from './schemas';
 import { Stopped, unlessStopped } from '../../shared/async/signals';
+import type { Log } from '../../shared/log';
 import type { FetchRequest, FetchResponse, RpcStream } from './messages';
 
 /** An event as it came. */
@@ -37,7 +38,7 @@ export interface SubscriptionHandler {
   /** The org doesn't know the position any more; it goes on with the earliest event that the org has. */
   positionLost(error: FlowError): void;
   state(state: SubscriptionState): void;
-  log(level: 'info' | 'warn' | 'error', text: string): void;
+  log: Log;
 }
 
 /** Salesforce delivers no more before it is asked again. */
