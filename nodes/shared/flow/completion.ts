@@ -45,6 +45,8 @@ interface Watched extends NodeState {
   early?: EarlyNode;
 }
 
+const SENDS_ITS_OWN = new Set(['trigger', 'tcp request']);
+
 type WatchedNode = RuntimeNode & { [STATE]?: Watched };
 
 /** A node is being called with a message. */
@@ -276,16 +278,17 @@ class FlowTracker implements FlowHooks {
       if (state.phase === 'closing') delivery.fail(nodeClosed(node), node);
       this.mergeInto(state, delivery);
       // What was kept is over where the node is closed; see watchClose.
-      const over = () => this.keptOver(state, delivery);
+      const over = (error?: unknown) => this.keptOver(state, delivery, error);
       if (state.phase === 'running' && (state.doubted || state.early?.keeps(delivery.sentBy === node, over)))
         return;
     }
     this.complete(state, delivery);
   }
 
-  private keptOver(state: Watched, delivery: Delivery): void {
+  private keptOver(state: Watched, delivery: Delivery, error: unknown): void {
     if (delivery.settled) return;
-    this.mergeInto(state, delivery);
+    if (error === undefined) this.mergeInto(state, delivery);
+    else delivery.fail(error, state.node);
     this.complete(state, delivery);
   }
 
@@ -461,6 +464,7 @@ class FlowTracker implements FlowHooks {
   private erred(state: Watched, error: unknown, msg: object): void {
     const delivery = this.followed(msg);
     if (delivery) delivery.fail(error, state.node);
+    state.early?.failed(error);
     if (state.silent) state.silent.failed(msg);
     else if (delivery && endsWithError(state.node)) this.complete(state, delivery);
   }
@@ -515,8 +519,8 @@ class FlowTracker implements FlowHooks {
 
   private warnOfLateSend(state: Watched): void {
     const { node } = state;
-    // A silent node has never said that it was done, and a trigger's later message is one of its own.
-    if (state.warned || state.silent || node.type === 'trigger') return;
+    // A silent node has never said that it was done; what these send later is their own.
+    if (state.warned || state.silent || SENDS_ITS_OWN.has(node.type)) return;
     state.warned = true;
     state.doubted = node.type !== 'function' || !saysDone(this.definition(node));
     const more = state.doubted

@@ -2,14 +2,20 @@ import type { RuntimeNode } from './hooks';
 
 /**
  * Tells when a node that says `done` before it has sent everything has finished a message (10-function.js without
- * node.done, 89-trigger.js; Node-RED 4.1 and 5.0).
+ * node.done, 89-trigger.js, tcp request in 31-tcpin.js; Node-RED 4.1 and 5.0).
  */
 export interface EarlyNode {
   /** The node has said `done` for any message: what it kept may be over. */
   look(): void;
   /** The node has said `done` for a message, `sent` it before that. True: `finish` will be called later. */
-  keeps(sent: boolean, finish: () => void): boolean;
+  keeps(sent: boolean, finish: Finish): boolean;
+  /** The node has said error(e, msg). */
+  failed(error: unknown): void;
 }
+
+export type Finish = (error?: unknown) => void;
+
+const NOTHING = (): void => undefined;
 
 export function adaptEarlyNode(
   node: RuntimeNode,
@@ -17,6 +23,7 @@ export function adaptEarlyNode(
 ): EarlyNode | undefined {
   if (node.type === 'function') return functionTimers(node, definition);
   if (node.type === 'trigger') return triggerTopics(node, definition());
+  if (node.type === 'tcp request') return tcpAnswers(node);
   return undefined;
 }
 
@@ -32,21 +39,22 @@ export function saysDone(definition: Record<string, unknown>): boolean {
 function functionTimers(node: RuntimeNode, definition: () => Record<string, unknown>): EarlyNode | undefined {
   const { outstandingTimers } = node as { outstandingTimers?: (object & { _repeat?: unknown })[] };
   if (!Array.isArray(outstandingTimers) || saysDone(definition())) return undefined;
-  const kept = new Set<{ timers: Set<object>; finish: () => void }>();
-  const removed = (timers: object[]): object[] => {
+  const kept = new Set<{ timers: Set<object>; finish: Finish }>();
+  const removed = <T extends object>(timers: T[]): T[] => {
     for (const one of kept) {
       for (const timer of timers) one.timers.delete(timer);
       if (one.timers.size > 0) continue;
       kept.delete(one);
       // The timer's own code runs next, and sends.
-      queueMicrotask(one.finish);
+      queueMicrotask(() => one.finish());
     }
     return timers;
   };
-  outstandingTimers.splice = (...args: [number, number]) =>
-    removed(Array.prototype.splice.apply(outstandingTimers, args) as object[]) as never;
+  const splice = outstandingTimers.splice.bind(outstandingTimers);
+  outstandingTimers.splice = (...args: [number, number]) => removed(splice(...args));
   return {
-    look: () => undefined,
+    look: NOTHING,
+    failed: NOTHING,
     keeps(sent, finish) {
       if (sent || outstandingTimers.length === 0) return false;
       const timers = new Set(outstandingTimers.filter(({ _repeat }) => typeof _repeat !== 'number'));
@@ -64,7 +72,7 @@ function triggerTopics(node: RuntimeNode, definition: Record<string, unknown>): 
   const { op2type, duration } = definition;
   if ((op2type !== 'pay' && op2type !== 'payl') || Number(duration) < 0) return undefined;
   const topics = () => (node as { topics?: Record<string, { tout?: unknown } | undefined> }).topics ?? {};
-  const kept = new Map<object, Set<() => void>>();
+  const kept = new Map<object, Set<Finish>>();
   const look = (): void => {
     const waiting = new Set<unknown>(Object.values(topics()));
     for (const [topic, finishes] of kept) {
@@ -77,6 +85,7 @@ function triggerTopics(node: RuntimeNode, definition: Record<string, unknown>): 
   watchSends(node, () => queueMicrotask(look));
   return {
     look,
+    failed: NOTHING,
     keeps(_sent, finish) {
       // Which topic is the message's is not asked: it waits for each that waits now.
       const waiting = Object.values(topics()).filter((topic) => topic?.tout) as object[];
@@ -91,6 +100,23 @@ function triggerTopics(node: RuntimeNode, definition: Record<string, unknown>): 
       }
       return true;
     },
+  };
+}
+
+/**
+ * A tcp request says `done` when it has written. It answers once for each, in their order, with the last message that
+ * it got: all of them go on as that. With a connection that stays open what arrives is a stream of its own.
+ */
+function tcpAnswers(node: RuntimeNode): EarlyNode | undefined {
+  const { out, splitc } = node as { out?: string; splitc?: number };
+  if (out === 'sit' || (out === 'time' && Number(splitc) < 0)) return undefined;
+  const kept: Finish[] = [];
+  watchSends(node, () => queueMicrotask(() => kept.shift()?.()));
+  return {
+    look: NOTHING,
+    keeps: (_sent, finish) => kept.push(finish) > 0,
+    // Which of them it is can't be told.
+    failed: (error) => kept.splice(0).forEach((finish) => finish(error)),
   };
 }
 
