@@ -159,7 +159,6 @@ class FlowTracker implements FlowHooks {
   }
 
   onSend(events: SendEvent[]): void {
-    if (this.byToken.size === 0) return;
     let unreached: { delivery: Delivery; event: SendEvent }[] | undefined;
     for (let i = 0; i < events.length; i++) {
       const event = events[i] as SendEvent;
@@ -222,9 +221,9 @@ class FlowTracker implements FlowHooks {
     // A switch is counted from its first message on, tracked or not: its turns depend on all of them.
     if (node.type === 'switch') this.state(node);
     node[STATE]?.silent?.receiving(msg);
-    if (this.byToken.size === 0) return;
-    const delivery = this.followed(msg);
     const token = tokenOf(msg);
+    if (token === undefined && this.byToken.size === 0) return;
+    const delivery = this.followed(msg);
     if (!delivery) {
       if (token !== undefined) addStranger(this.state(node), token);
       return;
@@ -299,6 +298,7 @@ class FlowTracker implements FlowHooks {
   /** Whose a message is that is being sent. */
   private owning(msg: Tracked, source: RuntimeNode): Delivery | undefined {
     const token = tokenOf(msg);
+    if (token === undefined && this.byToken.size === 0) return undefined;
     const carried = token === undefined ? undefined : this.byToken.get(token);
     const call = this.callOf(source);
     if (carried?.followed && (!call || call.delivery === carried) && msg._msgid === carried.msgid)
@@ -538,9 +538,9 @@ function goOnAfter(delivery: Delivery, other: Delivery): void {
   else delivery.failure ??= other.failure;
 }
 
-/** Nodes that have no `done`, or were called by the runtime and threw, or (link call) only report the time-out. */
+/** Nodes that have no `done`, or were called by the runtime and threw, or only report the time-out (link call) or that nobody answers. */
 function endsWithError(node: RuntimeNode): boolean {
-  if (node._expectedDoneCount === 0 || node.type === 'link call') return true;
+  if (node._expectedDoneCount === 0 || node.type === 'link call' || node.type === 'tcp request') return true;
   const caller = new Error().stack?.split('\n')[4] ?? '';
   return /[\\/]runtime[\\/]lib[\\/]nodes[\\/]Node\.js/.test(caller);
 }
