@@ -486,7 +486,6 @@ describe('settlement', () => {
   });
 
   test('a payload that a function makes and that nothing can clone fails its message alone', async () => {
-    const from = red.log.length;
     const subject = await deploy(
       { wires: [['f']] },
       functionNode(
