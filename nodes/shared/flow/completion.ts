@@ -277,11 +277,17 @@ class FlowTracker implements FlowHooks {
       if (state.phase === 'closing') delivery.fail(nodeClosed(node), node);
       this.mergeInto(state, delivery);
       // What was kept is over where the node is closed; see watchClose.
-      const over = (error?: unknown) => this.keptOver(state, delivery, error);
-      if (state.phase === 'running' && (state.doubted || state.early?.keeps(delivery.sentBy === node, over)))
+      if (
+        state.phase === 'running' &&
+        (state.doubted || (state.early && this.isKept(state, state.early, delivery)))
+      )
         return;
     }
     this.complete(state, delivery);
+  }
+
+  private isKept(state: Watched, early: EarlyNode, delivery: Delivery): boolean {
+    return early.keeps(delivery.sentBy === state.node, (error) => this.keptOver(state, delivery, error));
   }
 
   private keptOver(state: Watched, delivery: Delivery, error: unknown): void {
@@ -370,15 +376,16 @@ class FlowTracker implements FlowHooks {
 
   private noteSending(node: RuntimeNode, delivery: Delivery): void {
     delivery.sentBy = node;
-    const call = this.callOf(node);
     const state = (node as WatchedNode)[STATE];
+    if (!state) return;
+    const call = this.callOf(node);
     if (call) {
       if (call.delivery === delivery) call.own = true;
       else (call.others ??= new Set()).add(delivery);
     }
-    state?.aside?.delete(delivery);
+    if (state.aside) state.aside.delete(delivery);
     // Only a node that holds something besides the message it is being called with can put messages together.
-    if (!state || state.holding <= (call ? 1 : 0)) return;
+    if (state.holding <= (call ? 1 : 0)) return;
     if (this.sending?.node === node) {
       this.sending.deliveries.add(delivery);
       return;

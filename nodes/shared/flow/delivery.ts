@@ -39,6 +39,8 @@ export interface NodeState {
   aside?: WeakMap<Delivery, Set<Delivery>>;
 }
 
+const NONE: readonly Delivery[] = [];
+
 const MOST_STRANGERS = 1_000;
 
 /** What the node still sends of that token belongs to nothing that is in flight. */
@@ -127,11 +129,12 @@ export class Delivery {
 
   /** Nodes that still hold a message of it, or are about to, hold nothing of a delivery any more. */
   release(): void {
-    for (const { state, open, announced } of this.branches) {
-      if (open + announced > 0) addStranger(state, this.token);
-      state.holding -= open;
+    if (this.count === 0) return;
+    for (const branch of this.branches) {
+      if (branch.open + branch.announced > 0) addStranger(branch.state, this.token);
+      branch.state.holding -= branch.open;
+      branch.open = 0;
     }
-    for (const branch of this.branches) branch.open = 0;
   }
 
   /**
@@ -144,8 +147,9 @@ export class Delivery {
   }
 
   /** What it goes on as, and that stands for nothing without it. */
-  onlyItsOwn(): Delivery[] {
-    return [...(this.into ?? [])].filter(({ of, joined }) => of !== undefined && joined?.size === 1);
+  onlyItsOwn(): readonly Delivery[] {
+    if (!this.into) return NONE;
+    return [...this.into].filter(({ of, joined }) => of !== undefined && joined?.size === 1);
   }
 
   goesOnAs(other: Delivery): boolean {
