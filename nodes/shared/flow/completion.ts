@@ -187,7 +187,7 @@ class FlowTracker implements FlowHooks {
       return true;
     } catch (error) {
       const text = `${describeNode(event.source.node)} sent a message that can't be cloned: ${messageOf(error)}`;
-      delivery.fail(new FlowError('BAD_PAYLOAD', text), event.source.node);
+      delivery.fail(new FlowError('BAD_PAYLOAD', text, false), event.source.node);
       return false;
     }
   }
