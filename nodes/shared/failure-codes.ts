@@ -26,7 +26,7 @@ export const FAILURE_CODES = {
     'Enter what the message names in the jetstream-server node, or mend the file.',
   ),
   BAD_PAYLOAD: never(
-    'A message is not what the format of jetstream-in says (no JSON, or no UTF-8 text), or nests deeper than 200 levels.',
+    'A message is not what the format of jetstream-in says (no JSON, or no UTF-8 text), or nests deeper than 200 levels; or a node of the flow sent what can not be cloned.',
     'Mend the sender, or choose another format.',
   ),
   BAD_REQUEST: never(
@@ -257,7 +257,7 @@ export const FAILURE_CODES = {
     'Take it off the collections.',
   ),
   NOT_WIRED: unwired(
-    'No enabled node is wired to the node that reads.',
+    'No enabled node is wired to the node that reads, or a node of the flow sent the message only to nodes that are disabled or do not run.',
     'Wire it; until then messages stay where they are, and no delivery counts as a try.',
   ),
   NO_EVENTS: retried(
