@@ -1,6 +1,7 @@
 import { bytesOf } from '../../shared/bytes';
 import { FlowError, messageOf } from '../../shared/errors';
 import { stringifyJson } from '../../shared/json';
+import { refuseTooDeep } from '../../shared/payload';
 import { compileText, literalStart, type TemplateScope } from '../../shared/template';
 import { escapeToken } from '../../shared/token';
 import type { Header } from './headers';
@@ -78,10 +79,10 @@ function chosenHeader(name: string): FlowError {
   );
 }
 
-/** Text and bytes as they are, everything else as JSON. Throws NO_PAYLOAD and INVALID_PAYLOAD, permanent, for what JSON can't say. */
+/** Text and bytes as they are, everything else as JSON. Throws NO_PAYLOAD, BAD_PAYLOAD and INVALID_PAYLOAD, permanent, for what JSON can't say. */
 export function encodePayload(payload: unknown): Uint8Array | string {
   if (typeof payload === 'string') return payload;
-  const json = bytesOf(payload) ?? jsonOf(payload);
+  const json = bytesOf(payload) ?? jsonOf(refuseTooDeep(payload));
   if (json !== undefined) return json;
   throw new FlowError(
     'NO_PAYLOAD',

@@ -2,7 +2,8 @@ import type { Collection, Entry } from './call';
 import type { CollectionAnswer } from './requests';
 import { isRecord } from './limits';
 import type { RowError, RowResult, Write } from './operations';
-import { outageOf, restError } from '../org/session';
+import { messageOf } from '../../shared/errors';
+import { namesOf, outageOf, restError } from '../org/session';
 import { OrgOutage } from '../org/outage';
 
 /** What an answer means for the writes of one entry. */
@@ -50,7 +51,7 @@ export function outcomeOf(collection: Collection, answer: CollectionAnswer): Col
   const rest = { status, headers: {}, body: answer.body };
   const outage = outageOf(rest);
   const { errorCode, message, fields } = restError(rest);
-  const error: RowError = { statusCode: errorCode, message, fields: fields ?? [] };
+  const error: RowError = { statusCode: errorCode, message, fields };
   if (outage) return { kind: 'outage', outage, counts: false };
   if (status >= 500) return lost(errorCode, message);
   if (collection.endpoint.operation === 'tree') return treeOutcome(collection, answer, error);
@@ -93,7 +94,7 @@ function resultOf(write: Write, body: unknown, answer: unknown): RowResult {
     return { id: textOf(body), success: false, errors: [error], record: null };
   }
   const row = isRecord(answer) ? answer : {};
-  const errors = (Array.isArray(row.errors) ? row.errors.filter(isRecord) : []) as unknown as RowError[];
+  const errors = rowErrorsOf(row.errors);
   const id =
     textOf(row.id) ??
     textOf(write.endpoint.operation === 'delete' ? body : isRecord(body) ? (body.Id ?? body.id) : null);
@@ -121,6 +122,18 @@ function deletedBefore(write: Write, errors: RowError[]): boolean {
   );
 }
 
+/** Whatever stands in the place of a row's errors; what is none is left out, and what has no text is told as it is. */
+function rowErrorsOf(errors: unknown): RowError[] {
+  return (Array.isArray(errors) ? errors.filter(isRecord) : []).map(
+    ({ statusCode, message, fields, ...more }) => ({
+      statusCode: textOf(statusCode) ?? 'UNKNOWN_ERROR',
+      message: textOf(message) ?? (message === undefined ? '' : messageOf(message)),
+      fields: namesOf(fields),
+      ...more,
+    }),
+  );
+}
+
 /** Rows in the order they were sent, or undefined if the answer doesn't fit the question. */
 function rowsOf(collection: Collection, body: unknown): unknown[] | undefined {
   if (!Array.isArray(body)) return undefined;
@@ -132,25 +145,20 @@ function rowsOf(collection: Collection, body: unknown): unknown[] | undefined {
   return bodies.map((body) => found.get(body));
 }
 
-interface TreeAnswer {
-  hasErrors: boolean;
-  results: { referenceId: string; id?: string; errors?: RowError[] }[];
-}
-
 /** 201 gives an id for each reference id; 400 names the failing records only, and nothing was written. */
 function treeOutcome(collection: Collection, answer: CollectionAnswer, error: RowError): CollectionOutcome {
-  const { hasErrors, results } = (isRecord(answer.body) ? answer.body : {}) as Partial<TreeAnswer>;
+  const { hasErrors, results } = isRecord(answer.body) ? answer.body : {};
   const entry = collection.entries[0];
   if (!entry || !Array.isArray(results)) return { kind: 'refused', error, shared: false };
-  const byReference = new Map(results.map((result) => [result.referenceId, result]));
+  const byReference = new Map(results.filter(isRecord).map((result) => [result.referenceId, result]));
   const rows = entry.bodies.map((root): RowResult => {
     const names = referenceIdsOf(root);
     const own = names.map((name) => byReference.get(name));
     if (!hasErrors && answer.status === 201) {
-      const references = Object.fromEntries(names.map((name, i) => [name, own[i]?.id ?? '']));
-      return { id: own[0]?.id ?? null, success: true, errors: [], record: null, references };
+      const references = Object.fromEntries(names.map((name, i) => [name, textOf(own[i]?.id) ?? '']));
+      return { id: textOf(own[0]?.id), success: true, errors: [], record: null, references };
     }
-    const errors = own.flatMap((result) => result?.errors ?? []);
+    const errors = own.flatMap((result) => rowErrorsOf(result?.errors));
     return { id: null, success: false, errors: errors.length > 0 ? errors : [HALTED], record: null };
   });
   const codes = rows.flatMap((row) => row.errors.map((one) => one.statusCode));

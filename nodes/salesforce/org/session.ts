@@ -1,5 +1,5 @@
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
-import { parseJson, stringifyJson } from '../../shared/json';
+import { jsonIsTooDeep, parseJson, stringifyJson } from '../../shared/json';
 import { Secrets } from '../../shared/secrets';
 import { parseSettings, type Settings } from '../../shared/settings/settings';
 import { logIn, type Grant } from './auth';
@@ -213,8 +213,7 @@ export class OrgSession {
     const answer = await this.request('GET', '/limits', { timeout: PROBE_TIMEOUT });
     const outage = outageOf(answer, false);
     if (outage) throw outage;
-    const daily = (answer.body as { DailyApiRequests?: { Max: number; Remaining: number } }).DailyApiRequests;
-    if (daily) this.budget.usage = { used: daily.Max - daily.Remaining, max: daily.Max };
+    this.budget.usage = dailyCalls(answer.body) ?? this.budget.usage;
     if (this.budget.spent()) throw this.budgetOutage();
   }
 
@@ -261,25 +260,39 @@ export function outageOf(answer: OrgAnswer, write = true): OrgOutage | undefined
 }
 
 /** First entry of a REST error body `[{message, errorCode}]`, or of what stands in its place. */
-export function restError(answer: OrgAnswer): { errorCode: string; message: string; fields?: string[] } {
+export function restError(answer: OrgAnswer): { errorCode: string; message: string; fields: string[] } {
   const body: unknown = Array.isArray(answer.body) ? answer.body[0] : answer.body;
   if (typeof body === 'object' && body !== null) {
-    const { errorCode, message, fields } = body as {
-      errorCode?: string;
-      message?: string;
-      fields?: string[];
-    };
-    if (errorCode !== undefined) return { errorCode, message: message ?? '', fields };
+    const { errorCode, message, fields } = body as Record<string, unknown>;
+    if (typeof errorCode === 'string' && errorCode !== '')
+      return { errorCode, message: typeof message === 'string' ? message : '', fields: namesOf(fields) };
   }
   return {
     errorCode: `HTTP_${answer.status}`,
     message: typeof answer.body === 'string' ? answer.body.slice(0, 200) : '',
+    fields: [],
   };
+}
+
+/** The names of fields in an error: a list of texts, or one text; anything else names none. */
+export function namesOf(fields: unknown): string[] {
+  const list: unknown[] = Array.isArray(fields) ? fields : [fields];
+  return list.filter((name): name is string => typeof name === 'string' && name !== '');
+}
+
+/** What GET /limits says of the day's API calls; undefined where it doesn't. */
+export function dailyCalls(body: unknown): { used: number; max: number } | undefined {
+  const { DailyApiRequests: daily } = { ...(body as { DailyApiRequests?: unknown } | undefined) };
+  const { Max: max, Remaining: left } = { ...(daily as { Max?: unknown; Remaining?: unknown } | undefined) };
+  return typeof max === 'number' && typeof left === 'number' ? { used: max - left, max } : undefined;
 }
 
 function parseBody(text: string): unknown {
   try {
-    return text === '' ? undefined : parseJson(text);
+    if (text === '') return undefined;
+    const body = parseJson(text);
+    // Messages carry what is read on, and Node-RED doesn't survive what is too deep: it is as good as no JSON.
+    return jsonIsTooDeep(text, body) ? text : body;
   } catch {
     return text;
   }

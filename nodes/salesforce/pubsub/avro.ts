@@ -12,6 +12,7 @@ export interface Codec {
 export function compileCodec(schemaJson: string): Codec {
   const schema = JSON.parse(schemaJson) as Parameters<typeof Type.forSchema>[0];
   const type = Type.forSchema(schema, { registry: { long: exactLong }, omitRecordMethods: true });
+  limitCounts(type, new Set());
   return {
     encode: (values) => {
       // toBuffer takes a fresh, zeroed piece of memory for each event, which costs more than all the rest.
@@ -20,6 +21,64 @@ export function compileCodec(schemaJson: string): Codec {
     },
     decode: (payload) => plain(type.fromBuffer(payload)) as Record<string, unknown>,
   };
+}
+
+/** As avsc's own, which is told nothing of the reader's inside. */
+interface Tap {
+  buf: Buffer;
+  pos: number;
+  readLong(): number;
+  readString(): string;
+}
+
+interface Reader {
+  _read(tap: Tap): unknown;
+}
+
+/**
+ * avsc reads as many items as an array or a map says it has, also behind the end of the bytes, and only then looks
+ * where it is: an event of some bytes fills the memory. So a count is held against the bytes that are left, as each
+ * item takes one at least.
+ */
+function limitCounts(type: Type, seen: Set<Type>): void {
+  if (seen.has(type)) return;
+  seen.add(type);
+  if (type instanceof types.RecordType) {
+    for (const field of type.fields) {
+      // The object that an event becomes would get another prototype.
+      if (field.name === '__proto__') throw new Error('a field is called __proto__');
+      limitCounts(field.type, seen);
+    }
+  } else if (type instanceof types.UnwrappedUnionType || type instanceof types.WrappedUnionType) {
+    for (const branch of type.types) limitCounts(branch, seen);
+  } else if (type instanceof types.ArrayType) {
+    const items = type.itemsType as unknown as Reader & Type;
+    limitCounts(items, seen);
+    (type as unknown as Reader)._read = (tap) => {
+      const list: unknown[] = [];
+      for (let left = countOf(tap); left > 0; left = countOf(tap))
+        while (left-- > 0) list.push(items._read(tap));
+      return list;
+    };
+  } else if (type instanceof types.MapType) {
+    const values = type.valuesType as unknown as Reader & Type;
+    limitCounts(values, seen);
+    (type as unknown as Reader)._read = (tap) => {
+      const entries: [string, unknown][] = [];
+      for (let left = countOf(tap); left > 0; left = countOf(tap))
+        while (left-- > 0) entries.push([tap.readString(), values._read(tap)]);
+      return Object.fromEntries(entries);
+    };
+  }
+}
+
+/** Of the next block; a negative one has its size in bytes behind it. */
+function countOf(tap: Tap): number {
+  const count = tap.readLong();
+  if (count < 0) tap.readLong();
+  const left = tap.buf.length - tap.pos;
+  if (!(Math.abs(count) <= left)) throw new Error(`${Math.abs(count)} items are said to be in ${left} bytes`);
+  return Math.abs(count);
 }
 
 const scratch = Buffer.allocUnsafeSlow(64 * 1024);

@@ -9,6 +9,7 @@ import {
   type Failure,
   type NodeState,
 } from './delivery';
+import { messageOf } from '../errors';
 import {
   addFlowHooks,
   removeFlowHooks,
@@ -50,7 +51,12 @@ function tokenOf(msg: Tracked): string | undefined {
 }
 
 function writeToken(msg: Tracked, token: string): void {
-  if (!Reflect.set(msg, TOKEN, token)) unwritable.set(msg, token);
+  try {
+    if (Reflect.set(msg, TOKEN, token)) return;
+  } catch {
+    // A proxy that refuses.
+  }
+  unwritable.set(msg, token);
 }
 
 type WatchedNode = RuntimeNode & { [STATE]?: NodeState & { silent?: SilentNode } };
@@ -136,10 +142,15 @@ class FlowTracker implements FlowHooks {
   /** The unsettled delivery that `msg` belongs to. */
   find(msg: object): Delivery | undefined {
     const tracked = msg as Tracked;
-    const token = tokenOf(tracked) ?? tracked.jetstream?.token ?? tracked.salesforce?.token;
-    if (typeof token === 'string') return this.byToken.get(token);
-    const id = tracked._msgid ?? '';
-    return this.byToken.get(id) ?? this.byMsgId.get(id);
+    try {
+      const token = tokenOf(tracked) ?? tracked.jetstream?.token ?? tracked.salesforce?.token;
+      if (typeof token === 'string') return this.byToken.get(token);
+      const id = tracked._msgid ?? '';
+      return this.byToken.get(id) ?? this.byMsgId.get(id);
+    } catch {
+      // A getter that throws, a proxy that is revoked: whatever a function node makes is nobody's.
+      return undefined;
+    }
   }
 
   preDeliver(event: SendEvent): void {
@@ -272,7 +283,12 @@ class FlowTracker implements FlowHooks {
       if (delivery.settled || !delivery.isDrained()) continue;
       const failure = delivery.outcome();
       this.close(delivery, failure);
-      delivery.owner.finished(failure);
+      try {
+        delivery.owner.finished(failure);
+      } catch (error) {
+        // One that can't be settled comes again by itself; the others still are.
+        this.RED?.log.error(`A ${delivery.owner.noun} could not be settled: ${messageOf(error)}`);
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 import { WRONG_LAST_SEQUENCE, type BatchMessage, type BatchOutcome } from '../../jetstream/publish/batches';
 import type { LastMessage } from '../../jetstream/publish/last-messages';
-import { FlowError } from '../../shared/errors';
+import { FlowError, messageOf } from '../../shared/errors';
 import { PublishedRecords, type Published } from './published';
 import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceRecord } from './record';
 import { escapeToken } from '../../shared/token';
@@ -121,8 +121,20 @@ export class RecordWriter {
   }
 
   private entry(record: SourceRecord): Entry {
-    const body = this.body(record);
+    const body = this.bodyOf(record);
     return { record, body, fingerprint: fingerprint(body), repeats: 0 };
+  }
+
+  private bodyOf(record: SourceRecord): string {
+    try {
+      return this.body(record);
+    } catch (error) {
+      throw new FlowError(
+        'INVALID_RECORD',
+        `The data of the record ${JSON.stringify(record.id)} can't be written as JSON: ${messageOf(error)}`,
+        false,
+      );
+    }
   }
 
   /** Gives back what is to be tried again because the stream has something else than was thought. */

@@ -1,4 +1,5 @@
-import { FlowError } from '../../shared/errors';
+import { codeOf, FlowError } from '../../shared/errors';
+import { DEEPEST, isTooDeep } from '../../shared/json';
 import { isoTime, type SourceRecord } from '../engine/record';
 import { RecordWriter, type RecordStream } from '../engine/record-writer';
 
@@ -23,6 +24,9 @@ export interface FlowRecordsOptions {
   /** Told after each write. */
   written: (collection: string, done: number, published: number) => void;
 }
+
+/** Of one sync, that are remembered at the same time. */
+export const MOST_COLLECTIONS = 1_000;
 
 /**
  * Publishes records that a flow hands in. What comes while a collection is being written to goes together with the
@@ -67,6 +71,7 @@ export class FlowRecords {
   }
 
   private openQueue(stream: RecordStream, collection: string): CollectionQueue {
+    this.forgetOldest();
     const { prefix, syncId } = this.options;
     const queue: CollectionQueue = {
       writer: new RecordWriter({ prefix, syncId, provider: 'flow', collection }, stream),
@@ -77,29 +82,47 @@ export class FlowRecords {
     return queue;
   }
 
+  /** Collections are named by messages: what a writer remembers of one that rests is looked up again. */
+  private forgetOldest(): void {
+    if (this.queues.size < MOST_COLLECTIONS) return;
+    for (const [collection, { busy }] of this.queues) {
+      if (!busy) return void this.queues.delete(collection);
+    }
+  }
+
   private async work(collection: string, queue: CollectionQueue): Promise<void> {
     queue.busy = true;
-    while (queue.waiting.length > 0) {
-      const messages = queue.waiting.splice(0);
-      const refused = new Map<string, FlowError>();
-      try {
-        const records = messages.flatMap((message) => message.records);
-        const { published } = await queue.writer.write(records, {
-          signal: this.stopping.signal,
-          events: this.options.events,
-          refused: ({ id }, error) => void refused.set(id, error),
-        });
-        this.options.written(collection, records.length, published);
-        for (const { records: own, resolve, reject } of messages) {
-          const error = own.map(({ id }) => refused.get(id)).find((found) => found);
-          if (error) reject(error);
-          else resolve();
-        }
-      } catch (error) {
+    while (queue.waiting.length > 0) await this.writeTogether(collection, queue, queue.waiting.splice(0));
+    queue.busy = false;
+  }
+
+  private async writeTogether(
+    collection: string,
+    queue: CollectionQueue,
+    messages: Waiting[],
+  ): Promise<void> {
+    const refused = new Map<string, FlowError>();
+    try {
+      const records = messages.flatMap((message) => message.records);
+      const { published } = await queue.writer.write(records, {
+        signal: this.stopping.signal,
+        events: this.options.events,
+        refused: ({ id }, error) => void refused.set(id, error),
+      });
+      this.options.written(collection, records.length, published);
+      for (const { records: own, resolve, reject } of messages) {
+        const error = own.map(({ id }) => refused.get(id)).find((found) => found);
+        if (error) reject(error);
+        else resolve();
+      }
+    } catch (error) {
+      // A record that can't be written is the fault of its own message.
+      if (messages.length > 1 && codeOf(error) === 'INVALID_RECORD') {
+        for (const message of messages) await this.writeTogether(collection, queue, [message]);
+      } else {
         for (const { reject } of messages) reject(error);
       }
     }
-    queue.busy = false;
   }
 }
 
@@ -116,6 +139,7 @@ function readRecord(value: unknown): { collection: string; record: SourceRecord 
   if (data !== undefined && (typeof data !== 'object' || data === null || Array.isArray(data)))
     throw invalid('has data that are no object');
   if (data === undefined && deleted !== true) throw invalid('has no data');
+  if (isTooDeep(data)) throw invalid(`has data that nest deeper than ${DEEPEST} levels, or hold themselves`);
   return {
     collection: collection_id,
     record: {
