@@ -11,8 +11,11 @@ export interface Codec {
 /** The coder of an event's Avro schema. Unions are plain values: `"x"`, not `{string: "x"}`. */
 export function compileCodec(schemaJson: string): Codec {
   const schema = JSON.parse(schemaJson) as Parameters<typeof Type.forSchema>[0];
-  const type = Type.forSchema(schema, { registry: { long: exactLong }, omitRecordMethods: true });
-  limitCounts(type, new Set());
+  const type = Type.forSchema(schema, {
+    registry: { long: exactLong },
+    omitRecordMethods: true,
+    typeHook: limited,
+  });
   return {
     encode: (values) => {
       // toBuffer takes a fresh, zeroed piece of memory for each event, which costs more than all the rest.
@@ -23,7 +26,7 @@ export function compileCodec(schemaJson: string): Codec {
   };
 }
 
-/** As avsc's own, which is told nothing of the reader's inside. */
+/** What avsc reads with. */
 interface Tap {
   buf: Buffer;
   pos: number;
@@ -37,40 +40,41 @@ interface Reader {
 
 /**
  * avsc reads as many items as an array or a map says it has, also behind the end of the bytes, and only then looks
- * where it is: an event of some bytes fills the memory. So a count is held against the bytes that are left, as each
+ * where it is: an event of some bytes fills the memory. Here a count is held against the bytes that are left, as each
  * item takes one at least.
  */
-function limitCounts(type: Type, seen: Set<Type>): void {
-  if (seen.has(type)) return;
-  seen.add(type);
-  if (type instanceof types.RecordType) {
-    for (const field of type.fields) {
-      // The object that an event becomes would get another prototype.
-      if (field.name === '__proto__') throw new Error('a field is called __proto__');
-      limitCounts(field.type, seen);
-    }
-  } else if (type instanceof types.UnwrappedUnionType || type instanceof types.WrappedUnionType) {
-    for (const branch of type.types) limitCounts(branch, seen);
-  } else if (type instanceof types.ArrayType) {
-    const items = type.itemsType as unknown as Reader & Type;
-    limitCounts(items, seen);
-    (type as unknown as Reader)._read = (tap) => {
-      const list: unknown[] = [];
-      for (let left = countOf(tap); left > 0; left = countOf(tap))
-        while (left-- > 0) list.push(items._read(tap));
-      return list;
-    };
-  } else if (type instanceof types.MapType) {
-    const values = type.valuesType as unknown as Reader & Type;
-    limitCounts(values, seen);
-    (type as unknown as Reader)._read = (tap) => {
-      const entries: [string, unknown][] = [];
-      for (let left = countOf(tap); left > 0; left = countOf(tap))
-        while (left-- > 0) entries.push([tap.readString(), values._read(tap)]);
-      return Object.fromEntries(entries);
-    };
+class LimitedArray extends types.ArrayType implements Reader {
+  _read(tap: Tap): unknown[] {
+    const items = this.itemsType as unknown as Reader;
+    const list: unknown[] = [];
+    for (let left = countOf(tap); left > 0; left = countOf(tap))
+      while (left-- > 0) list.push(items._read(tap));
+    return list;
   }
 }
+
+class LimitedMap extends types.MapType implements Reader {
+  _read(tap: Tap): Record<string, unknown> {
+    const values = this.valuesType as unknown as Reader;
+    const entries: [string, unknown][] = [];
+    for (let left = countOf(tap); left > 0; left = countOf(tap))
+      while (left-- > 0) entries.push([tap.readString(), values._read(tap)]);
+    return Object.fromEntries(entries);
+  }
+}
+
+type Hook = NonNullable<NonNullable<Parameters<typeof Type.forSchema>[1]>['typeHook']>;
+
+const limited: Hook = (schema, options) => {
+  if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return undefined;
+  const { type, fields } = schema as { type?: unknown; fields?: { name?: unknown }[] };
+  if (type === 'array') return new LimitedArray(schema, options);
+  if (type === 'map') return new LimitedMap(schema, options);
+  // The object that an event becomes would get another prototype.
+  if (Array.isArray(fields) && fields.some((field) => field?.name === '__proto__'))
+    throw new Error('a field is called __proto__');
+  return undefined;
+};
 
 /** Of the next block; a negative one has its size in bytes behind it. */
 function countOf(tap: Tap): number {
