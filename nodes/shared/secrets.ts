@@ -5,6 +5,8 @@ const STRUCK = '***';
 const SHORT = 6;
 /** A session's tokens change for ever; those of long ago are worth nothing. */
 const KEPT = 64;
+/** Signs of a secret that are looked for: no header carries longer ones, and looking for a megabyte takes seconds. */
+const LONGEST = 16_384;
 /** Of a secret with several lines, those that say something when they are quoted alone. */
 const LONG_LINE = 16;
 /** Objects within one value; nobody reads more of an error. */
@@ -24,8 +26,9 @@ export class Secrets {
   add(...secrets: unknown[]): this {
     for (const secret of secrets) {
       if (typeof secret !== 'string' || secret.trim() === '') continue;
-      this.known.delete(secret);
-      this.known.set(secret, formsOf(secret));
+      const known = secret.slice(0, LONGEST);
+      this.known.delete(known);
+      this.known.set(known, formsOf(known));
       this.patterns = undefined;
     }
     for (const oldest of this.known.keys()) {

@@ -60,8 +60,8 @@ export async function logIn(http: HttpClient, grant: LoginGrant, secrets = new S
     const why = `The login at ${grant.loginUrl} names "${secrets.strike(instanceUrl).slice(0, 200)}" as the address of the org, which is no https URL; check the login URL and any proxy before it`;
     throw new OrgOutage('login', 'INVALID_INSTANCE_URL', why, false);
   }
-  if (!/^[\x21-\x7e]+$/.test(token.access_token)) {
-    const why = `The login at ${grant.loginUrl} gives an access token with blanks or other signs that no header can carry; check the login URL and any proxy before it`;
+  if (!/^[\x21-\x7e]{1,10000}$/.test(token.access_token)) {
+    const why = `The login at ${grant.loginUrl} gives an access token that no header can carry (blanks or other signs, or thousands of them); check the login URL and any proxy before it`;
     throw new OrgOutage('login', 'INVALID_ACCESS_TOKEN', why, false);
   }
   const identity =
