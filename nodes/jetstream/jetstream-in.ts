@@ -1,6 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import { FlowSource, type FlowMessage } from '../shared/flow/source';
 import { codeOf, messageOf, type FlowError } from '../shared/errors';
+import { logOf } from '../shared/log';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import type { Connection } from './server/connection';
@@ -77,12 +78,7 @@ export default function (RED: NodeAPI): void {
           deliver: (batch, payloads) =>
             source.send(batch, (token) => flowMessage(batch, payloads, token, batchSize > 1)),
           state: showState,
-          log: (level, said) => {
-            const text = connection.secrets.strike(said);
-            if (level === 'info') this.log(text);
-            else if (level === 'warn') this.warn(text);
-            else this.error(text);
-          },
+          log: logOf(this, (text) => connection.secrets.strike(text)),
         });
         fresh.start();
         consumer = fresh;

@@ -400,6 +400,10 @@ export const FAILURE_CODES = {
     'An all-or-none message changes its type too often for one call.',
     'Sort the records by type.',
   ),
+  SCHEMA_UNREADABLE: retried(
+    'The schema of an event cannot be had, so nothing behind that event is read either.',
+    'Give the user the right to the event; it is tried again. With a dead letter set, the event goes there instead.',
+  ),
   TOPIC_DENIED: retried(
     'The user has no right to the topic.',
     'Check its name; give the user read to subscribe, create to publish.',

@@ -144,6 +144,8 @@ export const contract: Record<string, Contract> = {
       topic: '',
       replay: 'stored',
       ack: 'flow',
+      deadLetter: '',
+      maxDeliver: 5,
       checkpoint: 'context',
       server: '',
       bucket: 'salesforce-replay',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { wireHeaders } from '../../nodes/jetstream/publish/wire';
+import { rawHeaders } from '../../nodes/jetstream/publish/raw-headers';
 import { embedNodeRed, type EmbeddedNodeRed } from '../support/node-red';
 import { until } from '../support/until';
 import { functionNode, inNode, openRoom, placed, serverNode, TAB, type Room } from './room';
@@ -43,7 +43,7 @@ describe('messages that can not be dead-lettered as they are', () => {
     );
   }
   const raw = async (durable: string, lines: string[], data: string): Promise<void> => {
-    const headers = wireHeaders(lines.map((line) => `${line}\r\n`).join(''));
+    const headers = rawHeaders(lines.map((line) => `${line}\r\n`).join(''));
     await room.nc.jetstream().publish(`crm.contacts.${durable}`, data, { headers: headers as never });
   };
   const dead = (durable: string) => room.jsm.streams.getMessage('dead', { last_by_subj: `dead.${durable}` });
@@ -58,7 +58,7 @@ describe('messages that can not be dead-lettered as they are', () => {
     await deploy('odd');
     for (const word of ['good', 'bad']) {
       room.nc.publish('crm.contacts.odd', `"${word}"`, {
-        headers: wireHeaders('test header: 1\r\nGröße: 1\r\nNats-TTL: \r\n: x\r\nOk: yes\r\n'),
+        headers: rawHeaders('test header: 1\r\nGröße: 1\r\nNats-TTL: \r\n: x\r\nOk: yes\r\n'),
       });
     }
     for (let n = 0; n < 3; n++) await room.publish('crm.contacts.odd', n);

@@ -5,6 +5,7 @@ import type { BigNumbers } from '../../shared/json';
 import { Acks } from './acks';
 import { pause } from '../../shared/async/pause';
 import { withTimeout } from '../../shared/async/timeout';
+import type { Log } from '../../shared/log';
 import { closedError, type Connection } from '../server/connection';
 import { publishDeadLetter } from './dead-letter';
 import { ensureDurable, type DurableSettings } from './durable';
@@ -44,7 +45,7 @@ export interface ConsumerHandler {
   deliver(batch: MessageBatch, payloads: unknown[]): void;
   /** Called for every message too: it must be cheap. */
   state(state: ConsumerState): void;
-  log(level: 'info' | 'warn' | 'error', text: string): void;
+  log: Log;
 }
 
 interface Decoded {

@@ -1,11 +1,14 @@
+import type { DeadLetter, DeadLetters } from '../../shared/dead-letters';
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import type { Failure } from '../../shared/flow/delivery';
 import { describeNode } from '../../shared/flow/delivery';
 import { headerName } from '../../shared/settings/formats';
 import { publishOnce } from '../publish/pub-ack';
-import { FRAME, headerLine, wireHeaders } from '../publish/wire';
+import { FRAME, headerLine, rawHeaders } from '../publish/raw-headers';
 import { jsApi } from '../server/api';
+import type { Connection } from '../server/connection';
 import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
+import { checkPublishSubject } from '../streams/subjects';
 import type { DeliveryInfo } from './message';
 
 /** Header values are one line, and of a readable length. */
@@ -33,18 +36,9 @@ export async function publishDeadLetter(
   failure: Failure,
 ): Promise<void> {
   const own = ownHeaders(msg, info, failure);
-  const room = Math.min(MOST_HEADERS, (nc.info?.max_payload ?? Infinity) - msg.data.length);
-  let reason: FlowError | undefined;
-  for (const bytes of [room, ...FEWER.filter((fewer) => fewer < room)]) {
-    try {
-      await publishOnce(nc, subject, msg.data, { headers: fitted(own, msg.headers, bytes), domain });
-      return;
-    } catch (error) {
-      reason = error as FlowError;
-      if (reason.code !== 'MESSAGE_TOO_LARGE') break;
-    }
-  }
-  if (reason?.code === 'MESSAGE_TOO_LARGE' && (await keepsWhatIsGivenUp(nc, domain, info.stream)))
+  const reason = await publishLetter(nc, domain, subject, msg.data, own, msg.headers);
+  if (!reason) return;
+  if (reason.code === 'MESSAGE_TOO_LARGE' && (await keepsWhatIsGivenUp(nc, domain, info.stream)))
     throw new FlowError(
       'DEAD_LETTER_REFUSED',
       `The dead letter can never be written, so the payload stays in the stream "${info.stream}" at sequence ${info.sequence}: ${reason.message}`,
@@ -57,6 +51,48 @@ export async function publishDeadLetter(
     true,
     { cause: reason },
   );
+}
+
+/** Publishes a payload with as many headers as there is room for; resolves with the reason where it isn't stored. */
+async function publishLetter(
+  nc: NatsConnection,
+  domain: string | undefined,
+  subject: string,
+  payload: Uint8Array | string,
+  own: DeadLetter['headers'],
+  theirs?: MsgHdrs,
+): Promise<FlowError | undefined> {
+  const room = Math.min(MOST_HEADERS, (nc.info?.max_payload ?? Infinity) - Buffer.byteLength(payload));
+  let reason: FlowError | undefined;
+  for (const bytes of [room, ...FEWER.filter((fewer) => fewer < room)]) {
+    try {
+      await publishOnce(nc, subject, payload, { headers: fitted(own, theirs, bytes), domain });
+      return undefined;
+    } catch (error) {
+      reason = error as FlowError;
+      if (reason.code !== 'MESSAGE_TOO_LARGE') break;
+    }
+  }
+  return reason;
+}
+
+/** Dead letters of other rooms' nodes, with the connection held until they are closed. */
+export function deadLettersOf(connection: Connection, subject: string): DeadLetters {
+  checkPublishSubject(subject);
+  const release = connection.use({});
+  return {
+    async put({ id, payload, headers }, signal) {
+      const nc = await connection.ready(signal);
+      const own: DeadLetter['headers'] = [['Nats-Msg-Id', id], ...headers.map(lineOf)];
+      const reason = await publishLetter(nc, connection.settings.domain, subject, payload, own);
+      if (reason) throw reason;
+    },
+    close: release,
+  };
+}
+
+function lineOf([name, value]: DeadLetter['headers'][number]): [string, string] {
+  return [name, oneLine(value)];
 }
 
 /** A work queue deletes a message that is given up. Where it can't be told, it is taken for one. */
@@ -117,7 +153,7 @@ function fitted(own: [string, string][], theirs: MsgHdrs | undefined, bytes: num
     const value = cut(oneLine(names.join(', ')), rest - name.length - 4);
     if (value !== '') lines += headerLine(name, value);
   }
-  return lines === '' ? undefined : wireHeaders(lines);
+  return lines === '' ? undefined : rawHeaders(lines);
 }
 
 /** What begins with Nats- was meant for the server and its own stream: ids, expectations, ages, schedules, orders. */

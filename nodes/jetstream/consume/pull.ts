@@ -1,5 +1,6 @@
 import { apiPrefix } from '../server/api';
 import type { Msg, NatsConnection, Subscription } from '../server/nats';
+import { unlessClosed } from '../server/unless-closed';
 
 /** What the server said instead of a message. `gone`: the consumer or its stream is not there (any more). */
 export type PullProblem = { kind: 'gone' | 'silent' | 'refused'; text: string };
@@ -125,8 +126,8 @@ export class Pull {
     this.stopped = true;
     clearInterval(this.timer);
     clearTimeout(this.soon);
-    // The client leaves its draining without an end where the connection is closed.
-    await Promise.race([this.subscription.drain().catch(() => undefined), this.options.nc.closed()]);
+    const draining = this.subscription.drain().catch(() => undefined);
+    await unlessClosed(this.options.nc, draining);
   }
 
   private heard(msg: Msg): void {

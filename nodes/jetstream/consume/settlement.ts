@@ -12,6 +12,7 @@ import { RecentMap } from '../../shared/recent-map';
 import type { Msg } from '../server/nats';
 import type { Acks } from './acks';
 import { deliveryInfo, type DeliveryInfo } from './message';
+import type { Level } from '../../shared/log';
 
 /** What happens to a message that fails. Milliseconds; `maxDeliver` -1 is no limit. */
 export interface SettlementSettings {
@@ -30,7 +31,7 @@ export interface SettlementHandler {
   deadLetter(message: InFlightMessage, failure: Failure): Promise<void>;
   /** A message is settled: there is room for another. */
   released(): void;
-  log(level: 'warn' | 'error', text: string): void;
+  log(level: Level, text: string): void;
 }
 
 /** A message between its arrival and its settlement. */
@@ -161,7 +162,7 @@ export class Settlement implements Settler<InFlightMessage> {
     return describe(message);
   }
 
-  log(level: 'warn' | 'error', text: string): void {
+  log(level: Level, text: string): void {
     this.handler.log(level, text);
   }
 

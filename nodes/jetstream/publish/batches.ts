@@ -4,7 +4,7 @@ import { ApiCode } from '../server/errors';
 import { explainPublish } from './errors';
 import { noPubAck, readPubAck, type PubAck, type Published, type Refusal } from './pub-ack';
 import type { Answer, ManyRequest, RequestMany } from './request-many';
-import { wireHeaders } from './wire';
+import { rawHeaders } from './raw-headers';
 import { serverAtLeast } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
 
@@ -120,5 +120,5 @@ export class BatchPublisher {
 
 function request({ subject, data, msgId, expected }: BatchMessage, more = ''): ManyRequest {
   const lines = `Nats-Msg-Id: ${msgId}\r\n${expected === undefined ? '' : `Nats-Expected-Last-Subject-Sequence: ${expected}\r\n`}${more}`;
-  return { subject, data: Buffer.from(data), headers: wireHeaders(lines) };
+  return { subject, data: Buffer.from(data), headers: rawHeaders(lines) };
 }

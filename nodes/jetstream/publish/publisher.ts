@@ -4,7 +4,7 @@ import type { MsgHdrs, NatsConnection } from '../server/nats';
 import { serverAtLeast } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
 import { publishOnce, type Published } from './pub-ack';
-import { headerLine, wireHeaders } from './wire';
+import { headerLine, rawHeaders } from './raw-headers';
 
 export interface Outgoing {
   subject: string;
@@ -165,5 +165,5 @@ function messageHeaders(headers: Outgoing['headers'], msgId: string | undefined)
   let lines = msgId ? headerLine('Nats-Msg-Id', msgId) : '';
   for (const [name, values] of Object.entries(headers))
     for (const value of [values].flat()) lines += headerLine(name, value);
-  return lines === '' ? undefined : wireHeaders(lines);
+  return lines === '' ? undefined : rawHeaders(lines);
 }

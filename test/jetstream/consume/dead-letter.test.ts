@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { connect, headers, type Msg, type NatsConnection } from 'nats';
 import { publishDeadLetter } from '../../../nodes/jetstream/consume/dead-letter';
 import { deliveryInfo, headerRecord } from '../../../nodes/jetstream/consume/message';
-import { wireHeaders } from '../../../nodes/jetstream/publish/wire';
+import { rawHeaders } from '../../../nodes/jetstream/publish/raw-headers';
 import '../../../nodes/jetstream/server/nats';
 import { FlowError } from '../../../nodes/shared/errors';
 import { startNats, type Nats } from '../../support/nats';
@@ -131,7 +131,7 @@ describe('dead letter', () => {
   /** A message with header lines as anybody may send them, which the client would refuse. */
   async function odd(lines: string[], data = 'x'): Promise<Msg> {
     const subscription = nc.subscribe('odd', { max: 1 });
-    nc.publish('odd', data, { headers: wireHeaders(lines.map((line) => `${line}\r\n`).join('')) });
+    nc.publish('odd', data, { headers: rawHeaders(lines.map((line) => `${line}\r\n`).join('')) });
     for await (const msg of subscription) return msg;
     throw new Error('nothing came');
   }

@@ -5,7 +5,7 @@ import { connect, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { HttpClient } from '../../../nodes/salesforce/org/http';
-import { proxyFor, TunnelAgent } from '../../../nodes/salesforce/org/proxy';
+import { proxyFor, TunnelAgent } from '../../../nodes/shared/http/proxy';
 import { startOrg } from '../../org/org';
 import { until } from '../../support/until';
 

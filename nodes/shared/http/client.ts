@@ -1,0 +1,199 @@
+import http from 'node:http';
+import https from 'node:https';
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { codeOf, messageOf } from '../errors';
+import { proxyFor, TunnelAgent } from './proxy';
+
+export interface HttpRequest {
+  method: string;
+  url: string;
+  headers?: Record<string, string>;
+  body?: string;
+  /** Milliseconds for the whole exchange. */
+  timeout: number;
+}
+
+/** Why no answer came, in words. */
+export interface LostRequest {
+  /** Undefined where the failure has none of its own. */
+  code: string | undefined;
+  message: string;
+  /** True when the request may have been carried out although its answer never came. */
+  sent: boolean;
+  cause?: unknown;
+}
+
+export interface HttpOptions {
+  /** The error to throw for it. */
+  lost: (lost: LostRequest) => Error;
+  /** What the host's name comes from, as the user knows it: "the login URL". */
+  address: string;
+  /** Whom the requests go to: "the org". */
+  other: string;
+  /** Bytes of an answer, as it came and unpacked. */
+  largest?: number;
+}
+
+export interface HttpAnswer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  text: string;
+}
+
+/** Idle connections are closed by us before the other side (or a firewall) does it under a request being sent. */
+const IDLE_MS = 15_000;
+/** Those of the APIs are far below. */
+const LARGEST = 128 * 1_048_576;
+
+/**
+ * Requests to one API, over connections that are kept. Every answer with a status is an answer, a redirect too;
+ * everything else throws what `lost` makes of it, which knows whether the request may have got through.
+ */
+export class HttpClient {
+  private readonly agents = new Map<string, http.Agent>();
+  /** Gives up each request that has no answer yet. */
+  private readonly underWay = new Set<(why: string) => void>();
+  private closed = false;
+
+  private readonly largest: number;
+
+  constructor(private readonly options: HttpOptions) {
+    this.largest = options.largest ?? LARGEST;
+  }
+
+  send(request: HttpRequest): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      if (this.closed) throw this.sessionClosed();
+      let sent = false;
+      const end = () => {
+        clearTimeout(timer);
+        this.underWay.delete(giveUp);
+      };
+      const fail = (error: unknown) => {
+        end();
+        reject(this.options.lost(explainFailure(error, request.url, sent, this.options.address)));
+      };
+      // A request that still waits for its connection tells of no error before it has one.
+      const giveUp = (why: string) => {
+        const error = new Error(why);
+        fail(error);
+        outgoing.destroy(error);
+      };
+      const url = new URL(request.url);
+      const secure = url.protocol === 'https:';
+      const body = request.body === undefined ? undefined : Buffer.from(request.body, 'utf8');
+      const outgoing = (secure ? https : http).request(url, {
+        agent: this.agentFor(url),
+        method: request.method,
+        headers: {
+          accept: 'application/json',
+          'accept-encoding': 'gzip',
+          ...(body && { 'content-length': body.length }),
+          ...request.headers,
+        },
+      });
+      const timer = setTimeout(giveUp, request.timeout, `no answer within ${request.timeout / 1_000} s`);
+      this.underWay.add(giveUp);
+      outgoing.on('socket', (socket) => {
+        if (!socket.connecting) sent = true;
+        else socket.once(secure ? 'secureConnect' : 'connect', () => (sent = true));
+      });
+      outgoing.on('error', fail);
+      outgoing.on('response', (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size <= this.largest) return void chunks.push(chunk);
+          const error = tooLarge(this.largest);
+          fail(error);
+          outgoing.destroy(error);
+        });
+        response.on('error', fail);
+        response.on('end', () => {
+          end();
+          const answer = { status: response.statusCode ?? 0, headers: response.headers };
+          decode(Buffer.concat(chunks), response.headers['content-encoding'], this.largest).then(
+            (text) => resolve({ ...answer, text }),
+            fail,
+          );
+        });
+      });
+      outgoing.end(body);
+    });
+  }
+
+  /** Ends every connection; requests under way fail, and so does whatever is asked afterwards. */
+  close(): void {
+    this.closed = true;
+    for (const giveUp of this.underWay) giveUp('the session was closed');
+    for (const agent of this.agents.values()) agent.destroy();
+  }
+
+  private sessionClosed(): Error {
+    const message = `The session with ${this.options.other} was closed`;
+    return this.options.lost({ code: 'CLOSED', message, sent: false });
+  }
+
+  private agentFor(url: URL): http.Agent {
+    const options = { keepAlive: true, timeout: IDLE_MS, scheduling: 'lifo' as const };
+    const proxy = url.protocol === 'https:' ? proxyFor(url.hostname) : undefined;
+    const name = proxy?.href ?? url.protocol;
+    let agent = this.agents.get(name);
+    if (!agent) {
+      if (proxy) agent = new TunnelAgent(proxy, options);
+      else agent = url.protocol === 'https:' ? new https.Agent(options) : new http.Agent(options);
+      this.agents.set(name, agent);
+    }
+    return agent;
+  }
+}
+
+const unzip = promisify(gunzip);
+
+async function decode(body: Buffer, encoding: string | undefined, largest: number): Promise<string> {
+  if (encoding !== 'gzip') return body.toString('utf8');
+  try {
+    return (await unzip(body, { maxOutputLength: largest })).toString('utf8');
+  } catch (error) {
+    throw codeOf(error) === 'ERR_BUFFER_TOO_LARGE' ? tooLarge(largest) : error;
+  }
+}
+
+function tooLarge(largest: number): Error {
+  const error = new Error(`the answer is larger than ${largest} bytes`);
+  return Object.assign(error, { code: 'ANSWER_TOO_LARGE' });
+}
+
+/** Says in words why no answer came, and what to look at. */
+function explainFailure(error: unknown, url: string, sent: boolean, address: string): LostRequest {
+  const { host } = new URL(url);
+  const code = codeOf(error, '') || undefined;
+  const sentence = (message: string): LostRequest => ({ code, message, sent, cause: error });
+  switch (code) {
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return sentence(`The host ${host} is unknown; check ${address} and this machine's DNS`);
+    case 'ECONNREFUSED':
+      return sentence(`${host} refuses connections; check the URL and its port, and any firewall or proxy`);
+    case 'EHOSTUNREACH':
+    case 'ENETUNREACH':
+    case 'ETIMEDOUT':
+      return sentence(`${host} can't be reached from here (${code}); check the network, firewall and proxy`);
+    case 'EPROTO':
+    case 'ERR_SSL_WRONG_VERSION_NUMBER':
+      return sentence(`${host} doesn't speak TLS on this port; check the URL (https or http) and its port`);
+    case 'CERT_HAS_EXPIRED':
+    case 'DEPTH_ZERO_SELF_SIGNED_CERT':
+    case 'SELF_SIGNED_CERT_IN_CHAIN':
+    case 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY':
+    case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
+    case 'ERR_TLS_CERT_ALTNAME_INVALID':
+      return sentence(
+        `The TLS certificate of ${host} is refused (${messageOf(error)}); check the URL, or add the certificate authority of your proxy with NODE_EXTRA_CA_CERTS`,
+      );
+    default:
+      return sentence(`The request to ${host} was lost: ${messageOf(error)}`);
+  }
+}
