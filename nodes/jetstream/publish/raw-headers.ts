@@ -10,8 +10,15 @@ export const FRAME = Buffer.byteLength('NATS/1.0\r\n\r\n');
  * one, which takes longer than all the rest of publishing; it asks them for nothing but this (nats 2.29, protocol.ts).
  */
 export function rawHeaders(lines: string): MsgHdrs {
-  const bytes = Buffer.from(`NATS/1.0\r\n${lines}\r\n`);
-  return { encode: () => bytes } as unknown as MsgHdrs;
+  return new RawHeaders(Buffer.from(`NATS/1.0\r\n${lines}\r\n`)) as unknown as MsgHdrs;
+}
+
+class RawHeaders {
+  constructor(private readonly bytes: Uint8Array) {}
+
+  encode(): Uint8Array {
+    return this.bytes;
+  }
 }
 
 /** Throws INVALID_HEADER for what no header can hold. */

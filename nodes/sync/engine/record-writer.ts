@@ -1,6 +1,6 @@
 import { WRONG_LAST_SEQUENCE, type BatchMessage, type BatchOutcome } from '../../jetstream/publish/batches';
 import type { LastMessage } from '../../jetstream/publish/last-messages';
-import { FlowError, messageOf } from '../../shared/errors';
+import { FlowError } from '../../shared/errors';
 import { PublishedRecords, type Published } from './published';
 import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceRecord } from './record';
 import { escapeToken } from '../../shared/token';
@@ -96,7 +96,7 @@ export class RecordWriter {
   }
 
   private async writeChunk(records: SourceRecord[], options: WriteOptions, written: Written): Promise<void> {
-    let rest = records.map((record) => this.entry(record));
+    let rest = this.entries(records, options, written);
     for (let attempt = 0; rest.length > 0; attempt++) {
       if (attempt === TRIES) throw contested(rest.length, this.subject);
       rest = await this.attempt(rest, options, written);
@@ -120,21 +120,23 @@ export class RecordWriter {
     return [...latest.values()];
   }
 
-  private entry(record: SourceRecord): Entry {
-    const body = this.bodyOf(record);
-    return { record, body, fingerprint: fingerprint(body), repeats: 0 };
+  /** A record that can't be said in JSON stands in nobody's way. */
+  private entries(records: SourceRecord[], { refused }: WriteOptions, written: Written): Entry[] {
+    return records.flatMap((record) => {
+      try {
+        return [this.entry(record)];
+      } catch (error) {
+        if (!(error instanceof FlowError)) throw error;
+        refused(record, error);
+        written.refused++;
+        return [];
+      }
+    });
   }
 
-  private bodyOf(record: SourceRecord): string {
-    try {
-      return this.body(record);
-    } catch (error) {
-      throw new FlowError(
-        'INVALID_RECORD',
-        `The data of the record ${JSON.stringify(record.id)} can't be written as JSON: ${messageOf(error)}`,
-        false,
-      );
-    }
+  private entry(record: SourceRecord): Entry {
+    const body = this.body(record);
+    return { record, body, fingerprint: fingerprint(body), repeats: 0 };
   }
 
   /** Gives back what is to be tried again because the stream has something else than was thought. */
@@ -166,7 +168,8 @@ export class RecordWriter {
   }
 
   private isOlder({ record }: Entry): boolean {
-    return isBefore(timeOf(record.updatedAt), this.published.get(record.id)?.updatedAt);
+    const before = this.published.get(record.id)?.updatedAt;
+    return before !== undefined && isBefore(timeOf(record.updatedAt), before);
   }
 
   /** The ids of those that the stream has in a version that may be the newer one. */

@@ -1,4 +1,4 @@
-import { codeOf, FlowError } from '../../shared/errors';
+import { FlowError } from '../../shared/errors';
 import { DEEPEST, isTooDeep } from '../../shared/json';
 import { isoTime, type SourceRecord } from '../engine/record';
 import { RecordWriter, type RecordStream } from '../engine/record-writer';
@@ -92,37 +92,27 @@ export class FlowRecords {
 
   private async work(collection: string, queue: CollectionQueue): Promise<void> {
     queue.busy = true;
-    while (queue.waiting.length > 0) await this.writeTogether(collection, queue, queue.waiting.splice(0));
-    queue.busy = false;
-  }
-
-  private async writeTogether(
-    collection: string,
-    queue: CollectionQueue,
-    messages: Waiting[],
-  ): Promise<void> {
-    const refused = new Map<string, FlowError>();
-    try {
-      const records = messages.flatMap((message) => message.records);
-      const { published } = await queue.writer.write(records, {
-        signal: this.stopping.signal,
-        events: this.options.events,
-        refused: ({ id }, error) => void refused.set(id, error),
-      });
-      this.options.written(collection, records.length, published);
-      for (const { records: own, resolve, reject } of messages) {
-        const error = own.map(({ id }) => refused.get(id)).find((found) => found);
-        if (error) reject(error);
-        else resolve();
-      }
-    } catch (error) {
-      // A record that can't be written is the fault of its own message.
-      if (messages.length > 1 && codeOf(error) === 'INVALID_RECORD') {
-        for (const message of messages) await this.writeTogether(collection, queue, [message]);
-      } else {
+    while (queue.waiting.length > 0) {
+      const messages = queue.waiting.splice(0);
+      const refused = new Map<string, FlowError>();
+      try {
+        const records = messages.flatMap((message) => message.records);
+        const { published } = await queue.writer.write(records, {
+          signal: this.stopping.signal,
+          events: this.options.events,
+          refused: ({ id }, error) => void refused.set(id, error),
+        });
+        this.options.written(collection, records.length, published);
+        for (const { records: own, resolve, reject } of messages) {
+          const error = own.map(({ id }) => refused.get(id)).find((found) => found);
+          if (error) reject(error);
+          else resolve();
+        }
+      } catch (error) {
         for (const { reject } of messages) reject(error);
       }
     }
+    queue.busy = false;
   }
 }
 

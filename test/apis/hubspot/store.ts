@@ -60,7 +60,8 @@ export class TypeStore {
     const changes = this.#valuesOf(fields);
     if (id === undefined) return this.#put(this.nextId(), changes, at, at);
     const before = this.find(Number(id));
-    if (!before || before.archivedAt !== undefined) throw new ControlError(`no ${this.type} ${String(id)}`);
+    if (!before || before.archivedAt !== undefined)
+      throw new ControlError(`no ${this.type} ${JSON.stringify(id)}`);
     return this.#put(before.id, { ...before.properties, ...changes }, before.createdAt, at);
   }
 

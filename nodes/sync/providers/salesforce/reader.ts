@@ -7,6 +7,7 @@ import {
   type OrgSession,
 } from '../../../salesforce/org/session';
 import { FlowError } from '../../../shared/errors';
+import { onAbort } from '../../../shared/async/signals';
 
 /** An org that answers others but fails so often on one request is not away; the request is at fault. */
 const LOSSES = 4;
@@ -97,8 +98,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   return new Promise((resolve, reject) => {
     const aborted = (): void => reject(closed());
     if (signal.aborted) aborted();
-    signal.addEventListener('abort', aborted, { once: true });
-    promise.finally(() => signal.removeEventListener('abort', aborted)).then(resolve, reject);
+    promise.finally(onAbort(signal, aborted)).then(resolve, reject);
   });
 }
 
