@@ -58,7 +58,8 @@ export function fuzzFlow({ nats, token, front, pubsub, clientId, clientSecret }:
   const source = (id: string, settings: object): FlowNode => ({
     id,
     type: 'api-source',
-    syncId: id,
+    // Not the id of a node: Node-RED would take it for a reference.
+    syncId: `sync-${id}`,
     ...settings,
   });
   return [
