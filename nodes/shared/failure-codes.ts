@@ -256,6 +256,10 @@ export const FAILURE_CODES = {
     'An object of the org cannot be queried, or has no time of change.',
     'Take it off the collections.',
   ),
+  NOT_SENT_ON: never(
+    'What was asked of the node is done, but the runtime could not send the message on, which cannot be copied.',
+    'Look for what a function node before it has put on the message: a proxy, a getter, thousands of levels.',
+  ),
   NOT_WIRED: unwired(
     'No enabled node is wired to the node that reads, or a node of the flow sent the message only to nodes that are disabled or do not run.',
     'Wire it; until then messages stay where they are, and no delivery counts as a try.',

@@ -6,7 +6,7 @@ import type { Log } from '../../shared/log';
 import type { SourceSettings } from '../api-source.settings';
 import type { SyncOutSettings } from '../api-sync-out.settings';
 import type { ControlCommand } from './control';
-import { FlowRecords } from '../providers/flow';
+import { FlowRecords, MOST_COLLECTIONS } from '../providers/flow';
 import { ProgressTeller, type Progress } from './progress';
 import type { Provider } from './provider';
 import type { RecordStream } from './record-writer';
@@ -199,6 +199,9 @@ export class SyncOut {
   private flowWritten(syncId: string, collection: string, done: number, published: number): void {
     const key = `${syncId} ${collection}`;
     const before = this.flowProgress.get(key);
+    this.flowProgress.delete(key);
+    const [oldest] = this.flowProgress.size >= MOST_COLLECTIONS ? this.flowProgress.keys() : [];
+    if (oldest !== undefined) this.flowProgress.delete(oldest);
     this.flowProgress.set(key, {
       sync_id: syncId,
       collection,

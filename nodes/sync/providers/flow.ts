@@ -1,4 +1,5 @@
 import { FlowError } from '../../shared/errors';
+import { DEEPEST, isTooDeep } from '../../shared/json';
 import { isoTime, type SourceRecord } from '../engine/record';
 import { RecordWriter, type RecordStream } from '../engine/record-writer';
 
@@ -23,6 +24,9 @@ export interface FlowRecordsOptions {
   /** Told after each write. */
   written: (collection: string, done: number, published: number) => void;
 }
+
+/** Of one sync, that are remembered at the same time. */
+export const MOST_COLLECTIONS = 1_000;
 
 /**
  * Publishes records that a flow hands in. What comes while a collection is being written to goes together with the
@@ -67,6 +71,7 @@ export class FlowRecords {
   }
 
   private openQueue(stream: RecordStream, collection: string): CollectionQueue {
+    this.forgetOldest();
     const { prefix, syncId } = this.options;
     const queue: CollectionQueue = {
       writer: new RecordWriter({ prefix, syncId, provider: 'flow', collection }, stream),
@@ -75,6 +80,14 @@ export class FlowRecords {
     };
     this.queues.set(collection, queue);
     return queue;
+  }
+
+  /** Collections are named by messages: what a writer remembers of one that rests is looked up again. */
+  private forgetOldest(): void {
+    if (this.queues.size < MOST_COLLECTIONS) return;
+    for (const [collection, { busy }] of this.queues) {
+      if (!busy) return void this.queues.delete(collection);
+    }
   }
 
   private async work(collection: string, queue: CollectionQueue): Promise<void> {
@@ -116,6 +129,7 @@ function readRecord(value: unknown): { collection: string; record: SourceRecord 
   if (data !== undefined && (typeof data !== 'object' || data === null || Array.isArray(data)))
     throw invalid('has data that are no object');
   if (data === undefined && deleted !== true) throw invalid('has no data');
+  if (isTooDeep(data)) throw invalid(`has data that nest deeper than ${DEEPEST} levels, or hold themselves`);
   return {
     collection: collection_id,
     record: {

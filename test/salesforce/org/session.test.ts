@@ -492,10 +492,14 @@ test('what an error body says', () => {
     message: 'm',
     fields: ['F'],
   });
-  assert.deepEqual(said({ errorCode: 'A' }), { errorCode: 'A', message: '', fields: undefined });
+  assert.deepEqual(said({ errorCode: 'A' }), { errorCode: 'A', message: '', fields: [] });
   for (const body of [undefined, null, [], [null], {}, 7])
-    assert.deepEqual(said(body), { errorCode: 'HTTP_400', message: '' });
-  assert.deepEqual(said('x'.repeat(500)), { errorCode: 'HTTP_400', message: 'x'.repeat(200) });
+    assert.deepEqual(said(body), { errorCode: 'HTTP_400', message: '', fields: [] });
+  assert.deepEqual(said('x'.repeat(500)), {
+    errorCode: 'HTTP_400',
+    message: 'x'.repeat(200),
+    fields: [],
+  });
 });
 
 test('settings: the API version and the share of the budget', () => {
