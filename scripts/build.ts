@@ -95,7 +95,7 @@ const editorAsModule: Plugin = {
  * goes to node x alone, because the editor's icon picker would list each copy.
  */
 function copies(): Map<string, string> {
-  const plain = globSync(['*/locales/**/*.{json,html}', '**/*.proto'], { cwd: nodes });
+  const plain = globSync(['*/locales/**/*.{json,html}', '**/*.proto', '**/*.schema.json'], { cwd: nodes });
   const files = new Map(plain.map((path) => [path, join(nodes, path)]));
   for (const icon of globSync('icons/*.svg', { cwd: root })) {
     const [page] = globSync(`*/${basename(icon, '.svg')}.html`, { cwd: nodes });
