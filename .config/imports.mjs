@@ -39,6 +39,7 @@ export const importRules = [
       .map((home) => config(home, [...bans, ...CLIENTS.filter((client) => client.home !== home)])),
   ]),
   config('test/org/**/*.ts', [room('nodes', 'the simulated org knows nothing of what is tested against it')]),
+  config('test/apis/**/*.ts', [room('nodes|org', 'the simulated APIs know nothing of what is tested against them')]),
 ];
 
 /** "nodes/jetstream" of all paths in there. */

@@ -6,7 +6,7 @@ import { startChild } from '../test/support/child';
 import { startNats } from '../test/support/nats';
 import { embedNodeRed, startNodeRed, type FlowNode, type NodeRed } from '../test/support/node-red';
 import { until } from '../test/support/until';
-import type { LedgerEntry } from '../test/org/control/ledger';
+import type { LedgerEntry } from '../test/support/simulated/ledger';
 import { median, round, type Row } from './row';
 
 /** About what a real org does: 200 rows in half a second. */

@@ -31,6 +31,7 @@ describe('lint refuses', () => {
     ['an event node using composite', 'nodes/salesforce/sfdc-event-in.ts', './composite/writer'],
     ['its form, too', 'nodes/salesforce/sfdc-platform-event.editor.ts', './composite/plan'],
     ['the simulated org using the product', 'test/org/pubsub/bus.ts', '../../../nodes/shared/errors'],
+    ['a simulated API using the product', 'test/apis/stripe/lists.ts', '../../../nodes/shared/errors'],
     ['nats in a second file', 'nodes/jetstream/server/connection.ts', 'nats'],
     ['nats outside of its room', 'nodes/sync/sync.ts', 'nats'],
     ['jsforce in a second file', 'nodes/salesforce/org/lookups.ts', 'jsforce'],

@@ -7,10 +7,10 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { type AddressInfo } from 'node:net';
 import { IngestJobs } from './bulk/ingest';
 import { QueryJobs } from './bulk/query';
 import { makeAuthority } from '../support/certificates';
+import { closeServer, listen } from '../support/simulated/exchange';
 import { allRecords, removeRecords, undelete, write, writeLate, type Colleague } from './control/colleague';
 import { setLimits } from './control/routes';
 import { initialLimits } from './rest/describe';
@@ -19,7 +19,7 @@ import { Faults, type Fault } from './control/faults';
 import { generator } from './store/generate';
 import { handler } from './rest/http';
 import { recordId } from './store/ids';
-import { Ledger, type LedgerEntry } from './control/ledger';
+import { Ledger, type LedgerEntry } from '../support/simulated/ledger';
 import { Locks } from './store/locks';
 import { ConnectedApp } from './rest/oauth';
 import { startPubSub } from './pubsub/server';
@@ -135,9 +135,9 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
   for (const [sobject, records] of Object.entries(options.seed ?? {}))
     write(on, named(schema, sobject), records);
   const server = serverOf(on, tls ? certificates : undefined);
-  await listen(server, options.port ?? 0);
-  state.url = `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const closing = [() => close(server)];
+  const port = await listen(server, options.port ?? 0);
+  state.url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
+  const closing = [() => closeServer(server)];
   if (pubsub) {
     state.eventBus = new EventBus(state);
     const side = await startPubSub(state, state.eventBus, pubsub.port, pubsub.tls ? certificates : undefined);
@@ -222,18 +222,4 @@ function helpers(on: Colleague): Omit<Org, keyof OrgState | 'close' | 'ca'> & Pi
     },
     declare: (declaration) => org.schema.declare(declaration),
   };
-}
-
-function listen(server: HttpServer, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, '127.0.0.1', () => resolve());
-  });
-}
-
-function close(server: HttpServer): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }

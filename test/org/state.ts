@@ -2,7 +2,7 @@
 import { type IngestJobs } from './bulk/ingest';
 import { type QueryJobs } from './bulk/query';
 import { type Faults } from './control/faults';
-import { type Ledger, type LedgerEntry } from './control/ledger';
+import { type Ledger, type LedgerEntry } from '../support/simulated/ledger';
 import { type Locks } from './store/locks';
 import { type ConnectedApp } from './rest/oauth';
 import { type EventBus } from './pubsub/bus';
@@ -138,9 +138,4 @@ export interface Call {
   readonly blocked: ReadonlySet<unknown>;
 }
 
-export interface Reply {
-  status: number;
-  /** JSON, or text where it is a string. */
-  body?: unknown;
-  headers?: Record<string, string>;
-}
+export type { Reply } from '../support/simulated/exchange';

@@ -7,69 +7,39 @@ import { limitInfo, NEWEST_VERSION, OLDEST_VERSION, versions } from './describe'
 import { type Sent } from '../store/dml';
 import { ApiError, notFound } from '../store/errors';
 import { type FaultAction } from '../control/faults';
-import { type LedgerEntry } from '../control/ledger';
+import { type LedgerEntry } from '../../support/simulated/ledger';
+import {
+  readRequest,
+  send,
+  serve,
+  type Reply,
+  type Request,
+  type Service,
+} from '../../support/simulated/exchange';
 import { lockKeys } from '../store/locks';
 import { revoke, token, userinfo } from './oauth';
 import { recordsIn, recordsOf } from './records-in';
 import { answer, spend } from './answer';
 import { type Session } from './sessions';
-import { type OrgState, type Reply } from '../state';
-
-interface Request {
-  method: string;
-  url: string;
-  path: string[];
-  query: URLSearchParams;
-  headers: Record<string, string>;
-  text: string;
-}
+import { type OrgState } from '../state';
 
 const MAX_URI = 16_384;
 
 export function handler(
   on: Colleague,
 ): (incoming: IncomingMessage, outgoing: ServerResponse) => Promise<void> {
+  const service = serviceOf(on.org);
   return async (incoming, outgoing) => {
     try {
-      const request = await read(incoming);
+      const request = await readRequest(incoming);
       if (request.path[0] === '_org') send(outgoing, controlReply(on, request));
-      else await serve(on.org, request, outgoing);
+      else await serve(service, request, outgoing);
     } catch (thrown) {
       // A client that went away while it was sending has nobody to answer to.
       if (!outgoing.destroyed && !outgoing.headersSent) send(outgoing, replyOf(thrown));
       else outgoing.destroy();
     }
   };
-}
-
-async function read(incoming: IncomingMessage): Promise<Request> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of incoming) chunks.push(chunk as Buffer);
-  const url = incoming.url ?? '/';
-  const { pathname, searchParams } = new URL(url, 'http://org');
-  const headers: Record<string, string> = {};
-  for (const [name, value] of Object.entries(incoming.headers))
-    headers[name] = Array.isArray(value) ? value.join(', ') : (value ?? '');
-  const path = pathname
-    .split('/')
-    .filter((part) => part !== '')
-    .map(decode);
-  return {
-    method: incoming.method ?? 'GET',
-    url,
-    path,
-    query: searchParams,
-    headers,
-    text: Buffer.concat(chunks).toString('utf8'),
-  };
-}
-
-function decode(part: string): string {
-  try {
-    return decodeURIComponent(part);
-  } catch {
-    return part;
-  }
 }
 
 function controlReply(on: Colleague, request: Request): Reply {
@@ -90,39 +60,16 @@ function replyOf(thrown: unknown): Reply {
   };
 }
 
-function send(outgoing: ServerResponse, reply: Reply): void {
-  if (reply.body === undefined) {
-    outgoing.writeHead(reply.status, reply.headers).end();
-    return;
-  }
-  const text = typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body);
-  const bytes = Buffer.from(text);
-  const type = typeof reply.body === 'string' ? 'text/html;charset=UTF-8' : 'application/json;charset=UTF-8';
-  outgoing
-    .writeHead(reply.status, { 'Content-Type': type, 'Content-Length': bytes.length, ...reply.headers })
-    .end(bytes);
-}
-
-async function serve(org: OrgState, request: Request, outgoing: ServerResponse): Promise<void> {
-  // The org's clock, which tests may set: clients that poll go by it.
-  outgoing.setHeader('Date', new Date(org.store.now()).toUTCString());
-  const { entry, close } = org.ledger.open(request.method, request.url);
-  // Whatever ends the exchange closes its entry, also a client that hangs up.
-  outgoing.once('close', () => close(outgoing.headersSent ? outgoing.statusCode : 0));
-  const fault = org.faults.forCall({
-    method: request.method,
-    path: request.url,
-    records: () => recordsOf(request.query, readable(request)),
-  });
-  const delay = async (): Promise<unknown> => fault?.delayMs !== undefined && wait(fault.delayMs);
-  if (!fault?.after) await delay();
-  if (fault?.reset === 'before') return cut(outgoing);
-  const broken = fault?.status === undefined ? undefined : faultReply(org, fault, fault.status);
-  const reply = broken && !fault?.after ? broken : await work(org, request, entry);
-  if (fault?.after) await delay();
-  if (fault?.reset === 'after') return cut(outgoing);
-  if (fault?.reset === 'body') return cutBody(outgoing, reply);
-  send(outgoing, broken ?? reply);
+/** The org as the exchange of requests and answers sees it. */
+function serviceOf(org: OrgState): Service {
+  return {
+    ledger: org.ledger,
+    faults: org.faults,
+    now: () => org.store.now(),
+    refusal: (action, status) => faultReply(org, action, status),
+    recordsOf: (request) => recordsOf(request.query, readable(request)),
+    work: (request, entry) => work(org, request, entry),
+  };
 }
 
 function readable(request: Request): unknown {
@@ -131,20 +78,6 @@ function readable(request: Request): unknown {
   } catch {
     return undefined;
   }
-}
-
-function cut(outgoing: ServerResponse): void {
-  outgoing.socket?.resetAndDestroy();
-}
-
-/** Half of the answer, then the end of the connection. */
-function cutBody(outgoing: ServerResponse, reply: Reply): void {
-  const bytes = Buffer.from(typeof reply.body === 'string' ? reply.body : JSON.stringify(reply.body ?? ''));
-  outgoing.writeHead(reply.status, {
-    'Content-Type': 'application/json;charset=UTF-8',
-    'Content-Length': bytes.length,
-  });
-  outgoing.write(bytes.subarray(0, bytes.length >> 1), () => outgoing.destroy());
 }
 
 const FAULT_CODES: Record<number, [errorCode: string, message: string]> = {

@@ -1,4 +1,4 @@
-/** Every call that reached the org. */
+/** Every call that reached a simulated service. */
 
 export interface LedgerEntry {
   /** HTTP method, or GRPC. */

@@ -1,0 +1,13 @@
+import { github } from './github/github';
+import { hubspot } from './hubspot/hubspot';
+import { stripe } from './stripe/stripe';
+import { type SimulationFactory } from './frame/simulation';
+
+/** A simulated API is a line here and a folder beside. */
+export const CATALOG = { hubspot, stripe, github } satisfies Record<string, SimulationFactory>;
+
+export type ApiName = keyof typeof CATALOG;
+
+export function isApiName(name: string): name is ApiName {
+  return Object.hasOwn(CATALOG, name);
+}
