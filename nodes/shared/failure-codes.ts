@@ -21,7 +21,7 @@ export const FAILURE_CODES = {
     'The API that a sync reads has answered that its own limit of requests is spent.',
     'Nothing: the sync goes on when the API says so. Lower the API budget or ask less often if it stays.',
   ),
-  API_LOGIN: outage(
+  API_LOGIN: depends(
     'The API that a sync reads refuses the token, or gives none for the credentials.',
     'Enter a token that is valid in the api-source; the message has what the API said.',
   ),

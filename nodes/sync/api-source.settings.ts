@@ -9,8 +9,8 @@ import {
   list,
   node,
   onlyWhen,
+  percent,
   text,
-  whole,
 } from '../shared/settings/kinds';
 import { declare, type Setting, type Settings } from '../shared/settings/settings';
 import { APIS, PROVIDERS } from './providers/catalog';
@@ -32,7 +32,7 @@ export const apiSource = declare('api-source', 1, {
   mode: choice(['cdc', 'poll'], 'cdc'),
   pollInterval: duration('1m', { min: '100ms', required: true, title: 'Ask every' }),
   lookback: duration('10m', { max: '1d', required: true, title: 'Look back' }),
-  apiBudget: onlyWhen(REST, whole(50, { min: 1, max: 100 })),
+  apiBudget: onlyWhen(REST, percent(50, { required: true })),
   reconcile: duration('', { empty: 0, title: 'Compare every' }),
   syncId: text('', { required: true }),
 });

@@ -5,7 +5,7 @@ import type { Secrets } from '../../../shared/secrets';
 import { parseJson } from '../../../shared/json';
 import type { Auth, Declaration } from './declaration';
 import { saying } from './judge';
-import { fill, fillPath, namesIn, type Values } from './template';
+import { fill, fillPath, fillText, namesIn, type Values } from './template';
 
 const TIMEOUT = 30_000;
 
@@ -33,7 +33,7 @@ export class Authenticator {
   /** Throws API_LOGIN. */
   async authorization(): Promise<Authorization> {
     const { auth, values } = this;
-    const text = (template: string): string => String(fill(template, values) ?? '');
+    const text = (template: string): string => fillText(template, values) ?? '';
     const header = (value: string): Authorization => ({ headers: { authorization: value }, query: {} });
     switch (auth.kind) {
       case 'none':

@@ -17,10 +17,10 @@ export function readDeclaration(text: string): Declaration {
   } catch (error) {
     throw invalid(`${syntaxErrorLine(text, error)}it is no JSON`);
   }
-  const check = (validate ??= compile());
-  if (!check(value)) {
-    const { instancePath = '', message = 'is wrong', params } = deepest(check.errors ?? []);
-    const named = Object.values(params ?? {}).find((each) => typeof each === 'string') as string | undefined;
+  validate ??= compile();
+  if (!validate(value)) {
+    const { instancePath = '', message = 'is wrong', params } = deepest(validate.errors ?? []);
+    const named = Object.values(params ?? {}).find((each) => typeof each === 'string');
     const place = instancePath === '' ? 'the whole' : instancePath.slice(1).replaceAll('/', '.');
     const what = named !== undefined && !message.includes(named) ? `${message} ("${named}")` : message;
     throw invalid(`line ${lineOf(text, instancePath)}, ${place}: ${what}`);

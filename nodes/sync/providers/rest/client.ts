@@ -228,7 +228,7 @@ export class RestClient {
 }
 
 function lost({ code = 'API_UNREACHABLE', message, cause }: LostRequest): FlowError {
-  return new FlowError(code as string, message, true, { cause });
+  return new FlowError(code, message, true, { cause });
 }
 
 function parsed({ text, status }: HttpAnswer): unknown {

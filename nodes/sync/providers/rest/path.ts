@@ -21,7 +21,7 @@ export function matches(value: unknown, match: Match): boolean {
   return Object.entries(match).every(([path, expected]) => {
     const found = at(value, path) ?? null;
     if (expected === '*') return found !== null && found !== '';
-    if (Array.isArray(expected)) return expected.includes(found as string);
+    if (Array.isArray(expected)) return expected.includes(found);
     return found === expected;
   });
 }

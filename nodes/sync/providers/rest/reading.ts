@@ -48,5 +48,5 @@ async function readBatch(
   if (single && answer.verdict !== 'ok') return [];
   if (answer.verdict !== 'ok') throw new FlowError('API_REFUSED', answer.because, false);
   const rows = at(answer.body, read.records);
-  return Array.isArray(rows) ? rows : [rows];
+  return Array.isArray(rows) ? (rows as unknown[]) : [rows];
 }

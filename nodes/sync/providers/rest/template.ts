@@ -10,6 +10,8 @@ const PART = /\{(\w+)(?:\|(\w+))?\}/g;
  * itself, also a list. Undefined where a name has no value; parts of lists and objects are left out then.
  */
 export function fill(template: unknown, values: Values): unknown {
+  const whole = typeof template === 'string' ? WHOLE.exec(template) : null;
+  if (whole) return present(values[whole[1] ?? '']);
   if (typeof template === 'string') return fillText(template, values);
   if (Array.isArray(template))
     return template.map((part: unknown) => fill(part, values)).filter((part) => part !== undefined);
@@ -34,9 +36,8 @@ export function namesIn(template: unknown): string[] {
   return [...JSON.stringify(template).matchAll(PART)].map(([, name = '']) => name);
 }
 
-function fillText(template: string, values: Values): unknown {
-  const whole = WHOLE.exec(template);
-  if (whole) return present(values[whole[1] ?? '']);
+/** As `fill`, a text always. */
+export function fillText(template: string, values: Values): string | undefined {
   let missing = false;
   const text = template.replace(PART, (_whole, name: string, format?: string) => {
     const value = textOf(values[name], format);

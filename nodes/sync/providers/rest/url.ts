@@ -1,7 +1,9 @@
 import { FlowError } from '../../../shared/errors';
 import { isSecure } from '../../../shared/http/secure';
-import type { Ask, Declaration, Json } from './declaration';
+import type { Ask, Declaration } from './declaration';
 import { fill, fillPath, type Values } from './template';
+
+type Plain = string | number | boolean;
 
 /** The address that paths are added to. Throws INVALID_SOURCE in words. */
 export function apiUrl({ label, baseUrl, base = '' }: Declaration, typed: unknown): string {
@@ -21,12 +23,12 @@ export function requestUrl(declaration: Declaration, ask: Ask, values: Values): 
   const path = fillPath(ask.get ?? ask.post ?? '', values);
   const url = new URL(/^https?:/.test(path) ? path : `${String(values.baseUrl)}${base}${path}`);
   const first = values.next === undefined ? ask.first : undefined;
-  const query = fill({ ...ask.query, ...first }, values) as Record<string, Json>;
+  const query = fill({ ...ask.query, ...first }, values) as Record<string, Plain | Plain[]>;
   for (const [name, value] of Object.entries(query)) {
     if (!Array.isArray(value)) url.searchParams.append(name, String(value));
     else if (lists === 'comma') url.searchParams.append(name, value.join(','));
     else
-      for (const each of value as Json[])
+      for (const each of value as Plain[])
         url.searchParams.append(lists === 'brackets' ? `${name}[]` : name, String(each));
   }
   return url.href;

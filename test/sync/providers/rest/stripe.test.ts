@@ -38,7 +38,10 @@ for (const [name, row] of Object.entries(seed))
 
 test('a pause of more than 30 days is a gap: everything is read again, and compared', async (t) => {
   const r = await apiRig(t, 'stripe', 'customers');
-  r.api.write('customers', Array.from({ length: 12 }, (_, i) => ({ email: `p${i}@ex.test` })));
+  r.api.write(
+    'customers',
+    Array.from({ length: 12 }, (_, i) => ({ email: `p${i}@ex.test` })),
+  );
   const first = r.start();
   await first.live();
   await r.equal();
