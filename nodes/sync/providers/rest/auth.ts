@@ -19,6 +19,8 @@ export interface Authorization {
 export class Authenticator {
   private readonly auth: Auth;
   private token: Promise<string> | undefined;
+  /** What the token was last given as. */
+  private given: string | undefined;
 
   constructor(
     declaration: Declaration,
@@ -52,26 +54,18 @@ export class Authenticator {
       case 'oauth': {
         this.token ??= this.fetch(auth);
         this.token.catch(() => (this.token = undefined));
-        return header(`Bearer ${await this.token}`);
+        this.given = `Bearer ${await this.token}`;
+        return header(this.given);
       }
     }
   }
 
-  /** The API has refused what was given last. False where there is nothing else to give. */
+  /** The API has refused what was given. False where there is nothing else to give. */
   expired(refused: Authorization): boolean {
     if (this.auth.kind !== 'oauth') return false;
-    const current = this.token;
-    void current?.then(
-      // Another request may have got a new one already.
-      (token) =>
-        refused.headers.authorization === `Bearer ${token}` && this.token === current && this.forget(),
-      () => undefined,
-    );
+    // Another request may have got a new one already.
+    if (refused.headers.authorization === this.given) this.token = undefined;
     return true;
-  }
-
-  private forget(): void {
-    this.token = undefined;
   }
 
   private async fetch(auth: Auth & { kind: 'oauth' }): Promise<string> {

@@ -28,7 +28,7 @@ export function requestUrl(declaration: Declaration, ask: Ask, values: Values): 
     if (!Array.isArray(value)) url.searchParams.append(name, String(value));
     else if (lists === 'comma') url.searchParams.append(name, value.join(','));
     else
-      for (const each of value as Plain[])
+      for (const each of value)
         url.searchParams.append(lists === 'brackets' ? `${name}[]` : name, String(each));
   }
   return url.href;
