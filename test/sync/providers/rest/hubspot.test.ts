@@ -25,3 +25,24 @@ test('contacts are synced with all their properties: history, changes, archivals
   await r.equal();
   assert.equal((await r.table()).get(id(3))?.deleted, true);
 });
+
+test('whatever its limits refuse, no page is lost or skipped', async (t) => {
+  const r = await apiRig(t, 'hubspot', 'contacts', {
+    limits: { secondly: { max: 2, windowMs: 200 }, tenSecondly: { max: 3, windowMs: 200 } },
+    switches: { retryAfter: true },
+  });
+  r.api.write('contacts', contacts(350));
+  const { live } = r.start();
+  await live();
+  await r.equal(60_000);
+  assert.ok(r.api.requests().some(({ status }) => status === 429));
+});
+
+for (const idOrder of ['numeric', 'text'])
+  test(`more than 10,000 changes, of one millisecond, are all found; ids in ${idOrder} order (H1, H2)`, async (t) => {
+    const r = await apiRig(t, 'hubspot', 'contacts', { switches: { idOrder, indexLagMs: 0 } });
+    const { live } = r.start({ lookback: 1_000 });
+    await live();
+    r.api.write('contacts', contacts(10_600));
+    await r.equal(90_000);
+  });
