@@ -6,7 +6,7 @@ import { nodeText, text } from '../shared/editor/text';
 import { jetstreamInHints } from './consume/hints';
 import { jetstreamIn } from './jetstream-in.settings';
 import { durableRival } from './consume/durable-rivals.editor';
-import { andThen, judgeTogether, rivalTexts, rivalVerdict } from './streams/rivals.editor';
+import { andThen, validateTogether, rivalTexts, rivalValidity } from './streams/rivals.editor';
 import { showStreamPlan } from './streams/stream-plan.editor';
 import { demandOf, provisions, streamRival } from './streams/stream-rivals.editor';
 import { streamSettings } from './streams/stream.settings';
@@ -24,8 +24,8 @@ RED.nodes.registerType('jetstream-in', {
   icon: 'jetstream-in.svg',
   defaults: {
     ...defaults,
-    stream: andThen(defaults.stream, (node) => rivalVerdict('conflictStream', streamRival(node))),
-    durable: andThen(defaults.durable, (node) => rivalVerdict('conflictDurable', durableRival(node))),
+    stream: andThen(defaults.stream, (node) => rivalValidity('conflictStream', streamRival(node))),
+    durable: andThen(defaults.durable, (node) => rivalValidity('conflictDurable', durableRival(node))),
   },
   inputs: 0,
   outputs: 1,
@@ -75,7 +75,7 @@ RED.nodes.registerType('jetstream-in', {
   },
 });
 keepUpToDate(jetstreamIn);
-judgeTogether(provisions);
+validateTogether(provisions);
 
 function settingsOf(form: Form) {
   return {

@@ -1,6 +1,7 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type LookupRequest } from '../shared/admin';
 import { FlowError, messageOf } from '../shared/errors';
+import type { DeadLetterKeeper } from '../shared/dead-letters';
 import type { PositionKeeper } from '../shared/positions';
 import {
   credentialsOf,
@@ -8,6 +9,7 @@ import {
   type Secrets as Secret,
   type Stored,
 } from '../shared/settings/settings';
+import { deadLettersOf } from './consume/dead-letter';
 import { bucketPositions } from './streams/bucket-positions';
 import { Connection } from './server/connection';
 import { jetstreamServer } from './jetstream-server.settings';
@@ -18,8 +20,8 @@ import type { ServerSettings } from './server/server-settings';
 type Secrets = Secret<typeof jetstreamServer>;
 type ServerDef = NodeDef & Stored<typeof jetstreamServer>;
 
-/** What the other nodes of the room use; `positions` is for those of other rooms. */
-export interface ServerNode extends Node<Secrets>, PositionKeeper {
+/** What the other nodes of the room use; `positions` and `deadLetters` are for those of other rooms. */
+export interface ServerNode extends Node<Secrets>, PositionKeeper, DeadLetterKeeper {
   /** Missing where the settings make no sense; the error has been logged. */
   connection: Connection | undefined;
 }
@@ -38,6 +40,7 @@ export default function (RED: NodeAPI): void {
       );
       this.connection = connection;
       this.positions = (bucket) => bucketPositions(connection, bucket);
+      this.deadLetters = (subject) => deadLettersOf(connection, subject);
     } catch (error) {
       this.error(messageOf(error));
     }

@@ -1,7 +1,7 @@
-import { openForm, showHints } from '../shared/editor/form';
+import { formOf, openForm, showHints } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
 import { picker } from '../shared/editor/picker';
-import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
+import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { text } from '../shared/editor/text';
 import { sfdcEventIn } from './sfdc-event-in.settings';
 
@@ -20,6 +20,9 @@ RED.nodes.registerType('sfdc-event-in', {
     return this.name ? 'node_label_italic' : '';
   },
   outputLabels: 'event',
+  oneditsave() {
+    saveNumbers(this, formOf(this), sfdcEventIn);
+  },
   oneditprepare() {
     const form = openForm(this);
     picker(form.input('topic'), {

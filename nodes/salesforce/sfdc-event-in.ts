@@ -1,12 +1,16 @@
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
+import type { DeadLetterKeeper, DeadLetters } from '../shared/dead-letters';
 import { FlowError, messageOf } from '../shared/errors';
 import { FlowSource, type FlowMessage } from '../shared/flow/source';
 import { contextPositions, type PositionKeeper } from '../shared/positions';
+import { logOf } from '../shared/log';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
-import { EventReader } from './events/reader';
+import { eventLetter } from './events/event-letter';
+import { EventReader, type EventReaderHandler } from './events/reader';
 import type { KeptPosition } from './events/replay-position';
+import { SETTLEMENT } from './events/settlement';
 import { orgStatus } from './org/status';
 import type { ReceivedEvent } from './pubsub/subscription';
 import { sfdcEventIn } from './sfdc-event-in.settings';
@@ -27,7 +31,8 @@ export default function (RED: NodeAPI): void {
       const settings = parseSettings(sfdcEventIn, def);
       const { org, pubsub } = pubsubOf(RED, settings.org);
       const store = settings.replay === 'stored' ? storeOf(this, settings) : undefined;
-      return { org, pubsub, settings, store };
+      const letters = settings.deadLetter ? lettersOf(settings.server, settings.deadLetter) : undefined;
+      return { org, pubsub, settings, store, letters };
     };
     let ready: ReturnType<typeof setUp>;
     try {
@@ -41,17 +46,22 @@ export default function (RED: NodeAPI): void {
     if (!this.wires?.some((wires) => wires.length > 0))
       return status.show({ fill: 'yellow', shape: 'ring', text: text('status.unwired') });
 
-    const { org, pubsub, settings, store } = ready;
-    const { topic, replay, ack } = settings;
+    const { org, pubsub, settings, store, letters } = ready;
+    const { topic, replay, ack, maxDeliver } = settings;
+    const stopping = new AbortController();
     const source = new FlowSource(RED, this, ack);
-    const reader = new EventReader(pubsub, topic, store, {
+    const events: EventReaderHandler = {
       deliver: (attempt, event, deliveries) =>
         source.send(attempt, (token) => flowMessage(event, topic, deliveries, token)),
       changed: () => show(),
       positionLost: (error, gap) => this.error(error, { topic, payload: gap }),
-      log: (level, line) =>
-        void (level === 'info' ? this.log(line) : level === 'warn' ? this.warn(line) : this.error(line)),
-    });
+      ...(letters && {
+        deadLetter: (event, failure, deliveries) =>
+          letters.put(eventLetter(topic, event, failure, deliveries), stopping.signal),
+      }),
+      log: logOf(this),
+    };
+    const reader = new EventReader(pubsub, topic, store, events, { ...SETTLEMENT, maxDeliver });
     const { show, stop } = orgStatus(status, pubsub, text, () => statusOf(reader, text));
     org.register(this);
     show();
@@ -59,6 +69,8 @@ export default function (RED: NodeAPI): void {
 
     this.on('close', (_removed: boolean, done: () => void) => {
       void reader.stop(GRACE).finally(() => {
+        stopping.abort();
+        void letters?.close();
         source.close();
         stop();
         org.deregister(this);
@@ -68,6 +80,12 @@ export default function (RED: NodeAPI): void {
   }
 
   RED.nodes.registerType('sfdc-event-in', SfdcEventIn);
+
+  function lettersOf(server: string, subject: string): DeadLetters {
+    const keeper = RED.nodes.getNode(server) as (Node & Partial<DeadLetterKeeper>) | null;
+    if (keeper?.deadLetters) return keeper.deadLetters(subject);
+    throw new FlowError('NO_SERVER', 'Dead letters need a stream: choose a jetstream-server for them', false);
+  }
 
   function storeOf(node: Node, { checkpoint, topic, server, bucket }: EventInSettings): KeptPosition {
     if (checkpoint === 'context') {
@@ -121,4 +139,5 @@ const WORDS: Record<string, string> = {
   TOPIC_NOT_FOUND: 'status.noTopic',
   TOPIC_DENIED: 'status.noTopic',
   POSITION_UNREADABLE: 'status.noPosition',
+  SCHEMA_UNREADABLE: 'status.noSchema',
 };

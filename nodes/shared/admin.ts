@@ -1,4 +1,5 @@
 import type { NodeAPI } from 'node-red';
+import { inTime } from './async/timeout';
 import { codeOf, FlowError, messageOf } from './errors';
 import { Hidden, readRequest, type LookupRequest } from './lookup-request';
 import type { NodeSettings } from './settings/settings';
@@ -32,27 +33,20 @@ export function lookupRoute(
       const hidden = new Hidden();
       const answer = (body: LookupAnswer) => void res.json(hidden.strike(body));
       const json = req.is('application/json') ? (req.body as unknown) : undefined;
-      const ask = (signal: AbortSignal) =>
-        lookup({ ...readRequest(RED, declared, references, json, hidden), signal });
-      inTime(ask, timeout)
+      const over = new AbortController();
+      const ask = async () =>
+        lookup({ ...readRequest(RED, declared, references, json, hidden), signal: over.signal });
+      inTime(timeout, ask(), () => noAnswer(timeout))
         .then((data) => answer({ ok: true, data }))
         .catch((error: unknown) =>
           answer({ ok: false, error: { code: codeOf(error), message: messageOf(error) } }),
-        );
+        )
+        .finally(() => over.abort());
     },
   );
 }
 
-async function inTime<T>(ask: (signal: AbortSignal) => Promise<T>, limit: number): Promise<T> {
-  const controller = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    const why = `No answer within ${limit / 1_000} s: check the address, the firewall and the proxy`;
-    timer = setTimeout(() => reject(new FlowError('TIMEOUT', why)), limit);
-  });
-  const asked = Promise.resolve().then(() => ask(controller.signal));
-  return Promise.race([asked, late]).finally(() => {
-    clearTimeout(timer);
-    controller.abort();
-  });
+function noAnswer(timeout: number): FlowError {
+  const why = `No answer within ${timeout / 1_000} s: check the address, the firewall and the proxy`;
+  return new FlowError('TIMEOUT', why);
 }

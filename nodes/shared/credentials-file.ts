@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { inTime } from './async/timeout';
 
 const LARGEST = 1_048_576;
 const TIMEOUT = 5_000;
@@ -8,12 +9,8 @@ const TIMEOUT = 5_000;
  * The text of a file that holds credentials: a regular file of up to 1 MB, read within 5 s. Throws an Error that says
  * in a few words what it is instead, and quotes nothing of it. (Opening a pipe would wait for somebody who writes.)
  */
-export async function readCredentialsFile(path: string, timeout = TIMEOUT): Promise<string> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`it was not read within ${timeout / 1_000} s`)), timeout);
-  });
-  return Promise.race([read(path), late]).finally(() => clearTimeout(timer));
+export function readCredentialsFile(path: string, timeout = TIMEOUT): Promise<string> {
+  return inTime(timeout, read(path), () => new Error(`it was not read within ${timeout / 1_000} s`));
 }
 
 async function read(path: string): Promise<string> {

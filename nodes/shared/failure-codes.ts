@@ -94,11 +94,11 @@ export const FAILURE_CODES = {
     'Give the dead letter subject a stream that takes it, and the user the right to publish there.',
   ),
   DEAD_LETTER_LOOP: never(
-    'The dead letter subject is one that the node itself reads.',
-    'Choose a subject outside of those that the node reads.',
+    'The dead letter subject is one that the node itself reads, or the message went round between nodes that are the dead letter of each other.',
+    'Choose a subject outside of those that these nodes read.',
   ),
   DEAD_LETTER_REFUSED: never(
-    'No stream can take the dead letter, because even its payload alone is too large: the message is given up, and stays in its stream.',
+    'The dead letter can never be written, because even its payload alone is too large or it has been a dead letter too often: the message is given up, and stays in its stream.',
     'Fetch the message by the sequence in the log; raise the maximum message size of the dead letter stream.',
   ),
   DISCONNECTED: outage(
@@ -116,6 +116,10 @@ export const FAILURE_CODES = {
   DURABLE_NOT_UPDATABLE: retried(
     'The durable consumer exists with a setting that cannot be changed.',
     'Set it back as the message says, or choose another durable name.',
+  ),
+  ENDED_PROCESS: never(
+    'The process ended five times in a row while this message was alone in the flow.',
+    'See in the log what ended Node-RED (a function that throws outside of its call, memory), mend the flow, then send the message again from the dead letter.',
   ),
   ERROR: retried(
     'An error without a code, thrown by a node of the flow or by the system.',
@@ -260,8 +264,8 @@ export const FAILURE_CODES = {
     'Give the permission back, or send the command "resync" if the records were really deleted.',
   ),
   MAX_DELIVERIES: never(
-    'The message was delivered as often as it may be, without an end of its processing.',
-    'See why the flow does not finish it, then send it again from the dead letter.',
+    'The message was delivered as often as it may be, without an end of its processing. Only where what was tried can not be kept in a bucket.',
+    'See why the flow does not finish it, then send it again from the dead letter. Give the user the rights to the bucket.',
   ),
   MESSAGE_TOO_LARGE: never(
     'A message is larger than its stream or the server takes.',
@@ -300,6 +304,10 @@ export const FAILURE_CODES = {
   NO_PUBACK: retried(
     'What answered a publish is no stream, so the message counts as not stored.',
     'Give the subject to a stream, and let nobody else answer on it.',
+  ),
+  NOT_SENDABLE: never(
+    'A record holds what JSON has no word for (NaN, Infinity, an invalid date), or what can not be read.',
+    'Correct the field that the message names.',
   ),
   NOT_SENT: retried(
     'The node was stopped (a deploy) while the message waited to be published, so it is not stored.',
@@ -348,7 +356,7 @@ export const FAILURE_CODES = {
     'Read the message; the node tries again.',
   ),
   QUEUE_FULL: retried(
-    'As many messages as jetstream-out may keep waiting wait to be published already.',
+    'As many messages, or bytes, as jetstream-out may keep waiting wait to be published already.',
     'Send it again later; see why the server is slow or away, or raise the limit of the queue.',
   ),
   REFERENCE_IN_TEXT: never(
@@ -368,6 +376,10 @@ export const FAILURE_CODES = {
     'Read the records again that may have changed in the gap, which the details name.',
   ),
   REQUEST_FAILED: retried('A request to JetStream failed for an unforeseen reason.', 'Read the message.'),
+  REQUEST_TOO_LARGE: never(
+    'A record, or what has to be written together, is larger than the 50 MB of a request to Salesforce, or than what stands before it takes.',
+    'Send less in one message; files go better in their own way.',
+  ),
   ROWS_FAILED: depends(
     'Rows were refused, and Salesforce gave no status code. Retried only if nothing was written and the reason passes.',
     'Correct the data, or wire output 2 to handle such records.',
@@ -423,6 +435,10 @@ export const FAILURE_CODES = {
   TOO_MANY_TYPES: never(
     'An all-or-none message changes its type too often for one call.',
     'Sort the records by type.',
+  ),
+  SCHEMA_UNREADABLE: retried(
+    'The schema of an event cannot be had, so nothing behind that event is read either.',
+    'Give the user the right to the event; it is tried again. With a dead letter set, the event goes there instead.',
   ),
   TOPIC_DENIED: retried(
     'The user has no right to the topic.',

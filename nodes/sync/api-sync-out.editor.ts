@@ -1,4 +1,4 @@
-import { andThen, judgeTogether, rivalTexts, rivalVerdict } from '../jetstream/streams/rivals.editor';
+import { andThen, validateTogether, rivalTexts, rivalValidity } from '../jetstream/streams/rivals.editor';
 import { readStreamConfig, streamConfigRows } from '../jetstream/streams/stream-config.editor';
 import { showStreamPlan } from '../jetstream/streams/stream-plan.editor';
 import { demandOf, provisions, streamRival } from '../jetstream/streams/stream-rivals.editor';
@@ -20,7 +20,7 @@ RED.nodes.registerType('api-sync-out', {
   icon: 'api-sync-out.svg',
   defaults: {
     ...defaults,
-    stream: andThen(defaults.stream, (node) => rivalVerdict('conflictStream', streamRival(node))),
+    stream: andThen(defaults.stream, (node) => rivalValidity('conflictStream', streamRival(node))),
   },
   inputs: 1,
   outputs: 1,
@@ -73,7 +73,7 @@ RED.nodes.registerType('api-sync-out', {
   },
 });
 keepUpToDate(apiSyncOut);
-judgeTogether(provisions);
+validateTogether(provisions);
 
 function settingsOf(form: Form) {
   return {

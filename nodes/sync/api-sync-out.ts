@@ -9,6 +9,7 @@ import { claimStream, type Claim } from '../jetstream/streams/claims';
 import { whenDeployed } from '../shared/flow/deployed';
 import { parseSettings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
+import { logOf } from '../shared/log';
 import type { SourceNode } from './api-source';
 import { apiSyncOut, recordStreamOf } from './api-sync-out.settings';
 import type { ControlCommand } from './engine/control';
@@ -61,12 +62,7 @@ export default function (RED: NodeAPI): void {
         {
           progress: (payload) => this.send({ topic: payload.collection, payload }),
           changed: () => show(),
-          log: (level, said) => {
-            const text = connection.secrets.strike(said);
-            if (level === 'info') this.log(text);
-            else if (level === 'warn') this.warn(text);
-            else this.error(text);
-          },
+          log: logOf(this, (text) => connection.secrets.strike(text)),
         },
         () => contextPositions(this, contextIsConfigured(RED)),
       );

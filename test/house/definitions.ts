@@ -10,6 +10,7 @@ export interface Manifest {
   repository: { url: string };
   bugs: { url: string };
   files: string[];
+  publishConfig: { provenance?: boolean };
   dependencies: Record<string, string>;
   'node-red': { version: string; nodes: Record<string, string> };
 }

@@ -475,15 +475,36 @@ test('an event that can’t be read is passed over, and the log names it', async
   const schemaId = entry?.event?.event.schemaId ?? '';
   const { log } = org.bus();
   log.publish(TOPIC, [{ id: 'cut', schemaId, payload: Buffer.from([2, 200, 1, 65]) }]);
-  log.publish(TOPIC, [{ id: 'unknown', schemaId: 'no-such-schema', payload: Buffer.from([2]) }]);
   log.publish(TOPIC, [{ id: 'blank', schemaId: '', payload: Buffer.from([2]) }]);
   publish(org, 1, 1);
   const { seen, log: said } = reading(t, org);
   await until(() => seen().length === 2);
   assert.deepEqual(seen(), ids(2));
   const errors = said.filter(({ level }) => level === 'error').map(({ text }) => text);
-  assert.equal(errors.length, 3);
+  assert.equal(errors.length, 2);
   for (const error of errors) assert.match(error, /can't be read/);
+});
+
+test('an event whose schema the org does not give holds those behind it, said once, until it does', async (t) => {
+  const org = await orgFor(t);
+  const [entry] = publish(org, 1);
+  org
+    .bus()
+    .log.publish(TOPIC, [
+      { id: 'unknown', schemaId: 'no-such-schema', payload: Buffer.from([2]) },
+      ...[entry?.event?.event].flatMap((event) => (event ? [{ ...event, id: 'behind' }] : [])),
+    ]);
+  const store = new Kept();
+  const { seen, log: said, reader } = reading(t, org, { store });
+  await until(() => reader.state.phase === 'failing');
+  assert.deepEqual(seen(), ids(1));
+  assert.equal(store.replayId, replayIds(org)[0]);
+  await until(() => org.requests().filter(({ path }) => path.endsWith('/GetSchema')).length > 2, {
+    timeout: 20_000,
+  });
+  const errors = said.filter(({ level }) => level === 'error').map(({ text }) => text);
+  assert.deepEqual(errors.slice(1), []);
+  assert.match(errors[0] ?? '', /^Reading \/event\/.* waits at an event: .*no-such-schema/);
 });
 
 for (const replayIdBytes of [8, 10]) {

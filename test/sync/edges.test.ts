@@ -131,6 +131,41 @@ test('a comparison by ids finds what vanished without a trace', async (t) => {
   await equal();
 });
 
+test('messages of strangers under the sync’s subjects are left alone, and stop neither comparison nor resync', async (t) => {
+  const { org, instance, equal, nc, jsm } = await startRig(t);
+  org.write('Contact', ...contacts(5));
+  const one = instance({ sync: { reconcile: 1_000 } });
+  await one.live();
+  await equal();
+  const under = (token: string) => `sequin-records.default.${SYNC_ID}.salesforce.salesforce:contact.${token}`;
+  const claiming = (upstream_id: unknown) => JSON.stringify({ data: { upstream_id }, deleted: false });
+  const strange: Record<string, string> = {
+    hello: 'hello',
+    null: 'null',
+    list: '[1]',
+    no_data: '{}',
+    null_data: '{"data":null}',
+    numeric: claiming(7),
+    // What it claims is not what it stands under.
+    another: claiming('003000000000001AAA'),
+    '%2E%2E%2F%2E%2E%2Fx': claiming('../../x'),
+    not_an_id: claiming('not_an_id'),
+    '003000000000ZZZ': '',
+  };
+  for (const [token, body] of Object.entries(strange)) await nc.jetstream().publish(under(token), body);
+  const table = org.store.table(org.schema.type('Contact') as never);
+  const [victim] = [...table.numbers()];
+  const victimId = String(org.records('Contact')[0]?.Id);
+  table.put(victim as number, undefined);
+  const bodyOf = async (token: string) =>
+    jsm.streams.getMessage('SEQUIN-RECORDS', { last_by_subj: under(token) }).then((msg) => msg.string());
+  await until(async () => /"deleted":true/.test(await bodyOf(victimId)), { timeout: 20_000 });
+  await one.sync.command('resync');
+  await until(() => one.progress.some(({ phase }) => phase === 'backfill'));
+  await one.live();
+  for (const [token, body] of Object.entries(strange)) assert.equal(await bodyOf(token), body, token);
+});
+
 test('deletions that the org has forgotten lead to reading everything, and are said', async (t) => {
   const { org, instance, equal } = await startRig(t);
   org.write('Contact', ...contacts(5));

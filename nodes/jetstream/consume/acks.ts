@@ -1,4 +1,5 @@
 import type { NatsConnection } from '../server/nats';
+import { unlessClosed } from '../server/unless-closed';
 
 /** Every 200 ms the server is asked whether it has read what was sent. */
 const CONFIRM_AFTER = 200;
@@ -58,8 +59,8 @@ export class Acks {
   async settle(): Promise<void> {
     clearTimeout(this.timer);
     this.timer = undefined;
-    // The client leaves a question without an end where the connection is closed.
-    await Promise.race([this.confirm(), this.connected()?.closed()]);
+    const nc = this.connected();
+    if (nc) await unlessClosed(nc, this.confirm());
   }
 
   private say(reply: string, payload: Uint8Array): void {

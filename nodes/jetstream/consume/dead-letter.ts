@@ -1,11 +1,14 @@
+import type { DeadLetter, DeadLetters } from '../../shared/dead-letters';
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import type { Failure } from '../../shared/flow/delivery';
 import { describeNode } from '../../shared/flow/delivery';
 import { headerName } from '../../shared/settings/formats';
 import { publishOnce } from '../publish/pub-ack';
-import { FRAME, headerLine, wireHeaders } from '../publish/wire';
+import { FRAME, headerLine, rawHeaders } from '../publish/raw-headers';
 import { jsApi } from '../server/api';
+import type { Connection } from '../server/connection';
 import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
+import { checkPublishSubject } from '../streams/subjects';
 import type { DeliveryInfo } from './message';
 
 /** Header values are one line, and of a readable length. */
@@ -17,12 +20,18 @@ const FEWER = [1_024, 256, 0];
 /** Bytes that are kept free for naming what was left out. */
 const NAMING = 300;
 
+/** How often a message has been a dead letter already. */
+const HOPS = 'Jetforce-Hops';
+/** Two nodes that are each other's dead letter would hand one round for ever. */
+const MOST_HOPS = 8;
+
 /**
  * Publishes the original payload and headers to the dead letter subject, with what went wrong. Headers that can't be
  * carried (for the server they are orders, no client reads them, there is no room) are named in Jetforce-Left-Out;
  * the payload always goes whole. Resolves after the PubAck, so that only then the message is given up; throws
- * DEAD_LETTER_FAILED when it can't be stored now, and DEAD_LETTER_REFUSED, permanent, when even the payload alone
- * is too large and the message's own stream keeps it anyway.
+ * DEAD_LETTER_FAILED when it can't be stored now, and DEAD_LETTER_REFUSED, permanent, when it never can (even the
+ * payload alone is too large, or it was a dead letter too often) and the message's own stream keeps it anyway. Where
+ * that stream would delete it, it is DEAD_LETTER_FAILED too, with the reason as its cause (see isHopeless).
  */
 export async function publishDeadLetter(
   nc: NatsConnection,
@@ -32,31 +41,99 @@ export async function publishDeadLetter(
   info: DeliveryInfo,
   failure: Failure,
 ): Promise<void> {
-  const own = ownHeaders(msg, info, failure);
-  const room = Math.min(MOST_HEADERS, (nc.info?.max_payload ?? Infinity) - msg.data.length);
-  let reason: FlowError | undefined;
-  for (const bytes of [room, ...FEWER.filter((fewer) => fewer < room)]) {
-    try {
-      await publishOnce(nc, subject, msg.data, { headers: fitted(own, msg.headers, bytes), domain });
-      return;
-    } catch (error) {
-      reason = error as FlowError;
-      if (reason.code !== 'MESSAGE_TOO_LARGE') break;
-    }
-  }
-  if (reason?.code === 'MESSAGE_TOO_LARGE' && (await keepsWhatIsGivenUp(nc, domain, info.stream)))
+  const hops = hopsOf(msg);
+  const reason =
+    hops < MOST_HOPS
+      ? await publishLetter(
+          nc,
+          domain,
+          subject,
+          msg.data,
+          ownHeaders(msg, info, failure, hops + 1),
+          msg.headers,
+        )
+      : wentRound(hops);
+  if (reason === undefined) return;
+  const hopeless = HOPELESS.has(reason.code);
+  if (hopeless && (await keepsWhatIsGivenUp(nc, domain, info.stream)))
     throw new FlowError(
       'DEAD_LETTER_REFUSED',
       `The dead letter can never be written, so the payload stays in the stream "${info.stream}" at sequence ${info.sequence}: ${reason.message}`,
       false,
       { cause: reason },
     );
+  const how = hopeless
+    ? `and the stream "${info.stream}" deletes what is given up, so the message stays, unacknowledged (one of max ack pending)`
+    : 'so the message stays';
   throw new FlowError(
     'DEAD_LETTER_FAILED',
-    `The dead letter could not be written, so the message stays: ${messageOf(reason)}`,
+    `The dead letter could not be written, ${how}: ${messageOf(reason)}`,
     true,
     { cause: reason },
   );
+}
+
+/** Publishes a payload with as many headers as there is room for; resolves with the reason where it isn't stored. */
+async function publishLetter(
+  nc: NatsConnection,
+  domain: string | undefined,
+  subject: string,
+  payload: Uint8Array | string,
+  own: DeadLetter['headers'],
+  theirs?: MsgHdrs,
+): Promise<FlowError | undefined> {
+  const room = Math.min(MOST_HEADERS, (nc.info?.max_payload ?? Infinity) - Buffer.byteLength(payload));
+  let reason: FlowError | undefined;
+  for (const bytes of [room, ...FEWER.filter((fewer) => fewer < room)]) {
+    try {
+      await publishOnce(nc, subject, payload, { headers: fitted(own, theirs, bytes), domain });
+      return undefined;
+    } catch (error) {
+      reason = error as FlowError;
+      if (reason.code !== 'MESSAGE_TOO_LARGE') break;
+    }
+  }
+  return reason;
+}
+
+/** Reasons that time doesn't mend. */
+const HOPELESS = new Set(['MESSAGE_TOO_LARGE', 'DEAD_LETTER_LOOP']);
+
+/** Whether a dead letter that failed is worth another try only after somebody has changed something. */
+export function isHopeless(error: unknown): boolean {
+  return error instanceof FlowError && HOPELESS.has(codeOf(error.cause));
+}
+
+function hopsOf(msg: Msg): number {
+  const hops = Number(msg.headers?.get(HOPS));
+  return Number.isSafeInteger(hops) && hops > 0 ? hops : 0;
+}
+
+function wentRound(hops: number): FlowError {
+  return new FlowError(
+    'DEAD_LETTER_LOOP',
+    `the message was a dead letter ${hops} times already (${HOPS}): see whether the nodes that read dead letters are each other's dead letter, or send it without that header`,
+    false,
+  );
+}
+
+/** Dead letters of other rooms' nodes, with the connection held until they are closed. */
+export function deadLettersOf(connection: Connection, subject: string): DeadLetters {
+  checkPublishSubject(subject);
+  const release = connection.use({});
+  return {
+    async put({ id, payload, headers }, signal) {
+      const nc = await connection.ready(signal);
+      const own: DeadLetter['headers'] = [['Nats-Msg-Id', id], ...headers.map(lineOf)];
+      const reason = await publishLetter(nc, connection.settings.domain, subject, payload, own);
+      if (reason) throw reason;
+    },
+    close: release,
+  };
+}
+
+function lineOf([name, value]: DeadLetter['headers'][number]): [string, string] {
+  return [name, oneLine(value)];
 }
 
 /** A work queue deletes a message that is given up. Where it can't be told, it is taken for one. */
@@ -74,8 +151,14 @@ async function keepsWhatIsGivenUp(
 }
 
 /** The most important first. */
-function ownHeaders(msg: Msg, info: DeliveryInfo, { error, node }: Failure): [name: string, value: string][] {
+function ownHeaders(
+  msg: Msg,
+  info: DeliveryInfo,
+  { error, node }: Failure,
+  hops: number,
+): [name: string, value: string][] {
   return [
+    [HOPS, String(hops)],
     // The same message given up twice (a lost term, a crash in between) is stored once.
     ['Nats-Msg-Id', `dead.${info.stream}.${info.consumer}.${info.sequence}.${info.timestamp}`],
     ['Jetforce-Sequence', String(info.sequence)],
@@ -117,7 +200,7 @@ function fitted(own: [string, string][], theirs: MsgHdrs | undefined, bytes: num
     const value = cut(oneLine(names.join(', ')), rest - name.length - 4);
     if (value !== '') lines += headerLine(name, value);
   }
-  return lines === '' ? undefined : wireHeaders(lines);
+  return lines === '' ? undefined : rawHeaders(lines);
 }
 
 /** What begins with Nats- was meant for the server and its own stream: ids, expectations, ages, schedules, orders. */

@@ -10,6 +10,8 @@ export interface DeliveryInfo {
   consumer: string;
   deliveries: number;
   sequence: number;
+  /** Of the delivery: it begins at 1 again when the consumer is reset. */
+  consumerSequence: number;
   timestamp: string;
   pending: number;
 }
@@ -26,6 +28,7 @@ export function deliveryInfo(reply: string): DeliveryInfo {
     consumer: tokens[at + 1] ?? '',
     deliveries: Number(tokens[at + 2]),
     sequence: Number(tokens[at + 3]),
+    consumerSequence: Number(tokens[at + 4]),
     timestamp: tokens[at + 5] ?? '0',
     pending: Number(tokens[at + 6]),
   };

@@ -4,7 +4,7 @@ import { ApiCode } from '../server/errors';
 import { explainPublish } from './errors';
 import { noPubAck, readPubAck, type PubAck, type Published, type Refusal } from './pub-ack';
 import type { Answer, ManyRequest, RequestMany } from './request-many';
-import { wireHeaders } from './wire';
+import { rawHeaders } from './raw-headers';
 import { serverAtLeast } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
 
@@ -102,23 +102,27 @@ export class BatchPublisher {
     return { stream: ack.stream, seq: ack.seq - before, duplicate: false };
   }
 
-  private outcome(answer: Answer, { subject, data }: BatchMessage): BatchOutcome {
+  private outcome(answer: Answer, message: BatchMessage): BatchOutcome {
     if (answer instanceof FlowError) return answer;
-    const { domain } = this.requests.connection.settings;
-    const size = Buffer.byteLength(data);
     if (answer.data.length === 0 && answer.headers?.code)
-      return explainPublish({ code: String(answer.headers.code) }, subject, size, domain);
+      return this.explain({ code: String(answer.headers.code) }, message);
+    const { subject } = message;
     const ack = readPubAck(answer);
     if (ack === undefined) return noPubAck(subject);
-    if (!('error' in ack)) return { stream: ack.stream, seq: ack.seq, duplicate: ack.duplicate };
+    if (!('error' in ack)) return ack;
     const { error } = ack;
     if (error.err_code === ApiCode.wrongLastSequence || error.err_code === ApiCode.wrongLastSequenceUnnamed)
       return new FlowError(WRONG_LAST_SEQUENCE, `"${subject}" has a newer message: ${error.description}`);
-    return explainPublish({ api_error: error }, subject, size, domain);
+    return this.explain({ api_error: error }, message);
+  }
+
+  private explain(error: unknown, { subject, data }: BatchMessage): FlowError {
+    const { domain } = this.requests.connection.settings;
+    return explainPublish(error, subject, Buffer.byteLength(data), domain);
   }
 }
 
 function request({ subject, data, msgId, expected }: BatchMessage, more = ''): ManyRequest {
   const lines = `Nats-Msg-Id: ${msgId}\r\n${expected === undefined ? '' : `Nats-Expected-Last-Subject-Sequence: ${expected}\r\n`}${more}`;
-  return { subject, data: Buffer.from(data), headers: wireHeaders(lines) };
+  return { subject, data: Buffer.from(data), headers: rawHeaders(lines) };
 }

@@ -33,12 +33,9 @@ export function readPubAck(answer: Pick<Msg, 'json'>): PubAck | Refusal | undefi
   const { stream, seq, duplicate, batch } = said ?? {};
   if (typeof stream !== 'string' || stream === '' || !Number.isInteger(seq) || Number(seq) < 1)
     return undefined;
-  return {
-    stream,
-    seq: Number(seq),
-    duplicate: duplicate === true,
-    ...(typeof batch === 'string' && { batch }),
-  };
+  const ack: PubAck = { stream, seq: Number(seq), duplicate: duplicate === true };
+  if (typeof batch === 'string') ack.batch = batch;
+  return ack;
 }
 
 export function noPubAck(subject: string): FlowError {

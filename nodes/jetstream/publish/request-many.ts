@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { onAbort } from '../../shared/async/signals';
 import { FlowError } from '../../shared/errors';
 import { closedError, type Connection, type ConnectionState } from '../server/connection';
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from '../server/nats';
@@ -147,7 +148,7 @@ function waitFor(run: Run, left: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(() => fail(run, unanswered(run)), TIMEOUT);
     const over = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', aborted);
+      forget();
     };
     const aborted = (): void => {
       over();
@@ -158,8 +159,8 @@ function waitFor(run: Run, left: number, signal: AbortSignal): Promise<void> {
       over();
       resolve();
     };
+    const forget = onAbort(signal, aborted);
     if (signal.aborted) return aborted();
-    signal.addEventListener('abort', aborted);
     run.progress();
   });
 }

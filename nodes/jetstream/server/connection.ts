@@ -1,5 +1,6 @@
 import { now } from '../../shared/async/clock';
 import { pause } from '../../shared/async/pause';
+import { onAbort } from '../../shared/async/signals';
 import { FlowError } from '../../shared/errors';
 import { explainConnectFailure, permissionDenied } from './errors';
 import type { NatsConnection, Status } from './nats';
@@ -85,10 +86,10 @@ export class Connection {
         reject(closedError());
       };
       if (signal.aborted) return aborted();
-      signal.addEventListener('abort', aborted, { once: true });
+      const forget = onAbort(signal, aborted);
       this.waiting.push({
         resolve: (nc) => {
-          signal.removeEventListener('abort', aborted);
+          forget();
           resolve(nc);
         },
         reject,

@@ -1,3 +1,4 @@
+import { inTime } from '../../shared/async/timeout';
 import { FlowError, codeOf } from '../../shared/errors';
 import { overlap } from '../streams/subjects';
 import { jsApi } from './api';
@@ -23,7 +24,7 @@ export async function checkInbox(
     },
   });
   try {
-    await flushed(nc);
+    await inTime(TIMEOUT, nc.flush(), noPong);
     if (refused) throw refused;
   } finally {
     subscription.unsubscribe();
@@ -59,11 +60,6 @@ function inboxInStream(prefix: string, stream: string): FlowError {
   );
 }
 
-async function flushed(nc: NatsConnection): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    const error = new FlowError('TIMEOUT', `The server did not answer a ping within ${TIMEOUT / 1_000}s`);
-    timer = setTimeout(() => reject(error), TIMEOUT);
-  });
-  await Promise.race([nc.flush(), late]).finally(() => clearTimeout(timer));
+function noPong(): FlowError {
+  return new FlowError('TIMEOUT', `The server did not answer a ping within ${TIMEOUT / 1_000}s`);
 }

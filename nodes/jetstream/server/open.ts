@@ -1,3 +1,4 @@
+import { inTime } from '../../shared/async/timeout';
 import type { Secrets } from '../../shared/secrets';
 import { readLogin } from './authenticator';
 import { explainConnectFailure, keepSecrets } from './errors';
@@ -33,13 +34,9 @@ export async function openNats(
 }
 
 /** The client's own time-outs don't cover all of what a server may fail to say. */
-async function limited(connecting: Promise<NatsConnection>, limit: number): Promise<NatsConnection> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => {
-      connecting.then((nc) => nc.close()).catch(() => undefined);
-      reject(Object.assign(new Error(`no connection within ${limit / 1_000} s`), { code: 'TIMEOUT' }));
-    }, limit);
+function limited(connecting: Promise<NatsConnection>, limit: number): Promise<NatsConnection> {
+  return inTime(limit, connecting, () => {
+    connecting.then((nc) => nc.close()).catch(() => undefined);
+    return Object.assign(new Error(`no connection within ${limit / 1_000} s`), { code: 'TIMEOUT' });
   });
-  return Promise.race([connecting, late]).finally(() => clearTimeout(timer));
 }

@@ -6,7 +6,7 @@ import type { KV, NatsConnection } from '../server/nats';
 import { apiPrefix } from '../server/api';
 import { explainPublish } from '../publish/errors';
 import { publishOnce } from '../publish/pub-ack';
-import { wireHeaders } from '../publish/wire';
+import { rawHeaders } from '../publish/raw-headers';
 
 const TIMEOUT = 5_000;
 
@@ -59,7 +59,7 @@ export class Bucket implements PositionStore {
   private write(key: string, value: string, signal: AbortSignal, lines?: string): Promise<number> {
     const { domain } = this.connection.settings;
     const subject = `${domain ? `${apiPrefix(domain)}.` : ''}$KV.${this.name}.${key}`;
-    const headers = lines === undefined ? undefined : wireHeaders(lines);
+    const headers = lines === undefined ? undefined : rawHeaders(lines);
     return this.run(
       signal,
       async (_kv, nc) => (await publishOnce(nc, subject, value, { headers, domain })).seq,

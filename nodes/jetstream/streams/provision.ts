@@ -38,7 +38,7 @@ const WORDS: Record<StreamOption, string> = {
 const ROUNDS = 5;
 
 /** The last provisioning of each stream: two nodes that read and write at once would undo each other. */
-const turns = new Map<string, Promise<unknown>>();
+const latest = new Map<string, Promise<unknown>>();
 
 /**
  * Creates the stream, or widens it to what is wanted: subjects are added, limits raised, and nothing is taken from
@@ -53,13 +53,15 @@ export async function provisionStream(
 ): Promise<Provisioned> {
   // Nodes may reach one system over several connections, and at several servers of its cluster.
   const key = `${nc.info?.cluster ?? nc.info?.server_id} ${wanted.name}`;
-  const turn = (turns.get(key) ?? Promise.resolve()).then(() => provision(nc, domain, wanted, narrow));
-  const settled = turn.catch(() => undefined);
-  turns.set(key, settled);
+  const provisioned = (latest.get(key) ?? Promise.resolve()).then(() =>
+    provision(nc, domain, wanted, narrow),
+  );
+  const settled = provisioned.catch(() => undefined);
+  latest.set(key, settled);
   try {
-    return await turn;
+    return await provisioned;
   } finally {
-    if (turns.get(key) === settled) turns.delete(key);
+    if (latest.get(key) === settled) latest.delete(key);
   }
 }
 

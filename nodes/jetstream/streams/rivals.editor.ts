@@ -1,6 +1,6 @@
 import { formOf } from '../../shared/editor/form';
 import { nodeText, text } from '../../shared/editor/text';
-import { currentValue, type Verdict } from '../../shared/editor/verdicts';
+import { currentValue, type Validity } from '../../shared/editor/validity';
 import { readStreamConfig } from './stream-config.editor';
 
 /** Settings as they stand in the editor, of an open form or of a node. */
@@ -73,29 +73,29 @@ export function rivalTexts(rivals: Partial<Record<ConflictText, Rival | undefine
   return found.flatMap(([key, rival]) => (rival ? rivalText(key, rival) : []));
 }
 
-/** The verdict on it; the editor shows verdicts as HTML, and a node may have any name. */
-export function rivalVerdict(key: ConflictText, rival: Rival | undefined): Verdict {
+/** True, or which rival there is; the editor shows it as HTML, and a node may have any name. */
+export function rivalValidity(key: ConflictText, rival: Rival | undefined): Validity {
   return rival === undefined || $('<i>').text(rivalText(key, rival)).html();
 }
 
 /** A validator that says what `first` says, and what `then` does where that finds nothing wrong. */
 export function andThen<T>(
   property: EditorProperty<T>,
-  then: (node: EditorNode) => Verdict,
+  then: (node: EditorNode) => Validity,
 ): EditorProperty<T> {
   return {
     ...property,
     validate(this: EditorNode, value: unknown, opt?: { label?: string }) {
-      const verdict = property.validate?.call(this, value, opt) ?? true;
-      return verdict === true ? then(this) : verdict;
+      const validity = property.validate?.call(this, value, opt) ?? true;
+      return validity === true ? then(this) : validity;
     },
   };
 }
 
 /** Nodes like this one may be right, or wrong, once one of them has changed. */
-export function judgeTogether(concerned: (node: EditorNode) => boolean): void {
+export function validateTogether(concerned: (node: EditorNode) => boolean): void {
   let due: ReturnType<typeof setTimeout> | undefined;
-  const judge = () => {
+  const validate = () => {
     due = undefined;
     let changed = false;
     RED.nodes.eachNode((node) => {
@@ -108,7 +108,7 @@ export function judgeTogether(concerned: (node: EditorNode) => boolean): void {
   };
   for (const event of ['nodes:add', 'nodes:change', 'nodes:remove'] as const)
     RED.events.on(event, (node) => {
-      if (concerned(node)) due ??= setTimeout(judge);
+      if (concerned(node)) due ??= setTimeout(validate);
     });
 }
 

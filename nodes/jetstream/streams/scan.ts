@@ -1,3 +1,4 @@
+import { onAbort } from '../../shared/async/signals';
 import { FlowError } from '../../shared/errors';
 import { apiPrefix, jsApi } from '../server/api';
 import { closedError, type Connection } from '../server/connection';
@@ -77,15 +78,15 @@ function pull({ nc, subject, inbox, batch, signal }: Request): Promise<Msg[]> {
     });
     const end = (error?: Error): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', aborted);
+      forget();
       subscription.unsubscribe();
       if (error) reject(error);
       else resolve(page);
     };
     const aborted = (): void => end(closedError());
     const timer = setTimeout(() => end(silent(subject)), TIMEOUT);
+    const forget = onAbort(signal, aborted);
     if (signal.aborted) return aborted();
-    signal.addEventListener('abort', aborted, { once: true });
     nc.publish(subject, JSON.stringify({ batch, no_wait: true }), { reply: inbox });
   });
 }

@@ -1,10 +1,17 @@
 import { formatDuration } from '../../shared/duration';
 import { FlowError, messageOf } from '../../shared/errors';
 import { Waker } from '../../shared/async/waker';
-import { EventSettlement, SETTLEMENT, type EventAttempt, type SettlementSettings } from './settlement';
+import {
+  EventSettlement,
+  SETTLEMENT,
+  type EventAttempt,
+  type SettlementHandler,
+  type SettlementSettings,
+} from './settlement';
 import { OrgOutage } from '../org/outage';
 import type { PubSub } from '../pubsub/client';
 import { unlessStopped } from '../../shared/async/signals';
+import type { Log } from '../../shared/log';
 import {
   Subscription,
   type ReceivedEvent,
@@ -28,7 +35,9 @@ export interface EventReaderHandler {
   /** `state` or `inFlow` has changed. */
   changed(): void;
   positionLost(error: FlowError, gap: ReplayGap): void;
-  log(level: 'info' | 'warn' | 'error', text: string): void;
+  /** Keeps an event that is given up. Undefined: it is passed over, and one whose schema can't be read holds the others. */
+  readonly deadLetter?: SettlementHandler['deadLetter'];
+  log: Log;
 }
 
 const FIRST_PAUSE = 500;
@@ -64,6 +73,7 @@ export class EventReader {
     this.settlement = new EventSettlement(topic, settings, {
       deliver: (attempt, event, deliveries) => handler.deliver(attempt, event, deliveries),
       position: (replayId) => this.reached(replayId),
+      deadLetter: handler.deadLetter,
       released: () => {
         this.subscription.more();
         handler.changed();
@@ -76,6 +86,7 @@ export class EventReader {
         handler.changed();
       },
       idle: (replayId) => this.settlement.passed(replayId),
+      waitsForSchema: handler.deadLetter === undefined,
       room: () => this.settlement.room,
       positionLost: (error) => this.positionLost(error),
       state: (state) => this.enter(state),

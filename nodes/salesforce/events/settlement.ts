@@ -1,6 +1,7 @@
 import { withTimeout } from '../../shared/async/timeout';
 import type { Failure } from '../../shared/flow/delivery';
-import { messageOf } from '../../shared/errors';
+import { isRetryable, messageOf } from '../../shared/errors';
+import type { Level } from '../../shared/log';
 import {
   Attempt,
   watch,
@@ -17,7 +18,10 @@ export interface SettlementSettings {
   window: number;
   /** Milliseconds before each repetition; the last repeats. */
   backoff: number[];
-  /** Deliveries after which an event is passed over, unless the others fail just the same. */
+  /**
+   * Failures after which an event is given up; 0 or less is no limit. Without a dead letter it would be lost, so it is
+   * not given up while the others fail just the same.
+   */
   maxDeliver: number;
   /** Milliseconds. */
   processingLimit: number;
@@ -28,9 +32,12 @@ export interface SettlementHandler {
   deliver(attempt: EventAttempt, event: ReceivedEvent, deliveries: number): void;
   /** Everything up to this replay id is finished. */
   position(replayId: string): void;
+  /** Keeps an event that is given up; rejects when it can't now. Undefined: it is passed over. */
+  readonly deadLetter?:
+    ((event: ReceivedEvent, failure: Failure, deliveries: number) => Promise<void>) | undefined;
   /** There is room for more. */
   released(): void;
-  log(level: 'warn' | 'error', text: string): void;
+  log(level: Level, text: string): void;
 }
 
 export const SETTLEMENT: SettlementSettings = {
@@ -39,6 +46,9 @@ export const SETTLEMENT: SettlementSettings = {
   maxDeliver: 5,
   processingLimit: 600_000,
 };
+
+/** Milliseconds before a dead letter that could not be stored is tried again. */
+const STORING = { first: 1_000, longest: 30_000 };
 
 /** Events finished behind one that isn't, at most: as many come again after a crash. */
 const MOST_AHEAD = 10_000;
@@ -117,7 +127,7 @@ export class EventSettlement implements Settler<InFlightEvent> {
     return `The event ${event.replayId} of ${this.topic}${deliveries > 0 ? ` (delivery ${deliveries})` : ''}`;
   }
 
-  log(level: 'warn' | 'error', text: string): void {
+  log(level: Level, text: string): void {
     this.handler.log(level, text);
   }
 
@@ -128,7 +138,8 @@ export class EventSettlement implements Settler<InFlightEvent> {
   /** Others succeed, so it is the event. Where everything fails, something behind the flow is out of order: wait. */
   policy({ succeededBefore = this.succeeded }: InFlightEvent): RetryPolicy {
     const { backoff, maxDeliver } = this.settings;
-    return { backoff, pause: 0, maxDeliver: this.succeeded > succeededBefore ? maxDeliver : Infinity };
+    const limited = this.handler.deadLetter !== undefined || this.succeeded > succeededBefore;
+    return { backoff, pause: 0, maxDeliver: limited ? maxDeliver : 0 };
   }
 
   ack(item: InFlightEvent): void {
@@ -153,9 +164,28 @@ export class EventSettlement implements Settler<InFlightEvent> {
   }
 
   giveUp(item: InFlightEvent, failure: Failure): void {
-    const what = `${this.describe(item)} failed for good${where(failure)}`;
+    const why = isRetryable(failure.error) ? `failed ${item.deliveries} times` : 'failed for good';
+    const what = `${this.describe(item)} ${why}${where(failure)}`;
+    if (this.handler.deadLetter) return this.bury(item, failure, what, 0);
     this.handler.log('error', `${what} and is passed over: ${messageOf(failure.error)}`);
     this.settle(item);
+  }
+
+  /** It stays in flight until its dead letter is stored. */
+  private bury(item: InFlightEvent, failure: Failure, what: string, failures: number): void {
+    this.handler.deadLetter?.(item.event as ReceivedEvent, failure, item.deliveries).then(
+      () => {
+        this.handler.log('warn', `${what} and went to the dead letters: ${messageOf(failure.error)}`);
+        this.settle(item);
+      },
+      (error: unknown) => {
+        if (this.stopped) return;
+        if (failures === 0)
+          this.handler.log('error', `${what}, and its dead letter can't be stored yet: ${messageOf(error)}`);
+        const ms = Math.min(STORING.longest, STORING.first * 2 ** failures);
+        item.timer = setTimeout(() => this.bury(item, failure, what, failures + 1), ms);
+      },
+    );
   }
 
   /** Takes no more, and gives the flow `grace` ms to finish; what it doesn't comes again after the next start. */

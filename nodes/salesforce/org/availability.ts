@@ -1,3 +1,4 @@
+import { pause } from '../../shared/async/pause';
 import { messageOf } from '../../shared/errors';
 import { OrgOutage, type OutageReason } from './outage';
 
@@ -31,8 +32,7 @@ export const PROBE_PAUSES: ProbePauses = {
 export class Availability {
   current: Unavailable | undefined;
   private failures = 0;
-  private timer: NodeJS.Timeout | undefined;
-  private closed = false;
+  private readonly closing = new AbortController();
 
   constructor(
     /** Resolves when the org can be used again, throws OrgOutage (with the new reason) when it can't. */
@@ -43,8 +43,7 @@ export class Availability {
   ) {}
 
   begin(outage: OrgOutage): void {
-    if (this.current || this.closed) return;
-    this.schedule(outage, Date.now());
+    if (!this.current && !this.closing.signal.aborted) void this.wait(outage, Date.now());
   }
 
   /** A request was carried out: the org is well. */
@@ -53,28 +52,30 @@ export class Availability {
   }
 
   close(): void {
-    this.closed = true;
-    clearTimeout(this.timer);
+    this.closing.abort();
   }
 
-  private schedule(outage: OrgOutage, since: number): void {
-    const [first, longest] = this.pauses[outage.reason];
-    const pause = Math.min(longest, first * 2 ** this.failures) * (0.8 + 0.4 * Math.random());
-    this.failures = Math.min(this.failures + 1, 30);
-    const { reason, code, message } = outage;
-    this.current = { reason, code, message, since, nextProbe: Date.now() + pause };
-    this.timer = setTimeout(() => void this.tryAgain(since), pause);
+  /** Probes until the org is back, or nobody needs it any more. */
+  private async wait(outage: OrgOutage, since: number): Promise<void> {
+    const { signal } = this.closing;
+    for (let why: OrgOutage | undefined = outage; why;) {
+      const { reason, code, message } = why;
+      const ms = this.nextPause(reason);
+      this.current = { reason, code, message, since, nextProbe: Date.now() + ms };
+      this.changed();
+      await pause(ms, signal);
+      if (!signal.aborted) why = await this.probe().then(() => undefined, asOutage);
+      if (signal.aborted) return;
+    }
+    this.current = undefined;
     this.changed();
   }
 
-  private async tryAgain(since: number): Promise<void> {
-    try {
-      await this.probe();
-      this.current = undefined;
-      if (!this.closed) this.changed();
-    } catch (error) {
-      if (!this.closed) this.schedule(asOutage(error), since);
-    }
+  private nextPause(reason: OutageReason): number {
+    const [first, longest] = this.pauses[reason];
+    const ms = Math.min(longest, first * 2 ** this.failures) * (0.8 + 0.4 * Math.random());
+    this.failures = Math.min(this.failures + 1, 30);
+    return ms;
   }
 }
 

@@ -6,6 +6,7 @@ import { OrgOutage } from '../org/outage';
 import type { PubSub } from './client';
 import type { EventSchema } from './schemas';
 import { Stopped, unlessStopped } from '../../shared/async/signals';
+import type { Log } from '../../shared/log';
 import type { FetchRequest, FetchResponse, RpcStream } from './messages';
 
 /** An event as it came. */
@@ -17,8 +18,9 @@ export interface ReceivedEvent {
   schemaId: string;
   /** By field names; of a change event as `readChange` gives it. Undefined where the event can't be read. */
   payload: Record<string, unknown> | undefined;
-  /** Why it can't be read. */
+  /** Why it can't be read, and what it is made of. */
   error?: FlowError;
+  bytes?: Buffer;
 }
 
 /** Where to begin: at a preset, or behind the event with a replay id. */
@@ -32,12 +34,14 @@ export interface SubscriptionHandler {
   event(event: ReceivedEvent): void;
   /** There is no event between the last one and this replay id. */
   idle(replayId: string): void;
+  /** Whether an event whose schema the org doesn't give waits until it does, with all behind it. Else it is handed out. */
+  readonly waitsForSchema?: boolean;
   /** How many events may come now, beside those that `event` was called with. */
   room(): number;
   /** The org doesn't know the position any more; it goes on with the earliest event that the org has. */
   positionLost(error: FlowError): void;
   state(state: SubscriptionState): void;
-  log(level: 'info' | 'warn' | 'error', text: string): void;
+  log: Log;
 }
 
 /** Salesforce delivers no more before it is asked again. */
@@ -196,9 +200,8 @@ export class Subscription {
   private accept(): void {
     if (this.accepted || this.stopping.signal.aborted) return;
     this.accepted = true;
-    if (this.failing) this.handler.log('info', `Receiving from ${this.topic} again`);
-    this.failing = undefined;
-    this.handler.state({ phase: 'subscribed' });
+    // One that waits at an event is opened each time, and gets no further.
+    if (this.failing?.code !== 'SCHEMA_UNREADABLE') this.works();
     if (this.everAccepted && this.from === 'latest') {
       const gap = formatDuration(performance.now() - this.brokenAt);
       this.handler.log(
@@ -207,6 +210,12 @@ export class Subscription {
       );
     }
     this.everAccepted = true;
+  }
+
+  private works(): void {
+    if (this.failing) this.handler.log('info', `Receiving from ${this.topic} again`);
+    this.failing = undefined;
+    this.handler.state({ phase: 'subscribed' });
   }
 
   private async take(stream: Stream, response: FetchResponse): Promise<void> {
@@ -231,7 +240,14 @@ export class Subscription {
       if (this.stream !== stream) return;
       const replayId = replay_id.toString('base64');
       const schemaId = event?.schema_id ?? '';
-      const read = readEvent(schemas.get(schemaId), event?.payload);
+      const schema = schemas.get(schemaId);
+      if (schema instanceof FlowError && schemaId !== '' && this.handler.waitsForSchema)
+        throw new FlowError(
+          'SCHEMA_UNREADABLE',
+          `Reading ${this.topic} waits at an event: ${schema.message}`,
+        );
+      const read = readEvent(schema, event?.payload);
+      if (this.failing) this.works();
       this.arriving--;
       this.from = { replayId };
       this.delivered = true;
@@ -288,7 +304,7 @@ export class Subscription {
 
   /** Said once for each cause; tried again with growing pauses, as an administrator may mend it. */
   private async fail(error: FlowError, failures: number): Promise<void> {
-    if (this.failing?.message !== error.message) this.handler.log('error', error.message);
+    if (!this.failing || causeOf(this.failing) !== causeOf(error)) this.handler.log('error', error.message);
     this.failing = error;
     this.handler.state({ phase: 'failing', error });
     await this.pause(failures);
@@ -308,17 +324,23 @@ export class Subscription {
   }
 }
 
+/** Without the number that the org gives to each call. */
+function causeOf({ message }: FlowError): string {
+  return message.replace(/rpcId: [-\w]+/, '');
+}
+
 function readEvent(
   schema: EventSchema | FlowError | undefined,
   bytes: Buffer | undefined,
-): Pick<ReceivedEvent, 'payload' | 'error'> {
-  if (!schema || schema instanceof FlowError || !bytes)
-    return { payload: undefined, error: schema instanceof FlowError ? schema : unreadable('it has no data') };
+): Pick<ReceivedEvent, 'payload' | 'error' | 'bytes'> {
+  const failed = (error: FlowError) => ({ payload: undefined, error, ...(bytes && { bytes }) });
+  if (schema instanceof FlowError) return failed(schema);
+  if (!schema || !bytes) return failed(unreadable('it has no data'));
   try {
     const payload = schema.decode(bytes);
     return { payload: isChange(payload) ? readChange(payload, schema.fields) : payload };
   } catch (error) {
-    return { payload: undefined, error: unreadable(messageOf(error)) };
+    return failed(unreadable(messageOf(error)));
   }
 }
 

@@ -1,3 +1,5 @@
+import { onAbort } from './signals';
+
 /** 24 days: a timer takes more than 24.8 for none at all. */
 const LONGEST = 24 * 86_400_000;
 
@@ -15,10 +17,10 @@ function timer(ms: number, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return resolve();
     const done = (): void => {
       clearTimeout(timeout);
-      signal.removeEventListener('abort', done);
+      forget();
       resolve();
     };
     const timeout = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
+    const forget = onAbort(signal, done);
   });
 }

@@ -12,3 +12,11 @@ export async function withTimeout(ms: number, work: Promise<unknown>): Promise<v
     over.abort();
   }
 }
+
+/** As the work ends; rejects with what `late` gives where it hasn't ended after `ms`. How it ends then is nobody's concern. */
+export function inTime<T>(ms: number, work: Promise<T>, late: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(late()), ms);
+    void work.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}

@@ -78,9 +78,9 @@ export function suggest(input: JQuery, value: unknown): void {
   input.attr('placeholder', value);
 }
 
-/** Marks an input that is no property of its own, which the editor therefore doesn't check: `verdict` says what is wrong. */
-export function mark(input: JQuery, verdict: true | string): void {
-  input.toggleClass('input-error', verdict !== true).attr('title', verdict === true ? '' : verdict);
+/** Marks an input that is no property of its own, which the editor therefore doesn't check: `validity` says what is wrong. */
+export function mark(input: JQuery, validity: true | string): void {
+  input.toggleClass('input-error', validity !== true).attr('title', validity === true ? '' : validity);
 }
 
 /** Shows sentences about settings that contradict each other in the form's `.jetforce-hints`. */

@@ -11,7 +11,7 @@ import {
 } from '../settings/settings';
 import { numberOf, type Form } from './form';
 import { nodeText, text } from './text';
-import { currentValue, type Verdict } from './verdicts';
+import { currentValue, type Validity } from './validity';
 
 type PropertyName<D extends NodeSettings> = Exclude<keyof D['settings'], SecretName<D['settings']>>;
 
@@ -42,9 +42,9 @@ function propertyOf(declared: NodeSettings, name: string, setting: Setting): Edi
   if (kind === 'node' && typeof required !== 'string') return { ...property, required: required === true };
   if (required === true && setting.when === undefined && typeof setting.default !== 'object')
     property.required = true;
-  property.validate = function (this: EditorNode, value: unknown, opt?: { label?: string }): Verdict {
+  property.validate = function (this: EditorNode, value: unknown, opt?: { label?: string }): Validity {
     const valueOf: ValueOf = (other) => shownValue(declared, this, other);
-    if (kind === 'node') return !isRequired(setting, valueOf) || configVerdict(value, opt?.label);
+    if (kind === 'node') return !isRequired(setting, valueOf) || configValidity(value, opt?.label);
     const fault = faultOf(setting, value, valueOf);
     return fault === undefined || sentence(type, fault, partLabel(type, setting, fault) ?? opt?.label);
   };
@@ -56,11 +56,11 @@ function shownValue({ settings }: NodeSettings, node: EditorNode, name: string):
   return valuesOf(settings, { [name]: currentValue(node, name) })(name);
 }
 
-function configVerdict(id: unknown, label: string | undefined): Verdict {
+function configValidity(id: unknown, label: string | undefined): Validity {
   const config = RED.nodes.node(typeof id === 'string' ? id : '');
   if (config && config['valid'] !== false) return true;
-  const verdict = config ? text('configWrong') : text('required');
-  return label ? `${label}: ${verdict}` : verdict;
+  const fault = config ? text('configWrong') : text('required');
+  return label ? `${label}: ${fault}` : fault;
 }
 
 function partLabel(type: string, { texts }: Setting, { part }: Fault): string | undefined {
@@ -74,7 +74,7 @@ export function sentence(type: string, { text: key, values }: Fault, label?: str
   return label ? `${label}: ${said}` : said;
 }
 
-function knows(type: string, version: number, found: unknown): Verdict {
+function knows(type: string, version: number, found: unknown): Validity {
   return !(Number(found ?? 0) > version) || text('newerVersion', { type });
 }
 

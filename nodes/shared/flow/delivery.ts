@@ -170,6 +170,10 @@ export class Delivery {
     return now - this.startedAt - this.pausedFor - (this.pauses > 0 ? now - this.pausedAt : 0);
   }
 
+  get held(): boolean {
+    return this.pauses > 0;
+  }
+
   /** Stops the processing clock until the returned function is called; pauses may overlap. */
   pause(): () => void {
     if (this.pauses++ === 0) this.pausedAt = performance.now();

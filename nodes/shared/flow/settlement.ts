@@ -2,12 +2,15 @@ import { formatDuration } from '../duration';
 import { FlowError, isOutage, isRetryable, messageOf } from '../errors';
 import { FAILURE_CODES, type FailureRow, type InnocentCause } from '../failure-codes';
 import { describeNode, type Command, type DeliveryOwner, type Failure } from './delivery';
+import type { Level } from '../log';
 
 /** How the flow is doing with an attempt, as far as it can be told. */
 export interface Progress {
   /** Milliseconds in the flow, without the time it was paused. */
   processingTime(): number;
   unfinishedNodes(): string[];
+  /** A node holds it until something out of reach (the org) is back: nothing is done with it meanwhile. */
+  readonly held?: boolean;
   /**
    * It is settled without the flow having finished: nothing that the flow still does counts. What was put together
    * with it fails with `failure`; without one it comes again, and that doesn't count as a try.
@@ -83,10 +86,10 @@ export interface Settler<T> {
   retry(item: T, delay: number): void;
   /** It doesn't come again. */
   giveUp(item: T, failure: Failure): void;
-  log(level: 'warn' | 'error', text: string): void;
+  log(level: Level, text: string): void;
 }
 
-/** Settles what failed. `asked`: the flow itself wanted that, so nobody has to be told, and may have said when. */
+/** Settles what failed. `asked`: the flow itself wanted it again, so nobody has to be told, and may have said when. */
 export function settleFailed<T>(
   settler: Settler<T>,
   item: T,
@@ -96,11 +99,17 @@ export function settleFailed<T>(
   const decision = decide(failure.error, settler.tries(item), settler.policy(item));
   if (decision.what === 'give up') return settler.giveUp(item, failure);
   const after = asked?.delay ?? decision.after;
-  if (decision.what === 'give back') return settler.giveBack(item, after);
-  if (!asked) {
-    const how = `failed${where(failure)} and comes again in ${formatDuration(after)}`;
-    settler.log('warn', `${settler.describe(item)} ${how}: ${messageOf(failure.error)}`);
+  const tell = (level: Level, how: string, uncounted = ''): void => {
+    const when = after > 0 ? `in ${formatDuration(after)}` : 'at once';
+    const what = `${settler.describe(item)} ${how}${where(failure)} and comes again ${when}${uncounted}`;
+    settler.log(level, `${what}: ${messageOf(failure.error)}`);
+  };
+  if (decision.what === 'give back') {
+    // No louder: at each deploy, and in each outage, it is many of them.
+    tell('debug', 'was given back', ', uncounted');
+    return settler.giveBack(item, after);
   }
+  if (!asked) tell('warn', 'failed');
   settler.retry(item, after);
 }
 

@@ -2,10 +2,14 @@
 export type ValueOf = (name: string) => unknown;
 
 /**
- * Whether "auth=jwt|nkey provision" holds of the settings: every condition of it. A name alone: the box is ticked;
- * `!` in front: the rest does not hold.
+ * Whether "auth=jwt|nkey provision" holds of the settings: every condition of it, or those behind an "or". A name
+ * alone: the box is ticked; nothing behind `=`: the setting is empty; `!` in front: the rest does not hold.
  */
 export function holds(conditions: string, valueOf: ValueOf): boolean {
+  return conditions.split(' or ').some((all) => holdAll(all, valueOf));
+}
+
+function holdAll(conditions: string, valueOf: ValueOf): boolean {
   return conditions.split(/\s+/).every((condition) => {
     const [, not = '', name = '', allowed] = /^(!?)([\w-]+)(?:=(.*))?$/.exec(condition) ?? [];
     const found = valueOf(name);

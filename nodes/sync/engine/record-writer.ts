@@ -96,7 +96,7 @@ export class RecordWriter {
   }
 
   private async writeChunk(records: SourceRecord[], options: WriteOptions, written: Written): Promise<void> {
-    let rest = records.map((record) => this.entry(record));
+    let rest = this.entries(records, options, written);
     for (let attempt = 0; rest.length > 0; attempt++) {
       if (attempt === TRIES) throw contested(rest.length, this.subject);
       rest = await this.attempt(rest, options, written);
@@ -118,6 +118,20 @@ export class RecordWriter {
         latest.set(record.id, record);
     }
     return [...latest.values()];
+  }
+
+  /** A record that can't be said in JSON stands in nobody's way. */
+  private entries(records: SourceRecord[], { refused }: WriteOptions, written: Written): Entry[] {
+    return records.flatMap((record) => {
+      try {
+        return [this.entry(record)];
+      } catch (error) {
+        if (!(error instanceof FlowError)) throw error;
+        refused(record, error);
+        written.refused++;
+        return [];
+      }
+    });
   }
 
   private entry(record: SourceRecord): Entry {
@@ -162,7 +176,8 @@ export class RecordWriter {
   }
 
   private isOlder({ record }: Entry): boolean {
-    return isBefore(timeOf(record.updatedAt), this.published.get(record.id)?.updatedAt);
+    const before = this.published.get(record.id)?.updatedAt;
+    return before !== undefined && isBefore(timeOf(record.updatedAt), before);
   }
 
   /** The ids of those that the stream has in a version that may be the newer one. */

@@ -1,4 +1,5 @@
 import * as crypto from 'node:crypto';
+import { FlowError, messageOf } from '../../shared/errors';
 import { stringifyJson } from '../../shared/json';
 import { parseTime } from '../../shared/time';
 import { escapeToken } from '../../shared/token';
@@ -17,18 +18,33 @@ export interface SourceRecord {
   gone?: boolean;
 }
 
-/** Makes the messages of a collection's records, as the guide has them, with `provider` and `deleted`. */
+/**
+ * Makes the messages of a collection's records, as the guide has them, with `provider` and `deleted`. Throws
+ * INVALID_RECORD for data that JSON can't say, or says something else for than an object.
+ */
 export function recordBodies(of: SubjectOf): (record: SourceRecord) => string {
   const { collection, syncId, provider } = of;
   const common = JSON.stringify({ collection_id: collection, sync_id: syncId, provider });
   const beginning = `${common.slice(0, -1)},"data":`;
   // Written together from its parts: a copy of the data for each record would double the time this takes.
   return ({ id, data, createdAt = null, updatedAt = null, deleted = false }) => {
-    const fields = stringifyJson('upstream_id' in data ? { ...data, upstream_id: undefined } : data) ?? '{}';
+    const fields = fieldsOf(data);
     const comma = fields === '{}' ? '' : ',';
     const times = `"upstream_created_at":${JSON.stringify(createdAt)},"upstream_updated_at":${JSON.stringify(updatedAt)}`;
     return `${beginning}${fields.slice(0, -1)}${comma}"upstream_id":${JSON.stringify(id)}},${times},"deleted":${deleted}}`;
   };
+}
+
+function fieldsOf(data: Record<string, unknown>): string {
+  let fields: string | undefined;
+  let why = 'it says something else for them than an object';
+  try {
+    fields = stringifyJson('upstream_id' in data ? { ...data, upstream_id: undefined } : data);
+  } catch (error) {
+    why = messageOf(error);
+  }
+  if (fields?.startsWith('{')) return fields;
+  throw new FlowError('INVALID_RECORD', `The data of a record can't be written as JSON: ${why}`, false);
 }
 
 /** Tells two contents of a record apart. */
@@ -56,13 +72,26 @@ export function messageId(
 }
 
 /** What can be told of a record's message in a stream, whoever put it there. */
-export function readBody(body: string): { updatedAt: number | undefined; deleted: boolean } {
+export function readBody(body: string): ReadBody {
   try {
-    const { upstream_updated_at, deleted } = JSON.parse(body) as Record<string, unknown>;
-    return { updatedAt: timeOf(upstream_updated_at), deleted: deleted === true };
+    const { data, upstream_updated_at, deleted } = JSON.parse(body) as Record<string, unknown>;
+    const id = (data as { upstream_id?: unknown } | null | undefined)?.upstream_id;
+    return {
+      id: typeof id === 'string' ? id : undefined,
+      updatedAt: timeOf(upstream_updated_at),
+      deleted: deleted === true,
+    };
   } catch {
-    return { updatedAt: undefined, deleted: false };
+    return { id: undefined, updatedAt: undefined, deleted: false };
   }
+}
+
+export interface ReadBody {
+  /** Undefined where it is no record's message. */
+  id: string | undefined;
+  /** Epoch ms. */
+  updatedAt: number | undefined;
+  deleted: boolean;
 }
 
 /** A date can't be further from 1970, in milliseconds. */

@@ -2,6 +2,7 @@ import type { Connection } from '../../jetstream/server/connection';
 import { Bucket } from '../../jetstream/streams/kv';
 import { codeOf, FlowError, messageOf } from '../../shared/errors';
 import { positionsInOne, type PositionStore } from '../../shared/positions';
+import type { Log } from '../../shared/log';
 import type { SourceSettings } from '../api-source.settings';
 import type { SyncOutSettings } from '../api-sync-out.settings';
 import type { ControlCommand } from './control';
@@ -24,7 +25,7 @@ export interface SyncOutHandler {
   /** Of one collection, for the flow. */
   progress(progress: Progress): void;
   changed(): void;
-  log(level: 'info' | 'warn' | 'error', text: string): void;
+  log: Log;
 }
 
 interface Running {

@@ -18,6 +18,7 @@ import type { StreamSettings } from '../../jetstream/streams/stream.settings';
 import { covers } from '../../jetstream/streams/subjects';
 import { codeOf, FlowError, messageOf } from '../../shared/errors';
 import { recordStreamOf } from '../api-sync-out.settings';
+import { escapeToken } from '../../shared/token';
 import { readBody } from './record';
 import type { RecordStream } from './record-writer';
 
@@ -74,8 +75,8 @@ export class Target {
   /** The ids of the records that the messages below a subject show as living, in pages. */
   async *liveIds(subject: string, signal: AbortSignal): AsyncGenerator<string[], void, undefined> {
     for await (const page of scan(this.connection, this.settings.stream, `${subject}*`, signal)) {
-      const bodies = page.map((msg) => msg.string()).filter((body) => !readBody(body).deleted);
-      yield bodies.map(idOf).filter((id) => id !== undefined);
+      const ids = page.map((msg) => livingId(msg.string(), msg.subject));
+      yield ids.filter((id) => id !== undefined);
     }
   }
 
@@ -142,7 +143,9 @@ export class Target {
   }
 }
 
-function idOf(body: string): string | undefined {
-  const { data } = JSON.parse(body) as { data?: { upstream_id?: unknown } };
-  return typeof data?.upstream_id === 'string' ? data.upstream_id : undefined;
+/** The id of a record that a message shows as living. What somebody else has put under the subject is none. */
+function livingId(body: string, subject: string): string | undefined {
+  const { id, deleted } = readBody(body);
+  if (id === undefined || deleted) return undefined;
+  return subject.endsWith(`.${escapeToken(id)}`) ? id : undefined;
 }

@@ -3,7 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { connect, headers, type Msg, type NatsConnection } from 'nats';
 import { publishDeadLetter } from '../../../nodes/jetstream/consume/dead-letter';
 import { deliveryInfo, headerRecord } from '../../../nodes/jetstream/consume/message';
-import { wireHeaders } from '../../../nodes/jetstream/publish/wire';
+import { rawHeaders } from '../../../nodes/jetstream/publish/raw-headers';
 import '../../../nodes/jetstream/server/nats';
 import { FlowError } from '../../../nodes/shared/errors';
 import { startNats, type Nats } from '../../support/nats';
@@ -131,7 +131,7 @@ describe('dead letter', () => {
   /** A message with header lines as anybody may send them, which the client would refuse. */
   async function odd(lines: string[], data = 'x'): Promise<Msg> {
     const subscription = nc.subscribe('odd', { max: 1 });
-    nc.publish('odd', data, { headers: wireHeaders(lines.map((line) => `${line}\r\n`).join('')) });
+    nc.publish('odd', data, { headers: rawHeaders(lines.map((line) => `${line}\r\n`).join('')) });
     for await (const msg of subscription) return msg;
     throw new Error('nothing came');
   }
@@ -226,6 +226,33 @@ describe('dead letter', () => {
     });
     for (const stream of ['work', 'unknown'])
       await assert.rejects(from(stream), { code: 'DEAD_LETTER_FAILED', retryable: true });
+  });
+
+  test('how often a message was a dead letter is counted, and after 8 times it is published no more', async () => {
+    const before = await count();
+    const hop = async (hops: string[], sequence: number, stream = 'crm') =>
+      publish(await message(hops.length > 0 ? { 'Jetforce-Hops': hops } : {}), {
+        ...info(sequence, 77),
+        stream,
+      });
+    for (const [sequence, [hops, next]] of [
+      [[], '1'],
+      [['1'], '2'],
+      [['7'], '8'],
+      [['many'], '1'],
+      [['-3'], '1'],
+      [['1e999'], '1'],
+    ].entries() as Iterable<[number, [string[], string]]>) {
+      await hop(hops, sequence + 700);
+      assert.deepEqual((await last()).header.values('Jetforce-Hops'), [next]);
+    }
+    for (const hops of ['8', '9', '900'])
+      await assert.rejects(hop([hops], 801), {
+        code: 'DEAD_LETTER_REFUSED',
+        message: new RegExp(`at sequence 801: the message was a dead letter ${hops} times`),
+      });
+    await assert.rejects(hop(['8'], 802, 'work'), { code: 'DEAD_LETTER_FAILED', retryable: true });
+    assert.equal(await count(), before + 6);
   });
 
   test('an answer of somebody who is no stream is no dead letter', async () => {

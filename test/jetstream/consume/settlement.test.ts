@@ -41,6 +41,7 @@ afterEach(() => rigs.splice(0).forEach(({ settlement }) => settlement.stop()));
 /** A settlement whose every word is written down, e.g. "ack 7/2" for the second delivery of message 7. */
 class Rig {
   readonly said: string[] = [];
+  /** What is told to everybody, not only to who looks closely. */
   readonly log: string[] = [];
   readonly given: { message: InFlightMessage; failure: Failure; stored: () => void; stopped: () => void }[] =
     [];
@@ -78,7 +79,7 @@ class Rig {
             });
           }),
         released: () => void this.room++,
-        log: (level, text) => void this.log.push(`${level}: ${text}`),
+        log: (level, text) => void (level !== 'debug' && this.log.push(`${level}: ${text}`)),
       },
     );
     this.settlement.start('the durable', consumer);

@@ -308,7 +308,7 @@ describe('an event that fails', () => {
     pass(200);
     flow.ends('a', failure);
     assert.equal(flow.settlement.size, 0);
-    assert.match(flow.log.at(-1)?.text ?? '', /\(delivery 3\) failed for good and is passed over/);
+    assert.match(flow.log.at(-1)?.text ?? '', /\(delivery 3\) failed 3 times and is passed over/);
   });
 
   test('where nothing succeeds since its first failure, is not: something behind the flow is out of order', () => {

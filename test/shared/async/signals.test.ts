@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
+import { getMaxListeners } from 'node:events';
 import { describe, mock, test } from 'node:test';
-import { childController, Stopped, unlessStopped, untilAborted } from '../../../nodes/shared/async/signals';
+import {
+  childController,
+  onAbort,
+  Stopped,
+  unlessStopped,
+  untilAborted,
+} from '../../../nodes/shared/async/signals';
 import { gate, turns } from '../flow/runtime';
 
 describe('unless stopped', () => {
@@ -66,4 +73,17 @@ describe('a child controller', () => {
   test('of a parent that has aborted is aborted', () => {
     assert.equal(childController(AbortSignal.abort()).signal.aborted, true);
   });
+});
+
+test('any number may wait for one signal, and the process warns of nothing', async (t) => {
+  const warned = t.mock.method(process, 'emitWarning', () => undefined);
+  const { signal } = new AbortController();
+  const forget = [
+    ...Array.from({ length: 12 }, () => onAbort(signal, () => undefined)),
+    ...Array.from({ length: 12 }, () => childController(signal)).map((child) => () => child.abort()),
+  ];
+  for (const each of forget) each();
+  await turns(1);
+  // Later versions of Node warn of no signal: what they have to be told is looked at.
+  assert.deepEqual([warned.mock.callCount(), getMaxListeners(signal)], [0, 0]);
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
-import { withTimeout } from '../../../nodes/shared/async/timeout';
+import { inTime, withTimeout } from '../../../nodes/shared/async/timeout';
 import { gate, turns } from '../flow/runtime';
 
 beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
@@ -37,4 +37,21 @@ test('it is over when the time is, whatever the work does then', async () => {
 
 test('it fails as the work does', async () => {
   await assert.rejects(withTimeout(100, Promise.reject(new Error('no'))), /no/);
+});
+
+test('who needs the work itself gets it, or is told that it is late', async () => {
+  const late = mock.fn(() => new Error('late'));
+  assert.equal(await inTime(100, Promise.resolve('done'), late), 'done');
+  await assert.rejects(inTime(100, Promise.reject(new Error('no')), late), /^Error: no$/);
+  mock.timers.tick(1_000);
+  assert.equal(late.mock.callCount(), 0);
+
+  let fail = (_error: Error): void => undefined;
+  const work = new Promise<void>((_resolve, reject) => (fail = reject));
+  const waiting = assert.rejects(inTime(100, work, late), /^Error: late$/);
+  mock.timers.tick(100);
+  await waiting;
+  fail(new Error('too late for anybody'));
+  await turns(2);
+  assert.equal(late.mock.callCount(), 1);
 });

@@ -143,11 +143,18 @@ describe('what failed', () => {
     assert.deepEqual([where({ error: luck, node }), where({ error: luck })], [' in function "check"', '']);
   });
 
-  test('for nothing of its own is given back without a word; for good it is the room that tells', () => {
+  test('for nothing of its own is given back, which is told to who looks closely; for good it is the room that tells', () => {
     const room = new Room();
     settleFailed(room, 'a', { error: coded('CLOSED'), node });
-    settleFailed(room, 'b', { error: forGood, node });
-    assert.deepEqual(room.heard(), ['give back a in 0', 'give up b: never']);
+    settleFailed(room, 'b', { error: coded('NOT_WIRED') });
+    settleFailed(room, 'c', { error: forGood, node });
+    assert.deepEqual(room.heard(), [
+      'debug: Letter a was given back in function "check" and comes again at once, uncounted: not its fault',
+      'give back a in 0',
+      'debug: Letter b was given back and comes again in 100ms, uncounted: not its fault',
+      'give back b in 100',
+      'give up c: never',
+    ]);
   });
 });
 

@@ -494,3 +494,43 @@ test('a BigInt in a record is published as the number that it is', async () => {
   const [last] = await stream.last([`${SUBJECT}1`], never);
   assert.match(last?.data ?? '', /"data":\{"n":1234567890123456789,"upstream_id":"1"\}/);
 });
+
+for (const [what, data] of [
+  ['are a text in JSON', { toJSON: () => 'text' }],
+  ['are nothing in JSON', { toJSON: () => undefined }],
+  ['go round in a circle', circular()],
+  ['hold a getter that throws', Object.defineProperty({}, 'x', { enumerable: true, get: thrower })],
+] as const)
+  test(`a record whose data ${what} is refused by name, and the others are published`, async () => {
+    const { write, value } = rig();
+    const refused: [string, string][] = [];
+    const options = {
+      refused: ({ id }: SourceRecord, error: FlowError) => void refused.push([id, error.code]),
+    };
+    const records = [record('a'), record('b', 1, { data: data as Record<string, unknown> }), record('c')];
+    assert.deepEqual(await write(records, options), { published: 2, unchanged: 0, refused: 1 });
+    assert.deepEqual([refused, value('a'), value('c')], [[['b', 'INVALID_RECORD']], 'a 1', 'c 1']);
+  });
+
+test('dates, and what says itself in JSON within the data, are published as JSON has them', async () => {
+  const { write, stream } = rig();
+  const data = { at: new Date(0), price: { toJSON: () => ({ amount: 1 }) }, never: new Date(NaN) };
+  await write([record('a', 1, { data })]);
+  const body = JSON.parse(stream.stored[0]?.data ?? '') as { data: object };
+  assert.deepEqual(body.data, {
+    at: '1970-01-01T00:00:00.000Z',
+    price: { amount: 1 },
+    never: null,
+    upstream_id: 'a',
+  });
+});
+
+function circular(): object {
+  const data: Record<string, unknown> = {};
+  data.self = data;
+  return data;
+}
+
+function thrower(): never {
+  throw new Error('no');
+}

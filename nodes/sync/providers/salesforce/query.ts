@@ -42,16 +42,20 @@ export async function select(
   return { records, rows, full: total >= PAGE };
 }
 
+const ID = /^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$/;
+
 /**
- * The records as they are now, one for each id: in batches of 2,000 to an API call. What is not found that way is
+ * The records as they are now, one for each id that can be one of Salesforce's: in batches of 2,000 to an API call. What is not found that way is
  * looked for among the deleted, and of what isn't there either nothing is left.
  */
 export async function readByIds(
   reader: OrgReader,
   sobject: SObject,
-  ids: readonly string[],
+  asked: readonly string[],
   signal: AbortSignal,
 ): Promise<SourceRecord[]> {
+  // The org would refuse all of them for one that is none.
+  const ids = asked.filter((id) => ID.test(id));
   const found = new Map<string, SourceRecord>();
   const path = `/composite/sobjects/${sobject.name}`;
   for (let from = 0; from < ids.length; from += READ) {

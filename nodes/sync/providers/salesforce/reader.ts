@@ -1,12 +1,9 @@
 import { OrgOutage } from '../../../salesforce/org/outage';
-import {
-  outageOf,
-  restError,
-  type OrgAnswer,
-  type OrgRequest,
-  type OrgSession,
-} from '../../../salesforce/org/session';
+import { outageOf, restError, type OrgAnswer } from '../../../salesforce/org/answer';
+import { namesData } from '../../../salesforce/org/error-codes';
+import type { OrgRequest, OrgSession } from '../../../salesforce/org/session';
 import { FlowError } from '../../../shared/errors';
+import { onAbort } from '../../../shared/async/signals';
 
 /** An org that answers others but fails so often on one request is not away; the request is at fault. */
 const LOSSES = 4;
@@ -84,11 +81,10 @@ export class OrgReader {
 function successful(answer: OrgAnswer, method: string, path: string): OrgAnswer {
   if (answer.status >= 200 && answer.status < 300) return answer;
   const { errorCode, message } = restError(answer);
-  const again = answer.status >= 500 || answer.status === 429 || errorCode === 'QUERY_TIMEOUT';
   throw new FlowError(
     errorCode,
     `The org refused ${method} ${path.slice(0, 200)} (${answer.status} ${errorCode}): ${message.trim()}`,
-    again,
+    !namesData(errorCode),
   );
 }
 
@@ -97,8 +93,7 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   return new Promise((resolve, reject) => {
     const aborted = (): void => reject(closed());
     if (signal.aborted) aborted();
-    signal.addEventListener('abort', aborted, { once: true });
-    promise.finally(() => signal.removeEventListener('abort', aborted)).then(resolve, reject);
+    promise.finally(onAbort(signal, aborted)).then(resolve, reject);
   });
 }
 

@@ -9,9 +9,16 @@ export const FRAME = Buffer.byteLength('NATS/1.0\r\n\r\n');
  * Headers as they go over the wire, from lines of headerLine. The client's own ones are checked and copied one by
  * one, which takes longer than all the rest of publishing; it asks them for nothing but this (nats 2.29, protocol.ts).
  */
-export function wireHeaders(lines: string): MsgHdrs {
-  const bytes = Buffer.from(`NATS/1.0\r\n${lines}\r\n`);
-  return { encode: () => bytes } as unknown as MsgHdrs;
+export function rawHeaders(lines: string): MsgHdrs {
+  return new RawHeaders(Buffer.from(`NATS/1.0\r\n${lines}\r\n`)) as unknown as MsgHdrs;
+}
+
+class RawHeaders {
+  constructor(private readonly bytes: Uint8Array) {}
+
+  encode(): Uint8Array {
+    return this.bytes;
+  }
 }
 
 /** Throws INVALID_HEADER for what no header can hold. */

@@ -1,5 +1,5 @@
 /** True, or what is wrong. Never quotes the value: the editor shows these sentences as HTML. */
-export type Verdict = true | string;
+export type Validity = true | string;
 
 /** The value of a property: what its form shows while it is open, else what is saved. */
 export function currentValue(node: EditorNode, property: string): unknown {
