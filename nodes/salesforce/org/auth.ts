@@ -2,7 +2,8 @@ import { createSign } from 'node:crypto';
 import { messageOf } from '../../shared/errors';
 import { judge } from '../../shared/http/judge';
 import { Secrets } from '../../shared/secrets';
-import { isSecure, type LoginGrant } from './credentials';
+import { isSecure } from '../../shared/http/secure';
+import type { LoginGrant } from './credentials';
 import type { HttpAnswer, HttpClient } from './http';
 import { OrgOutage } from './outage';
 

@@ -11,7 +11,7 @@ import { Describes } from './describes';
 import { passes } from './error-codes';
 import { HttpClient } from './http';
 import { OrgOutage } from './outage';
-import type { RefreshTokens } from './refresh-tokens';
+import type { RefreshTokens } from '../../shared/http/refresh-tokens';
 import { strikeErrors } from './struck';
 import { sfdcOrg } from '../sfdc-org.settings';
 

@@ -6,7 +6,7 @@ import type { Log } from '../../shared/log';
 import type { SourceSettings } from '../api-source.settings';
 import type { SyncOutSettings } from '../api-sync-out.settings';
 import type { ControlCommand } from './control';
-import { FlowRecords, MOST_COLLECTIONS } from '../providers/flow';
+import { FlowRecords } from '../providers/flow';
 import { ProgressTeller, type Progress } from './progress';
 import type { Provider } from './provider';
 import type { RecordStream } from './record-writer';
@@ -35,6 +35,9 @@ interface Running {
   failed?: Progress[];
   leave: () => void;
 }
+
+/** Collections of flows whose progress is told, those written to last. */
+const FLOW_COLLECTIONS = 1_000;
 
 /** All the syncs of one api-sync-out: their sources' records into its stream. */
 export class SyncOut {
@@ -200,7 +203,7 @@ export class SyncOut {
     const key = `${syncId} ${collection}`;
     const before = this.flowProgress.get(key);
     this.flowProgress.delete(key);
-    const [oldest] = this.flowProgress.size >= MOST_COLLECTIONS ? this.flowProgress.keys() : [];
+    const [oldest] = this.flowProgress.size >= FLOW_COLLECTIONS ? this.flowProgress.keys() : [];
     if (oldest !== undefined) this.flowProgress.delete(oldest);
     this.flowProgress.set(key, {
       sync_id: syncId,

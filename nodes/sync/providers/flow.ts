@@ -16,6 +16,9 @@ interface CollectionQueue {
   busy: boolean;
 }
 
+/** Collections at rest of which is kept what was published; of others the stream is looked at again. */
+const KEPT = 200;
+
 export interface FlowRecordsOptions {
   syncId: string;
   prefix: string;
@@ -24,9 +27,6 @@ export interface FlowRecordsOptions {
   /** Told after each write. */
   written: (collection: string, done: number, published: number) => void;
 }
-
-/** Of one sync, that are remembered at the same time. */
-export const MOST_COLLECTIONS = 1_000;
 
 /**
  * Publishes records that a flow hands in. What comes while a collection is being written to goes together with the
@@ -71,7 +71,6 @@ export class FlowRecords {
   }
 
   private openQueue(stream: RecordStream, collection: string): CollectionQueue {
-    this.forgetOldest();
     const { prefix, syncId } = this.options;
     const queue: CollectionQueue = {
       writer: new RecordWriter({ prefix, syncId, provider: 'flow', collection }, stream),
@@ -80,14 +79,6 @@ export class FlowRecords {
     };
     this.queues.set(collection, queue);
     return queue;
-  }
-
-  /** Collections are named by messages: what a writer remembers of one that rests is looked up again. */
-  private forgetOldest(): void {
-    if (this.queues.size < MOST_COLLECTIONS) return;
-    for (const [collection, { busy }] of this.queues) {
-      if (!busy) return void this.queues.delete(collection);
-    }
   }
 
   private async work(collection: string, queue: CollectionQueue): Promise<void> {
@@ -113,13 +104,28 @@ export class FlowRecords {
       }
     }
     queue.busy = false;
+    this.forgetOldest(collection, queue);
+  }
+
+  /** A flow may make up a collection for every record. */
+  private forgetOldest(collection: string, queue: CollectionQueue): void {
+    this.queues.delete(collection);
+    this.queues.set(collection, queue);
+    for (const [name, { busy }] of this.queues) {
+      if (this.queues.size <= KEPT) return;
+      if (!busy) this.queues.delete(name);
+    }
   }
 }
 
 function readRecord(value: unknown): { collection: string; record: SourceRecord } {
   if (typeof value !== 'object' || value === null) throw invalid('is not an object');
-  const { collection_id, upstream_id, data, upstream_created_at, upstream_updated_at, deleted } =
-    value as Record<string, unknown>;
+  const { collection_id, data, upstream_created_at, upstream_updated_at, deleted, ...rest } = value as Record<
+    string,
+    unknown
+  >;
+  // Where a message of ours has it.
+  const upstream_id = rest.upstream_id ?? (data as { upstream_id?: unknown } | null | undefined)?.upstream_id;
   if (typeof collection_id !== 'string' || collection_id === '')
     throw invalid('has no collection_id, a text such as "github:issue"');
   if (typeof upstream_id !== 'string' && typeof upstream_id !== 'number' && typeof upstream_id !== 'bigint')
