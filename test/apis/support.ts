@@ -18,6 +18,13 @@ export interface Answer {
   json: unknown;
 }
 
+/** The usual way in: Basic with the API's token where it has that, Bearer with it otherwise. */
+export function authorization({ user, token }: Api): string {
+  return user === undefined
+    ? `Bearer ${token}`
+    : `Basic ${Buffer.from(`${user}:${token}`).toString('base64')}`;
+}
+
 /** A raw call with the API's token, for what its clients can't show. */
 export async function call(
   api: Api,
@@ -32,7 +39,7 @@ export async function call(
     method,
     redirect: 'manual',
     headers: {
-      Authorization: `Bearer ${api.token}`,
+      Authorization: authorization(api),
       'User-Agent': 'tests',
       ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       ...headers,

@@ -4,6 +4,7 @@ import { type Reply, type Request } from '../../support/simulated/exchange';
 import { type LedgerEntry } from '../../support/simulated/ledger';
 import { type Clock } from './clock';
 import { type Limits } from './limits';
+import { type OAuthClient } from './oauth';
 
 export type Row = Readonly<Record<string, unknown>>;
 
@@ -12,6 +13,8 @@ export interface Simulation {
   readonly token: string;
   /** The name before it, where the API has Basic authentication. */
   readonly user?: string;
+  /** Where it has OAuth. */
+  readonly oauth?: OAuthClient;
   readonly limits: Limits;
   /** What is unconfirmed of the API, and what tests turn on; read at each call. */
   readonly switches: object;
