@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createClient, type ZendeskClientOptions } from 'node-zendesk';
+import { type FaultAction } from '../../support/simulated/faults';
 import { type Api } from '../api';
 import { apiFor, call, type Answer } from '../support';
 
@@ -103,7 +104,7 @@ test('the client reads an export by cursor, and one by time', async (t) => {
     { start_time: 0, per_page: 50 },
   ])) as unknown as { result: Row[] };
   assert.equal(result.length, 50);
-  assert.equal((await zendesk.organizations.incremental(0)).length, 30);
+  assert.equal((await zendesk.organizations.incremental('0')).length, 30);
 });
 
 test('history by cursor: a hundred thousand tickets in a hundred pages, each once', async (t) => {
@@ -213,7 +214,7 @@ test('Z3: an export by time has a next page for ever; end_of_stream ends it', as
     assert.ok(page.next_page);
     page = await pageOf(api, page.next_page);
   }
-  assert.deepEqual(ends, [false, false, true, true]);
+  assert.deepEqual(ends, [false, true, true, true]);
 });
 
 test('Z4: the system changes a ticket: generated_timestamp moves, updated_at doesn’t, and exports have it', async (t) => {
@@ -251,7 +252,9 @@ test('Z5: exports say too many in JSON, the general limit in plain text, both wi
     [429, undefined, true],
   );
   assert.ok(wait(plain) > 0);
-  await assert.rejects(clientOf(api).users.me(), /429|rate limit/i);
+  // The client gives its error as a result.
+  const { result } = await clientOf(api).users.me();
+  assert.match((result as unknown as Error).message, /rate limits/);
   api.clock.advance(MINUTE);
   assert.equal((await call(api, path)).status, 200);
 });
@@ -463,7 +466,7 @@ test('OAuth: tokens of client credentials live thirty minutes and read what thei
 
 test('faults are said in Zendesk’s words', async (t) => {
   const api = await apiFor(t, 'zendesk');
-  const answers: [action: object, words: RegExp][] = [
+  const answers: [action: FaultAction, words: RegExp][] = [
     [{ status: 429 }, /APIRateLimitExceeded/],
     [{ status: 429, errorCode: 'general' }, /^Number of allowed/],
     [{ status: 401 }, /invalid_token/],
