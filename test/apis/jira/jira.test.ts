@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Version3Client } from 'jira.js';
+import type { Version3Client } from 'jira.js' with { 'resolution-mode': 'import' };
 import { type FaultAction } from '../../support/simulated/faults';
 import { type Api } from '../api';
 import { apiFor, call, type Answer } from '../support';
@@ -16,11 +16,14 @@ const SEARCH = '/rest/api/3/search/jql';
 const GATEWAY = `/ex/jira/${CLOUD_ID}`;
 const BY_CHANGE = 'ORDER BY updated ASC, id ASC';
 
-const clientOf = (api: Api, place = '', apiToken = api.token): Version3Client =>
-  new Version3Client({
+/** It is described as a package of ES modules. */
+async function clientOf(api: Api, place = '', apiToken = api.token): Promise<Version3Client> {
+  const { Version3Client: Client } = await import('jira.js');
+  return new Client({
     host: api.baseUrl + place,
     authentication: { basic: { email: EMAIL, apiToken } },
   });
+}
 
 interface Found {
   id: string;
@@ -62,7 +65,7 @@ const unlimited = { limits: { burst: { max: 100_000 } } };
 
 test('the client pages through the issues of a project, by GET and by POST', async (t) => {
   const api = await apiFor(t, 'jira', { seed: { issues: 250 } });
-  const jira = clientOf(api);
+  const jira = await clientOf(api);
   const found: string[] = [];
   let nextPageToken: string | undefined;
   do {
@@ -90,7 +93,7 @@ test('the client pages through the issues of a project, by GET and by POST', asy
 
 test('the client reads many at once, projects, users, and who it is', async (t) => {
   const api = await apiFor(t, 'jira', { seed: { issues: 3, users: 120, projects: 60 } });
-  const jira = clientOf(api);
+  const jira = await clientOf(api);
   const { issues } = await jira.issues.bulkFetchIssues({ issueIdsOrKeys: ['PAY-1', 'PAY-2', 'PAY-99'] });
   assert.deepEqual(
     issues?.map(({ key }) => key),
@@ -406,18 +409,18 @@ test('projects page by links to the last; archived ones are listed where they ar
 });
 
 test('limits: bursts a second for everybody, points an hour for apps, with or without Retry-After', async (t) => {
-  const api = await apiFor(t, 'jira', { limits: { burst: { max: 1 } }, seed: { issues: 5 } });
+  const api = await apiFor(t, 'jira', { limits: { burst: { max: 1, windowMs: HOUR } }, seed: { issues: 5 } });
   const myself = '/rest/api/3/myself';
   assert.equal((await call(api, myself)).status, 200);
   const limited = await call(api, myself);
   assert.equal(limited.status, 429);
   assert.equal(limited.headers.get('ratelimit-reason'), 'jira-burst-based');
-  assert.equal(limited.headers.get('retry-after'), '1');
+  assert.ok(Number(limited.headers.get('retry-after')) > 0);
   assert.match(limited.headers.get('x-ratelimit-reset') ?? '', /^\d{4}-\d\d-\d\dT/);
   assert.equal((await call(api, '/rest/api/3/serverInfo')).status, 200);
   api.switches({ retryAfter: false });
   assert.equal((await call(api, myself)).headers.get('retry-after'), null);
-  api.limits({ burst: { max: 100 }, points: { max: 8 } });
+  api.limits({ burst: { max: 100 }, points: { max: 8, aligned: false } });
   const { access_token } = (await exchange(api, { grant_type: 'client_credentials' })).json as {
     access_token: string;
   };
@@ -440,12 +443,13 @@ async function exchange(api: Api, body: object): Promise<Answer> {
 
 test('a scoped token is good at the gateway only, an unscoped one at the site only', async (t) => {
   const api = await apiFor(t, 'jira');
-  assert.ok(await clientOf(api, GATEWAY, SCOPED_TOKEN).myself.getCurrentUser());
-  await assert.rejects(clientOf(api, '', SCOPED_TOKEN).myself.getCurrentUser(), { status: 401 });
-  await assert.rejects(clientOf(api, GATEWAY).myself.getCurrentUser(), { status: 401 });
+  const scoped = await clientOf(api, GATEWAY, SCOPED_TOKEN);
+  assert.ok(await scoped.myself.getCurrentUser());
+  for (const wrong of [await clientOf(api, '', SCOPED_TOKEN), await clientOf(api, GATEWAY)])
+    await assert.rejects(wrong.myself.getCurrentUser(), { status: 401 });
   api.switches({ scopes: ['read:jira-work'] });
-  await assert.rejects(clientOf(api, GATEWAY, SCOPED_TOKEN).myself.getCurrentUser(), { status: 401 });
-  assert.ok(await clientOf(api, GATEWAY, SCOPED_TOKEN).projects.searchProjects());
+  await assert.rejects(scoped.myself.getCurrentUser(), { status: 401 });
+  assert.ok(await scoped.projects.searchProjects());
   const { json } = await call(api, '/_edge/tenant_info');
   assert.deepEqual(json, { cloudId: CLOUD_ID });
 });
