@@ -1,6 +1,6 @@
 import type { Call, Collection } from './call';
 import { COLLECTION_RECORDS, isRecord } from './limits';
-import { restError, type OrgAnswer } from '../org/session';
+import { restError, type OrgAnswer } from '../org/answer';
 
 /** Settings of the node that travel as request headers. */
 export interface WriteHeaders {
@@ -67,18 +67,20 @@ export function answersOf(call: Call, answer: OrgAnswer): CollectionAnswer[] {
   const composite = call.collections.length > 1 || slices.some((parts) => parts.length > 1);
   if (!composite || answer.status !== 200) return call.collections.map(() => whole);
 
-  const parts = (
-    answer.body as { compositeResponse?: { httpStatusCode: number; body: unknown }[] } | undefined
-  )?.compositeResponse;
-  if (parts?.length !== slices.flat().length)
+  const parts = isRecord(answer.body) ? answer.body.compositeResponse : undefined;
+  if (!Array.isArray(parts) || parts.length !== slices.flat().length)
     return call.collections.map(() => ({ status: 200, body: undefined }));
   let next = 0;
   return slices.map((bodies) => {
-    const own = parts
-      .slice(next, (next += bodies.length))
-      .map((part) => ({ status: part.httpStatusCode, body: part.body }));
+    const own = parts.slice(next, (next += bodies.length)).map(partOf);
     return own.length === 1 && own[0] ? own[0] : join(own, bodies);
   });
+}
+
+/** One subrequest's answer; what is none says as little as an empty one, so that nobody knows. */
+function partOf(part: unknown): CollectionAnswer {
+  const { httpStatusCode: status, body } = isRecord(part) ? part : {};
+  return typeof status === 'number' ? { status, body } : { status: 200, body: undefined };
 }
 
 function subrequest({ endpoint, atomic }: Collection, bodies: unknown[]): Subrequest {
@@ -120,11 +122,11 @@ function slicesOf(collection: Collection): unknown[][] {
 
 /** Makes one answer of the parts of an atomic write, in which one failure is the failure of all. */
 function join(parts: CollectionAnswer[], slices: unknown[][]): CollectionAnswer {
-  const lost = parts.find((part) => part.status >= 500);
+  const lost = parts.find((part) => part.status >= 500 || part.status < 200);
   if (lost) return lost;
   const rows = parts.flatMap((part, i) => {
     if (part.status === 200 && Array.isArray(part.body)) return part.body as unknown[];
-    const { errorCode, message } = restError({ ...part, headers: {} });
+    const { errorCode, message } = restError(part);
     return new Array<unknown>(slices[i]?.length ?? 0).fill(failure(errorCode, message));
   });
   if (rows.every(isSuccess)) return { status: 200, body: rows };

@@ -1,8 +1,10 @@
 import { createSign } from 'node:crypto';
 import { messageOf } from '../../shared/errors';
+import { judge } from '../../shared/http/judge';
 import { Secrets } from '../../shared/secrets';
-import { isSecure, type LoginGrant } from './credentials';
-import type { HttpClient } from './http';
+import { isSecure } from '../../shared/http/secure';
+import type { LoginGrant } from './credentials';
+import type { HttpAnswer, HttpClient } from './http';
 import { OrgOutage } from './outage';
 
 /** A session as the org granted it. */
@@ -24,6 +26,7 @@ interface TokenAnswer {
 }
 
 const LOGIN_TIMEOUT = 30_000;
+const LONGEST_DESCRIPTION = 500;
 
 /**
  * One login by one of the four OAuth flows at `{loginUrl}/services/oauth2/token`. Throws OrgOutage:
@@ -42,33 +45,59 @@ export async function logIn(http: HttpClient, grant: LoginGrant, secrets = new S
   });
   const body = parse(answer.text);
   secrets.add(body.access_token, body.refresh_token);
-  if (answer.status >= 500) {
-    throw new OrgOutage(
-      'unreachable',
-      `HTTP_${answer.status}`,
-      `The login at ${grant.loginUrl} answered ${answer.status}; Salesforce may be down, see https://status.salesforce.com`,
-      false,
-    );
-  }
+  const outage = onTheWay(grant.loginUrl, answer, body);
+  if (outage) throw outage;
   if (answer.status !== 200 || typeof body.access_token !== 'string')
-    throw refusal(grant, answer.status, body);
+    throw refusal(grant, answer.status, body, secrets);
 
   const token = body as unknown as TokenAnswer;
   const instanceUrl = String(token.instance_url ?? grant.loginUrl).replace(/\/+$/, '');
   if (!URL.canParse(instanceUrl) || !isSecure(new URL(instanceUrl))) {
-    const why = `The login at ${grant.loginUrl} names "${instanceUrl}" as the address of the org, which is no https URL; check the login URL and any proxy before it`;
+    const why = `The login at ${grant.loginUrl} names "${secrets.strike(instanceUrl).slice(0, 200)}" as the address of the org, which is no https URL; check the login URL and any proxy before it`;
     throw new OrgOutage('login', 'INVALID_INSTANCE_URL', why, false);
   }
-  if (!/^[\x21-\x7e]+$/.test(token.access_token)) {
-    const why = `The login at ${grant.loginUrl} gives an access token with blanks or other signs that no header can carry; check the login URL and any proxy before it`;
+  if (!/^[\x21-\x7e]{1,10000}$/.test(token.access_token)) {
+    const why = `The login at ${grant.loginUrl} gives an access token that no header can carry (blanks or other signs, or thousands of them); check the login URL and any proxy before it`;
     throw new OrgOutage('login', 'INVALID_ACCESS_TOKEN', why, false);
   }
   const identity =
-    typeof token.id === 'string'
-      ? fromIdentityUrl(token.id)
-      : await askIdentity(http, instanceUrl, token.access_token);
+    (typeof token.id === 'string' && fromIdentityUrl(token.id)) ||
+    (await askIdentity(http, instanceUrl, token.access_token));
   const refreshToken = typeof token.refresh_token === 'string' ? token.refresh_token : undefined;
   return { accessToken: token.access_token, instanceUrl, ...identity, refreshToken };
+}
+
+/** OAuth's own errors of a server that can't just now. */
+const PASSING = new Set(['server_error', 'temporarily_unavailable', 'unavailable']);
+
+/** What somebody on the way answers, or a server that can't just now, says nothing about the login: it is tried again soon. */
+function onTheWay(
+  loginUrl: string,
+  answer: HttpAnswer,
+  body: Record<string, unknown>,
+): OrgOutage | undefined {
+  const verdict = judge(
+    { status: answer.status, contentType: String(answer.headers['content-type'] ?? ''), body: answer.text },
+    () => typeof body.error === 'string',
+  );
+  const granted = answer.status === 200 && typeof body.access_token === 'string';
+  const passes = typeof body.error === 'string' && PASSING.has(body.error);
+  const refused = typeof body.error === 'string' && answer.status < 500 && answer.status !== 429;
+  if (granted || (refused && !passes)) return undefined;
+  const said = `The login at ${loginUrl} answered ${answer.status}`;
+  const code = `HTTP_${answer.status}`;
+  if (verdict === 'moved') {
+    const location = String(answer.headers.location ?? '');
+    const to = URL.canParse(location) ? new URL(location).host : 'somewhere else';
+    const where = `${said}, a redirect to ${to}; set the login URL to the new address of the org, or look for a portal or proxy on the way`;
+    return new OrgOutage('unreachable', code, where, false);
+  }
+  if (answer.status >= 200 && answer.status < 300) {
+    const odd = `${said} without an access token; check the login URL, and any portal or proxy before it`;
+    return new OrgOutage('login', code, odd, false);
+  }
+  const down = `${said}; Salesforce may be down, see https://status.salesforce.com, or something on the way refuses`;
+  return new OrgOutage('unreachable', code, down, false);
 }
 
 function parameters(grant: LoginGrant): Record<string, string> {
@@ -117,9 +146,9 @@ function assertion(grant: LoginGrant & { flow: 'jwt' }): string {
   }
 }
 
-function fromIdentityUrl(url: string): { organizationId: string; userId: string } {
-  const [organizationId = '', userId = ''] = url.split('/').slice(-2);
-  return { organizationId, userId };
+function fromIdentityUrl(url: string): { organizationId: string; userId: string } | undefined {
+  const [, organizationId, userId] = /\/id\/([^/]+)\/([^/]+)$/.exec(url) ?? [];
+  return organizationId && userId ? { organizationId, userId } : undefined;
 }
 
 async function askIdentity(http: HttpClient, instanceUrl: string, accessToken: string) {
@@ -142,9 +171,16 @@ async function askIdentity(http: HttpClient, instanceUrl: string, accessToken: s
 }
 
 /** What the refusal means, and the way out. Neither carries a secret. */
-function refusal(grant: LoginGrant, status: number, body: Record<string, unknown>): OrgOutage {
-  const error = typeof body.error === 'string' ? body.error : `HTTP_${status}`;
-  const description = typeof body.error_description === 'string' ? body.error_description : 'no description';
+function refusal(
+  grant: LoginGrant,
+  status: number,
+  body: Record<string, unknown>,
+  secrets: Secrets,
+): OrgOutage {
+  const error = typeof body.error === 'string' ? secrets.strike(body.error).slice(0, 100) : `HTTP_${status}`;
+  const said = typeof body.error_description === 'string' ? body.error_description : 'no description';
+  // What it echoes is struck whole before it is cut.
+  const description = secrets.strike(said).slice(0, LONGEST_DESCRIPTION);
   const advice = adviceFor(grant, error, description.toLowerCase());
   return new OrgOutage(
     'login',

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { apiFor, call, controlCall } from '../support';
+import { Clock } from './clock';
+import { Limits } from './limits';
 import { SortedList } from './sorted-list';
 
 test('control: records are written, read and deleted by HTTP, also those of a collection with slashes in its name', async (t) => {
@@ -94,4 +96,37 @@ test('a sorted list holds its order over adds and deletes', () => {
     list.search((item) => item >= 4),
     3,
   );
+});
+
+test('a limit counts what it lets through, for each key, and begins anew with its window', () => {
+  const clock = new Clock();
+  const limits = new Limits({ calls: { max: 2, windowMs: 60_000 } }, clock);
+  const outcome = (key = ''): [boolean, number, number] => {
+    const { ok, used, remaining } = limits.take('calls', key);
+    return [ok, used, remaining];
+  };
+  assert.deepEqual(
+    [outcome(), outcome(), outcome()],
+    [
+      [true, 1, 1],
+      [true, 2, 0],
+      [false, 2, 0],
+    ],
+  );
+  assert.deepEqual(outcome('another'), [true, 1, 1]);
+  clock.advance(60_000);
+  assert.deepEqual(outcome(), [true, 1, 1]);
+  limits.set({ calls: { max: 1 } });
+  assert.deepEqual(
+    [outcome(), outcome()],
+    [
+      [true, 1, 0],
+      [false, 1, 0],
+    ],
+  );
+});
+
+test('a limit by the day ends at midnight', () => {
+  const limits = new Limits({ daily: { max: 1, windowMs: 86_400_000, aligned: true } }, new Clock());
+  assert.equal(limits.take('daily').resetAt % 86_400_000, 0);
 });

@@ -155,6 +155,28 @@ test('a cursor goes on where its page ended, also when issues came before', asyn
   assert.equal(second.next, undefined);
 });
 
+test('cursors give each of many issues of one second once, rising and falling', async (t) => {
+  const api = await apiFor(t, 'github');
+  api.write(
+    'acme/website:issues',
+    Array.from({ length: 25 }, (_, n) => ({ title: `${n}` })),
+  );
+  const rising = Array.from({ length: 25 }, (_, n) => n + 1);
+  for (const [direction, wanted] of [
+    ['asc', rising],
+    ['desc', [...rising].reverse()],
+  ] as const) {
+    const numbers: number[] = [];
+    let next: string | undefined = `${ISSUES}?sort=updated&direction=${direction}&per_page=10`;
+    while (next !== undefined) {
+      const page = await get(api, next);
+      numbers.push(...page.items.map(({ number }) => number));
+      next = page.next;
+    }
+    assert.deepEqual(numbers, wanted);
+  }
+});
+
 test('G3: a pull that moves while pages are read: by rising change another is lost, by falling change it alone', async (t) => {
   const lost = async (direction: string): Promise<{ moved: unknown; missing: unknown[] }> => {
     const api = await apiFor(t, 'github', { seed: { 'acme/website:pull_requests': 20 } });

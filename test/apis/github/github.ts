@@ -172,9 +172,6 @@ class GitHub implements Simulation {
         body: '<html><head><title>502 Bad Gateway</title></head><body>Server Error</body></html>',
       };
     const reply = this.#limited(request, entry, version);
-    const { items, repositories } = (reply.body ?? {}) as { items?: unknown[]; repositories?: unknown[] };
-    const rows = Array.isArray(reply.body) ? reply.body : (items ?? repositories);
-    entry.records = rows?.length ?? 0;
     return { ...reply, headers: { ...(reply.body !== undefined && common), ...reply.headers } };
   }
 
@@ -207,12 +204,14 @@ class GitHub implements Simulation {
     if (before.remaining === 0)
       return { ...this.#primary(this.switches.rateStatus), headers: rateHeaders(before, resource) };
     const reply = this.#safely(request, { ...this.#manner(), version }, token !== undefined);
-    const etag = reply.status === 200 ? etagOf(reply, token) : undefined;
+    const text = JSON.stringify(reply.body);
+    const etag = reply.status === 200 ? etagOf(text, token) : undefined;
     const isSame = etag !== undefined && sameTag(request.headers['if-none-match'], etag);
     const spent = isSame && token !== undefined ? before : this.limits.take(name);
     const headers = { ...rateHeaders(spent, resource), ...(etag !== undefined && { ETag: etag }) };
     if (isSame) return { status: 304, headers };
-    return { ...reply, headers: { ...headers, ...reply.headers } };
+    entry.records = rowsOf(reply.body);
+    return { status: reply.status, body: text, headers: { ...headers, ...reply.headers } };
   }
 
   #safely(request: Request, manner: Manner, authenticated: boolean): Reply {
@@ -446,8 +445,13 @@ function rateHeaders({ limit, used, remaining, resetAt }: Taken, resource: strin
 }
 
 /** Of the content and of who asks. */
-function etagOf({ body }: Reply, token = ''): string {
-  return `W/"${createHash('sha1').update(token).update(JSON.stringify(body)).digest('hex')}"`;
+function etagOf(text: string, token = ''): string {
+  return `W/"${createHash('sha1').update(token).update(text).digest('hex')}"`;
+}
+
+function rowsOf(body: unknown): number {
+  const { items, repositories } = body as { items?: unknown[]; repositories?: unknown[] };
+  return (Array.isArray(body) ? body : (items ?? repositories ?? [])).length;
 }
 
 function sameTag(given: string | undefined, etag: string): boolean {

@@ -3,7 +3,16 @@ import { type Reply } from '../../support/simulated/exchange';
 import { Refusal, type Row } from '../frame/simulation';
 import { type SortedList } from '../frame/sorted-list';
 import { errorReply, unprocessable } from './errors';
-import { cursorOf, link, numbered, pageNumber, perPage, positionOf } from './paging';
+import {
+  backwards,
+  cursorOf,
+  link,
+  numbered,
+  pageNumber,
+  perPage,
+  positionOf,
+  type Pageable,
+} from './paging';
 import { issue, pull, type Manner } from './render';
 import { type Issue, type Repository, type Store } from './store';
 import { type Switches } from './switches';
@@ -98,10 +107,10 @@ function labelsOf({ fields }: Issue): string[] {
 function ordered(
   items: readonly Issue[],
   direction: 'asc' | 'desc',
-  shows: (one: Issue) => boolean,
-): Issue[] {
-  const found = items.filter(shows);
-  return direction === 'asc' ? found : found.reverse();
+  shows: ((one: Issue) => boolean) | undefined,
+): Pageable<Issue> {
+  const found = shows ? items.filter(shows) : items;
+  return direction === 'asc' ? found : backwards(found);
 }
 
 /** A page from a cursor, or after so many, on. */
@@ -149,13 +158,10 @@ export function listPulls(repo: Repository, query: URLSearchParams, manner: Mann
   const direction = oneOf(query, 'PullRequest', 'direction', ['asc', 'desc'], usual);
   const base = query.get('base');
   const list = sort === 'created' || sort === 'long-running' ? repo.pulls.byCreated : repo.pulls.byUpdated;
-  const found = ordered(
-    list.items,
-    direction,
-    ({ fields }) =>
-      (state === 'all' || fields.state === state) &&
-      (base === null || (fields.base ?? repo.defaultBranch) === base),
-  );
+  const shows = ({ fields }: Issue): boolean =>
+    (state === 'all' || fields.state === state) &&
+    (base === null || (fields.base ?? repo.defaultBranch) === base);
+  const found = ordered(list.items, direction, state === 'all' && base === null ? undefined : shows);
   return numbered(found, query, `${manner.url}/repositories/${repo.id}/pulls`, (one) =>
     pull(repo, one, manner),
   );
@@ -195,7 +201,7 @@ export function searchIssues(
     query,
     `${manner.url}/search/issues`,
     ({ repo, one }) => ({ ...issue(repo, one, manner), score: 1 }),
-    (items) => ({ total_count: hits.length, incomplete_results: false, items }),
+    (items) => ({ total_count: hits.length, incomplete_results: false, search_type: 'lexical', items }),
   );
 }
 

@@ -15,9 +15,22 @@ export function pageNumber(query: URLSearchParams): number {
   return asked >= 1 ? asked : 1;
 }
 
+/** A list of which a page is cut; arrays are such. */
+export interface Pageable<T> {
+  readonly length: number;
+  slice(start: number, end: number): T[];
+}
+
+/** A long list from its end on, without a copy of it. */
+export function backwards<T>(items: readonly T[]): Pageable<T> {
+  const { length } = items;
+  const from = (index: number): number => Math.max(0, length - index);
+  return { length, slice: (start, end) => items.slice(from(end), from(start)).reverse() };
+}
+
 /** Of a whole list, the page that is asked for. `address` is what links begin with. */
 export function numbered<T>(
-  items: readonly T[],
+  items: Pageable<T>,
   query: URLSearchParams,
   address: string,
   render: (item: T) => Row,

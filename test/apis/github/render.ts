@@ -17,7 +17,17 @@ const nodeId = (kind: string, id: number | string): string =>
 
 const when = (ms: unknown): string | null => (typeof ms === 'number' ? isoSeconds(ms) : null);
 
+const users = new Map<string, Row>();
+
+/** Made once: a page shows the same few hundreds of times. */
 export function user(login: string, { url }: Manner, type = 'User'): Row {
+  const key = `${url} ${login} ${type}`;
+  let row = users.get(key);
+  if (!row) users.set(key, (row = makeUser(login, url, type)));
+  return row;
+}
+
+function makeUser(login: string, url: string, type: string): Row {
   const at = `${url}/users/${login}`;
   const id = 1 + [...login].reduce((sum, char) => (sum * 31 + char.charCodeAt(0)) % 100_000_007, 7);
   return {

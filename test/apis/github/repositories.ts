@@ -3,7 +3,7 @@ import { type Reply } from '../../support/simulated/exchange';
 import { Refusal, type Row } from '../frame/simulation';
 import { errorReply, notFound } from './errors';
 import { oneOf, timeOf } from './issues';
-import { numbered } from './paging';
+import { backwards, numbered } from './paging';
 import { commit, release, repository, type Manner } from './render';
 import { type Commit, type Repository } from './store';
 import { type Switches } from './switches';
@@ -59,8 +59,8 @@ export function listCommits(repo: Repository, query: URLSearchParams, manner: Ma
   const until = timeOf(query, 'Commit', 'until') ?? Infinity;
   const from = upTo(repo, query.get('sha') ?? repo.defaultBranch);
   const isAll = since === -Infinity && until === Infinity;
-  const found = isAll ? [...from] : from.filter(({ committed }) => committed >= since && committed <= until);
-  return numbered(found.reverse(), query, `${manner.url}/repositories/${repo.id}/commits`, (one) =>
+  const found = isAll ? from : from.filter(({ committed }) => committed >= since && committed <= until);
+  return numbered(backwards(found), query, `${manner.url}/repositories/${repo.id}/commits`, (one) =>
     commit(repo, one, manner),
   );
 }

@@ -206,7 +206,7 @@ test('H4: associations of v3 never leave their first page; v4 gives all, 500 a p
 
 test('H5: archiving moves nothing but archivedAt; the bin is a list of its own, for 90 days', async (t) => {
   const api = await apiFor(t, 'hubspot', { switches: { indexLagMs: 0 } });
-  const [kept, binned] = api.write('contacts', bulk(2));
+  const [kept, binned] = api.write('contacts', bulk(2), Date.now() - day);
   const id = String(binned?.id as string);
   api.act('archive', 'contacts', { ids: [id] });
   assert.deepEqual(ids(await pageOf(api, CONTACTS)), [kept?.id]);
@@ -222,7 +222,7 @@ test('H5: archiving moves nothing but archivedAt; the bin is a list of its own, 
 
 test('a restored record is listed again as it was', async (t) => {
   const api = await apiFor(t, 'hubspot', { switches: { indexLagMs: 0 } });
-  const [made] = api.write('deals', [{ dealname: 'Big' }]);
+  const [made] = api.write('deals', [{ dealname: 'Big' }], Date.now() - day);
   api.remove('deals', [String(made?.id as string)]);
   api.act('restore', 'deals', { ids: [made?.id] });
   const { results } = await pageOf(api, '/crm/v3/objects/deals');
