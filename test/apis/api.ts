@@ -34,8 +34,10 @@ export interface Api {
   /** `http://127.0.0.1:port`, in the place of `https://api.…`: paths begin as the API's own do. */
   readonly baseUrl: string;
   readonly token: string;
-  /** Of Basic authentication, where the API has it; the token is its password. */
+  /** Whose it is, where the API has Basic authentication. */
   readonly user: string | undefined;
+  /** The header that says who one is. */
+  readonly authorization: string;
   readonly oauth: OAuthClient | undefined;
   collections(): string[];
   readonly clock: Clock;
@@ -76,6 +78,7 @@ export async function startApi(name: ApiName, options: ApiOptions = {}): Promise
     baseUrl: url,
     token: simulation.token,
     user: simulation.user,
+    authorization: simulation.authorization ?? `Bearer ${simulation.token}`,
     oauth: simulation.oauth,
     ...controls(on),
     close: () => closeServer(server),
@@ -87,7 +90,9 @@ function seed(simulation: Simulation, collection: string, rows: readonly Row[] |
   else simulation.write(collection, rows, clock.now());
 }
 
-function controls(on: Controlled): Omit<Api, 'baseUrl' | 'token' | 'user' | 'oauth' | 'close'> {
+function controls(
+  on: Controlled,
+): Omit<Api, 'baseUrl' | 'token' | 'user' | 'authorization' | 'oauth' | 'close'> {
   const { simulation, clock, faults, ledger } = on;
   return {
     clock,

@@ -18,13 +18,6 @@ export interface Answer {
   json: unknown;
 }
 
-/** The usual way in: Basic with the API's token where it has that, Bearer with it otherwise. */
-export function authorization({ user, token }: Api): string {
-  return user === undefined
-    ? `Bearer ${token}`
-    : `Basic ${Buffer.from(`${user}:${token}`).toString('base64')}`;
-}
-
 /** A raw call with the API's token, for what its clients can't show. */
 export async function call(
   api: Api,
@@ -39,7 +32,7 @@ export async function call(
     method,
     redirect: 'manual',
     headers: {
-      Authorization: authorization(api),
+      Authorization: api.authorization,
       'User-Agent': 'tests',
       ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       ...headers,

@@ -100,13 +100,8 @@ function fieldsOf({ headers, text }: Request): Partial<Record<string, string>> {
   }
 }
 
-/** Name and password of Basic authentication. */
-export function basicOf(authorization: string | undefined): { user: string; password: string } | undefined {
-  const encoded = /^Basic (.+)$/.exec(authorization ?? '')?.[1];
-  if (encoded === undefined) return undefined;
-  const text = Buffer.from(encoded, 'base64').toString('utf8');
-  const colon = text.indexOf(':');
-  return colon === -1 ? undefined : { user: text.slice(0, colon), password: text.slice(colon + 1) };
+export function basic(user: string, password: string): string {
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`;
 }
 
 export function bearerOf(authorization: string | undefined): string | undefined {

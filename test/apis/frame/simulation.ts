@@ -11,8 +11,10 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface Simulation {
   /** What a client authenticates with. */
   readonly token: string;
-  /** The name before it, where the API has Basic authentication. */
+  /** Whose it is, where the API has Basic authentication. */
   readonly user?: string;
+  /** The header that they make, where that isn't `Bearer token`. */
+  readonly authorization?: string;
   /** Where it has OAuth. */
   readonly oauth?: OAuthClient;
   readonly limits: Limits;

@@ -1,6 +1,6 @@
 /** Who may come in: API tokens at the site, scoped ones and those of OAuth at the gateway. */
 import { type Reply } from '../../support/simulated/exchange';
-import { basicOf, bearerOf, type TokenDesk } from '../frame/oauth';
+import { basic, bearerOf, type TokenDesk } from '../frame/oauth';
 import { Refusal } from '../frame/simulation';
 import { errorReply } from './errors';
 import { type Switches } from './switches';
@@ -44,9 +44,7 @@ export class Access {
           },
         ),
       );
-    const basic = basicOf(authorization);
-    const wanted = place === 'site' ? API_TOKEN : SCOPED_TOKEN;
-    if (basic?.user !== EMAIL || basic.password !== wanted) {
+    if (authorization !== basic(EMAIL, place === 'site' ? API_TOKEN : SCOPED_TOKEN)) {
       this.#failed++;
       throw new Refusal(this.unauthorized(place));
     }

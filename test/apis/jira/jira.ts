@@ -3,7 +3,7 @@ import { type FaultAction } from '../../support/simulated/faults';
 import { type Reply, type Request } from '../../support/simulated/exchange';
 import { type LedgerEntry } from '../../support/simulated/ledger';
 import { Limits, type Taken } from '../frame/limits';
-import { TokenDesk } from '../frame/oauth';
+import { basic, TokenDesk } from '../frame/oauth';
 import {
   ControlError,
   type Row,
@@ -33,6 +33,7 @@ export const jira: SimulationFactory = (surroundings) => new Jira(surroundings);
 class Jira implements Simulation {
   readonly user = EMAIL;
   readonly token = API_TOKEN;
+  readonly authorization = basic(EMAIL, API_TOKEN);
   readonly switches: Switches = {
     ...SWITCHES,
     hiddenProjects: [],

@@ -38,7 +38,7 @@ interface Page {
 
 const clientOf = (api: Api, options: Partial<ZendeskClientOptions> = {}): ReturnType<typeof createClient> =>
   createClient({
-    username: api.user?.replace('/token', '') ?? '',
+    username: api.user ?? '',
     token: api.token,
     endpointUri: `${api.baseUrl}/api/v2`,
     ...options,

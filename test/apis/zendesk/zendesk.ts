@@ -3,7 +3,7 @@ import { type FaultAction } from '../../support/simulated/faults';
 import { type Reply, type Request } from '../../support/simulated/exchange';
 import { type LedgerEntry } from '../../support/simulated/ledger';
 import { Limits, type Taken } from '../frame/limits';
-import { basicOf, bearerOf, TokenDesk } from '../frame/oauth';
+import { basic, bearerOf, TokenDesk } from '../frame/oauth';
 import {
   ControlError,
   Refusal,
@@ -27,8 +27,9 @@ const MINUTE = 60_000;
 export const zendesk: SimulationFactory = (surroundings) => new Zendesk(surroundings);
 
 class Zendesk implements Simulation {
-  readonly user = `${EMAIL}/token`;
+  readonly user = EMAIL;
   readonly token = KEY;
+  readonly authorization = basic(`${EMAIL}/token`, KEY);
   readonly switches: Switches = { ...SWITCHES };
   readonly limits: Limits;
   readonly #tokens: TokenDesk;
@@ -175,8 +176,7 @@ class Zendesk implements Simulation {
         headers: { 'WWW-Authenticate': 'Bearer realm="Zendesk"' },
       });
     }
-    const basic = basicOf(authorization);
-    if (basic?.user === this.user && basic.password === KEY && this.switches.apiTokens) return ['read'];
+    if (authorization === this.authorization && this.switches.apiTokens) return ['read'];
     throw new Refusal({
       status: 401,
       body: { error: "Couldn't authenticate you" },
