@@ -128,8 +128,8 @@ function startOf(text: string | null, now: number, { recentMs }: Switches): numb
   return Number(text);
 }
 
-/** Index of the first row that is too new to be exported. */
+/** Index of the first row that is too new to be exported. A second is exported once it is over: nothing joins it behind a cursor. */
 function endOf({ shelf, switches, now }: Exporting): number {
   const until = seconds(now - switches.recentMs);
-  return shelf.byExport.search(({ exported }) => exported > until);
+  return shelf.byExport.search(({ exported }) => exported >= until);
 }

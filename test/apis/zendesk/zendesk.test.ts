@@ -5,6 +5,7 @@ import { type FaultAction } from '../../support/simulated/faults';
 import { type Api } from '../api';
 import { apiFor, call, type Answer } from '../support';
 
+const SECOND = 1_000;
 const MINUTE = 60_000;
 const DAY = 86_400_000;
 /** 2026-01-02T03:04:05Z */
@@ -123,6 +124,7 @@ test('what changes while an export is read comes again at its end', async (t) =>
     { id: seen, name: 'New' },
     { id: unseen, name: 'Newer' },
   ]);
+  api.clock.advance(SECOND);
   const rest = await pageOf(api, first.after_url ?? '');
   assert.deepEqual(
     new Set(ids(rest.users)),
@@ -146,7 +148,7 @@ test('the newest minute is held back, also from a cursor; a start within it is r
     assert.deepEqual((await pageOf(api, `incremental/tickets/cursor?start_time=${start}`)).tickets, []);
     const refused = await call(api, `/api/v2/incremental/tickets/cursor?start_time=${now}`);
     assert.deepEqual([refused.status, (refused.json as { error: string }).error], [422, 'InvalidValue']);
-    api.clock.advance(recentMs + 1_000);
+    api.clock.advance(recentMs + SECOND);
     const { tickets, end_of_stream } = await pageOf(api, `incremental/tickets/cursor?start_time=${start}`);
     assert.deepEqual([tickets.length, end_of_stream], [1, true]);
   }
@@ -264,7 +266,7 @@ test('a deleted ticket is exported as deleted, and scrubbed after thirty days; l
   const [kept, gone] = api.write('tickets', bulk(2), THEN) as unknown as Row[];
   const id = gone?.id ?? 0;
   api.remove('tickets', [String(id)]);
-  api.clock.advance(MINUTE + 1_000);
+  api.clock.advance(MINUTE + SECOND);
   const { rows, cursor } = await exported(api, 'tickets', 'start_time=0');
   assert.deepEqual(
     rows.map((row) => [row.id, row.status, row.subject]),
@@ -307,9 +309,10 @@ test('a restored ticket is in exports again, as it was', async (t) => {
   const api = await apiFor(t, 'zendesk', { limits, switches: { recentMs: 0 } });
   api.write('tickets', [{ subject: 'A', status: 'open' }], THEN);
   api.remove('tickets', ['1']);
+  api.clock.advance(SECOND);
   const { cursor } = await exported(api, 'tickets', 'start_time=0');
-  api.act('restore', 'tickets', { ids: [1] }, api.clock.now() + 2_000);
-  api.clock.advance(3_000);
+  api.act('restore', 'tickets', { ids: [1] });
+  api.clock.advance(SECOND);
   const { rows } = await exported(api, 'tickets', cursor);
   assert.deepEqual(
     rows.map(({ status, subject }) => [status, subject]),
@@ -325,6 +328,7 @@ test('deleted users are inactive, organizations bear deleted_at', async (t) => {
   });
   api.remove('users', ['1']);
   api.remove('organizations', ['3']);
+  api.clock.advance(SECOND);
   const { rows } = await exported(api, 'users', 'start_time=0');
   assert.equal(rows.find(({ id }) => id === 1)?.active, false);
   const { organizations } = await pageOf(api, 'incremental/organizations?start_time=0');
@@ -343,6 +347,7 @@ test('what is permanently deleted leaves a scrubbed row in exports, or, by a swi
   api.remove('users', ['1'], { purge: true });
   api.switches({ purged: 'gone' });
   api.remove('users', ['2'], { purge: true });
+  api.clock.advance(SECOND);
   const { rows } = await exported(api, 'users', 'start_time=0');
   assert.deepEqual(
     rows.map(({ id, name, active }) => [id, name, active]),
