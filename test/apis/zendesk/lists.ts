@@ -7,8 +7,8 @@ import { type Stored } from './store';
 import { type Switches } from './switches';
 
 const MAX = 100;
-/** Rows to which numbered pages reach. */
-const DEPTH = 10_000;
+/** The last numbered page that there is: 10,000 rows. */
+const DEEPEST = 100;
 
 export interface Listing {
   /** Its key in the answer. */
@@ -93,7 +93,7 @@ function byNumber(listing: Listing, items: readonly Stored[], descending: boolea
   const perPage = size(query, 'per_page', MAX, switches);
   const number = Number(query.get('page') ?? 1);
   if (!Number.isInteger(number) || number < 1) throw invalid('page must be greater than 0');
-  if (number > 100 || number * perPage > DEPTH)
+  if (number > DEEPEST)
     throw new Refusal(
       errorReply(400, 'InvalidPaginationDepth', 'Numbered pages end at 100 pages or 10,000 records.'),
     );
