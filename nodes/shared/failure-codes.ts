@@ -273,6 +273,10 @@ export const FAILURE_CODES = {
     'What answered a publish is no stream, so the message counts as not stored.',
     'Give the subject to a stream, and let nobody else answer on it.',
   ),
+  NOT_SENDABLE: never(
+    'A record holds what JSON has no word for (NaN, Infinity, an invalid date), or what can not be read.',
+    'Correct the field that the message names.',
+  ),
   NOT_SENT: retried(
     'The node was stopped (a deploy) while the message waited to be published, so it is not stored.',
     'Send it again: nothing else does.',
@@ -340,6 +344,10 @@ export const FAILURE_CODES = {
     'Read the records again that may have changed in the gap, which the details name.',
   ),
   REQUEST_FAILED: retried('A request to JetStream failed for an unforeseen reason.', 'Read the message.'),
+  REQUEST_TOO_LARGE: never(
+    'A record, or what has to be written together, is larger than the 50 MB of a request to Salesforce, or than what stands before it takes.',
+    'Send less in one message; files go better in their own way.',
+  ),
   ROWS_FAILED: depends(
     'Rows were refused, and Salesforce gave no status code. Retried only if nothing was written and the reason passes.',
     'Correct the data, or wire output 2 to handle such records.',
