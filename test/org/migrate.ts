@@ -8,4 +8,3 @@ export function migrate(org: OrgState): void {
   org.movedFrom = from.host;
   org.url = to.origin;
 }
-
