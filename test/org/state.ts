@@ -26,6 +26,8 @@ export interface Switches extends PubSubSwitches {
   loginsPerHour: number;
   /** What a failed row without a record has for `id`: nothing, as documented, or null. */
   failedRowId: 'absent' | 'null';
+  /** A failed row of an upsert says created: true, as some orgs do: only `success` tells. */
+  failedRowCreated: boolean;
   /** Values that the JSON reader can't take, and unknown fields, fail their row or the whole collection (400). */
   unreadable: 'row' | 'request';
   /** The error code of a collection with more than 200 records, or 10 chunks. */
@@ -95,6 +97,7 @@ export const SWITCHES: Switches = {
   rotateRefreshTokens: false,
   loginsPerHour: 3600,
   failedRowId: 'absent',
+  failedRowCreated: false,
   unreadable: 'row',
   collectionLimitCode: 'EXCEEDED_ID_LIMIT',
   outerAllOrNoneOverrides: false,

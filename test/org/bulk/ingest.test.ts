@@ -17,13 +17,13 @@ interface Info {
 interface Desk {
   org: Org;
   raw: (method: string, path: string, body?: unknown, headers?: Record<string, string>) => Promise<RawReply>;
-  open(more: object): Promise<Info>;
-  put(id: string, csv: string): Promise<RawReply>;
-  set(id: string, state: string): Promise<RawReply>;
-  info(id: string): Promise<Info>;
-  rows(id: string, part: string): Promise<string[]>;
+  open: (more: object) => Promise<Info>;
+  put: (id: string, csv: string) => Promise<RawReply>;
+  set: (id: string, state: string) => Promise<RawReply>;
+  info: (id: string) => Promise<Info>;
+  rows: (id: string, part: string) => Promise<string[]>;
   /** A job from its file to its end. */
-  run(more: object, csv: string): Promise<Info>;
+  run: (more: object, csv: string) => Promise<Info>;
 }
 
 const code = ({ json }: RawReply): unknown => (json as { errorCode: string }[])[0]?.errorCode;

@@ -242,6 +242,8 @@ function settle(org: OrgState, call: Call, rows: readonly (() => SaveResult)[], 
     for (const [i, result] of results.entries())
       if (result.success) results[i] = rolledBack(call, result.id, result.created);
   }
+  if (org.switches.failedRowCreated && call.path.length === 4)
+    for (const result of results) if (!result.success) result.created = true;
   if (org.switches.failedRowId === 'null')
     for (const result of results) if (!result.success) result.id ??= null;
   return { status: 200, body: results };
