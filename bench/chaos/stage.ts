@@ -1,5 +1,5 @@
-import { connect, type ConsumerInfo, type JetStreamManager } from 'nats';
-import { inNode, serverNode, TAB } from '../../test/jetstream/room';
+import { connect, type ConsumerInfo, type JetStreamManager, type StreamConfig } from 'nats';
+import { functionNode, inNode, serverNode, TAB } from '../../test/jetstream/room';
 import { startOrg, type Org } from '../../test/org/org';
 import { freePort } from '../../test/support/cleanup';
 import { startCluster, startNats, type Cluster, type Nats } from '../../test/support/nats';
@@ -12,6 +12,9 @@ export const STREAM = 'crm';
 export const DURABLE = 'flow';
 const SUBJECT = 'crm.contacts.changed';
 const DEAD = 'crm.dead';
+/** A stream of its own for the dead letters, where `deadStream` asks for one, and its only subject. */
+export const DEAD_STREAM = 'dead';
+export const DEAD_APART = 'dead.crm';
 
 export interface StageOptions {
   /** What the flow does in the org; a create has no external id to be repeated by. */
@@ -25,10 +28,14 @@ export interface StageOptions {
   natsConfig?: string;
   /** Other settings of the jetstream-in. */
   consumer?: object;
+  /** The dead letters have a stream of their own: with this configuration, or made by the fault. */
+  deadStream?: Partial<StreamConfig> | 'missing';
   /** Other settings of Node-RED. */
   settings?: Record<string, unknown>;
   /** Code with which good events may be given up. */
   mayGiveUp?: string;
+  /** The number of an event, one that the org would refuse, with which the flow ends the process. */
+  poison?: number;
 }
 
 /** nats-server, Node-RED with a flow from JetStream into a simulated org, and events that keep coming. */
@@ -53,6 +60,8 @@ export interface Stage {
   busy: (count: number) => Promise<void>;
   /** Resolves when all messages that were delivered so far are settled. */
   settled: () => Promise<void>;
+  /** Codes of the dead letters. */
+  givenUp: () => Promise<string[]>;
   /** Resolves when every event is settled. */
   drained: () => Promise<void>;
   verdict: () => Promise<Verdict>;
@@ -87,6 +96,9 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     closing.push(() => nc.close());
     const jsm = await nc.jetstreamManager({ checkAPI: false });
 
+    const { deadStream } = options;
+    if (deadStream && deadStream !== 'missing')
+      await jsm.streams.add({ name: DEAD_STREAM, subjects: [DEAD_APART], ...deadStream });
     // Of a cluster Node-RED is told one address, and learns the others.
     const flow = flowOf(org, nats.url, options);
     const another = async (): Promise<NodeRed> => {
@@ -139,6 +151,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
           what: 'all that was delivered to be settled',
         });
       },
+      givenUp: async () => (await readDeadLetters(jsm, ...deadLettersOf(options))).map(({ code }) => code),
       drained: async () => {
         const settled = async (): Promise<boolean> => {
           const { num_pending, num_ack_pending } = await consumer();
@@ -151,7 +164,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
           events: load.events,
           records: org.records('Contact'),
           written,
-          deadLetters: await readDeadLetters(jsm),
+          deadLetters: await readDeadLetters(jsm, ...deadLettersOf(options)),
           mayGiveUp,
         }),
       stop,
@@ -166,7 +179,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
 function flowOf(
   org: Org,
   server: string,
-  { operation = 'upsert', servers: replicas = 1, consumer }: StageOptions,
+  { operation = 'upsert', servers: replicas = 1, consumer, deadStream, poison }: StageOptions,
 ): Stage['flow'] {
   return (names = {}) => [
     TAB,
@@ -176,16 +189,25 @@ function flowOf(
       streamConfig: { subjects: ['crm.>'], replicas },
       subject: SUBJECT,
       durable: DURABLE,
-      deadLetter: DEAD,
+      deadLetter: deadLettersOf({ deadStream })[1],
       ackWait: '2s',
       backoff: '200ms, 500ms',
       maxDeliver: 3,
       maxAckPending: 200,
       prefetch: 100,
       processingLimit: '10m',
-      wires: [['write']],
+      wires: [[poison ? 'check' : 'write']],
       ...consumer,
     }),
+    ...(poison
+      ? [
+          functionNode(
+            'check',
+            `if (JSON.stringify(msg.payload).includes('"event ${poison}"')) process.exit(1);\nreturn msg;`,
+            { libs: [{ var: 'process', module: 'process' }], wires: [['write']] },
+          ),
+        ]
+      : []),
     {
       id: 'write',
       type: 'sfdc-composite',
@@ -209,12 +231,20 @@ function flowOf(
   ];
 }
 
-async function readDeadLetters(jsm: JetStreamManager): Promise<DeadLetter[]> {
-  const { state } = await jsm.streams.info(STREAM, { subjects_filter: DEAD });
+function deadLettersOf({ deadStream }: StageOptions): [stream: string, subject: string] {
+  return deadStream ? [DEAD_STREAM, DEAD_APART] : [STREAM, DEAD];
+}
+
+async function readDeadLetters(
+  jsm: JetStreamManager,
+  stream: string,
+  subject: string,
+): Promise<DeadLetter[]> {
+  const { state } = await jsm.streams.info(stream, { subjects_filter: subject });
   const found: DeadLetter[] = [];
-  for (let seq = 0; found.length < (state.subjects?.[DEAD] ?? 0);) {
-    const next = { next_by_subj: DEAD, seq }; // the server takes more than the client's types say
-    const message = await jsm.streams.getMessage(STREAM, next);
+  for (let seq = 0; found.length < (state.subjects?.[subject] ?? 0);) {
+    const next = { next_by_subj: subject, seq }; // the server takes more than the client's types say
+    const message = await jsm.streams.getMessage(stream, next);
     const contacts = [message.json<Contact | Contact[]>()].flat();
     found.push({ contacts, code: message.header.get('Jetforce-Code') });
     seq = message.seq + 1;

@@ -17,6 +17,26 @@ export const FAILURE_CODES = {
     "The org's daily API calls have reached the share that this pack may bring them to.",
     'Wait until older calls fall out of the last 24 hours, or raise the API budget of the sfdc-org.',
   ),
+  API_LIMIT: outage(
+    'The API that a sync reads has answered that its own limit of requests is spent.',
+    'Nothing: the sync goes on when the API says so. Lower the API budget or ask less often if it stays.',
+  ),
+  API_LOGIN: depends(
+    'The API that a sync reads refuses the token, or gives none for the credentials.',
+    'Enter a token that is valid in the api-source; the message has what the API said.',
+  ),
+  API_PAGING: retried(
+    'The API that a sync reads names a page that it has given already, or one that can never end.',
+    'Nothing for once: the list is begun again. If it stays, report it to the maker of the API.',
+  ),
+  API_REFUSED: depends(
+    'The API that a sync reads refused a request.',
+    'Read the message: it has what the API said, and which right may be missing.',
+  ),
+  API_UNREACHABLE: outage(
+    'The API that a sync reads could not be reached, or answered with an error of its own.',
+    'Nothing: it is tried again. If it stays, check the address, the network and the proxy.',
+  ),
   AUTHORIZATION: outage(
     'The NATS server refused the login, or the credentials have expired.',
     'Check the authentication of the jetstream-server node, or renew the credentials.',
@@ -26,7 +46,7 @@ export const FAILURE_CODES = {
     'Enter what the message names in the jetstream-server node, or mend the file.',
   ),
   BAD_PAYLOAD: never(
-    'A message is not what the format of jetstream-in says (no JSON, or no UTF-8 text), or nests deeper than 200 levels.',
+    'A message is not what the format of jetstream-in says (no JSON, or no UTF-8 text), or nests deeper than 200 levels; or a node of the flow sent what can not be cloned.',
     'Mend the sender, or choose another format.',
   ),
   BAD_REQUEST: never(
@@ -74,11 +94,11 @@ export const FAILURE_CODES = {
     'Give the dead letter subject a stream that takes it, and the user the right to publish there.',
   ),
   DEAD_LETTER_LOOP: never(
-    'The dead letter subject is one that the node itself reads.',
-    'Choose a subject outside of those that the node reads.',
+    'The dead letter subject is one that the node itself reads, or the message went round between nodes that are the dead letter of each other.',
+    'Choose a subject outside of those that these nodes read.',
   ),
   DEAD_LETTER_REFUSED: never(
-    'No stream can take the dead letter, because even its payload alone is too large: the message is given up, and stays in its stream.',
+    'The dead letter can never be written, because even its payload alone is too large or it has been a dead letter too often: the message is given up, and stays in its stream.',
     'Fetch the message by the sequence in the log; raise the maximum message size of the dead letter stream.',
   ),
   DISCONNECTED: outage(
@@ -96,6 +116,10 @@ export const FAILURE_CODES = {
   DURABLE_NOT_UPDATABLE: retried(
     'The durable consumer exists with a setting that cannot be changed.',
     'Set it back as the message says, or choose another durable name.',
+  ),
+  ENDED_PROCESS: never(
+    'The process ended five times in a row while this message was alone in the flow.',
+    'See in the log what ended Node-RED (a function that throws outside of its call, memory), mend the flow, then send the message again from the dead letter.',
   ),
   ERROR: retried(
     'An error without a code, thrown by a node of the flow or by the system.',
@@ -139,6 +163,10 @@ export const FAILURE_CODES = {
   INVALID_CREDENTIALS: outage(
     'Something is missing in the login of the sfdc-org, or malformed.',
     'Enter what the message names, or mend the credentials file; it is read anew at each login.',
+  ),
+  INVALID_DECLARATION: never(
+    'The declaration of an API does not fit what the API answers, or is none.',
+    'Mend the declaration; the message names the place.',
   ),
   INVALID_DURABLE: never(
     'The durable name is empty or holds characters that NATS refuses.',
@@ -231,9 +259,13 @@ export const FAILURE_CODES = {
     "The org's limit for publishing events is spent.",
     'See Setup → Company Information; it is tried again with growing pauses.',
   ),
+  MASS_LOSS: never(
+    'Most records of a collection are gone from the API at once, which a lost permission looks like, too: none of them is published as deleted.',
+    'Give the permission back, or send the command "resync" if the records were really deleted.',
+  ),
   MAX_DELIVERIES: never(
-    'The message was delivered as often as it may be, without an end of its processing.',
-    'See why the flow does not finish it, then send it again from the dead letter.',
+    'The message was delivered as often as it may be, without an end of its processing. Only where what was tried can not be kept in a bucket.',
+    'See why the flow does not finish it, then send it again from the dead letter. Give the user the rights to the bucket.',
   ),
   MESSAGE_TOO_LARGE: never(
     'A message is larger than its stream or the server takes.',
@@ -252,8 +284,12 @@ export const FAILURE_CODES = {
     'An object of the org cannot be queried, or has no time of change.',
     'Take it off the collections.',
   ),
+  NOT_SENT_ON: never(
+    'What was asked of the node is done, but the runtime could not send the message on, which cannot be copied.',
+    'Look for what a function node before it has put on the message: a proxy, a getter, thousands of levels.',
+  ),
   NOT_WIRED: unwired(
-    'No enabled node is wired to the node that reads.',
+    'No enabled node is wired to the node that reads, or a node of the flow sent the message only to nodes that are disabled or do not run.',
     'Wire it; until then messages stay where they are, and no delivery counts as a try.',
   ),
   NO_EVENTS: retried(
@@ -324,7 +360,7 @@ export const FAILURE_CODES = {
     'Read the message; the node tries again.',
   ),
   QUEUE_FULL: retried(
-    'As many messages as jetstream-out may keep waiting wait to be published already.',
+    'As many messages, or bytes, as jetstream-out may keep waiting wait to be published already.',
     'Send it again later; see why the server is slow or away, or raise the limit of the queue.',
   ),
   REFERENCE_IN_TEXT: never(

@@ -18,4 +18,14 @@ export class RecentMap<K, V> {
     this.previous = this.current;
     this.current = new Map();
   }
+
+  delete(key: K): void {
+    this.current.delete(key);
+    this.previous.delete(key);
+  }
+
+  clear(): void {
+    this.current.clear();
+    this.previous.clear();
+  }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createTcpServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -90,8 +90,112 @@ const join_: FlowNode = {
   wires: [['late']],
 };
 
+const triggerNode = (more: object): FlowNode => ({
+  id: 'first',
+  type: 'trigger',
+  z,
+  op1: '1',
+  op2: '0',
+  op1type: 'str',
+  op2type: 'str',
+  duration: '400',
+  extend: false,
+  overrideDelay: false,
+  units: 'ms',
+  reset: '',
+  bytopic: 'all',
+  topic: 'topic',
+  outputs: 1,
+  wires: [['late']],
+  ...more,
+});
+const requestNode = (more: object): FlowNode => ({
+  id: 'first',
+  type: 'http request',
+  z,
+  method: 'GET',
+  ret: 'txt',
+  paytoqs: 'ignore',
+  url: httpUrl,
+  tls: '',
+  persist: false,
+  proxy: '',
+  authType: '',
+  senderr: false,
+  headers: [],
+  wires: [['late']],
+  ...more,
+});
+const execNode = (more: object): FlowNode => ({
+  id: 'first',
+  type: 'exec',
+  z,
+  command: 'echo',
+  addpay: '',
+  append: 'hi',
+  useSpawn: 'false',
+  timer: '',
+  winHide: false,
+  oldrc: false,
+  wires: [['late'], [], []],
+  ...more,
+});
+const batchNode = (more: object): FlowNode => ({
+  id: 'first',
+  type: 'batch',
+  z,
+  mode: 'count',
+  count: 2,
+  overlap: 0,
+  interval: 10,
+  allowEmptySequence: false,
+  topics: [],
+  wires: [['late']],
+  ...more,
+});
+const fileInNode = (more: object): FlowNode => ({
+  id: 'first',
+  type: 'file in',
+  z,
+  filename: __filename,
+  filenameType: 'str',
+  format: 'lines',
+  chunk: false,
+  sendError: false,
+  encoding: 'none',
+  allProps: false,
+  wires: [['last']],
+  ...more,
+});
+const tcpNode = (more: object): FlowNode => ({
+  id: 'first',
+  type: 'tcp request',
+  z,
+  server: '127.0.0.1',
+  port: String(tcpPort),
+  out: 'count',
+  ret: 'string',
+  splitc: '4',
+  newline: '',
+  trim: false,
+  tls: '',
+  wires: [['late']],
+  ...more,
+});
+
 let httpUrl = '';
+let tcpPort = 0;
 const file = join(tmpdir(), `jetforce-core-nodes-${process.pid}.txt`);
+
+const lastLine: FlowNode = { ...fn('return msg.parts.count === undefined ? null : msg;'), id: 'last' };
+const parser = (type: string, more: object): FlowNode => ({
+  id: 'first',
+  type,
+  z,
+  property: 'payload',
+  wires: [['late']],
+  ...more,
+});
 
 const cases = (): Case[] => [
   { name: 'function that returns its message', nodes: [fn('return msg;')] },
@@ -205,20 +309,7 @@ const cases = (): Case[] => [
     name: 'batch by count',
     messages: 4,
     reach: 4,
-    nodes: [
-      {
-        id: 'first',
-        type: 'batch',
-        z,
-        mode: 'count',
-        count: 2,
-        overlap: 0,
-        interval: 10,
-        allowEmptySequence: false,
-        topics: [],
-        wires: [['late']],
-      },
-    ],
+    nodes: [batchNode({})],
   },
   { name: 'delay, fixed', nodes: [delayNode({})] },
   { name: 'delay, by msg.delay', nodes: [delayNode({ pauseType: 'delayv' })] },
@@ -234,26 +325,7 @@ const cases = (): Case[] => [
   { name: 'rate limit, timed', nodes: [delayNode({ pauseType: 'timed' })] },
   {
     name: 'trigger, whose second message is one of its own',
-    nodes: [
-      {
-        id: 'first',
-        type: 'trigger',
-        z,
-        op1: '1',
-        op2: '0',
-        op1type: 'str',
-        op2type: 'str',
-        duration: '400',
-        extend: false,
-        overrideDelay: false,
-        units: 'ms',
-        reset: '',
-        bytopic: 'all',
-        topic: 'topic',
-        outputs: 1,
-        wires: [['late']],
-      },
-    ],
+    nodes: [triggerNode({})],
   },
   {
     name: 'filter that lets through',
@@ -344,42 +416,11 @@ const cases = (): Case[] => [
   },
   {
     name: 'http request',
-    nodes: [
-      {
-        id: 'first',
-        type: 'http request',
-        z,
-        method: 'GET',
-        ret: 'txt',
-        paytoqs: 'ignore',
-        url: httpUrl,
-        tls: '',
-        persist: false,
-        proxy: '',
-        authType: '',
-        senderr: false,
-        headers: [],
-        wires: [['late']],
-      },
-    ],
+    nodes: [requestNode({})],
   },
   {
     name: 'exec',
-    nodes: [
-      {
-        id: 'first',
-        type: 'exec',
-        z,
-        command: 'echo',
-        addpay: '',
-        append: 'hi',
-        useSpawn: 'false',
-        timer: '',
-        winHide: false,
-        oldrc: false,
-        wires: [['late'], [], []],
-      },
-    ],
+    nodes: [execNode({})],
   },
   {
     name: 'file',
@@ -400,23 +441,228 @@ const cases = (): Case[] => [
   },
   {
     name: 'file in, line by line',
+    nodes: [fileInNode({}), lastLine],
+    reach: 1,
+  },
+  {
+    name: 'file in, line by line, several at once',
+    nodes: [fileInNode({}), lastLine],
+    messages: 3,
+    reach: 3,
+  },
+  {
+    name: 'file in, as a stream of buffers',
+    nodes: [fileInNode({ format: 'stream' }), lastLine],
+    messages: 2,
+    reach: 2,
+  },
+  { name: 'file in, whole', nodes: [fileInNode({ format: 'utf8', wires: [['late']] })] },
+  {
+    name: 'file in, of a file that is not there',
+    nodes: [fileInNode({ filename: '/not/there', wires: [['late']] })],
+    outcome: '-NAK',
+    reach: 0,
+  },
+  {
+    name: 'function that sends by a timer and never says done',
+    nodes: [fn('setTimeout(() => node.send(msg), 100);')],
+  },
+  {
+    name: 'function that sends twice by timers and never says done',
+    nodes: [fn('setTimeout(() => node.send(msg), 50); setTimeout(() => node.send(msg), 100);')],
+    reach: 2,
+  },
+  {
+    name: 'function that sends at once and sets a long timer',
+    nodes: [
+      fn('clearTimeout(context.get("t")); context.set("t", setTimeout(() => {}, 3600000)); return msg;'),
+    ],
+  },
+  {
+    name: 'function that puts back an interval',
+    nodes: [fn('clearInterval(context.get("t")); context.set("t", setInterval(() => {}, 3600000));')],
+    reach: 0,
+  },
+  {
+    name: 'trigger that sends the latest message in the end',
+    nodes: [triggerNode({ op1type: 'nul', op2type: 'payl', duration: '200', extend: true })],
+  },
+  {
+    name: 'trigger that sends the latest of several messages in the end',
+    nodes: [triggerNode({ op1type: 'nul', op2type: 'payl', duration: '200', extend: true })],
+    messages: 4,
+    reach: 1,
+  },
+  {
+    name: 'trigger that sends the original message in the end',
+    nodes: [triggerNode({ op1type: 'nul', op2type: 'pay', duration: '200' })],
+  },
+  {
+    name: 'trigger that sends now and in the end, by topic',
+    nodes: [triggerNode({ op1type: 'pay', op2type: 'payl', duration: '100', bytopic: 'topic' })],
+    reach: 2,
+  },
+  {
+    name: 'trigger that blocks until it is reset',
+    nodes: [triggerNode({ op1type: 'pay', op2type: 'nul', duration: '0' })],
+  },
+  {
+    name: 'http request to nobody',
+    nodes: [requestNode({ url: 'http://127.0.0.1:1/' })],
+    outcome: '-NAK',
+  },
+  {
+    name: 'http request to nobody, caught instead of sent on',
+    nodes: [requestNode({ url: 'http://127.0.0.1:1/', senderr: true })],
+    outcome: '-NAK',
+    reach: 0,
+  },
+  { name: 'http response without a request', nodes: [parser('http response', { wires: [] })], reach: 0 },
+  { name: 'exec that spawns', nodes: [execNode({ useSpawn: 'true' })] },
+  { name: 'exec that fails', nodes: [execNode({ command: 'false', append: '', wires: [[], [], ['late']] })] },
+  { name: 'tcp request that waits for so many characters', nodes: [tcpNode({})] },
+  { name: 'tcp request that waits for a while', nodes: [tcpNode({ out: 'time', splitc: '100' })] },
+  { name: 'tcp request that stays connected', nodes: [tcpNode({ out: 'sit', wires: [[]] })], reach: 0 },
+  { name: 'tcp request to nobody', nodes: [tcpNode({ port: '1' })], outcome: '-NAK', reach: 0 },
+  {
+    name: 'udp out',
+    nodes: [
+      // It takes messages only some time after its start.
+      delayNode({ timeout: '300', wires: [['udp']] }),
+      {
+        ...parser('udp out', {
+          addr: '127.0.0.1',
+          port: '9',
+          iface: '',
+          ipv: 'udp4',
+          outport: '',
+          base64: false,
+          multicast: 'false',
+          wires: [],
+        }),
+        id: 'udp',
+      },
+    ],
+    reach: 0,
+  },
+  { name: 'junction', nodes: [parser('junction', {})] },
+  {
+    name: 'inject in the way',
+    nodes: [parser('inject', { props: [], repeat: '', crontab: '', once: false })],
+  },
+  {
+    name: 'change that sets and moves',
+    nodes: [parser('change', { rules: [{ t: 'set', p: 'a', pt: 'msg', to: '1', tot: 'num' }] })],
+  },
+  {
+    name: 'range',
+    payload: 5,
+    nodes: [
+      parser('range', { minin: '0', maxin: '10', minout: '0', maxout: '1', action: 'scale', round: false }),
+    ],
+  },
+  {
+    name: 'range that drops what is outside',
+    payload: 50,
+    reach: 0,
+    nodes: [
+      parser('range', { minin: '0', maxin: '10', minout: '0', maxout: '1', action: 'drop', round: false }),
+    ],
+  },
+  {
+    name: 'split, sort, join',
+    payload: [3, 1, 2],
+    nodes: [
+      { ...split, wires: [['sort']] },
+      {
+        ...parser('sort', {
+          order: 'ascending',
+          as_num: true,
+          target: 'payload',
+          targetType: 'seq',
+          msgKey: 'payload',
+          msgKeyType: 'elem',
+          seqKey: 'payload',
+          seqKeyType: 'msg',
+        }),
+        id: 'sort',
+        wires: [['join']],
+      },
+      join_,
+    ],
+  },
+  {
+    name: 'batch by time',
+    messages: 3,
+    reach: 3,
+    nodes: [batchNode({ mode: 'interval', interval: '0.2' })],
+  },
+  {
+    name: 'csv, a message a row',
+    payload: 'a,b\n1,2\n3,4\n',
+    reach: 2,
+    nodes: [
+      parser('csv', {
+        spec: 'rfc',
+        sep: ',',
+        hdrin: true,
+        hdrout: 'none',
+        multi: 'one',
+        ret: '\n',
+        temp: '',
+        skip: '0',
+        strings: true,
+        include_empty_strings: '',
+        include_null_values: '',
+      }),
+    ],
+  },
+  {
+    name: 'html, a message an element',
+    payload: '<p>a</p><p>b</p>',
+    reach: 2,
+    nodes: [parser('html', { outproperty: 'payload', tag: 'p', ret: 'html', as: 'multi' })],
+  },
+  { name: 'xml', payload: '<a>1</a>', nodes: [parser('xml', { attr: '', chr: '' })] },
+  {
+    name: 'xml that is none',
+    payload: '<a',
+    nodes: [parser('xml', { attr: '', chr: '' })],
+    outcome: '-NAK',
+    reach: 0,
+  },
+  { name: 'yaml', payload: 'a: 1', nodes: [parser('yaml', {})] },
+  {
+    name: 'a loop that goes round three times',
     nodes: [
       {
-        id: 'first',
-        type: 'file in',
-        z,
-        filename: __filename,
-        filenameType: 'str',
-        format: 'lines',
-        chunk: false,
-        sendError: false,
-        encoding: 'none',
-        allProps: false,
-        wires: [['last']],
+        ...fn('msg.n = (msg.n ?? 0) + 1; return msg.n < 4 ? [msg, null] : [null, msg];'),
+        outputs: 2,
+        wires: [['back'], ['late']],
       },
-      { ...fn('return msg.parts.count === undefined ? null : msg;'), id: 'last' },
+      { ...delayNode({ timeout: '20' }), id: 'back', wires: [['first']] },
     ],
-    reach: 1,
+  },
+  {
+    name: 'subflow with a setting of its own and a status',
+    nodes: [
+      {
+        id: 'sub',
+        type: 'subflow',
+        name: 'sub',
+        env: [{ name: 'WAIT', type: 'num', value: '50' }],
+        in: [{ x: 0, y: 0, wires: [{ id: 'inner' }] }],
+        out: [{ x: 0, y: 0, wires: [{ id: 'inner', port: 0 }] }],
+        status: { x: 0, y: 0, wires: [{ id: 'inner', port: 0 }] },
+      },
+      {
+        ...fn('await new Promise((r) => setTimeout(r, env.get("WAIT"))); node.status("s"); return msg;'),
+        id: 'inner',
+        z: 'sub',
+        wires: [[]],
+      },
+      { id: 'first', type: 'subflow:sub', z, name: '', env: [], wires: [['late']] },
+    ],
   },
   {
     name: 'template',
@@ -468,17 +714,24 @@ for (const version of [5, 4] as const) {
   describe(`ack: flow on Node-RED ${version}`, () => {
     let room: Room;
     let red: EmbeddedNodeRed;
+    const tcp = createTcpServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.on('data', () => setTimeout(() => socket.write('done'), 100));
+    });
     const http = createServer((_req, res) => setTimeout(() => res.end('ok'), 50));
 
     before(async () => {
       room = await openRoom();
       await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+      await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve));
+      tcpPort = (tcp.address() as AddressInfo).port;
       httpUrl = `http://127.0.0.1:${(http.address() as AddressInfo).port}/`;
       red = await embedNodeRed({ version, flows: [] });
     });
     after(async () => {
       await red.stop();
       http.close();
+      tcp.close();
       await room.stop();
     });
 

@@ -12,7 +12,8 @@ describe('settlement', () => {
 
   before(async () => {
     room = await openRoom();
-    red = await embedNodeRed({ flows: [] });
+    const later = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100));
+    red = await embedNodeRed({ flows: [], settings: { functionGlobalContext: { later } } });
   });
   after(async () => {
     await red.stop();
@@ -383,6 +384,142 @@ describe('settlement', () => {
     assert.deepEqual(JSON.parse(JSON.stringify(msg.jetstream)), msg.jetstream);
   });
 
+  describe('a wire that leads nowhere', () => {
+    const off = functionNode('off', 'return null;', { d: true });
+    const nowhere: Record<string, FlowNode[]> = {
+      'a node that is disabled': [functionNode('f', 'return msg;', { wires: [['off']] }), off],
+      'a node that is not there': [functionNode('f', 'return msg;', { wires: [['gone']] })],
+      'a node of a tab that is disabled, by links': [
+        { id: 'f', type: 'link out', z: 'tab', name: '', mode: 'link', links: ['linkin'], wires: [] },
+        { id: 'other', type: 'tab', label: 'other', disabled: true },
+        { id: 'linkin', type: 'link in', z: 'other', name: '', links: ['f'], wires: [[]] },
+      ],
+      'no link in at all': [
+        { id: 'f', type: 'link out', z: 'tab', name: '', mode: 'link', links: [], wires: [] },
+      ],
+      'a node that throws when it is made': [
+        functionNode('f', 'return msg;', { wires: [['broken']] }),
+        // Its constructor reads the first of its links.
+        { id: 'broken', type: 'link call', z: 'tab', wires: [[]] },
+      ],
+      'a subflow whose inside is disabled': [
+        { id: 'sub', type: 'subflow', name: 'sub', in: [{ x: 0, y: 0, wires: [{ id: 'inner' }] }], out: [] },
+        functionNode('inner', 'return null;', { z: 'sub', d: true }),
+        { id: 'f', type: 'subflow:sub', z: 'tab', name: '', wires: [] },
+      ],
+      'a subflow that is disabled': [
+        functionNode('f', 'return msg;', { wires: [['s']] }),
+        { id: 'sub', type: 'subflow', name: 'sub', in: [{ x: 0, y: 0, wires: [] }], out: [] },
+        { id: 's', type: 'subflow:sub', z: 'tab', d: true, name: '', wires: [] },
+      ],
+    };
+    for (const [name, nodes] of Object.entries(nowhere))
+      test(`leaves the message undone, uncounted, and is named: ${name}`, async () => {
+        const from = red.log.length;
+        const subject = await deploy({ wires: [['f']], maxDeliver: 1 }, ...nodes);
+        const sequence = await room.publish(subject, { n: 1 });
+        await until(() => room.settled(sequence).length >= 2, { what: 'two deliveries' });
+        assert.deepEqual(new Set(room.settled(sequence).map(({ verb }) => verb)), new Set(['-NAK']));
+        await red.waitForLog(/is disabled|is not there|does not run|leads nowhere/, { from });
+      });
+
+    test('beside one that leads on, to a node that is disabled, counts for nothing', async () => {
+      const subject = await deploy(
+        { wires: [['f']] },
+        functionNode('f', 'return msg;', { wires: [['off', 'g']] }),
+        off,
+        functionNode('g', 'return null;'),
+      );
+      await room.waitSettled(await room.publish(subject, { n: 1 }), '+ACK');
+    });
+  });
+
+  /** Events together in a node that sends new objects, before work that takes a while and fails. */
+  test('several at once in a node that makes new messages are not done before any of them', async () => {
+    const subject = await deploy(
+      { wires: [['first']], prefetch: 10, backoff: '60s' },
+      {
+        id: 'first',
+        type: 'file in',
+        z: 'tab',
+        filename: __filename,
+        filenameType: 'str',
+        format: 'lines',
+        chunk: false,
+        sendError: false,
+        encoding: 'none',
+        allProps: false,
+        wires: [['late']],
+      },
+      functionNode('late', 'await new Promise((r) => setTimeout(r, 300)); throw new Error("no");'),
+    );
+    const sequences: number[] = [];
+    for (let n = 0; n < 5; n++) sequences.push(await room.publish(subject, { n }));
+    for (const sequence of sequences) await room.waitSettled(sequence, '-NAK');
+    assert.deepEqual(
+      sequences.map((sequence) => room.settled(sequence).length),
+      [1, 1, 1, 1, 1],
+    );
+  });
+
+  test('a message kept in context and sent on for another is of the other', async () => {
+    const subject = await deploy(
+      { wires: [['f']], prefetch: 10, backoff: '60s' },
+      functionNode(
+        'f',
+        'const kept = flow.get("kept") ?? msg; kept.payload = msg.payload; flow.set("kept", kept); return kept;',
+        { wires: [['late']] },
+      ),
+      functionNode(
+        'late',
+        'if (msg.payload.n === 0) return null; await new Promise((r) => setTimeout(r, 300)); throw new Error("no");',
+      ),
+    );
+    await room.waitSettled(await room.publish(subject, { n: 0 }), '+ACK');
+    const sequences: number[] = [];
+    for (let n = 1; n < 4; n++) sequences.push(await room.publish(subject, { n }));
+    for (const sequence of sequences) await room.waitSettled(sequence, '-NAK');
+    assert.deepEqual(
+      sequences.map((sequence) => room.settled(sequence).length),
+      [1, 1, 1],
+    );
+  });
+
+  test('a payload that a function makes and that nothing can clone fails its message alone', async () => {
+    const subject = await deploy(
+      { wires: [['f']] },
+      functionNode(
+        'f',
+        `if (msg.payload.n === 1) { let deep = []; for (let i = 0; i < 100000; i++) deep = [deep]; return { payload: deep }; }
+        if (msg.payload.n === 2) return { get payload() { throw new Error('not to be read'); } };
+        return msg;`,
+        { wires: [['g', 'h']] },
+      ),
+      functionNode('g', 'return null;'),
+      functionNode('h', 'return null;'),
+    );
+    for (const n of [1, 2]) {
+      const sequence = await room.publish(subject, { n });
+      await room.waitSettled(sequence, '+TERM');
+      assert.equal((await deadLetter(sequence)).headers.get('Jetforce-Code'), 'BAD_PAYLOAD');
+    }
+    await room.waitSettled(await room.publish(subject, { n: 3 }), '+ACK');
+  });
+
+  test('a function that sends after it was done is named, and not believed again', async () => {
+    const from = red.log.length;
+    const subject = await deploy(
+      { wires: [['f']], processingLimit: '500ms', backoff: '60s' },
+      // A promise that nobody waits for; of timers the runtime keeps a list.
+      functionNode('f', 'global.get("later")().then(() => node.send(msg));', { wires: [['g']] }),
+      functionNode('g', 'return null;'),
+    );
+    await room.waitSettled(await room.publish(subject, { n: 1 }), '+ACK');
+    await red.waitForLog(/function f sent a message on after it had said.*not believed any more/, { from });
+    await room.waitSettled(await room.publish(subject, { n: 2 }), '-NAK');
+    await red.waitForLog(/did not finish.*not finished: function f/, { from });
+  });
+
   test('a jetstream-in with nothing wired to it takes nothing', async () => {
     await red.deploy([TAB, serverNode(room.nats.url), inNode({ durable: 'unwired', wires: [] })].map(placed));
     assert.equal(red.statusOf('in')?.text, 'not wired');
@@ -400,6 +537,6 @@ describe('settlement', () => {
       ].map(placed),
     );
     await red.waitForLog(/dead letter subject "crm.dead" would be read by this node again/, { from });
-    assert.equal(red.statusOf('in')?.fill, 'red');
+    await until(() => red.statusOf('in')?.text === 'wrong settings');
   });
 });

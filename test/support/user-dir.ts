@@ -76,6 +76,15 @@ function splitSecrets(flows: FlowNode[]): {
   return { nodes, secrets };
 }
 
+const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  devDependencies: Record<string, string>;
+};
+
+/** Nodes of others that a test tries: Node-RED finds them in this checkout, and loads them where it is told to. */
+export const THIRD_PARTY = Object.keys(devDependencies).filter(
+  (name) => /^node-red-(contrib|node)-/.test(name) && name !== 'node-red-node-test-helper',
+);
+
 /** Settings both ways of starting share: only on 127.0.0.1, English, silent towards the network. */
 export function baseSettings(userDir: string, port: number): Record<string, unknown> {
   return {
@@ -87,6 +96,7 @@ export function baseSettings(userDir: string, port: number): Record<string, unkn
     lang: 'en-US',
     telemetry: { enabled: false, updateNotification: false },
     externalModules: { autoInstall: false, palette: { allowInstall: false } },
+    nodesExcludes: THIRD_PARTY,
     editorTheme: { tours: false, projects: { enabled: false } },
   };
 }

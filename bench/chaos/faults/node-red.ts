@@ -1,5 +1,17 @@
+import assert from 'node:assert/strict';
 import { until } from '../../../test/support/until';
 import { activation } from '../activation';
+
+const ALL = { path: '/services/data/' };
+const AWAY = { status: 503 };
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 const RELOADS = ['full', 'nodes', 'flows'] as const;
 
@@ -7,8 +19,6 @@ export const faults = [
   activation({
     name: 'node-red-killed',
     what: 'Node-RED killed -9 twenty times',
-    // A message may be under way at each of the kills.
-    stage: { consumer: { maxDeliver: 25 } },
     async strike({ red, flowing, busy }) {
       for (let kill = 1; kill <= 20; kill++) {
         await flowing(20);
@@ -21,7 +31,7 @@ export const faults = [
   activation({
     name: 'order-after-kill',
     what: 'Node-RED killed -9 five times, each crash got over before the next: records keep their order',
-    stage: { changes: 'at once', consumer: { maxDeliver: 10 } },
+    stage: { changes: 'at once', gap: 20 },
     async strike({ red, flowing, busy, settled }) {
       for (let kill = 1; kill <= 5; kill++) {
         await flowing(20);
@@ -54,6 +64,50 @@ export const faults = [
       await busy(20);
       await second.kill();
     },
+  }),
+  activation({
+    name: 'restarts-org-away',
+    what: 'the org away, Node-RED ended in order and started five times meanwhile',
+    async strike({ red, org, busy }) {
+      org.faults.add({ match: ALL, action: AWAY });
+      for (let restart = 1; restart <= 5; restart++) {
+        await busy(20);
+        await red.restart();
+      }
+      await busy(20);
+      org.faults.clear();
+    },
+  }),
+  activation({
+    name: 'updates-org-away',
+    what: 'the org away, two Node-REDs on one durable, three rolling updates meanwhile',
+    async strike({ red, another, org, busy }) {
+      const both = [red, await another()];
+      org.faults.add({ match: ALL, action: AWAY });
+      for (let update = 1; update <= 3; update++) {
+        for (const one of both) {
+          await busy(20);
+          await one.restart();
+        }
+      }
+      await busy(20);
+      org.faults.clear();
+    },
+  }),
+  activation({
+    name: 'poison',
+    what: 'a message that ends the process among good ones, Node-RED started anew each time',
+    stage: { gap: 20, poison: 397 },
+    async strike({ red, givenUp }) {
+      const found = async (): Promise<boolean> => (await givenUp()).includes('ENDED_PROCESS');
+      for (let start = 1; start <= 10 && !(await found()); start++) {
+        const ended = async (): Promise<boolean> => !isRunning(red.pid) || (await found());
+        await until(ended, { timeout: 120_000, what: 'the process to end' });
+        if (!isRunning(red.pid)) await red.restart();
+      }
+    },
+    afterwards: async ({ givenUp }) =>
+      assert.equal((await givenUp()).filter((code) => code === 'ENDED_PROCESS').length, 1),
   }),
   activation({
     name: 'redeploy',

@@ -8,9 +8,9 @@ import {
   type Tries,
   type Watched,
 } from '../../shared/flow/settlement';
-import { RecentMap } from '../../shared/recent-map';
 import type { Msg } from '../server/nats';
 import type { Acks } from './acks';
+import { memoryOf, type Memory } from './memory';
 import { deliveryInfo, type DeliveryInfo } from './message';
 import type { Level } from '../../shared/log';
 
@@ -22,6 +22,14 @@ export interface SettlementSettings {
   processingLimit: number;
 }
 
+/** What the next one to get a message has to know of its tries is kept there. (Ledger) */
+export interface SharedTries {
+  /** What others know is known here, and the other way round. */
+  readonly shared: boolean;
+  /** Resolves when what is known now is stored, or can't be for the moment. */
+  save(): Promise<void>;
+}
+
 export interface SettlementHandler {
   acks: Pick<Acks, 'ack' | 'term' | 'nak' | 'progress' | 'forget'>;
   /**
@@ -29,8 +37,10 @@ export interface SettlementHandler {
    * goes back to the server then.
    */
   deadLetter(message: InFlightMessage, failure: Failure): Promise<void>;
+  /** Without it tries are known to this process only. */
+  tries?: SharedTries;
   /** A message is settled: there is room for another. */
-  released(): void;
+  released(message: InFlightMessage): void;
   log(level: Level, text: string): void;
 }
 
@@ -43,51 +53,26 @@ export interface InFlightMessage extends Watched<InFlightMessage> {
   /** The latest ack subject: a message that is delivered again while it is in flight is the same message. */
   reply: string;
   deliveries: number;
+  /** It went into the flow alone, and the next one has to know that it did not end the process. */
+  alone: boolean;
+  /** It goes back as soon as its tries are stored. */
+  leaving: boolean;
 }
 
 /** Messages that go through the flow, and are settled, together. */
 export type MessageBatch = Attempt<InFlightMessage>;
 
-/** How many settled messages are remembered, in case the server delivers them again. */
-const REMEMBERED = 20_000;
-
-/** Deliveries that were not the message's fault, and how many of them are the latest in a row. */
-interface Excused {
-  deliveries: number;
-  inARow: number;
-}
-
-class Memory {
-  /** By stream sequence. */
-  readonly settled = new RecentMap<number, 'ack' | 'term'>(REMEMBERED);
-  readonly excused = new RecentMap<number, Excused>(REMEMBERED);
-}
-
-/**
- * A durable is the same as long as the times at which it was made are no further apart: nats-server 2.10 keeps a time
- * in its file that is a little later than the one it tells until its next start.
- */
-const SAME_MS = 5;
-
-/** By consumer, the one made last in front, for the whole process: a redeploy must not forget them. */
-const memories = new Map<string, { made: number; memory: Memory }[]>();
-
-function memoryOf(consumer: string, created: string): Memory {
-  const made = Date.parse(created);
-  const known = memories.get(consumer) ?? [];
-  const same = known.find((one) => Math.abs(one.made - made) <= SAME_MS);
-  if (same) return same.memory;
-  const memory = new Memory();
-  memories.set(consumer, [{ made, memory }, ...known].slice(0, 2));
-  return memory;
-}
+/** How many messages that were sent back are known by the time at which they come again. */
+const MOST_RETRIES = 20_000;
 
 /** Settles every message of one consumer exactly once, and keeps those that take long from being delivered again. */
 export class Settlement implements Settler<InFlightMessage> {
   readonly noun = 'message';
   private readonly inFlight = new Map<number, InFlightMessage>();
+  /** Sequence → when it comes again, ms epoch, of what was sent back by this node. */
+  private readonly retryAt = new Map<number, number>();
   private readonly retries: RetryPolicy;
-  private memory = new Memory();
+  private memory: Memory | undefined;
   private unwatch: (() => void) | undefined;
 
   constructor(
@@ -99,58 +84,120 @@ export class Settlement implements Settler<InFlightMessage> {
   }
 
   /** `created`: when the durable was made, ISO 8601. One that was made anew delivers everything again on purpose. */
-  start(consumer: string, created: string): void {
+  start(consumer: string, created: string): Memory {
     const memory = memoryOf(consumer, created);
     if (memory !== this.memory) this.handler.acks.forget();
     this.memory = memory;
+    memory.resumed();
     const { ackWait, processingLimit } = this.settings;
     this.unwatch ??= watch(this, () => this.inFlight.values(), {
       processingLimit,
       extendAfter: ackWait / 3,
       shortest: ackWait,
     });
+    return memory;
+  }
+
+  /** The connection is lost: the server may have forgotten the latest acknowledgements. */
+  interrupted(): void {
+    this.memory?.interrupted();
   }
 
   get size(): number {
     return this.inFlight.size;
   }
 
+  /** Messages that were sent back and aren't due yet, and when the first one is, ms epoch. */
+  sentBack(): { count: number; first: number } {
+    const now = Date.now();
+    for (const [sequence, at] of this.retryAt) if (at <= now) this.retryAt.delete(sequence);
+    let first = Infinity;
+    for (const at of this.retryAt.values()) first = Math.min(first, at);
+    return { count: this.retryAt.size, first };
+  }
+
   /** The message is new and to be worked on; undefined for one that is known, which needs nothing more. */
   arrived(msg: Msg): InFlightMessage | undefined {
+    const { memory } = this;
+    if (!memory) return undefined;
     const reply = msg.reply ?? '';
     const info = deliveryInfo(reply);
     const { sequence, deliveries } = info;
     const known = this.inFlight.get(sequence);
     if (known?.info.timestamp === info.timestamp && this.isCurrent(known)) {
       // The server has not heard of it for so long (an outage): no fault of the message.
-      this.excuse(known, Math.max(0, deliveries - known.deliveries));
+      const more = Math.max(0, deliveries - known.deliveries);
       known.reply = reply;
       known.deliveries = deliveries;
       known.extendedAt = performance.now();
+      memory.note(known, deliveries - 1, (tried) => void (tried.excused += more));
       return undefined;
     }
-    const settled = this.memory.settled.get(sequence);
-    if (settled) {
+    const settled = memory.settledAs(info);
+    const message: InFlightMessage = {
+      ...{ memory, msg, info, reply, deliveries },
+      ...{ extendedAt: performance.now(), attempt: undefined, alone: false, leaving: false },
+    };
+    if (settled === 'anew') {
+      // A durable that was reset, a stream that was restored: what is known is of the time before.
+      memory.forget();
+      this.handler.acks.forget();
+    } else if (settled) {
       // Its acknowledgement was lost; its work was not.
+      memory.settle(settled, message);
       this.handler.acks[settled](reply);
       return undefined;
     }
-    const message: InFlightMessage = {
-      memory: this.memory,
-      msg,
-      info,
-      reply,
-      deliveries,
-      extendedAt: performance.now(),
-      attempt: undefined,
-    };
     this.inFlight.set(sequence, message);
+    this.retryAt.delete(sequence);
     return message;
   }
 
-  /** Its last delivery ended without a word (a crash): the message may be what ends the process. */
+  /** How its last delivery ended is known, or this is the first. */
+  isExplained(message: InFlightMessage): boolean {
+    return this.unexplained(message) === 0;
+  }
+
+  /**
+   * It may be what ended a process: it has to go into the flow alone. Where few were in the flow, each of them; else those
+   * that were there twice in a row, because most processes are ended from outside, and alone is slow.
+   */
+  isSuspect(message: InFlightMessage): boolean {
+    if (this.crashes(message) > 0) return true;
+    const { info, memory } = message;
+    const enough = info.sequence <= memory.fewUntil ? 1 : 2;
+    return info.sequence <= memory.crashedUntil && this.unexplained(message) >= enough;
+  }
+
+  /** Its latest deliveries in a row of which nobody knows how they ended. */
+  private unexplained({ deliveries, memory, info }: InFlightMessage): number {
+    return deliveries - 1 - (memory.triedOf({ deliveries, info })?.delivery ?? 0);
+  }
+
+  /** How often in a row the process ended while it was alone in the flow. */
+  crashes(message: InFlightMessage): number {
+    return message.memory.triedOf(message)?.crashes ?? 0;
+  }
+
+  /**
+   * Its deliveries have ended without a word too often, and why is not known: the message may be what ends the process.
+   * Where tries are shared that is known better.
+   */
   isExhausted(message: InFlightMessage): boolean {
-    return this.settings.maxDeliver > 0 && this.tries(message).failures > this.settings.maxDeliver;
+    const { maxDeliver } = this.settings;
+    return maxDeliver > 0 && !this.shared && this.tries(message).failures > maxDeliver;
+  }
+
+  /** It is about to go into the flow alone. Resolves when that is stored: nobody can tell later. */
+  async goesAlone(message: InFlightMessage): Promise<void> {
+    message.alone = true;
+    message.memory.note(message, message.deliveries - 1, (tried) => void tried.crashes++);
+    await this.handler.tries?.save();
+  }
+
+  /** It was in the flow alone and did not end the process. */
+  survived(message: InFlightMessage): void {
+    message.memory.note(message, message.deliveries - 1, (tried) => void (tried.crashes = 0));
   }
 
   /** It failed before it was in the flow. */
@@ -170,13 +217,13 @@ export class Settlement implements Settler<InFlightMessage> {
     return this.retries;
   }
 
-  tries({ memory, info, deliveries }: InFlightMessage): Tries {
-    const excused = memory.excused.get(info.sequence);
-    return { failures: deliveries - (excused?.deliveries ?? 0), innocent: excused?.inARow ?? 0 };
+  tries(message: InFlightMessage): Tries {
+    const { failures = 0, excused = 0, inARow = 0 } = message.memory.triedOf(message) ?? {};
+    return { failures: this.shared ? failures + 1 : message.deliveries - excused, innocent: inARow };
   }
 
   ack(message: InFlightMessage): void {
-    message.memory.settled.set(message.info.sequence, 'ack');
+    message.memory.settle('ack', message);
     if (this.isCurrent(message)) this.handler.acks.ack(message.reply);
     this.release(message);
   }
@@ -188,21 +235,28 @@ export class Settlement implements Settler<InFlightMessage> {
 
   /** The message goes back as it came, and the delivery doesn't count. */
   giveBack(message: InFlightMessage, delay = 0): void {
-    this.excuse(message, 1).inARow++;
-    this.nak(message, delay);
+    message.memory.note(message, message.deliveries, (tried) => {
+      tried.excused++;
+      tried.inARow++;
+      tried.crashes = 0;
+    });
+    this.leave(message, delay, message.alone);
   }
 
   retry(message: InFlightMessage, delay: number): void {
-    const excused = message.memory.excused.get(message.info.sequence);
-    if (excused) excused.inARow = 0;
-    this.nak(message, delay);
+    message.memory.note(message, message.deliveries, (tried) => {
+      tried.failures++;
+      tried.inARow = 0;
+      tried.crashes = 0;
+    });
+    this.leave(message, delay, true);
   }
 
   giveUp(message: InFlightMessage, failure: Failure): void {
     this.handler.deadLetter(message, failure).then(
       () => {
         if (this.inFlight.get(message.info.sequence) !== message) return;
-        message.memory.settled.set(message.info.sequence, 'term');
+        message.memory.settle('term', message);
         if (this.isCurrent(message)) this.handler.acks.term(message.reply);
         this.release(message);
       },
@@ -216,27 +270,35 @@ export class Settlement implements Settler<InFlightMessage> {
   stop(): void {
     this.unwatch?.();
     for (const message of [...this.inFlight.values()]) {
+      if (message.leaving) continue;
       message.attempt?.withdraw();
       this.giveBack(message);
     }
   }
 
-  private excuse({ memory, info }: InFlightMessage, deliveries: number): Excused {
-    const { inARow = 0, deliveries: before = 0 } = memory.excused.get(info.sequence) ?? {};
-    const excused = { deliveries: before + deliveries, inARow };
-    memory.excused.set(info.sequence, excused);
-    return excused;
+  private get shared(): boolean {
+    return this.handler.tries?.shared === true;
+  }
+
+  /** `counts`: whoever gets it next has to know of this delivery. */
+  private leave(message: InFlightMessage, delay: number, counts: boolean): void {
+    const { tries } = this.handler;
+    if (!counts || !tries?.shared) return this.nak(message, delay);
+    message.leaving = true;
+    void tries.save().then(() => this.nak(message, delay));
   }
 
   private nak(message: InFlightMessage, delay: number): void {
     if (this.isCurrent(message)) this.handler.acks.nak(message.reply, delay);
+    if (delay > 0 && this.retryAt.size < MOST_RETRIES)
+      this.retryAt.set(message.info.sequence, Date.now() + delay);
     this.release(message);
   }
 
   private release(message: InFlightMessage): void {
     const { sequence } = message.info;
     if (this.inFlight.get(sequence) === message) this.inFlight.delete(sequence);
-    this.handler.released();
+    this.handler.released(message);
   }
 
   /** Not so after the consumer was made anew: there the sequence means another message. */

@@ -18,6 +18,7 @@ export class JetStreamError extends FlowError {
 export const ApiCode = {
   consumerNotFound: 10014,
   streamNotFound: 10059,
+  noMessage: 10037,
   streamNameInUse: 10058,
   subjectsOverlap: 10065,
   streamStoreFailed: 10077,

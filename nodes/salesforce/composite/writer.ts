@@ -105,9 +105,8 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
 
   /** False without anything to send, or without a budget for it, or before it is known what is superseded. */
   mayBegin(): boolean {
-    if (!this.leaveSuperseded()) return false;
     if (this.batcher.waiting === 0) return false;
-    if (!this.org.budget.spent(this.org.underWay)) return true;
+    if (!this.org.budget.spent(this.org.underWay)) return this.leaveSuperseded() && this.batcher.waiting > 0;
     this.org.availability.begin(this.org.budgetOutage());
     return false;
   }

@@ -1,4 +1,5 @@
 import { now } from '../../shared/async/clock';
+import { isOutage } from '../../shared/errors';
 import { RecentMap } from '../../shared/recent-map';
 
 /** What describe tells of a field, as far as it says which records are one. */
@@ -21,6 +22,8 @@ const OBJECTS = 200;
 /** Fields seldom change. */
 const KEPT_MS = 3_600_000;
 const FAILED_MS = 60_000;
+/** While the org is away nothing else goes out either. */
+const AWAY_MS = 1_000;
 
 /** The fields of the org's objects: one call an object, made when it is first asked for, kept for an hour. */
 export class Describes {
@@ -51,7 +54,10 @@ export class Describes {
         .then(
           (fields) => ({ fields, until: now() + KEPT_MS }),
           // What was known before is better than nothing.
-          () => ({ fields: this.known.get(name)?.fields, until: now() + FAILED_MS }),
+          (error: unknown) => ({
+            fields: this.known.get(name)?.fields,
+            until: now() + (isOutage(error) ? AWAY_MS : FAILED_MS),
+          }),
         )
         .then((known) => void this.known.set(name, known))
         .finally(() => this.loading.delete(name));

@@ -29,6 +29,29 @@ export interface NodeState {
   phase: 'running' | 'closing' | 'closed';
   /** Its user was told that it keeps flow completion from working. */
   warned: boolean;
+  /** It has sent a message on after it had said `done` for it: what it says is not believed any more. */
+  doubted?: boolean;
+  /** Tokens of messages that were settled before they left the node, or reached it: what it sends of those is nobody's. */
+  strangers?: Set<string>;
+  /** What the last message was put down to that could have come of several. */
+  group?: Delivery;
+  /** Of each delivery inside, those whose messages the node sent while it was called with it, and none of its own. */
+  aside?: WeakMap<Delivery, Set<Delivery>>;
+}
+
+const NONE: readonly Delivery[] = [];
+
+const MOST_STRANGERS = 1_000;
+
+/** What the node still sends of that token belongs to nothing that is in flight. */
+export function addStranger(state: NodeState, token: string): void {
+  const strangers = (state.strangers ??= new Set());
+  strangers.add(token);
+  if (strangers.size <= MOST_STRANGERS) return;
+  for (const oldest of strangers) {
+    strangers.delete(oldest);
+    return;
+  }
 }
 
 /** How many messages of one delivery are on their way to a node, and inside it. */
@@ -43,6 +66,8 @@ export class Delivery {
   /** Settled: nothing that still happens in the flow counts any more. */
   settled = false;
   failure: Failure | undefined;
+  /** The node that was the last to send a message of it. */
+  sentBy: RuntimeNode | undefined;
   /** Messages of this delivery anywhere in the flow. */
   count = 0;
   /** Deliveries that took over messages of this one (join), and those that this one took over from. */
@@ -61,6 +86,11 @@ export class Delivery {
     /** Whether its way through the flow is followed; else it is only known for commands and pauses. */
     readonly followed: boolean,
     private readonly forget: (delivery: Delivery, failure?: Failure) => void,
+    /**
+     * Of a message that belongs to several deliveries, all of which go on as it: whether it is of `all` of them, or of
+     * `some`, which can't be told.
+     */
+    readonly of?: 'all' | 'some',
   ) {}
 
   /** A message is on its way to the node. */
@@ -97,9 +127,11 @@ export class Delivery {
     while (this.complete(state));
   }
 
-  /** Nodes that still hold a message of it hold nothing of a delivery any more. */
+  /** Nodes that still hold a message of it, or are about to, hold nothing of a delivery any more. */
   release(): void {
+    if (this.count === 0) return;
     for (const branch of this.branches) {
+      if (branch.open + branch.announced > 0) addStranger(branch.state, this.token);
       branch.state.holding -= branch.open;
       branch.open = 0;
     }
@@ -112,6 +144,27 @@ export class Delivery {
   goOnAs(other: Delivery): void {
     (this.into ??= new Set()).add(other);
     (other.joined ??= new Set()).add(this);
+  }
+
+  /** What it goes on as, and that stands for nothing without it. */
+  onlyItsOwn(): readonly Delivery[] {
+    if (!this.into) return NONE;
+    return [...this.into].filter(({ of, joined }) => of !== undefined && joined?.size === 1);
+  }
+
+  goesOnAs(other: Delivery): boolean {
+    return this === other || (this.into?.has(other) ?? false);
+  }
+
+  /** Exactly these go on as it. */
+  isOf(members: readonly Delivery[]): boolean {
+    return this.joined?.size === members.length && members.every((member) => this.joined?.has(member));
+  }
+
+  /** What it stands for is a guess. */
+  isGuess(): boolean {
+    for (const delivery of this.together()) if (delivery.of === 'some') return true;
+    return false;
   }
 
   /** It, and every delivery that goes on as it does. */
@@ -150,9 +203,11 @@ export class Delivery {
 
   /** The nodes that have not finished yet, for a warning or a failure. */
   unfinishedNodes(): string[] {
-    return this.branches
+    const nodes = [...this.way()]
+      .flatMap(({ branches }) => branches)
       .filter((branch) => branch.announced + branch.open > 0)
       .map((branch) => describeNode(branch.state.node));
+    return [...new Set(nodes)];
   }
 
   /** It is followed, and no node was sent a message of it. */
@@ -168,6 +223,10 @@ export class Delivery {
   /** Milliseconds in the flow, without the time it was paused. */
   processingTime(now = performance.now()): number {
     return now - this.startedAt - this.pausedFor - (this.pauses > 0 ? now - this.pausedAt : 0);
+  }
+
+  get held(): boolean {
+    return this.pauses > 0;
   }
 
   /** Stops the processing clock until the returned function is called; pauses may overlap. */

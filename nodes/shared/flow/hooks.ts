@@ -8,9 +8,14 @@ export interface RuntimeNode {
   id: string;
   type: string;
   name?: string;
+  /** For each output the ids of the nodes it is wired to. */
+  wires: string[][];
+  /** The flow or subflow that it runs in. */
+  _flow: RuntimeFlow;
   /** How many input handlers take `done`; 0 is a node that never says when it has finished. */
   _expectedDoneCount?: number;
   send: (msg: unknown) => void;
+  receive(msg: object): void;
   error(error: unknown, msg?: object): void;
   warn(warning: unknown): void;
   close(removed?: boolean): Promise<void>;
@@ -18,10 +23,32 @@ export interface RuntimeNode {
   updateWires(wires: string[][]): void;
 }
 
+export interface RuntimeFlow {
+  /** The node that a wire to this id leads to; nothing where it is disabled, stopped or could not be made. */
+  getNode(id: string): unknown;
+  /** As deployed. */
+  flow?: { nodes?: Record<string, Definition | undefined> };
+}
+
+/** A node, or a tab, as deployed. */
+export interface Definition {
+  id: string;
+  type: string;
+  name?: string;
+  z?: string;
+  /** A node that is disabled. */
+  d?: boolean;
+  /** A tab that is. */
+  disabled?: boolean;
+}
+
+/** One of what a call of `send` puts on its wires. What a hook puts in the place of `msg` is what is sent. */
 export interface SendEvent {
   msg: object;
   source: { id: string; node: RuntimeNode };
-  destination: { id: string; node?: RuntimeNode };
+  destination: { id: string };
+  /** The runtime will clone the message, as each but the first of a call. */
+  cloneMessage: boolean;
 }
 
 export interface ReceiveEvent {
@@ -36,13 +63,14 @@ export interface CompleteEvent {
 }
 
 export interface FlowHooks {
-  preDeliver(event: SendEvent): void;
+  /** Events taken out of the list are not sent. */
+  onSend(events: SendEvent[]): void;
   onReceive(event: ReceiveEvent): void;
   postReceive(event: ReceiveEvent): void;
   onComplete(event: CompleteEvent): void;
 }
 
-const NAMES = ['preDeliver', 'onReceive', 'postReceive', 'onComplete'] as const;
+const NAMES = ['onSend', 'onReceive', 'postReceive', 'onComplete'] as const;
 const LABEL = 'jetforce';
 
 interface HookRegistry {

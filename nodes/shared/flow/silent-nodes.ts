@@ -60,7 +60,7 @@ class SwitchNode implements SilentNode {
       warn(warning);
       this.next(warning);
     };
-    // A deploy that changes the wires puts the runtime's own `send` back, also while messages wait for their turn.
+
     const updateWires = node.updateWires.bind(node);
     node.updateWires = (wires) => {
       updateWires(wires);

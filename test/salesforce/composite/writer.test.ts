@@ -361,6 +361,42 @@ describe('a refusal of the whole collection', () => {
   });
 });
 
+describe('external ids that may be one record', () => {
+  test('are not merged, as nobody knows; one comes after the other', async () => {
+    const { org, write } = startWriting({ coalesce: true });
+    const written = ['aB', 'Ab', 'aB'].map((Key__c, i) => write({ Key__c, LastName: String(i) }));
+    for (const names of [['0'], ['1'], ['2']]) {
+      const call = await org.next();
+      assert.deepEqual(call.names, names);
+      await call.answer();
+    }
+    assert.deepEqual(
+      written.map((one) => one.state()),
+      ['ok', 'ok', 'ok'],
+    );
+  });
+
+  test('and that the org takes for one are sent apart', async () => {
+    const { org, write } = startWriting();
+    const written = [write(record(1)), write(record(2))];
+    const error = {
+      statusCode: 'DUPLICATE_VALUE',
+      message: 'Duplicate external id specified: x',
+      fields: [],
+    };
+    await (await org.next()).answer(() => ({ success: false, errors: [error] }));
+    for (const names of [['1'], ['2']]) {
+      const call = await org.next();
+      assert.deepEqual(call.names, names);
+      await call.answer();
+    }
+    assert.deepEqual(
+      written.map((one) => one.state()),
+      ['ok', 'ok'],
+    );
+  });
+});
+
 test('a value that cannot be sent is the fault of its own message alone', async () => {
   const { org, write } = startWriting();
   const written = [record(1), record(2, { Amount: 10n }), record(3), record(4)].map((one) => write(one));

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { Describes } from '../../../nodes/salesforce/org/describes';
-import { turns } from '../fake-org';
+import { outage, turns } from '../fake-org';
 
 const field = { name: 'Key__c', type: 'string', unique: true, caseSensitive: false };
 
@@ -57,4 +57,13 @@ describe('what describe tells of an object', () => {
       assert.ok(describes.settling('A'));
       assert.equal(asked.length, 2);
     });
+
+  test('that the org is away for is asked for again after a second', async (t) => {
+    const { describes, asked, pass } = start(t, () => Promise.reject(outage()));
+    await describes.settling('A');
+    assert.equal(describes.settling('A'), undefined);
+    pass(1_000);
+    await describes.settling('A');
+    assert.equal(asked.length, 2);
+  });
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { turns } from '../fake-org';
 import { FlowError } from '../../../nodes/shared/errors';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
-import type { RefreshTokens, TokenOwner } from '../../../nodes/salesforce/org/refresh-tokens';
+import type { RefreshTokens, TokenOwner } from '../../../nodes/shared/http/refresh-tokens';
 import { outageOf, restError } from '../../../nodes/salesforce/org/answer';
 import { OrgSession, type SessionOptions } from '../../../nodes/salesforce/org/session';
 import { until } from '../../support/until';
@@ -419,6 +419,22 @@ describe('the hold', () => {
   });
 });
 
+test('an object is not described while the org is not to be asked', async () => {
+  const session = open();
+  session.availability.begin(session.budgetOutage());
+  await session.describes.settling('A');
+  assert.equal(server.asked.length, 0);
+  const spent = open();
+  spent.budget.usage = { used: 99, max: 100 };
+  await spent.describes.settling('A');
+  assert.equal(server.asked.length, 0);
+  const well = open();
+  const settling = well.describes.settling('A');
+  (await server.request(0)).answer(200, { fields: [{ name: 'B' }] });
+  await settling;
+  assert.ok(well.describes.fields('A')?.has('b'));
+});
+
 describe('closing', () => {
   test('fails what is under way, and what is asked afterwards; no probe goes out', async () => {
     const session = open();
@@ -476,10 +492,14 @@ test('what an error body says', () => {
     message: 'm',
     fields: ['F'],
   });
-  assert.deepEqual(said({ errorCode: 'A' }), { errorCode: 'A', message: '', fields: undefined });
+  assert.deepEqual(said({ errorCode: 'A' }), { errorCode: 'A', message: '', fields: [] });
   for (const body of [undefined, null, [], [null], {}, 7])
-    assert.deepEqual(said(body), { errorCode: 'HTTP_400', message: '' });
-  assert.deepEqual(said('x'.repeat(500)), { errorCode: 'HTTP_400', message: 'x'.repeat(200) });
+    assert.deepEqual(said(body), { errorCode: 'HTTP_400', message: '', fields: [] });
+  assert.deepEqual(said('x'.repeat(500)), {
+    errorCode: 'HTTP_400',
+    message: 'x'.repeat(200),
+    fields: [],
+  });
 });
 
 test('settings: the API version and the share of the budget', () => {

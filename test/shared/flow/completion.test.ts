@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { flowTracker } from '../../../nodes/shared/flow/completion';
-import { errorOf, Flow, gate, holder, pass, sink, turns, type Msg } from './runtime';
+import { commandDelivery, flowTracker } from '../../../nodes/shared/flow/completion';
+import { errorOf, Flow, gate, holder, pass, sink, turns, type Handler, type Msg } from './runtime';
 
 describe('one flow', () => {
   let flow: Flow;
@@ -278,7 +278,7 @@ describe('one flow', () => {
       assert.ok(await made((msg) => ({ salesforce: msg['jetstream'] }))));
     test('what stands in msg.jetstream and is no token says nothing', async () => {
       for (const jetstream of [null, 'text', {}, { token: 7 }]) {
-        assert.equal(await made(() => ({ payload: 'new', jetstream })), false);
+        assert.ok(await made(() => ({ payload: 'new', jetstream })), 'it may be of any that the node holds');
         assert.ok(await made((msg) => ({ _msgid: msg['_msgid'], jetstream })), JSON.stringify(jetstream));
       }
     });
@@ -399,7 +399,7 @@ describe('one flow', () => {
       assert.deepEqual(sent.ends, [undefined]);
     });
 
-    test('a new object sent later by a node that holds two is nobody’s', async () => {
+    test('a new object sent later by a node that holds two may be of either: both wait for it', async () => {
       const [first, second] = [gate(), holder()];
       flow.node(
         'a',
@@ -415,7 +415,156 @@ describe('one flow', () => {
       await turns();
       first.open();
       await turns();
+      assert.deepEqual([one.ends, two.ends], [[], []]);
+      assert.deepEqual(two.delivery.unfinishedNodes(), ['delay b'], 'which is named');
+      second.held[0]?.();
+      await turns();
       assert.deepEqual([one.ends, two.ends], [[undefined], [undefined]]);
+    });
+
+    const known = () => (flowTracker as unknown as { byToken: Map<string, unknown> }).byToken;
+    /** A node that sends a new object for each message some turns later, before one that fails. */
+    const worker: Handler = (_msg, send, done) =>
+      void turns(3).then(
+        () => (send([[{ payload: 'new' }, { payload: 'newer' }]]), turns(3).then(() => done())),
+      );
+
+    test('what fails fails each that it may be of, and nobody who came later', async () => {
+      flow.node('a', 'file in', worker, { wires: [['b']] });
+      flow.node('b', 'function', (_msg, _send, done) => void turns(20).then(() => done('no')));
+      const sent = [flow.deliver(1), flow.deliver(2), flow.deliver(3)];
+      await turns(80);
+      assert.deepEqual(sent.map(errorOf), ['no', 'no', 'no']);
+      flow.node('b', 'function', sink);
+      const later = flow.deliver(4);
+      await turns();
+      assert.deepEqual(later.ends, [undefined]);
+    });
+
+    test('nothing of what could not be told apart is left when all of it is over', async () => {
+      const late = holder();
+      const { size } = known();
+      flow.node('a', 'file in', worker, { wires: [['b']] });
+      flow.node('b', 'delay', late.handler);
+      const sent = [flow.deliver(1), flow.deliver(2)];
+      await turns();
+      assert.equal(known().size, size + 3);
+      sent.forEach(({ delivery }) => delivery.abandon());
+      assert.equal(known().size, size);
+      late.held.forEach((go) => go());
+      await turns();
+      assert.deepEqual(
+        sent.map(({ ends }) => ends),
+        [[], []],
+      );
+    });
+
+    test('a jetstream-ack settles nothing that could not be told apart, but refuses or extends all of it', async () => {
+      const seen: Msg[] = [];
+      flow.node('a', 'file in', worker, { wires: [['b']] });
+      flow.node('b', 'delay', (msg) => void seen.push(msg));
+      const sent = [flow.deliver(1), flow.deliver(2)];
+      await turns();
+      const [msg] = seen as [Msg];
+      for (const action of ['ack', 'term'] as const) assert.equal(commandDelivery(msg, { action }), false);
+      assert.ok(commandDelivery(msg, { action: 'progress' }));
+      assert.deepEqual(
+        sent.map(({ commands }) => commands.length),
+        [1, 1],
+      );
+      sent.forEach(({ delivery }) => delivery.abandon());
+    });
+
+    test('a message that says by its parts what it was made of is of that one alone', async () => {
+      const late = holder();
+      flow.node(
+        'a',
+        'file in',
+        (msg, send, done) => void turns(3).then(() => (send({ parts: { id: msg['_msgid'] } }), done())),
+        { wires: [['b']] },
+      );
+      flow.node('b', 'delay', late.handler);
+      const sent = [flow.deliver(1), flow.deliver(2)];
+      await turns();
+      late.held[0]?.();
+      await turns();
+      assert.deepEqual(
+        sent.map(({ ends }) => ends),
+        [[undefined], []],
+      );
+      late.held[1]?.();
+    });
+
+    describe('kept by a node and sent again', () => {
+      let kept: Msg | undefined;
+      beforeEach(() => (kept = undefined));
+      const keeper =
+        (later: boolean, id: boolean): Handler =>
+        (msg, send, done) => {
+          kept ??= msg;
+          kept['payload'] = msg['payload'];
+          if (id) kept['_msgid'] = msg['_msgid'];
+          const out = kept;
+          if (!later) return (send(out), done());
+          void turns(2).then(() => (send(out), done()));
+        };
+      for (const later of [false, true])
+        for (const id of [false, true])
+          test(`it is of what the node works on (${later ? 'later' : 'at once'}, ${id ? 'with' : 'without'} its _msgid)`, async () => {
+            flow.node('a', 'function', keeper(later, id), { wires: [['b']] });
+            flow.node(
+              'b',
+              'function',
+              (msg, _send, done) => void turns(9).then(() => done(msg['payload'] === 2 && 'no')),
+            );
+            const one = flow.deliver(1);
+            await turns(40);
+            const two = flow.deliver(2);
+            await turns(6);
+            assert.deepEqual([one.ends, two.ends], [[undefined], []]);
+            await turns(40);
+            assert.equal(errorOf(two), 'no');
+          });
+
+      test('while what it was kept of is still under way, it is of both', async () => {
+        const late = holder();
+        flow.node('a', 'function', pass, { wires: [['slow', 'keep']] });
+        flow.node('slow', 'delay', (msg, send, done) =>
+          msg['payload'] === 1 ? late.handler(msg, send, done) : done(),
+        );
+        flow.node('keep', 'function', keeper(false, false), { wires: [['b']] });
+        flow.node(
+          'b',
+          'function',
+          (msg, _send, done) => void turns(9).then(() => done(msg['payload'] === 2 && 'no')),
+        );
+        const [one, two] = [flow.deliver(1), flow.deliver(2)];
+        await turns(40);
+        assert.deepEqual([one.ends, errorOf(two)], [[], 'no']);
+        late.held[0]?.();
+        await turns();
+        assert.equal(errorOf(one), 'no');
+      });
+
+      test('each of several that are sent as one object waits for its own', async () => {
+        const late = holder();
+        flow.node('a', 'function', keeper(false, true), { wires: [['b']] });
+        flow.node('b', 'delay', late.handler);
+        const sent = [flow.deliver(1), flow.deliver(2), flow.deliver(3)];
+        await turns();
+        late.held[2]?.();
+        await turns();
+        assert.deepEqual(
+          sent.map(({ ends }) => ends.length),
+          [0, 0, 1],
+        );
+        late.held.slice(0, 2).forEach((go) => go());
+        await turns();
+        assert.deepEqual(
+          sent.map(({ ends }) => ends.length),
+          [1, 1, 1],
+        );
+      });
     });
 
     test('an abandoned message doesn’t stay in a node’s count and makes no later new object ambiguous', async () => {

@@ -134,3 +134,80 @@ test('whatever is joined with whatever, all of it is finished or failed together
     { numRuns: 100 },
   );
 });
+
+/** What a node makes of a message, telling nothing of which it was. */
+const NAMELESS: Record<string, (keep: { msg?: Msg }, msg: Msg) => Msg> = {
+  'a new object': () => ({}),
+  'its template': (keep) => (keep.msg ??= {}),
+  'what it kept of the first': (keep, msg) => (keep.msg ??= msg),
+};
+
+test('whatever nodes make of several messages at once: none is finished before the work it caused, or well if that failed', async () => {
+  const maker = fc.record({
+    how: fc.constantFrom(...Object.keys(NAMELESS)),
+    copies: fc.integer({ min: 1, max: 2 }),
+    wait: fc.integer({ min: 0, max: 3 }),
+    rest: fc.integer({ min: 0, max: 3 }),
+  });
+  const makers = fc.array(maker, { minLength: 1, maxLength: 3 });
+  await fc.assert(
+    fc.asyncProperty(
+      makers,
+      fc.integer({ min: 1, max: 5 }),
+      fc.nat(7),
+      fc.nat(3),
+      async (nodes, messages, fails, gap) => {
+        const flow = new Flow(['n0']);
+        const working = new Map<unknown, number>();
+        const count = (of: unknown, by: number): void => void working.set(of, (working.get(of) ?? 0) + by);
+        nodes.forEach(({ how, copies, wait, rest }, i) => {
+          const keep: { msg?: Msg } = {};
+          const work: Handler = (msg, send, done) => {
+            // By then another message may have been written on the one that was kept.
+            const payload = msg['payload'];
+            if (i > 0) count(payload, -1);
+            count(payload, 1);
+            void turns(wait).then(async () => {
+              for (let n = 0; n < copies; n++) {
+                count(payload, 1);
+                const made = NAMELESS[how]?.(keep, msg) as Msg;
+                delete made['_msgid'];
+                send(clone(Object.assign(made, { payload })));
+                await turns(1);
+              }
+              await turns(rest);
+              count(payload, -1);
+              done();
+            });
+          };
+          flow.node(`n${i}`, 'maker', work, { wires: [[`n${i + 1}`]] });
+        });
+        flow.node(`n${nodes.length}`, 'worker', (msg, _send, done) => {
+          const payload = msg['payload'];
+          void turns(4).then(() => (count(payload, -1), done(payload === fails ? 'no' : undefined)));
+        });
+        const ends: unknown[][] = [];
+        const early: number[] = [];
+        // The first is over before the others come: what a node has kept of it is of nobody any more.
+        for (let n = -1; n < messages; n++) {
+          const finished = (failure: unknown): void => {
+            if (working.get(n) !== 0) early.push(n);
+            ends[n + 1]?.push(failure);
+          };
+          ends[n + 1] = [];
+          flow.deliver(n, { owner: { finished } });
+          await turns(n < 0 ? 150 : gap);
+        }
+        await turns(150);
+        flow.close();
+        assert.deepEqual(early, [], 'finished before the work it caused');
+        for (const [index, [failure, ...more]] of ends.entries()) {
+          assert.equal(ends[index]?.length, 1, 'each ends once');
+          assert.deepEqual(more, []);
+          if (index - 1 === fails) assert.notEqual(failure, undefined, 'what failed is not acknowledged');
+        }
+      },
+    ),
+    { numRuns: 100 },
+  );
+});

@@ -2,7 +2,7 @@ import { runInThisContext } from 'node:vm';
 import type { NodeAPI } from 'node-red';
 import type { Command, Delivery, DeliveryOwner, Failure } from '../../../nodes/shared/flow/delivery';
 import { flowTracker } from '../../../nodes/shared/flow/completion';
-import type { FlowHooks, RuntimeNode } from '../../../nodes/shared/flow/hooks';
+import type { FlowHooks, RuntimeNode, SendEvent } from '../../../nodes/shared/flow/hooks';
 
 export type Msg = Record<string | symbol, unknown>;
 type Send = (msg: unknown) => void;
@@ -47,6 +47,7 @@ export class TestNode implements RuntimeNode {
   readonly name: string | undefined;
   readonly _alias: string | undefined;
   readonly _expectedDoneCount: number;
+  readonly _flow: Flow;
   wires: string[][];
   readonly warnings: unknown[] = [];
   readonly errors: unknown[] = [];
@@ -54,12 +55,13 @@ export class TestNode implements RuntimeNode {
   send!: Send;
 
   constructor(
-    private readonly flow: Flow,
+    flow: Flow,
     readonly id: string,
     readonly type: string,
     handler: Handler,
     private readonly options: NodeOptions,
   ) {
+    this._flow = flow;
     this.name = options.name;
     this._alias = options.alias;
     this.handler = handler;
@@ -71,13 +73,13 @@ export class TestNode implements RuntimeNode {
   /** A deploy: the runtime puts its own `send` in the place of whatever stands there. */
   updateWires(wires: string[][]): void {
     this.wires = wires;
-    this.send = (msg) => this.flow.route(this, msg);
+    this.send = (msg) => this._flow.route(this, msg);
   }
 
   receive(msg: Msg): void {
     identify(msg);
     const event = { msg, destination: { id: this.id, node: this } };
-    this.flow.hooks?.onReceive(event);
+    this._flow.hooks?.onReceive(event);
     const { handler } = this;
     if (handler)
       handle(
@@ -87,18 +89,18 @@ export class TestNode implements RuntimeNode {
         (sent) => this.send(sent),
         (error) => this.complete(msg, error),
       );
-    this.flow.hooks?.postReceive(event);
+    this._flow.hooks?.postReceive(event);
   }
 
   private complete(msg: Msg, error: unknown): void {
-    this.flow.hooks?.onComplete({ msg, error, node: { id: this.id, node: this } });
+    this._flow.hooks?.onComplete({ msg, error, node: { id: this.id, node: this } });
     if (error) complete(this, error, msg);
-    else this.flow.completed(msg);
+    else this._flow.completed(msg);
   }
 
   error(error: unknown, msg?: object): void {
     this.errors.push(error);
-    if (msg) this.flow.caught(msg as Msg);
+    if (msg) this._flow.caught(msg as Msg);
   }
 
   warn(warning: unknown): void {
@@ -145,6 +147,7 @@ export class Flow {
       nodes: {
         eachNode: (each: (definition: object) => void) => this.definitions.forEach(each),
       },
+      util: { cloneMessage: clone },
     } as unknown as NodeAPI);
     this.hooks = hooks as unknown as FlowHooks;
     this.source = new TestNode(this, 'source', 'jetstream-in', () => undefined, { wires: [first] });
@@ -179,26 +182,38 @@ export class Flow {
     return Object.assign(sent, { delivery });
   }
 
+  /** The node that a wire to this id leads to. */
+  getNode(id: string): TestNode | undefined {
+    return this.nodes.get(id);
+  }
+
+  /** A node as deployed that doesn't run. */
+  define(definition: object): void {
+    this.definitions.push(definition);
+  }
+
   /** lib/nodes/Node.js send and lib/flows/Flow.js: every message but the first is a clone, each is received a turn later. */
   route(source: TestNode, msg: unknown): void {
     if (msg === null || msg === undefined) return;
     const outputs = Array.isArray(msg) ? (msg as unknown[]) : [msg];
-    const events: { msg: Msg; to: string; clone: boolean }[] = [];
+    const events: (SendEvent & { msg: Msg })[] = [];
     source.wires.forEach((wires, port) => {
       const sent = [outputs[port]].flat().filter((one) => one !== null && one !== undefined) as Msg[];
-      for (const to of wires) for (const one of sent) events.push({ msg: one, to, clone: events.length > 0 });
+      for (const id of wires)
+        for (const one of sent)
+          events.push({
+            msg: one,
+            source: { id: source.id, node: source },
+            destination: { id },
+            cloneMessage: events.length > 0,
+          });
     });
     for (const event of events) identify(event.msg);
+    if (events.length > 0) this.hooks?.onSend(events);
     for (const event of events) {
-      const node = this.nodes.get(event.to);
-      if (!node) continue;
-      const one = event.clone ? clone(event.msg) : event.msg;
-      this.hooks?.preDeliver({
-        msg: one,
-        source: { id: source.id, node: source },
-        destination: { id: node.id, node },
-      });
-      setImmediate(() => node.receive(one));
+      const one = event.cloneMessage ? clone(event.msg) : event.msg;
+      const node = this.nodes.get(event.destination.id);
+      if (node) setImmediate(() => node.receive(one));
     }
   }
 

@@ -51,8 +51,9 @@ function open(ack: AckMode, to = ['a'], send?: (msg: Msg) => void): { source: Fl
 const message = (token: string) => ({ _msgid: token, payload: 1, salesforce: { token } });
 /** As Node-RED has it with synchronous delivery: the node is called within send(). */
 const atOnce = (to: TestNode) => (msg: Msg) => {
-  flow.hooks?.preDeliver({ msg, source: { id: 'source', node: to }, destination: { id: to.id, node: to } });
-  to.receive(msg);
+  const event = { msg, source: { id: 'source', node: to }, destination: { id: to.id }, cloneMessage: false };
+  flow.hooks?.onSend([event]);
+  to.receive(event.msg);
 };
 
 describe('acknowledged by the flow', () => {
