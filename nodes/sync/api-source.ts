@@ -8,12 +8,14 @@ import { listObjects, testConnection } from '../salesforce/org/lookups';
 import type { OrgSession } from '../salesforce/org/session';
 import { sessionFor, sessionOf } from '../salesforce/sfdc-org';
 import { sfdcOrg } from '../salesforce/sfdc-org.settings';
+import type { TestedPart, TestReport } from '../shared/test-report';
 import { apiSource, type SourceSettings } from './api-source.settings';
 import type { Provider } from './engine/provider';
-import { declarationOf, PROVIDERS } from './providers/catalog';
-import { readDeclaration } from './providers/rest/check';
+import { declarationOf } from './providers/catalog';
+import { checkDeclaration, readDeclaration } from './providers/rest/check';
 import type { ClientOptions } from './providers/rest/client';
 import type { Declaration } from './providers/rest/declaration';
+import schema from './providers/rest/declaration.schema.json';
 import { collectionChoices, testApi, tryPage } from './providers/rest/lookups';
 import { RestProvider } from './providers/rest/provider';
 import { SalesforceProvider } from './providers/salesforce';
@@ -99,16 +101,35 @@ export default function (RED: NodeAPI): void {
     lookupRoute(RED, apiSource, action, find, { org: sfdcOrg });
   const ofForm = ({ config, credentials }: LookupRequest): ClientOptions =>
     restOptions(parseSettings(apiSource, config), credentials, () => undefined);
-  lookup('collections', ({ config, references, signal }) => {
+  lookup('collections', ({ config, credentials, params, references, signal }) => {
     const { provider } = config;
     if (provider === 'flow') return Promise.resolve([]);
-    if (provider !== 'salesforce') return Promise.resolve(choicesOf(config));
+    if (provider !== 'salesforce') {
+      const { definition } = config;
+      const declaration = declared({
+        provider: apiSource.settings.provider.parse(provider, 'API', () => undefined),
+        definition: typeof definition === 'string' ? definition : '',
+      });
+      // What isn't filled in yet is no hindrance: the API is asked only for what the declaration doesn't know.
+      const open = () =>
+        restOptions(
+          parseSettings(apiSource, { ...config, collections: ['any'] }),
+          credentials,
+          () => undefined,
+        );
+      return collectionChoices(declaration, open, params.typed ?? '', signal);
+    }
     return ask(RED, references.org, signal, async (session) =>
       (await listObjects(session)).map(({ value, label }) => ({
         value: `salesforce:${value.toLowerCase()}`,
         label,
       })),
     );
+  });
+  lookup('schema', () => Promise.resolve(schema));
+  lookup('check', ({ config }) => {
+    const checked = checkDeclaration(typeof config.definition === 'string' ? config.definition : '');
+    return Promise.resolve('problem' in checked ? checked.problem : null);
   });
   lookup('try', (request) => tryPage(ofForm(request), request.params.collection ?? '', request.signal));
   lookup('test', (request) => {
@@ -126,30 +147,29 @@ function declared({ provider, definition }: Pick<SourceSettings, 'provider' | 'd
   throw new FlowError('INVALID_SOURCE', `The api-source reads no API, but records of a ${provider}`, false);
 }
 
-function choicesOf({ provider, definition }: Record<string, unknown>): { value: string; label: string }[] {
-  const name = PROVIDERS.find((one) => one === provider) ?? 'custom';
-  return collectionChoices(
-    declared({ provider: name, definition: typeof definition === 'string' ? definition : '' }),
-  );
-}
-
 /** Where refresh tokens are kept that an API has put in the place of those configured. */
 function tokenFolder(RED: NodeAPI): string | undefined {
   const { userDir } = RED.settings as { userDir?: string };
   return userDir === undefined ? undefined : join(userDir, '.jetforce', 'tokens');
 }
 
-async function testOrg(session: OrgSession, collections: readonly string[]): Promise<{ message: string }> {
-  const { message } = await testConnection(session);
+async function testOrg(session: OrgSession, collections: readonly string[]): Promise<TestReport> {
+  const { message, parts = [] }: TestReport = await testConnection(session);
   const known = new Set((await listObjects(session)).map(({ value }) => `salesforce:${value.toLowerCase()}`));
-  const missing = collections.filter((collection) => !known.has(collection));
-  if (missing.length > 0)
-    throw new FlowError(
-      'NO_SUCH_OBJECT',
-      `${message} But the user can't see ${missing.join(', ')}: check the names and the user's permissions`,
-      false,
-    );
-  return { message: `${message} All ${collections.length} collections are there.` };
+  const found = collections.map((collection): TestedPart =>
+    known.has(collection)
+      ? { state: 'ok', text: `${collection} can be read.` }
+      : {
+          state: 'error',
+          text: `${collection}: the user can't see it: check the name and the user's permissions.`,
+        },
+  );
+  const missing = found.filter(({ state }) => state === 'error').length;
+  const sum =
+    missing === 0
+      ? `All ${collections.length} collections are there.`
+      : `${missing} of ${collections.length} collections can't be read.`;
+  return { message: `${message} ${sum}`, parts: [...parts, ...found] };
 }
 
 /** Asks the org as its form stands. */

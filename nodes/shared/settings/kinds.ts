@@ -131,7 +131,11 @@ export function durations(
 }
 
 /** `noun`: how an error calls a choice, "an operation". */
-type ChoiceOptions = Omit<Options<string>, 'empty'> & { code?: FailureCode; noun?: string };
+type ChoiceOptions = Omit<Options<string>, 'empty'> & {
+  code?: FailureCode;
+  noun?: string;
+  labels?: Setting['labels'];
+};
 
 /** One of some words. */
 export function choice<const V extends readonly string[]>(

@@ -47,6 +47,8 @@ export interface Setting<T = unknown, F = unknown> extends Options<T> {
   readonly open?: boolean;
   /** Of a choice. */
   readonly values?: readonly string[];
+  /** Of a choice: those of its values that are names, the same in every language. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** Of a node: the type of the config node that it refers to. */
   readonly type?: string;
   /** Of a group. */
