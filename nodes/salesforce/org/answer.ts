@@ -1,4 +1,5 @@
 import { judge, type Judgement } from '../../shared/http/judge';
+import { retryAfter } from '../../shared/http/retry-after';
 import { API_OFF, AWAY, METERED } from './error-codes';
 import { OrgOutage } from './outage';
 
@@ -27,8 +28,9 @@ export function judgeAnswer({ status, headers, body }: OrgAnswer): Judgement {
 export function outageOf(answer: OrgAnswer, write = true): OrgOutage | undefined {
   const { errorCode, message } = restError(answer);
   const said = `(${answer.status} ${errorCode}: ${message})`;
+  const wait = retryAfter(answer.headers, Date.parse(String(answer.headers.date)) || Date.now());
   const outage = (reason: OrgOutage['reason'], sentence: string, sent = false) =>
-    new OrgOutage(reason, errorCode, sentence, sent);
+    new OrgOutage(reason, errorCode, sentence, sent, { wait });
   switch (judgeAnswer(answer)) {
     case 'done':
     case 'large':

@@ -17,7 +17,7 @@ interface CollectionQueue {
 }
 
 /** Collections at rest of which is kept what was published; of others the stream is looked at again. */
-const KEPT = 200;
+export const KEPT = 200;
 
 export interface FlowRecordsOptions {
   syncId: string;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { BatchMessage, BatchOutcome } from '../../../nodes/jetstream/publish/batches';
 import type { RecordStream } from '../../../nodes/sync/engine/record-writer';
-import { FlowRecords, MOST_COLLECTIONS } from '../../../nodes/sync/providers/flow';
+import { FlowRecords, KEPT } from '../../../nodes/sync/providers/flow';
 
 /** A stream that takes everything, one write at a time. */
 function records(stream: Partial<RecordStream> = {}) {
@@ -78,7 +78,7 @@ test('only so many collections are remembered', async () => {
   await flow.write(record('1', { a: 1 }, 'first'));
   await flow.write(record('1', { a: 2 }, 'first'));
   assert.equal(lookedUp.length, 1, 'what it has published itself it need not look up');
-  for (let n = 0; n < MOST_COLLECTIONS; n++) await flow.write(record('1', { a: 1 }, `c${n}`));
+  for (let n = 0; n < KEPT; n++) await flow.write(record('1', { a: 1 }, `c${n}`));
   lookedUp.length = 0;
   await flow.write(record('1', { a: 3 }, 'first'));
   assert.equal(lookedUp.length, 1, 'the oldest is looked up again');

@@ -1,6 +1,7 @@
 import { parseDuration } from '../../../shared/duration';
 import type { ErrorRule } from './declaration';
-import { resetAt, retryAfter, type Headers } from './limiter';
+import { retryAfter } from '../../../shared/http/retry-after';
+import { resetAt, type Headers } from './limiter';
 import { matches } from './path';
 
 export interface Answer {

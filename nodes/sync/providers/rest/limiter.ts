@@ -133,16 +133,6 @@ export function resetAt(headers: Headers, headerAndFormat: string, apiNow: numbe
   return seconds === undefined ? undefined : apiNow + seconds * 1_000;
 }
 
-/** Milliseconds of a Retry-After: seconds, or a date. */
-export function retryAfter(headers: Headers, apiNow: number): number | undefined {
-  const found = headers['retry-after'];
-  if (found === undefined) return undefined;
-  const seconds = number(found);
-  if (seconds !== undefined) return Math.max(0, seconds * 1_000);
-  const date = readTime(String(found), undefined);
-  return date === undefined ? undefined : Math.max(0, date - apiNow);
-}
-
 function number(header: string | string[] | undefined): number | undefined {
   const value = header === undefined || header === '' ? NaN : Number(header);
   return Number.isFinite(value) ? value : undefined;
