@@ -14,7 +14,8 @@ import {
 } from '../shared/settings/kinds';
 import { declare, type Setting, type Settings } from '../shared/settings/settings';
 import type { Declaration } from './providers/rest/declaration';
-import { APIS, LABELS, PROVIDERS } from './providers/catalog';
+import { APIS, declarationOf, LABELS, PROVIDERS } from './providers/catalog';
+import { hasCollection } from './providers/rest/find';
 
 /** Whatever is read by a declaration. */
 const REST = `provider=${[...Object.keys(APIS), 'custom'].join('|')}`;
@@ -82,7 +83,9 @@ export function fullName(provider: string, typed: string): string {
 export function collectionFault(provider: string, name: string): Fault | undefined {
   if (name.startsWith('${')) return undefined;
   const belongs = name.startsWith(`${provider}:`) && name.length > provider.length + 1;
-  return belongs ? undefined : { text: 'wrong.otherProvider' };
+  if (!belongs) return { text: 'wrong.otherProvider' };
+  const declaration = declarationOf(provider);
+  return !declaration || hasCollection(declaration, name) ? undefined : { text: 'wrong.noSuchCollection' };
 }
 
 function invalid(message: string): FlowError {

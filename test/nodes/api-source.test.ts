@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { TestReport } from '../../nodes/shared/test-report';
 import sfdcOrg from '../../nodes/salesforce/sfdc-org';
 import apiSource, { type SourceNode } from '../../nodes/sync/api-source';
 import { startOrg, type Org } from '../org/org';
@@ -80,8 +81,12 @@ test('answers the form: collections of the org, and whether all are there', asyn
   assert.ok(listed.data.some(({ value }) => value === 'salesforce:contact'));
   const works = (await ask('test', ['salesforce:contact'])) as { data: { message: string } };
   assert.match(works.data.message, /All 1 collections are there\.$/);
-  const missing = (await ask('test', ['salesforce:ghost'])) as { error: { code: string } };
-  assert.equal(missing.error.code, 'NO_SUCH_OBJECT');
+  const mixed = (await ask('test', ['salesforce:contact', 'salesforce:ghost'])) as { data: TestReport };
+  assert.match(mixed.data.message, /1 of 2 collections can't be read\.$/);
+  assert.deepEqual(
+    mixed.data.parts?.slice(-2).map(({ state }) => state),
+    ['ok', 'error'],
+  );
 });
 
 test('closing it waits for those that use it to stop', async () => {

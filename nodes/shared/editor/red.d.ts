@@ -30,6 +30,8 @@ declare const RED: {
     getEditStack(): { id: string }[];
     /** Sets `valid` and `validationErrors` of the node anew. */
     validateNode(node: EditorNode): boolean;
+    /** Monaco or ace, as the settings of Node-RED say. */
+    createEditor(options: { id: string; mode: string; value: string; focus?: boolean }): CodeEditor;
   };
   view: { redraw(updateActive?: boolean): void };
 };
@@ -49,6 +51,37 @@ interface EditorNode {
     streamDemand?(this: EditorNode): object | undefined;
   };
   [property: string]: unknown;
+}
+
+/** What Monaco, as Node-RED wraps it, and ace have in common; a model only Monaco has. */
+interface CodeEditor {
+  getValue(): string;
+  getSession(): {
+    on(event: 'change', listener: () => void): void;
+    setAnnotations?(marks: { row: number; column: number; text: string; type: string }[]): void;
+  };
+  getModel?(): { uri: { toString(): string } } | null;
+  destroy(): void;
+}
+
+interface MonacoSchema {
+  uri: string;
+  fileMatch?: string[];
+  schema?: object;
+}
+
+interface Window {
+  monaco?: {
+    editor: { setModelMarkers(model: object, owner: string, markers: object[]): void };
+    languages: {
+      json?: {
+        jsonDefaults: {
+          diagnosticsOptions: { validate?: boolean; schemas?: MonacoSchema[] };
+          setDiagnosticsOptions(options: { validate?: boolean; schemas?: MonacoSchema[] }): void;
+        };
+      };
+    };
+  };
 }
 
 interface EditorProperty<T> {

@@ -83,14 +83,12 @@ function firstSenseless({ collections }: Declaration): [pointer: string, message
   return undefined;
 }
 
-/** Of several, as for each alternative, that which got farthest. */
+/** Of several, as for each alternative, that which got farthest; a name mistyped before the one that it leaves out. */
 function deepest(errors: NonNullable<ValidateFunction['errors']>): Partial<(typeof errors)[number]> {
-  const depth = ({ instancePath }: { instancePath: string }): number => instancePath.split('/').length;
+  const depth = ({ instancePath = '', keyword }: Partial<(typeof errors)[number]>): number =>
+    instancePath.split('/').length + (keyword === 'additionalProperties' ? 0.5 : 0);
   return errors.reduce<Partial<(typeof errors)[number]>>(
-    (found, error) =>
-      found.instancePath === undefined || depth(error) > depth({ instancePath: found.instancePath })
-        ? error
-        : found,
+    (found, error) => (found.instancePath === undefined || depth(error) > depth(found) ? error : found),
     {},
   );
 }

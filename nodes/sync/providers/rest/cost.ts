@@ -1,6 +1,6 @@
 import { parseDuration } from '../../../shared/duration';
 import type { CollectionDeclaration, Declaration } from './declaration';
-import { findCollection } from './find';
+import { findCollection, hasCollection } from './find';
 
 const DAY = 24 * 60 * 60_000;
 /** Polls between two readings of a bin. */
@@ -23,9 +23,8 @@ export function costOf(declaration: Declaration, names: readonly string[], pollI
   const polls = DAY / pollInterval;
   const cost: Cost = { calls: 0, free: declaration.conditional ?? false, whole: [], parts: [] };
   for (const name of names) {
-    const found = known(declaration, name);
-    if (!found) continue;
-    const { of, partition } = found;
+    if (!hasCollection(declaration, name)) continue;
+    const { of, partition } = findCollection(declaration, name);
     cost.calls += polls * (1 + binShare(of)) + comparisons(of);
     if (!of.changes) cost.whole.push({ name, size: of.list.size ?? 1 });
     if (of.of !== undefined && !partition) cost.parts.push(name);
@@ -39,12 +38,4 @@ function binShare({ bin }: CollectionDeclaration): number {
 
 function comparisons({ compare, changes }: CollectionDeclaration): number {
   return compare && changes ? DAY / parseDuration(compare.every) : 0;
-}
-
-function known(declaration: Declaration, name: string): ReturnType<typeof findCollection> | undefined {
-  try {
-    return findCollection(declaration, name);
-  } catch {
-    return undefined;
-  }
 }

@@ -39,6 +39,16 @@ export function findCollection(declaration: Declaration, name: string): FoundCol
   return { of, values: all, partition: { key: '', values: all } };
 }
 
+/** Whether it has a collection of this name, with all that the name needs. */
+export function hasCollection(declaration: Declaration, name: string): boolean {
+  try {
+    findCollection(declaration, name);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function unknown(message: string): FlowError {
   return new FlowError('NO_SUCH_OBJECT', message, false);
 }
