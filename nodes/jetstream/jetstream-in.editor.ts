@@ -1,5 +1,6 @@
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
+import { paletteLabel } from '../shared/editor/palette';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { nodeText, text } from '../shared/editor/text';
@@ -19,7 +20,7 @@ const defaults = defaultsOf(jetstreamIn);
 
 RED.nodes.registerType('jetstream-in', {
   category: 'JetStream and Salesforce',
-  paletteLabel: 'jetstream in',
+  paletteLabel: paletteLabel('jetstream-in', 'nats jetstream in'),
   color: '#7fc4b4',
   icon: 'jetstream-in.svg',
   defaults: {

@@ -10,6 +10,7 @@ import {
   type Form,
 } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
+import { paletteLabel } from '../shared/editor/palette';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, sentence } from '../shared/editor/settings';
 import { nodeText, text } from '../shared/editor/text';
@@ -23,7 +24,7 @@ const label = (property: string) => nodeText('sfdc-composite', `label.${property
 
 RED.nodes.registerType('sfdc-composite', {
   category: 'JetStream and Salesforce',
-  paletteLabel: 'sfdc composite',
+  paletteLabel: paletteLabel('sfdc-composite', 'salesforce records'),
   color: '#8db9e8',
   icon: 'sfdc-composite.svg',
   defaults: { ...defaultsOf(sfdcComposite) },

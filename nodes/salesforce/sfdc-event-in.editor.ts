@@ -1,5 +1,6 @@
 import { formOf, openForm, showHints } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
+import { paletteLabel } from '../shared/editor/palette';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { text } from '../shared/editor/text';
@@ -7,7 +8,7 @@ import { sfdcEventIn } from './sfdc-event-in.settings';
 
 RED.nodes.registerType('sfdc-event-in', {
   category: 'JetStream and Salesforce',
-  paletteLabel: 'sfdc event in',
+  paletteLabel: paletteLabel('sfdc-event-in', 'salesforce event in'),
   color: '#8db9e8',
   icon: 'sfdc-event-in.svg',
   defaults: { ...defaultsOf(sfdcEventIn) },

@@ -1,10 +1,10 @@
+import { credentialsFor } from '../shared/editor/credentials';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, lookup, openConfig } from '../shared/editor/lookup';
 import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
 import { text } from '../shared/editor/text';
 import { newUuid } from '../shared/editor/uuid';
-import { credentialsOf } from '../shared/settings/settings';
 import { apiSource } from './api-source.settings';
 import { collectionList, readCollections } from './providers/collections.editor';
 import { showCost } from './providers/cost.editor';
@@ -17,7 +17,7 @@ let definition: DefinitionEditor | undefined;
 RED.nodes.registerType('api-source', {
   category: 'config',
   defaults: { ...defaultsOf(apiSource) },
-  credentials: { ...credentialsOf(apiSource) },
+  credentials: credentialsFor(apiSource),
   label() {
     const names = (this.collections ?? []).map((collection) => collection.replace(/^\w+:/, ''));
     const provider = setting(this, 'provider');

@@ -25,6 +25,7 @@ declare const RED: {
   /** nodes:add: a node was loaded, imported or dragged in. */
   events: {
     on(event: 'nodes:add' | 'nodes:change' | 'nodes:remove', listener: (node: EditorNode) => void): void;
+    on(event: 'registry:node-type-added', listener: (type: string) => void): void;
   };
   editor: {
     getEditStack(): { id: string }[];
@@ -42,12 +43,14 @@ interface EditorNode {
   name?: string;
   /** Translates a key of the node's own catalog. */
   _(key: string, values?: Record<string, unknown>): string;
+  /** Of a config node: those that refer to it. */
+  users?: EditorNode[];
   /** What the editor knows of the secrets: `password` when just typed, `has_password` when the runtime holds one. */
   credentials?: Record<string, unknown>;
   _def: {
     category: string;
     defaults: Record<string, { value: unknown; type?: string }>;
-    credentials?: Record<string, { type: 'text' | 'password' }>;
+    credentials?: Record<string, EditorCredential>;
     streamDemand?(this: EditorNode): object | undefined;
   };
   [property: string]: unknown;
@@ -91,13 +94,19 @@ interface EditorProperty<T> {
   type?: string;
   label?: string;
   /** True, or the sentence that says what is wrong. Must take two parameters, else the sentence is dropped. */
-  validate?(this: EditorNode, value: unknown, opt?: { label?: string }): boolean | string;
+  validate?(this: EditorNode, value: unknown, opt?: { label?: string }): boolean | string | string[];
+}
+
+interface EditorCredential {
+  type: 'text' | 'password';
+  label?: string;
+  validate?(this: EditorNode, value: unknown, opt?: object): boolean | string;
 }
 
 interface EditorNodeDefinition<P extends object> {
   category: string;
   defaults: { [K in keyof P]: EditorProperty<P[K]> };
-  credentials?: Record<string, { type: 'password' | 'text' }>;
+  credentials?: Record<string, EditorCredential>;
   color?: string;
   icon?: string;
   inputs?: 0 | 1;

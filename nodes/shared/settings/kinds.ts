@@ -202,7 +202,8 @@ export function node(type: string, options: Options<string> = {}): Setting<strin
   return { ...text('', options), kind: 'node', type };
 }
 
-export function credential(options: Omit<Options<string>, 'empty'> = {}): Credential {
+/** `shown`: kept with the secrets, but none itself: the form shows it. */
+export function credential(options: Omit<Options<string>, 'empty'> & { shown?: boolean } = {}): Credential {
   return {
     ...options,
     kind: 'credential',
