@@ -47,6 +47,7 @@ const STYLE = `
 .jetforce-form .jetforce-test > button { flex: none; }
 .jetforce-form .jetforce-result { flex: 1; padding-top: 7px; line-height: 19px; overflow-wrap: anywhere; }
 .jetforce-form .jetforce-ok { color: var(--red-ui-text-color-success); }
+.jetforce-form .jetforce-warning { color: var(--red-ui-text-color-warning); }
 .jetforce-error { color: var(--red-ui-text-color-error) !important; }
 .jetforce-form .jetforce-preview { font-family: var(--red-ui-monospace-font); font-size: 12px; overflow-wrap: anywhere; }
 .jetforce-form .jetforce-preview var { font-style: normal; padding: 0 3px; border-radius: 3px; color: var(--red-ui-text-color-code); background: var(--red-ui-secondary-background-selected); }

@@ -39,6 +39,15 @@ export function findCollection(declaration: Declaration, name: string): FoundCol
   return { of, values: all, partition: { key: '', values: all } };
 }
 
+/** How a collection is called in a flow: of what is in none of a scope's parts only what is needed is said. */
+export function nameOf({ name, scope, collections }: Declaration, id: string, of?: string): string {
+  if (!scope) return `${name}:${id}`;
+  const needed = scope.parts.filter((part) => !part.endsWith('?')).length;
+  const parts = (of ?? scope.example).split('/');
+  const said = collections[id]?.of === undefined ? parts.slice(0, needed) : parts;
+  return `${name}:${said.join('/')}:${id}`;
+}
+
 /** Whether it has a collection of this name, with all that the name needs. */
 export function hasCollection(declaration: Declaration, name: string): boolean {
   try {

@@ -3,7 +3,7 @@ import type { TestedPart, TestReport } from '../../../shared/test-report';
 import { RestClient, type ClientOptions } from './client';
 import type { CollectionDeclaration, Declaration, Listing } from './declaration';
 import { Fields } from './fields';
-import { findCollection, type FoundCollection } from './find';
+import { findCollection, nameOf, type FoundCollection } from './find';
 import { listPage } from './listing';
 import { partitionsOf } from './partitions';
 import { at, timeAt } from './path';
@@ -38,13 +38,17 @@ export async function collectionChoices(
   signal: AbortSignal,
 ): Promise<Choice[]> {
   const { name, scope, collections } = declaration;
-  const of = (prefix: string): Choice[] =>
-    Object.entries(collections).map(([id, { label }]) => ({ value: `${name}:${prefix}${id}`, label }));
-  if (!scope) return of('');
   const own = typed.replace(`${name}:`, '').replace(/:.*$/, '').trim();
-  const there = await scopesThere(declaration, open, signal);
-  const scopes = [...new Set([...(own === '' ? [] : [own]), ...there])];
-  return (scopes.length > 0 ? scopes : [scope.example]).flatMap((each) => of(`${each}:`));
+  const there = scope ? await scopesThere(declaration, open, signal) : [];
+  const scopes = [...(scope && own !== '' ? [own] : []), ...there];
+  const of = scopes.length > 0 ? scopes : [undefined];
+  const choices = of.flatMap((each) =>
+    Object.entries(collections).map(([id, { label }]): [string, string] => [
+      nameOf(declaration, id, each),
+      label,
+    ]),
+  );
+  return [...new Map(choices)].map(([value, label]) => ({ value, label }));
 }
 
 /** Nothing where the API can't be asked (yet): whoever types a scope needs no list. */
