@@ -97,7 +97,7 @@ function demoFlow(here: Record<string, object>): FlowNode[] {
 }
 
 /** The second example below the first one. */
-function onOneTab(above: string, below: string, offset: number): FlowNode[] {
+export function onOneTab(above: string, below: string, offset: number): FlowNode[] {
   const first = readExample(above);
   const tab = first.find(({ type }) => type === 'tab')?.id;
   const second = readExample(below).filter(({ type }) => type !== 'tab');
