@@ -32,7 +32,7 @@ async function main(): Promise<void> {
 
   // Nothing of the demo is kept, so it may end at once.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.prependListener(signal, () => process.exit(0));
-  if (values.provider !== undefined) return provider(values.provider as ApiName, Number(values.port ?? 1880));
+  if (values.provider !== undefined) return provider(values.provider, Number(values.port ?? 1880));
   const { red, org, nats } = await startStack({ port: Number(values.port ?? 1880), onLine: printTrouble });
   console.log(`
   Node-RED      ${red.url}    press the button of "publish 200 contacts"

@@ -15,7 +15,8 @@ test('the demo of an API brings its records into JetStream, and one that its but
   assert.ok(stack.collections.includes(`github:${collection}`));
   const held = async () =>
     (await readTable(nc, escapeToken(`github:${collection}`)).catch(() => new Map())).size;
-  const there = () => stack.api.records(collection).length;
+  // The API's own list has pull requests, too.
+  const there = () => stack.api.records(collection).filter((row) => !row.pull_request).length;
   assert.ok(there() >= 300);
   const complete = async () => (await held()) === there();
   await until(complete, { timeout: 60_000, interval: 200, what: 'all issues to be in the stream' });
