@@ -39,6 +39,7 @@ RED.nodes.registerType('api-source', {
     };
     collectionList(form, setting(this, 'collections'), () => lookup<Choice[]>(source(), 'collections'));
     form.input('definition').typedInput({ types: ['json'], default: 'json' });
+    form.input('reconcile').attr('placeholder', text('never'));
     syncId(form);
     testConnection(this, form, source);
     form.watch(() => {

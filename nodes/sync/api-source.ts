@@ -1,14 +1,17 @@
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type ConfigValues, type LookupRequest } from '../shared/admin';
+import { failed, good, type Check } from '../shared/checks';
 import { FlowError, messageOf } from '../shared/errors';
 import { credentialsOf, parseSettings, type Secrets, type Stored } from '../shared/settings/settings';
 import { listObjects, testConnection } from '../salesforce/org/lookups';
 import type { OrgSession } from '../salesforce/org/session';
+import { testChanges, testPubSub } from '../salesforce/pubsub/lookups';
 import { sessionFor, sessionOf } from '../salesforce/sfdc-org';
 import { sfdcOrg } from '../salesforce/sfdc-org.settings';
 import { apiSource, type SourceSettings } from './api-source.settings';
 import type { Provider } from './engine/provider';
 import { SalesforceProvider } from './providers/salesforce';
+import { changeTopic } from './providers/salesforce/cdc';
 import type { Source } from './engine/sync-out';
 import { withTimeout } from '../shared/async/timeout';
 
@@ -76,29 +79,47 @@ export default function (RED: NodeAPI): void {
     if (config.provider !== 'salesforce') return Promise.resolve([]);
     return ask(RED, references.org, signal, async (session) =>
       (await listObjects(session)).map(({ value, label }) => ({
-        value: `salesforce:${value.toLowerCase()}`,
+        value: collectionOf(value),
         label,
       })),
     );
   });
   lookup('test', ({ config, references, signal }) => {
-    const { collections } = parseSettings(apiSource, config);
-    return ask(RED, references.org, signal, async (session) => {
-      const { message } = await testConnection(session);
-      const known = new Set(
-        (await listObjects(session)).map(({ value }) => `salesforce:${value.toLowerCase()}`),
-      );
-      const missing = collections.filter((collection) => !known.has(collection));
-      if (missing.length > 0)
-        throw new FlowError(
-          'NO_SUCH_OBJECT',
-          `${message} But the user can't see ${missing.join(', ')}: check the names and the user's permissions`,
-          false,
-        );
-      return { message: `${message} All ${collections.length} collections are there.` };
-    });
+    const { collections, mode } = parseSettings(apiSource, config);
+    return ask(RED, references.org, signal, async (session) => ({
+      checks: [...(await testConnection(session)), ...(await testSource(session, collections, mode))],
+    }));
   });
 }
+
+/** Whether the org has the collections, and tells their changes. */
+async function testSource(session: OrgSession, collections: string[], mode: string): Promise<Check[]> {
+  const objects = new Map((await listObjects(session)).map(({ value }) => [collectionOf(value), value]));
+  const missing = collections.filter((collection) => !objects.has(collection));
+  const there =
+    missing.length === 0
+      ? good('check_collections', { count: collections.length })
+      : failed('bad', 'check_collectionsFailed', unseen(missing));
+  if (mode !== 'cdc') return [there];
+  const endpoint = session.settings.pubsubEndpoint;
+  const pubsub = await testPubSub(session, endpoint);
+  if (pubsub.state !== 'good') return [there, pubsub];
+  const topics = collections.flatMap((collection): [string, string][] => {
+    const object = objects.get(collection);
+    return object === undefined ? [] : [[collection, changeTopic(object)]];
+  });
+  return [there, pubsub, ...(await testChanges(session, endpoint, new Map(topics)))];
+}
+
+function unseen(collections: string[]): FlowError {
+  return new FlowError(
+    'NO_SUCH_OBJECT',
+    `The user can't see ${collections.join(', ')}: check the names and the user's permissions`,
+    false,
+  );
+}
+
+const collectionOf = (object: string) => `salesforce:${object.toLowerCase()}`;
 
 /** Asks the org as its form stands. */
 async function ask<T>(
