@@ -62,11 +62,11 @@ export default function (RED: NodeAPI): void {
         connection,
         settings,
         {
-          progress: (payload) => this.send({ topic: payload.collection, payload }),
-          changed: () => {
-            show();
-            tellTrouble(out.progress);
+          progress: (payload) => {
+            tellTrouble(payload);
+            this.send({ topic: payload.collection, payload });
           },
+          changed: () => show(),
           log: logOf(this, (text) => connection.secrets.strike(text)),
         },
         () => contextPositions(this, contextIsConfigured(RED)),

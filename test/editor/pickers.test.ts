@@ -136,7 +136,7 @@ test('a durable of a stream that a deploy makes is no error', { skip }, async ()
 test('free text counts where the look-up fails, and the reason stands in the form', { skip }, async () => {
   const { page } = editor;
   await editor.clear();
-  await editor.add(server({ id: 'elsewhere', servers: 'nats://127.0.0.1:1' }), {
+  await editor.add(server({ id: 'elsewhere', auth: 'none', servers: 'nats://127.0.0.1:1' }), {
     id: 'x',
     type: 'jetstream-in',
     ...contract['jetstream-in']?.properties,

@@ -178,23 +178,56 @@ test('empty secrets are marked: on their fields, on the node, and after an impor
   assert.deepEqual(await invalid(editor, 'x'), []);
 });
 
+test('subjects of a stream to be made: from the filter, else marked, unfolded', { skip }, async () => {
+  await editor.clear();
+  const { page } = editor;
+  const subjects = '#node-input-streamConfig-subjects';
+  await editor.add(nodes.server, { ...valid('jetstream-in'), subject: 'crm.contacts.>' });
+  await editor.open('x');
+  await page.check('#node-input-provision');
+  assert.equal(await page.inputValue(subjects), 'crm.contacts.>');
+  await editor.run(
+    "document.querySelectorAll('.jetforce-form details').forEach((each) => (each.open = true))",
+  );
+  await page.fill(subjects, '');
+  await editor.done();
+  assert.deepEqual(await invalid(editor, 'x'), ['Stream subjects: fill this in']);
+  await editor.open('x');
+  await page.locator(`details[open] ${subjects}.input-error`).waitFor();
+  await editor.cancel();
+});
+
 test(
-  'subjects of a stream to be made are taken from the filter; an empty one is marked, unfolded',
+  'what is wired behind a node that reads, and in front of one that creates, is hinted at',
   { skip },
   async () => {
     await editor.clear();
     const { page } = editor;
-    await editor.add(nodes.server, { ...valid('jetstream-in'), subject: 'crm.contacts.>' });
+    await editor.add(
+      nodes.server,
+      nodes.org,
+      { ...valid('jetstream-in'), ack: 'manual', deadLetter: '', wires: [['wait']] },
+      { id: 'wait', type: 'delay', name: 'a while', wires: [['out']] },
+      { id: 'out', type: 'link out', mode: 'link', links: ['in'] },
+      { id: 'in', type: 'link in', links: ['out'], wires: [['write']] },
+      { ...valid('sfdc-composite'), id: 'write', operation: 'create', wires: [[], []] },
+    );
     await editor.open('x');
-    await page.check('#node-input-provision');
-    assert.equal(await page.inputValue('#node-input-streamConfig-subjects'), 'crm.contacts.>');
-    await page.fill('#node-input-streamConfig-subjects', '');
-    await page.press('#node-input-streamConfig-subjects', 'Tab');
-    await page.locator('details[open] #node-input-streamConfig-subjects.input-error').waitFor();
-    await editor.done();
-    assert.deepEqual(await invalid(editor, 'x'), ['Stream subjects: fill this in']);
+    const hints = async () => (await page.locator('.jetforce-hint').allInnerTexts()).join('\n');
+    assert.match(await hints(), /No jetstream-ack is on the way/);
+    assert.match(await hints(), /Without a dead letter/);
+    assert.match(await hints(), /These nodes hold messages back: a while\./);
+    await editor.cancel();
+    await editor.open('write');
+    assert.match(await hints(), /a create would then make a second record/);
+    await editor.cancel();
+
+    await editor.add({ id: 'ack', type: 'jetstream-ack', action: 'ack', delay: '', wires: [[]] });
+    await editor.run(
+      "RED.nodes.addLink({ source: RED.nodes.node('in'), sourcePort: 0, target: RED.nodes.node('ack') })",
+    );
     await editor.open('x');
-    await page.locator('details[open] #node-input-streamConfig-subjects.input-error').waitFor();
+    assert.doesNotMatch(await hints(), /No jetstream-ack/);
     await editor.cancel();
   },
 );
