@@ -4,6 +4,7 @@ import { paletteLabel } from '../shared/editor/palette';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { text } from '../shared/editor/text';
+import { sourceHints } from '../shared/editor/wiring';
 import { sfdcEventIn } from './sfdc-event-in.settings';
 
 RED.nodes.registerType('sfdc-event-in', {
@@ -33,7 +34,12 @@ RED.nodes.registerType('sfdc-event-in', {
         return lookup<Choice[]>(org, 'topics');
       },
     });
-    showHints(form, () => (form.text('ack') === 'delivery' ? [this._('hint.atDelivery')] : []));
+    showHints(form, () => [
+      ...(form.text('ack') === 'delivery' ? [this._('hint.atDelivery')] : []),
+      ...sourceHints(this, { ack: form.text('ack'), deadLetter: form.text('deadLetter') }).map(
+        ({ key, values }) => text(`hint_${key}`, values),
+      ),
+    ]);
   },
 });
 keepUpToDate(sfdcEventIn);

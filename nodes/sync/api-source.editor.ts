@@ -37,6 +37,7 @@ RED.nodes.registerType('api-source', {
       lookup<Choice[]>(source(), 'collections', { typed }),
     );
     definition = definitionEditor(this, form, source);
+    form.input('reconcile').attr('placeholder', text('never'));
     syncId(form);
     testConnection(this, form, source);
     tryPages(this, form, source);

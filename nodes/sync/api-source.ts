@@ -1,14 +1,15 @@
 import { join } from 'node:path';
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type ConfigValues, type LookupRequest } from '../shared/admin';
+import { failed, good, type Check } from '../shared/checks';
 import { FlowError, messageOf } from '../shared/errors';
 import { refreshTokens } from '../shared/http/refresh-tokens';
 import { credentialsOf, parseSettings, type Secrets, type Stored } from '../shared/settings/settings';
 import { listObjects, testConnection } from '../salesforce/org/lookups';
 import type { OrgSession } from '../salesforce/org/session';
+import { testChanges, testPubSub } from '../salesforce/pubsub/lookups';
 import { sessionFor, sessionOf } from '../salesforce/sfdc-org';
 import { sfdcOrg } from '../salesforce/sfdc-org.settings';
-import type { TestedPart, TestReport } from '../shared/test-report';
 import { apiSource, type SourceSettings } from './api-source.settings';
 import type { Provider } from './engine/provider';
 import { declarationOf } from './providers/catalog';
@@ -16,9 +17,10 @@ import { checkDeclaration, readDeclaration } from './providers/rest/check';
 import type { ClientOptions } from './providers/rest/client';
 import type { Declaration } from './providers/rest/declaration';
 import schema from './providers/rest/declaration.schema.json';
-import { collectionChoices, testApi, tryPage } from './providers/rest/lookups';
+import { checksOf, collectionChoices, testApi, tryPage } from './providers/rest/lookups';
 import { RestProvider } from './providers/rest/provider';
 import { SalesforceProvider } from './providers/salesforce';
+import { changeTopic } from './providers/salesforce/cdc';
 import type { Source } from './engine/sync-out';
 import { withTimeout } from '../shared/async/timeout';
 
@@ -121,7 +123,7 @@ export default function (RED: NodeAPI): void {
     }
     return ask(RED, references.org, signal, async (session) =>
       (await listObjects(session)).map(({ value, label }) => ({
-        value: `salesforce:${value.toLowerCase()}`,
+        value: collectionOf(value),
         label,
       })),
     );
@@ -132,10 +134,13 @@ export default function (RED: NodeAPI): void {
     return Promise.resolve('problem' in checked ? checked.problem : null);
   });
   lookup('try', (request) => tryPage(ofForm(request), request.params.collection ?? '', request.signal));
-  lookup('test', (request) => {
-    const { collections, provider } = parseSettings(apiSource, request.config);
-    if (provider !== 'salesforce') return testApi(ofForm(request), collections, request.signal);
-    return ask(RED, request.references.org, request.signal, (session) => testOrg(session, collections));
+  lookup('test', async (request) => {
+    const { collections, mode, provider } = parseSettings(apiSource, request.config);
+    if (provider !== 'salesforce')
+      return { checks: checksOf(await testApi(ofForm(request), collections, request.signal)) };
+    return ask(RED, request.references.org, request.signal, async (session) => ({
+      checks: [...(await testConnection(session)), ...(await testSource(session, collections, mode))],
+    }));
   });
 }
 
@@ -153,24 +158,34 @@ function tokenFolder(RED: NodeAPI): string | undefined {
   return userDir === undefined ? undefined : join(userDir, '.jetforce', 'tokens');
 }
 
-async function testOrg(session: OrgSession, collections: readonly string[]): Promise<TestReport> {
-  const { message, parts = [] }: TestReport = await testConnection(session);
-  const known = new Set((await listObjects(session)).map(({ value }) => `salesforce:${value.toLowerCase()}`));
-  const found = collections.map((collection): TestedPart =>
-    known.has(collection)
-      ? { state: 'ok', text: `${collection} can be read.` }
-      : {
-          state: 'error',
-          text: `${collection}: the user can't see it: check the name and the user's permissions.`,
-        },
-  );
-  const missing = found.filter(({ state }) => state === 'error').length;
-  const sum =
-    missing === 0
-      ? `All ${collections.length} collections are there.`
-      : `${missing} of ${collections.length} collections can't be read.`;
-  return { message: `${message} ${sum}`, parts: [...parts, ...found] };
+/** Whether the org has the collections, and tells their changes. */
+async function testSource(session: OrgSession, collections: string[], mode: string): Promise<Check[]> {
+  const objects = new Map((await listObjects(session)).map(({ value }) => [collectionOf(value), value]));
+  const missing = collections.filter((collection) => !objects.has(collection));
+  const there =
+    missing.length === 0
+      ? good('check_collections', { count: collections.length })
+      : failed('bad', 'check_collectionsFailed', unseen(missing));
+  if (mode !== 'cdc') return [there];
+  const endpoint = session.settings.pubsubEndpoint;
+  const pubsub = await testPubSub(session, endpoint);
+  if (pubsub.state !== 'good') return [there, pubsub];
+  const topics = collections.flatMap((collection): [string, string][] => {
+    const object = objects.get(collection);
+    return object === undefined ? [] : [[collection, changeTopic(object)]];
+  });
+  return [there, pubsub, ...(await testChanges(session, endpoint, new Map(topics)))];
 }
+
+function unseen(collections: string[]): FlowError {
+  return new FlowError(
+    'NO_SUCH_OBJECT',
+    `The user can't see ${collections.join(', ')}: check the names and the user's permissions`,
+    false,
+  );
+}
+
+const collectionOf = (object: string) => `salesforce:${object.toLowerCase()}`;
 
 /** Asks the org as its form stands. */
 async function ask<T>(

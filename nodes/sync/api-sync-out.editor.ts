@@ -104,7 +104,8 @@ function showSubjects(form: Form): void {
     ...record,
     { name: 'insert|update|delete' },
   ]);
-  form.input('streamConfig-subjects').attr('placeholder', `${prefix}.>`);
+  form.input('streamConfig-subjects').attr('placeholder', text('standard', { value: `${prefix}.>` }));
+  form.input('streamConfig-maxMsgsPerSubject').attr('placeholder', text('standard', { value: 1 }));
 }
 
 /** A token of a subject, or the name of what will stand there. */

@@ -127,10 +127,10 @@ for (const [version, language] of [
             `the list, opened ${once},`,
           );
           await page.locator('#red-ui-type-search-input').fill('');
-        await page.locator('#red-ui-type-search-input').press('Shift');
-        await page.locator('#red-ui-type-search').getByText('inject', { exact: true }).first().waitFor();
-        await page.locator('#red-ui-type-search-input').press('Escape');
-        await page.locator('#red-ui-type-search').waitFor({ state: 'hidden' });
+          await page.locator('#red-ui-type-search-input').press('Shift');
+          await page.locator('#red-ui-type-search').getByText('inject', { exact: true }).first().waitFor();
+          await page.locator('#red-ui-type-search-input').press('Escape');
+          await page.locator('#red-ui-type-search').waitFor({ state: 'hidden' });
         }
         const label = await run<string>(
           "RED.utils.getPaletteLabel('sfdc-composite', RED.nodes.getType('sfdc-composite'))",

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
-import type { TestReport } from '../../nodes/shared/test-report';
+import type { Check } from '../../nodes/shared/checks';
 import sfdcOrg from '../../nodes/salesforce/sfdc-org';
 import apiSource from '../../nodes/sync/api-source';
 import type { Problem } from '../../nodes/sync/providers/rest/check';
-import type { Tried } from '../../nodes/sync/providers/rest/lookups';
+import type { TestReport, Tried } from '../../nodes/sync/providers/rest/lookups';
 import { apiFor } from '../apis/support';
 import { answeringApi, type Reply } from '../sync/providers/rest/server';
 import { stage } from './helper';
@@ -27,9 +27,13 @@ async function ask<T>(action: string, config: object, token = '', params = {}): 
 }
 
 async function tested(config: object, token: string): Promise<TestReport> {
-  const answer = await ask<TestReport>('test', config, token);
+  const answer = await ask<{ checks: Check[] }>('test', config, token);
   assert.ok(answer.ok, JSON.stringify(answer));
-  return answer.data;
+  const [first, ...parts] = answer.data.checks.map(({ state, values }) => ({
+    state,
+    text: String(values.said),
+  }));
+  return { message: first?.text ?? '', parts };
 }
 
 async function refused(action: string, config: object, token = '', params = {}): Promise<string> {
@@ -66,7 +70,7 @@ test('whoever is connected is named, and each collection that can be read', asyn
   assert.match(message, /^Connected to GitHub as \S+\. All 2 collections can be read\.$/);
   assert.deepEqual(
     parts?.map(({ state }) => state),
-    ['ok', 'ok'],
+    ['good', 'good'],
   );
 });
 
@@ -80,7 +84,7 @@ test('a collection that isn’t there: the nearest is named, and the others are 
   assert.match(message, /2 of 3 collections can't be read\.$/);
   assert.match(parts[0]?.text ?? '', /GitHub has no collection "isues"; do you mean "issues"\?/);
   assert.match(parts[1]?.text ?? '', /doesn't say of what; write for example "github:owner\/repo:issues"/);
-  assert.equal(parts[2]?.state, 'ok');
+  assert.equal(parts[2]?.state, 'good');
 });
 
 test('a token without a right: which one, of which collection', async (t) => {
@@ -91,8 +95,8 @@ test('a token without a right: which one, of which collection', async (t) => {
     { provider: 'hubspot', baseUrl: api.baseUrl, collections: ['hubspot:contacts', 'hubspot:deals'] },
     api.token,
   );
-  assert.equal(parts[0]?.state, 'ok');
-  assert.equal(parts[1]?.state, 'error');
+  assert.equal(parts[0]?.state, 'good');
+  assert.equal(parts[1]?.state, 'bad');
   assert.match(parts[1]?.text ?? '', /lacks scopes\. Add the scope.*\(needs crm\.objects\.deals\.read\)$/);
 });
 
@@ -119,7 +123,7 @@ test('a wrong subdomain answers with a page, which is no JSON', async (t) => {
   const baseUrl = await answering(t, page);
   const config = { provider: 'zendesk', baseUrl, user: 'a@b.c', collections: ['zendesk:tickets'] };
   const { parts = [] } = await tested(config, 'token');
-  assert.equal(parts[0]?.state, 'error');
+  assert.equal(parts[0]?.state, 'bad');
   assert.match(parts[0]?.text ?? '', /with 404: a web page in the place of JSON/);
 });
 
@@ -148,7 +152,7 @@ test('paths that lead nowhere: of the records, of the id, of a time', async (t) 
   assert.deepEqual([tried.data.records, tried.data.first?.id], [1, '1']);
   assert.deepEqual(tried.data.warnings, ['No record of this page has a time at "changed" (updated).']);
   const { parts = [] } = await tested(custom(baseUrl), '');
-  assert.equal(parts[0]?.state, 'warning');
+  assert.equal(parts[0]?.state, 'fair');
   const right = await ask<Tried>('try', elsewhere({ updated: 'updated' }), '', page);
   assert.ok(right.ok);
   assert.deepEqual(right.data.warnings, []);

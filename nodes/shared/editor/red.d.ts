@@ -17,6 +17,7 @@ declare const RED: {
     node(id: string): EditorNode | null | undefined;
     /** Every node of the flows, until the callback gives false. */
     eachNode(callback: (node: EditorNode) => boolean): void;
+    filterLinks(filter: object): { source: EditorNode; target: EditorNode }[];
     /** Undefined where `id` is that of a subflow. */
     workspace(id: string): { disabled?: boolean } | undefined;
     /** Every config node, until the callback gives false. */

@@ -46,8 +46,10 @@ const STYLE = `
 .jetforce-form .jetforce-test { display: flex; align-items: flex-start; gap: 10px; margin: 16px 0 10px; }
 .jetforce-form .jetforce-test > button { flex: none; }
 .jetforce-form .jetforce-result { flex: 1; padding-top: 7px; line-height: 19px; overflow-wrap: anywhere; }
+.jetforce-form .jetforce-result > div { padding-left: 20px; text-indent: -20px; margin-bottom: 4px; }
+.jetforce-form .jetforce-result > div > i { width: 16px; text-indent: 0; text-align: center; }
+.jetforce-form .jetforce-fair { color: var(--red-ui-text-color-warning); }
 .jetforce-form .jetforce-ok { color: var(--red-ui-text-color-success); }
-.jetforce-form .jetforce-warning { color: var(--red-ui-text-color-warning); }
 .jetforce-error { color: var(--red-ui-text-color-error) !important; }
 .jetforce-form .jetforce-preview { font-family: var(--red-ui-monospace-font); font-size: 12px; overflow-wrap: anywhere; }
 .jetforce-form .jetforce-preview var { font-style: normal; padding: 0 3px; border-radius: 3px; color: var(--red-ui-text-color-code); background: var(--red-ui-secondary-background-selected); }
@@ -59,6 +61,8 @@ const STYLE = `
 .jetforce-list > li { display: flex; justify-content: space-between; gap: 12px; padding: 5px 10px; line-height: 18px; overflow-wrap: anywhere; }
 .jetforce-list > li[role=option] { cursor: pointer; }
 .jetforce-list > li[role=option]:hover, .jetforce-list > li[aria-selected=true] { background: var(--red-ui-list-item-background-selected); }
+.jetforce-list > li.jetforce-needed > span:first-child { font-weight: bold; }
+.jetforce-list > li[aria-selected=true] .jetforce-list-label, .jetforce-list > li[role=option]:hover .jetforce-list-label { color: inherit; }
 .jetforce-list-label { text-align: right; color: var(--red-ui-secondary-text-color); }
 .jetforce-list > li.jetforce-list-notice { justify-content: flex-start; gap: 6px; color: var(--red-ui-secondary-text-color); font-size: 13px; }
 .jetforce-list > li.jetforce-list-notice > i { line-height: 18px; }

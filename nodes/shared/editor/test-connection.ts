@@ -1,36 +1,34 @@
-import type { TestedPart, TestReport } from '../test-report';
+import type { Check } from '../checks';
+import { errorText } from './error-text';
 import { button, type Form } from './form';
 import { lookup, openConfig } from './lookup';
 import { text } from './text';
 
-const LOOKS = {
-  ok: ['check', 'jetforce-ok'],
-  warning: ['exclamation-triangle', 'jetforce-warning'],
-  error: ['exclamation-circle', 'jetforce-error'],
-} as const;
+const LOOKS: Record<Check['state'], { icon: string; style: string }> = {
+  good: { icon: 'check', style: 'jetforce-ok' },
+  fair: { icon: 'exclamation-triangle', style: 'jetforce-fair' },
+  bad: { icon: 'exclamation-circle', style: 'jetforce-error' },
+};
 
-/** Fills the form's `.jetforce-test`: a button that tries the connection with what the form shows now. */
+/**
+ * Fills the form's `.jetforce-test`: a button that tries the connection with what the form shows now, and a line for
+ * each part of it.
+ */
 export function testConnection(node: EditorNode, form: Form, source = () => openConfig(node, form)): void {
   const test = button(text('test'), 'plug');
   const result = $('<div class="jetforce-result" role="status">');
   form.root.find('.jetforce-test').empty().append(test, result);
 
-  const show = (sentence: string, icon: string, style = '') =>
-    result
-      .attr('class', `jetforce-result ${style}`)
-      .empty()
-      .append($('<i>').addClass(`fa fa-${icon}`), ' ', $('<span>').text(sentence));
-
+  const show = (...lines: JQuery[]) => result.empty().append(lines);
   const run = async () => {
     test.prop('disabled', true);
-    show(text('testing'), 'circle-o-notch fa-spin');
+    show(line(text('testing'), 'circle-o-notch fa-spin'));
     try {
-      const { message, parts = [] } = await lookup<TestReport>(source(), 'test');
-      const [icon, style] = LOOKS[worst(parts)];
-      show(message, icon, style);
-      result.append(parts.map(partLine));
+      const { checks } = await lookup<{ checks: Check[] }>(source(), 'test');
+      show(...checks.map(checkLine));
     } catch (error) {
-      show(error instanceof Error ? error.message : String(error), 'exclamation-circle', 'jetforce-error');
+      const { icon, style } = LOOKS.bad;
+      show(line(error instanceof Error ? error.message : String(error), icon, style));
     } finally {
       test.prop('disabled', false);
     }
@@ -38,14 +36,17 @@ export function testConnection(node: EditorNode, form: Form, source = () => open
   test.on('click', () => void run());
 }
 
-function worst(parts: readonly TestedPart[]): TestedPart['state'] {
-  const states = parts.map(({ state }) => state);
-  return (['error', 'warning'] as const).find((state) => states.includes(state)) ?? 'ok';
+function checkLine({ state, text: key, values, error }: Check): JQuery {
+  const said = text(key, values);
+  const { icon, style } = LOOKS[state];
+  return line(error ? `${said}: ${errorText(error)}` : said, icon, style).attr(
+    'title',
+    text(`check_${state}`),
+  );
 }
 
-function partLine({ state, text: sentence }: TestedPart): JQuery {
-  const [icon, style] = LOOKS[state];
+function line(sentence: string, icon: string, style = ''): JQuery {
   return $('<div>')
     .addClass(style)
-    .append($('<i>').addClass(`fa fa-${icon}`), ' ', $('<span>').text(sentence));
+    .append($('<i>').addClass(`fa fa-${icon}`).attr('aria-hidden', 'true'), ' ', $('<span>').text(sentence));
 }

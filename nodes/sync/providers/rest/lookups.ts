@@ -1,5 +1,5 @@
 import { codeOf, FlowError, messageOf } from '../../../shared/errors';
-import type { TestedPart, TestReport } from '../../../shared/test-report';
+import type { Check } from '../../../shared/checks';
 import { RestClient, type ClientOptions } from './client';
 import type { CollectionDeclaration, Declaration, Listing } from './declaration';
 import { Fields } from './fields';
@@ -9,6 +9,23 @@ import { partitionsOf } from './partitions';
 import { at, timeAt } from './path';
 import { recordOf } from './records';
 import type { Values } from './template';
+
+/** What a test has found: who is connected to what, then each collection, in sentences. */
+export interface TestReport {
+  message: string;
+  parts?: TestedPart[];
+}
+
+export interface TestedPart {
+  state: Check['state'];
+  text: string;
+}
+
+/** As the form shows it. */
+export function checksOf({ message, parts = [] }: TestReport): Check[] {
+  const said = [{ state: 'good' as const, text: message }, ...parts];
+  return said.map(({ state, text }) => ({ state, text: 'check_said', values: { said: text } }));
+}
 
 /** One page of a collection, as the form shows it. */
 export interface Tried {
@@ -82,7 +99,7 @@ export async function testApi(
     for (const name of collections) parts.push(await testCollection(client, declaration, name, patience));
     const message =
       who === undefined ? `${declaration.label} answers.` : `Connected to ${declaration.label} as ${who}.`;
-    const unread = parts.filter(({ state }) => state === 'error').length;
+    const unread = parts.filter(({ state }) => state === 'bad').length;
     if (parts.length === 0) return { message };
     const sum =
       unread === 0
@@ -103,12 +120,12 @@ async function testCollection(
     const { page } = await firstPage(client, declaration, found, 1, signal);
     for (const row of page.rows) recordOf(found.of, row);
     const warnings = missing(found.of, page.rows);
-    if (warnings.length > 0) return { state: 'warning', text: `${name}: ${warnings.join(' ')}` };
+    if (warnings.length > 0) return { state: 'fair', text: `${name}: ${warnings.join(' ')}` };
     const empty = page.rows.length === 0 ? ', and is empty for this token' : '';
-    return { state: 'ok', text: `${name} can be read${empty}.` };
+    return { state: 'good', text: `${name} can be read${empty}.` };
   } catch (error) {
     if (!['API_REFUSED', 'NO_SUCH_OBJECT', 'INVALID_DECLARATION'].includes(codeOf(error))) throw error;
-    return { state: 'error', text: `${name}: ${messageOf(error)}${needed(declaration, name, error)}` };
+    return { state: 'bad', text: `${name}: ${messageOf(error)}${needed(declaration, name, error)}` };
   }
 }
 
