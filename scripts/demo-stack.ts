@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { troubleTab } from './demo-trouble';
 import { isPortFree, temporaryFolder } from '../test/support/cleanup';
 import { startNats, type Nats } from '../test/support/nats';
 import { startNodeRed, type FlowNode, type NodeRed } from '../test/support/node-red';
@@ -64,7 +65,7 @@ export async function startStack({ port, home, onLine }: StackOptions = {}): Pro
     port,
     onLine,
     userDir,
-    flows: existsSync(join(userDir, 'flows.json')) ? undefined : demoFlow(here),
+    flows: existsSync(join(userDir, 'flows.json')) ? undefined : demoFlow(here, org.url),
     env: { NATS_URL: nats.url },
     settings: { editorTheme: { tours: false, page: { title: 'Jetforce demo' } } },
   });
@@ -86,18 +87,24 @@ export async function startStack({ port, home, onLine }: StackOptions = {}): Pro
  * places of the credentials files, the addresses, that a sync need not wait a minute for its changes, and its reader
  * not for the stream.
  */
-function demoFlow(here: Record<string, object>): FlowNode[] {
+function demoFlow(here: Record<string, object>, orgUrl: string): FlowNode[] {
   const flow = [
     ...onOneTab('Upsert contacts from JetStream', 'Publish contacts to JetStream', 200),
     ...onOneTab('Salesforce into JetStream', 'Keep a table of records', 280),
     ...readExample('Read and write records'),
   ];
-  const nodes = new Map(flow.map((node) => [node.id, { ...node, ...here[node.type] }]));
-  return [...nodes.values()];
+  const nodes = new Map(flow.map((node) => [node.id, quiet({ ...node, ...here[node.type] })]));
+  const server = flow.find(({ type }) => type === 'jetstream-server')?.id ?? '';
+  return [...nodes.values(), ...troubleTab({ server, orgUrl })];
+}
+
+/** Thousands of messages belong in a status, not in the debug sidebar. */
+function quiet(node: FlowNode): FlowNode {
+  return node.type === 'debug' && node['tostatus'] === true ? { ...node, tosidebar: false } : node;
 }
 
 /** The second example below the first one. */
-function onOneTab(above: string, below: string, offset: number): FlowNode[] {
+export function onOneTab(above: string, below: string, offset: number): FlowNode[] {
   const first = readExample(above);
   const tab = first.find(({ type }) => type === 'tab')?.id;
   const second = readExample(below).filter(({ type }) => type !== 'tab');

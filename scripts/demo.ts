@@ -1,13 +1,16 @@
 import { parseArgs } from 'node:util';
 import { changesIntoJetStream, type ChangesReport } from './demo-changes';
 import { contactsThroughJetStream, type ContactsReport } from './demo-contacts';
+import { CATALOG, isApiName, type ApiName } from '../test/apis/catalog';
+import { startProviderStack } from './demo-provider';
 import { startStack, type Stack } from './demo-stack';
 
-const HELP = `npm run demo -- [--port N] [--once [--json]]
+const HELP = `npm run demo -- [--port N] [--provider NAME | --once [--json]]
 
 Starts a nats-server, a simulated Salesforce org, and Node-RED holding example flows.
 
-  --port   port of the Node-RED editor (default 1880; with --once a free one)
+  --port   port of the Node-RED editor (default 1880; 0, and with --once: a free one)
+  --provider  syncs from a simulated API instead: ${Object.keys(CATALOG).join(', ')}
   --once   no editor: sends 1,000 contact events through JetStream into the org, brings 1,000 changes of the org
            into JetStream, checks every record at both ends, exits 0 or 1
   --json   with --once: prints the summary as JSON`;
@@ -16,31 +19,53 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       port: { type: 'string' },
+      provider: { type: 'string' },
       once: { type: 'boolean' },
       json: { type: 'boolean' },
       help: { type: 'boolean' },
     },
   });
   if (values.help) return console.log(HELP);
+  if (values.provider !== undefined && (values.once || !isApiName(values.provider)))
+    throw new Error(`--provider takes one of ${Object.keys(CATALOG).join(', ')}, and not --once`);
   if (values.once) return once(values.port, values.json ?? false);
 
   // Nothing of the demo is kept, so it may end at once.
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.prependListener(signal, () => process.exit(0));
-  const { red, org, nats } = await startStack({ port: Number(values.port ?? 1880), onLine: printTrouble });
+  if (values.provider !== undefined) return provider(values.provider, Number(values.port ?? 1880));
+  const { red, org, nats } = await startStack({
+    port: Number(values.port ?? 1880) || undefined,
+    onLine: printTrouble,
+  });
   console.log(`
   Node-RED      ${red.url}    press the button of "publish 200 contacts"
   Salesforce    ${org.url}/_org/records/Contact    what is in the simulated org
   nats-server   ${nats.url}    user demo, password demo
 
   The contacts go through JetStream into Salesforce (first tab), and every change there comes back as a message of the
-  stream SEQUIN-RECORDS (second tab). The buttons of the third tab change records too.
+  stream SEQUIN-RECORDS (second tab). The buttons of the third tab change records too; those of the
+  fourth let the org go down, and a contact become a dead letter.
+
+  Ctrl-C ends it all.
+`);
+}
+
+async function provider(name: ApiName, port: number): Promise<void> {
+  const { red, api, nats, collections } = await startProviderStack(name, { port, onLine: printTrouble });
+  const [first = ''] = collections.map((collection) => collection.slice(name.length + 1));
+  console.log(`
+  Node-RED      ${red.url}    the records come by themselves; press a button "create one of …"
+  ${name.padEnd(13)} ${api.baseUrl}/_api/records/${encodeURIComponent(first)}    what is in the simulated API
+  nats-server   ${nats.url}    user demo, password demo
+
+  ${collections.join(', ')} are in the stream SEQUIN-RECORDS; what changes in the API comes after, within seconds.
 
   Ctrl-C ends it all.
 `);
 }
 
 async function once(port: string | undefined, json: boolean): Promise<void> {
-  const stack = await startStack({ port: port === undefined ? undefined : Number(port) });
+  const stack = await startStack({ port: Number(port ?? 0) || undefined });
   try {
     const contacts = await contactsThroughJetStream(stack);
     const changes = await changesIntoJetStream(stack);

@@ -49,7 +49,8 @@ export function meaningOf(texts: Texts, name: string, setting: Setting): string[
   const named = setting.kind === 'field map' ? ['event', 'map'] : (setting.values ?? []);
   const options = setting.kind === 'field map' ? `${name}Mode` : name;
   const choices = named.flatMap((value) => {
-    const said = [textOf(texts, `${options}.${value}`), textOf(texts, `tip.${value}`)];
+    const label = textOf(texts, `${options}.${value}`) ?? setting.labels?.[value];
+    const said = [label, textOf(texts, `tip.${value}`)];
     return said[0] === undefined ? [] : [`\`${value}\`: ${said.filter(Boolean).join('. ')}`];
   });
   return [textOf(texts, `tip.${name}`), ...choices].filter((text) => text !== undefined);

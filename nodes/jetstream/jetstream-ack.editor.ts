@@ -1,10 +1,11 @@
 import { openForm, setting } from '../shared/editor/form';
+import { paletteLabel } from '../shared/editor/palette';
 import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { jetstreamAck } from './jetstream-ack.settings';
 
 RED.nodes.registerType('jetstream-ack', {
   category: 'JetStream and Salesforce',
-  paletteLabel: 'jetstream ack',
+  paletteLabel: paletteLabel('jetstream-ack', 'nats jetstream ack'),
   color: '#7fc4b4',
   icon: 'jetstream-ack.svg',
   defaults: { ...defaultsOf(jetstreamAck) },

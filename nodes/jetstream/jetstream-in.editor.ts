@@ -1,10 +1,12 @@
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
-import { type Choice, configNode, lookup } from '../shared/editor/lookup';
+import { type Choice, configNode, lookup, LookupError } from '../shared/editor/lookup';
+import { paletteLabel } from '../shared/editor/palette';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { nodeText, text } from '../shared/editor/text';
+import { sourceHints } from '../shared/editor/wiring';
 import { jetstreamInHints } from './consume/hints';
-import { jetstreamIn } from './jetstream-in.settings';
+import { jetstreamIn, madeStream } from './jetstream-in.settings';
 import { durableRival } from './consume/durable-rivals.editor';
 import { andThen, validateTogether, rivalTexts, rivalValidity } from './streams/rivals.editor';
 import { showStreamPlan } from './streams/stream-plan.editor';
@@ -15,11 +17,14 @@ import { readStreamConfig, streamConfigRows } from './streams/stream-config.edit
 
 const label = (property: string) => nodeText('jetstream-in', `label.${property}`);
 
+/** JetStream's own code. */
+const NO_SUCH_STREAM = 'JETSTREAM_10059';
+
 const defaults = defaultsOf(jetstreamIn);
 
 RED.nodes.registerType('jetstream-in', {
   category: 'JetStream and Salesforce',
-  paletteLabel: 'jetstream in',
+  paletteLabel: paletteLabel('jetstream-in', 'nats jetstream in'),
   color: '#7fc4b4',
   icon: 'jetstream-in.svg',
   defaults: {
@@ -40,7 +45,7 @@ RED.nodes.registerType('jetstream-in', {
     return demandOf(this, ({ streamConfig }) => parseFields(streamSettings, streamConfig as object));
   },
   oneditprepare() {
-    streamConfigRows($('#jetforce-stream-config'), setting(this, 'streamConfig'));
+    streamConfigRows($('#jetforce-stream-config'), setting(this, 'streamConfig'), madeStream);
     const form = openForm(this);
 
     const lookUp = (action: string) => async () => {
@@ -53,9 +58,22 @@ RED.nodes.registerType('jetstream-in', {
     };
     picker(form.input('stream'), { choices: lookUp('streams') });
     picker(form.input('subject'), { choices: lookUp('subjects'), several: true });
-    picker(form.input('durable'), { choices: lookUp('consumers') });
+    picker(form.input('durable'), {
+      choices: () =>
+        lookUp('consumers')().catch((error: unknown) => {
+          const making = form.value('provision') === true;
+          if (making && error instanceof LookupError && error.code === NO_SUCH_STREAM)
+            return text('willBeCreated');
+          throw error;
+        }),
+    });
 
     form.watch(() => $('#jetforce-batch-wait').prop('hidden', Number(form.text('batchSize')) <= 1));
+    form.input('provision').on('change', () => {
+      const subjects = form.input('streamConfig-subjects');
+      if (form.value('provision') === true && subjects.val() === '')
+        subjects.val(form.text('subject')).trigger('change');
+    });
     showSummaries(this, form);
     showStreamPlan(form, $('#jetforce-stream-plan'), () => ({
       stream: form.text('stream'),
@@ -65,6 +83,9 @@ RED.nodes.registerType('jetstream-in', {
     }));
     showHints(form, () => [
       ...rivalTexts({ conflictDurable: durableRival(this), conflictStream: streamRival(this) }),
+      ...sourceHints(this, { ack: form.text('ack'), deadLetter: form.text('deadLetter') }).map(
+        ({ key, values }) => text(`hint_${key}`, values),
+      ),
       ...jetstreamInHints(settingsOf(form)).map(({ key, values }) => this._(`hint.${key}`, values)),
     ]);
   },

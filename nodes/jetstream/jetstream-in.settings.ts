@@ -20,18 +20,15 @@ import { parseTime } from '../shared/time';
 import { narrow, streamSettings } from './streams/stream.settings';
 import { checkDurableName, checkStreamName, parseSubjects } from './streams/subjects';
 
+/** Of the stream that the node makes. */
+export const madeStream = { ...streamSettings, subjects: { ...streamSettings.subjects, required: true } };
+
 export const jetstreamIn = declare('jetstream-in', 1, {
   name: text(''),
   server: node('jetstream-server', { required: true }),
   stream: textAs('', checkStreamName, { required: true, format: formats.natsName }),
   provision: flag(false),
-  streamConfig: onlyWhen(
-    'provision',
-    group(
-      { ...streamSettings, subjects: { ...streamSettings.subjects, required: true } },
-      { section: 'stream', texts: 'stream' },
-    ),
-  ),
+  streamConfig: onlyWhen('provision', group(madeStream, { section: 'stream', texts: 'stream' })),
   narrow,
   subject: list('', { format: formats.filters, read: parseSubjects }),
   durable: textAs('', checkDurableName, { required: true, format: formats.natsName }),

@@ -1,5 +1,6 @@
 import { formOf, openForm, setting, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
+import { paletteLabel } from '../shared/editor/palette';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { text } from '../shared/editor/text';
@@ -8,7 +9,7 @@ import { jetstreamOut } from './jetstream-out.settings';
 
 RED.nodes.registerType('jetstream-out', {
   category: 'JetStream and Salesforce',
-  paletteLabel: 'jetstream out',
+  paletteLabel: paletteLabel('jetstream-out', 'nats jetstream out'),
   color: '#7fc4b4',
   icon: 'jetstream-out.svg',
   align: 'right',

@@ -1,14 +1,14 @@
+import { credentialsFor } from '../shared/editor/credentials';
 import { openForm, showHints } from '../shared/editor/form';
 import { secretText } from '../shared/editor/secret';
 import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
-import { credentialsOf } from '../shared/settings/settings';
 import { jetstreamServer } from './jetstream-server.settings';
 
 RED.nodes.registerType('jetstream-server', {
   category: 'config',
   defaults: { ...defaultsOf(jetstreamServer) },
-  credentials: { ...credentialsOf(jetstreamServer) },
+  credentials: credentialsFor(jetstreamServer),
   label() {
     return this.name || withoutLogin(this.servers) || 'jetstream-server';
   },

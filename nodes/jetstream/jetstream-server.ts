@@ -2,6 +2,7 @@ import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type LookupRequest } from '../shared/admin';
 import { FlowError, messageOf } from '../shared/errors';
 import type { DeadLetterKeeper } from '../shared/dead-letters';
+import { requireEnvironment } from '../shared/environment';
 import type { PositionKeeper } from '../shared/positions';
 import {
   credentialsOf,
@@ -34,6 +35,7 @@ export default function (RED: NodeAPI): void {
   function JetstreamServer(this: ServerNode, def: ServerDef): void {
     RED.nodes.createNode(this, def);
     try {
+      requireEnvironment(RED, jetstreamServer, def as unknown as Record<string, unknown> & { id: string });
       const connection = new Connection(
         settingsOf(def, this.credentials),
         (level, text) => void (level === 'error' ? this.error(text) : this.log(text)),
@@ -63,7 +65,7 @@ export default function (RED: NodeAPI): void {
     lookupRoute(RED, jetstreamServer, action, ({ config, credentials, params, signal }: LookupRequest) =>
       ask(settingsOf(config, credentials), params, signal),
     );
-  lookup('test', (settings, _params, signal) => testConnection(settings, signal));
+  lookup('test', async (settings, _params, signal) => ({ checks: await testConnection(settings, signal) }));
   lookup('streams', (settings, _params, signal) => listStreams(settings, signal));
   lookup('consumers', (settings, { stream = '' }, signal) => listConsumers(settings, stream, signal));
   lookup('outlook', (settings, { asked = '{}' }, signal) => streamOutlook(settings, asked, signal));

@@ -10,9 +10,11 @@ import {
   type Form,
 } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
+import { paletteLabel } from '../shared/editor/palette';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, sentence } from '../shared/editor/settings';
 import { nodeText, text } from '../shared/editor/text';
+import { isBehindSource } from '../shared/editor/wiring';
 import { faultOf } from '../shared/settings/settings';
 import { sfdcComposite } from './sfdc-composite.settings';
 
@@ -23,7 +25,7 @@ const label = (property: string) => nodeText('sfdc-composite', `label.${property
 
 RED.nodes.registerType('sfdc-composite', {
   category: 'JetStream and Salesforce',
-  paletteLabel: 'sfdc composite',
+  paletteLabel: paletteLabel('sfdc-composite', 'salesforce records'),
   color: '#8db9e8',
   icon: 'sfdc-composite.svg',
   defaults: { ...defaultsOf(sfdcComposite) },
@@ -41,20 +43,31 @@ RED.nodes.registerType('sfdc-composite', {
   },
   oneditprepare() {
     const form = openForm(this);
-    const lookUp = (action: string) => async () => {
-      const org = configNode('sfdc-org', form.text('org'));
-      if (!org) throw new Error(text('chooseOrg'));
-      const sobject = form.text('sobject');
-      if (action !== 'sobjects' && sobject === '')
-        throw new Error(text('chooseFirst', { field: label('sobject') }));
-      return lookup<Choice[]>(org, action, { sobject });
-    };
+    const lookUp =
+      (action: string, use = 'read') =>
+      async () => {
+        const org = configNode('sfdc-org', form.text('org'));
+        if (!org) throw new Error(text('chooseOrg'));
+        const sobject = form.text('sobject');
+        if (action !== 'sobjects' && sobject === '')
+          throw new Error(text('chooseFirst', { field: label('sobject') }));
+        return lookup<Choice[]>(org, action, { sobject, use });
+      };
     picker(form.input('sobject'), { choices: lookUp('sobjects') });
     picker(form.input('externalIdField'), { choices: lookUp('external-id-fields') });
     picker(form.input('fields'), { choices: lookUp('fields'), several: true });
-    payloadRows(form, setting(this, 'payload'), lookUp('fields'), 'LastName');
+    payloadRows(
+      form,
+      setting(this, 'payload'),
+      () => lookUp('fields', useOf(form.text('operation')))(),
+      'LastName',
+    );
     showBatch(this, form, { ...batchDefault, ...setting(this, 'batch') });
-    showHints(form, () => hints(form).map((key) => this._(`hint.${key}`)));
+    const creates = () => ['create', 'tree'].includes(form.text('operation'));
+    showHints(form, () => [
+      ...hints(form).map((key) => this._(`hint.${key}`)),
+      ...(creates() && isBehindSource(this) ? [text('hint_createTwice')] : []),
+    ]);
   },
   oneditsave() {
     const form = formOf(this);
@@ -96,6 +109,12 @@ function readBatch(form: Form): Batch {
     linger: form.text('batch-linger') || fields.linger.default,
     coalesce: form.value('batch-coalesce') === true,
   };
+}
+
+/** What the fields of the map are for. */
+function useOf(operation: string): string {
+  if (operation === 'tree') return 'create';
+  return ['create', 'update', 'upsert'].includes(operation) ? operation : 'read';
 }
 
 /** What is allowed, because a message can bring it, but hardly meant. */

@@ -1,13 +1,15 @@
 import { formOf, openForm, showHints } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
+import { paletteLabel } from '../shared/editor/palette';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { text } from '../shared/editor/text';
+import { sourceHints } from '../shared/editor/wiring';
 import { sfdcEventIn } from './sfdc-event-in.settings';
 
 RED.nodes.registerType('sfdc-event-in', {
   category: 'JetStream and Salesforce',
-  paletteLabel: 'sfdc event in',
+  paletteLabel: paletteLabel('sfdc-event-in', 'salesforce event in'),
   color: '#8db9e8',
   icon: 'sfdc-event-in.svg',
   defaults: { ...defaultsOf(sfdcEventIn) },
@@ -32,7 +34,12 @@ RED.nodes.registerType('sfdc-event-in', {
         return lookup<Choice[]>(org, 'topics');
       },
     });
-    showHints(form, () => (form.text('ack') === 'delivery' ? [this._('hint.atDelivery')] : []));
+    showHints(form, () => [
+      ...(form.text('ack') === 'delivery' ? [this._('hint.atDelivery')] : []),
+      ...sourceHints(this, { ack: form.text('ack'), deadLetter: form.text('deadLetter') }).map(
+        ({ key, values }) => text(`hint_${key}`, values),
+      ),
+    ]);
   },
 });
 keepUpToDate(sfdcEventIn);

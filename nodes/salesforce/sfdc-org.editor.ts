@@ -1,14 +1,14 @@
+import { credentialsFor } from '../shared/editor/credentials';
 import { formOf, openForm, showHints } from '../shared/editor/form';
 import { secretText } from '../shared/editor/secret';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
-import { credentialsOf } from '../shared/settings/settings';
 import { sfdcOrg } from './sfdc-org.settings';
 
 RED.nodes.registerType('sfdc-org', {
   category: 'config',
   defaults: { ...defaultsOf(sfdcOrg) },
-  credentials: { ...credentialsOf(sfdcOrg) },
+  credentials: credentialsFor(sfdcOrg),
   label() {
     return (
       this.name || this.username || String(this.loginUrl ?? '').replace(/^https?:\/\//, '') || 'sfdc-org'

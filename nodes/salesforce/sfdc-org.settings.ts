@@ -11,18 +11,20 @@ export const sfdcOrg = declare('sfdc-org', 1, {
     code: 'INVALID_CREDENTIALS',
     noun: 'a way to log in',
   }),
-  loginUrl: text('https://login.salesforce.com', {
+  // A new node has none: which one is right depends on the way to log in, and on the org.
+  loginUrl: text('', {
     required: BY_FORM,
+    empty: 'https://login.salesforce.com',
     format: formats.url,
     address: true,
   }),
-  clientId: credential(),
-  clientSecret: credential(),
+  clientId: credential({ required: BY_FORM, shown: true }),
+  clientSecret: credential({ required: 'auth=client-credentials|password' }),
   username: text('', { required: 'auth=jwt|password' }),
-  password: credential(),
+  password: credential({ required: 'auth=password' }),
   securityToken: credential(),
-  refreshToken: credential(),
-  privateKey: credential(),
+  refreshToken: credential({ required: 'auth=refresh-token' }),
+  privateKey: credential({ required: 'auth=jwt' }),
   credentialsPath: text('', { required: 'auth=file' }),
   apiBudget: percent(80, { required: true }),
   apiVersion: textAs('65.0', readVersion, {

@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type ConfigValues } from '../shared/admin';
 import { formatDuration } from '../shared/duration';
+import { requireEnvironment } from '../shared/environment';
 import { FlowError, messageOf } from '../shared/errors';
 import { credentialsOf } from '../shared/settings/settings';
 import type { OrgConfig, OrgSecrets } from './org/credentials';
 import type { Availability } from './org/availability';
-import { listExternalIdFields, listFields, listObjects, testConnection } from './org/lookups';
+import { listExternalIdFields, listFields, listObjects, testConnection, type FieldUse } from './org/lookups';
 import { PubSub } from './pubsub/client';
 import { listEventFields, listTopics, testPubSub } from './pubsub/lookups';
 import { refreshTokens, type RefreshTokens, type TokenContext } from '../shared/http/refresh-tokens';
@@ -31,6 +32,7 @@ export default function (RED: NodeAPI): void {
     const users = new Set<Node>();
     let closing: (() => void) | undefined;
     try {
+      requireEnvironment(RED, sfdcOrg, def as unknown as Record<string, unknown> & { id: string });
       this.session = new OrgSession({
         config: def,
         secrets: this.credentials ?? {},
@@ -80,13 +82,12 @@ export default function (RED: NodeAPI): void {
       const session = sessionFor(RED, request, request.signal);
       return ask(session, request.params, session.settings.pubsubEndpoint);
     });
-  lookup('test', async (session, _params, endpoint) => {
-    const { message } = await testConnection(session);
-    return { message: `${message} ${await testPubSub(session, endpoint)}` };
-  });
+  lookup('test', async (session, _params, endpoint) => ({
+    checks: [...(await testConnection(session)), await testPubSub(session, endpoint)],
+  }));
   lookup('sobjects', listObjects);
   lookup('external-id-fields', (session, { sobject = '' }) => listExternalIdFields(session, sobject));
-  lookup('fields', (session, { sobject = '' }) => listFields(session, sobject));
+  lookup('fields', (session, { sobject = '', use }) => listFields(session, sobject, use as FieldUse));
   lookup('topics', (session, { use }) => listTopics(session, use));
   lookup('topic-fields', (session, { topic = '' }, endpoint) => listEventFields(session, endpoint, topic));
 }

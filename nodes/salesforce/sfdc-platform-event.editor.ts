@@ -1,6 +1,7 @@
 import { payloadRows, readPayload } from '../shared/editor/field-map';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
+import { paletteLabel } from '../shared/editor/palette';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { nodeText, text } from '../shared/editor/text';
@@ -10,7 +11,7 @@ const label = (property: string) => nodeText('sfdc-platform-event', `label.${pro
 
 RED.nodes.registerType('sfdc-platform-event', {
   category: 'JetStream and Salesforce',
-  paletteLabel: 'sfdc platform event',
+  paletteLabel: paletteLabel('sfdc-platform-event', 'salesforce event out'),
   color: '#8db9e8',
   icon: 'sfdc-platform-event.svg',
   defaults: { ...defaultsOf(sfdcPlatformEvent) },

@@ -300,6 +300,14 @@ export const FAILURE_CODES = {
     'A message to api-sync-out is no command, and none of its sources takes records from a flow.',
     'Send a command in msg.topic, or add an api-source with the provider "flow".',
   ),
+  NO_CREDENTIALS: depends(
+    'A config node has no secrets: nobody has entered them, or the flow was imported, which brings none along.',
+    'Enter what the message names in the jetstream-server or sfdc-org node.',
+  ),
+  NO_ENVIRONMENT: depends(
+    'A setting is taken from an environment variable that is not set.',
+    'Set the variable that the message names where Node-RED starts, or write the value itself.',
+  ),
   NO_ORG: never(
     'No sfdc-org is chosen, or its settings are wrong.',
     'Choose one; its own error is in the log.',

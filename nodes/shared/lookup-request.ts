@@ -1,4 +1,5 @@
 import type { NodeAPI } from 'node-red';
+import { unset, variableOf } from './environment';
 import { FlowError } from './errors';
 import { Secrets } from './secrets';
 import { credentialsOf, type NodeSettings } from './settings/settings';
@@ -96,13 +97,23 @@ function readValues(RED: NodeAPI, declared: NodeSettings, given: unknown, hidden
 
   const secrets = moved.length > 0 ? own : { ...stored, ...own };
   const values = {
-    config: mapValues(config, (value) => hidden.fromEnvironment(value)),
+    config: resolved(declared, config, hidden),
     credentials: mapValues(secrets, (value) => hidden.fromEnvironment(value)),
   };
   hidden.secrets.add(...Object.values(secrets), ...Object.values(values.credentials));
   const changed = Object.keys(declared.settings).some((name) => differs(declared, name, config, node ?? {}));
   const renewed = Object.entries(own).some(([name, value]) => value !== (stored[name] ?? ''));
   return { id, ...values, deployed: node !== undefined && !changed && !renewed };
+}
+
+/** With values in the place of environment variables. Throws NO_ENVIRONMENT for an address without one. */
+function resolved({ type, settings }: NodeSettings, config: Found, hidden: Hidden): Found {
+  const values = mapValues(config, (value) => hidden.fromEnvironment(value));
+  for (const [name, value] of Object.entries(values)) {
+    const variable = settings[name]?.address && value === '' ? variableOf(config[name]) : undefined;
+    if (variable !== undefined) throw unset(type, name, variable);
+  }
+  return values;
 }
 
 /** As it stands in the flow, with the names of environment variables; undefined where it isn't deployed yet. */

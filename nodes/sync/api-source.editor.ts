@@ -1,24 +1,23 @@
+import { credentialsFor } from '../shared/editor/credentials';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, lookup, openConfig } from '../shared/editor/lookup';
 import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
 import { text } from '../shared/editor/text';
 import { newUuid } from '../shared/editor/uuid';
-import { credentialsOf } from '../shared/settings/settings';
 import { apiSource } from './api-source.settings';
 import { collectionList, readCollections } from './providers/collections.editor';
-import { declarationOf } from './providers/catalog';
+import { showCost } from './providers/cost.editor';
+import { definitionEditor, type DefinitionEditor } from './providers/definition.editor';
+import { fillProviders, showLogin } from './providers/login.editor';
+import { tryPages } from './providers/try.editor';
 
-/** Where an API is; of one's own account, or one's own API, as an example. */
-function addressOf(provider: string): string {
-  const { baseUrl, example } = declarationOf(provider) ?? { example: 'https://api.example.com/v1' };
-  return baseUrl ?? example ?? '';
-}
+let definition: DefinitionEditor | undefined;
 
 RED.nodes.registerType('api-source', {
   category: 'config',
   defaults: { ...defaultsOf(apiSource) },
-  credentials: { ...credentialsOf(apiSource) },
+  credentials: credentialsFor(apiSource),
   label() {
     const names = (this.collections ?? []).map((collection) => collection.replace(/^\w+:/, ''));
     const provider = setting(this, 'provider');
@@ -28,23 +27,33 @@ RED.nodes.registerType('api-source', {
     return this.name ? 'node_label_italic' : '';
   },
   oneditprepare() {
+    fillProviders(this, formOf(this), setting(this, 'provider'));
     const form = openForm(this);
     const source = () => {
       const shown = openConfig(this, form);
       return { ...shown, config: { ...shown.config, collections: readCollections(form) } };
     };
-    collectionList(form, setting(this, 'collections'), () => lookup<Choice[]>(source(), 'collections'));
-    form.input('definition').typedInput({ types: ['json'], default: 'json' });
+    collectionList(form, setting(this, 'collections'), (typed) =>
+      lookup<Choice[]>(source(), 'collections', { typed }),
+    );
+    definition = definitionEditor(this, form, source);
+    form.input('reconcile').attr('placeholder', text('never'));
     syncId(form);
     testConnection(this, form, source);
+    tryPages(this, form, source);
     form.watch(() => {
       $('#jetforce-polling').prop('hidden', !polls(form));
-      form.input('baseUrl').attr('placeholder', addressOf(form.text('provider')));
+      showLogin(this, form);
+      showCost(this, form);
     });
     showHints(form, () => hints(this, form).map((key) => this._(`hint.${key}`)));
   },
   oneditsave() {
     this.collections = readCollections(formOf(this));
+    definition?.close();
+  },
+  oneditcancel() {
+    definition?.close();
   },
 });
 keepUpToDate(apiSource);

@@ -13,18 +13,21 @@ import {
   text,
 } from '../shared/settings/kinds';
 import { declare, type Setting, type Settings } from '../shared/settings/settings';
-import { APIS, PROVIDERS } from './providers/catalog';
+import type { Declaration } from './providers/rest/declaration';
+import { APIS, declarationOf, LABELS, PROVIDERS } from './providers/catalog';
+import { hasCollection } from './providers/rest/find';
 
 /** Whatever is read by a declaration. */
 const REST = `provider=${[...Object.keys(APIS), 'custom'].join('|')}`;
-const OF_ACCOUNT = `provider=${[...accounts(), 'custom'].join('|')}`;
+const OF_ACCOUNT = `provider=${[...named(({ baseUrl }) => baseUrl === undefined), 'custom'].join('|')}`;
+const USER_NEEDED = `provider=${named(({ login }) => login?.user?.required === true).join('|')}`;
 
 export const apiSource = declare('api-source', 1, {
   name: text(''),
-  provider: choice(PROVIDERS, 'salesforce', { code: 'INVALID_SOURCE', noun: 'a provider' }),
+  provider: choice(PROVIDERS, 'salesforce', { code: 'INVALID_SOURCE', noun: 'a provider', labels: LABELS }),
   org: node('sfdc-org', { required: 'provider=salesforce' }),
   baseUrl: onlyWhen(REST, text('', { required: OF_ACCOUNT, format: formats.url, address: true })),
-  user: text('', { required: 'provider=zendesk|jira' }),
+  user: text('', { required: USER_NEEDED }),
   token: credential(),
   secret: credential(),
   definition: onlyWhen('provider=custom', json('', { required: true })),
@@ -39,9 +42,8 @@ export const apiSource = declare('api-source', 1, {
 
 export type SourceSettings = Settings<typeof apiSource>;
 
-/** Those whose address is the account's own. */
-function accounts(): string[] {
-  return Object.values(APIS).flatMap(({ name, baseUrl }) => (baseUrl === undefined ? [name] : []));
+function named(has: (declaration: Declaration) => boolean): string[] {
+  return Object.values(APIS).flatMap((each) => (has(each) ? [each.name] : []));
 }
 
 /** Records from a flow bring their collections with them. */
@@ -81,7 +83,9 @@ export function fullName(provider: string, typed: string): string {
 export function collectionFault(provider: string, name: string): Fault | undefined {
   if (name.startsWith('${')) return undefined;
   const belongs = name.startsWith(`${provider}:`) && name.length > provider.length + 1;
-  return belongs ? undefined : { text: 'wrong.otherProvider' };
+  if (!belongs) return { text: 'wrong.otherProvider' };
+  const declaration = declarationOf(provider);
+  return !declaration || hasCollection(declaration, name) ? undefined : { text: 'wrong.noSuchCollection' };
 }
 
 function invalid(message: string): FlowError {

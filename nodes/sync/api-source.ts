@@ -1,22 +1,26 @@
 import { join } from 'node:path';
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type ConfigValues, type LookupRequest } from '../shared/admin';
+import { failed, good, type Check } from '../shared/checks';
 import { FlowError, messageOf } from '../shared/errors';
 import { refreshTokens } from '../shared/http/refresh-tokens';
 import { credentialsOf, parseSettings, type Secrets, type Stored } from '../shared/settings/settings';
 import { listObjects, testConnection } from '../salesforce/org/lookups';
 import type { OrgSession } from '../salesforce/org/session';
+import { testChanges, testPubSub } from '../salesforce/pubsub/lookups';
 import { sessionFor, sessionOf } from '../salesforce/sfdc-org';
 import { sfdcOrg } from '../salesforce/sfdc-org.settings';
 import { apiSource, type SourceSettings } from './api-source.settings';
 import type { Provider } from './engine/provider';
-import { declarationOf, PROVIDERS } from './providers/catalog';
-import { readDeclaration } from './providers/rest/check';
+import { declarationOf } from './providers/catalog';
+import { checkDeclaration, readDeclaration } from './providers/rest/check';
 import type { ClientOptions } from './providers/rest/client';
 import type { Declaration } from './providers/rest/declaration';
-import { collectionChoices, testApi, tryPage } from './providers/rest/lookups';
+import schema from './providers/rest/declaration.schema.json';
+import { checksOf, collectionChoices, testApi, tryPage } from './providers/rest/lookups';
 import { RestProvider } from './providers/rest/provider';
 import { SalesforceProvider } from './providers/salesforce';
+import { changeTopic } from './providers/salesforce/cdc';
 import type { Source } from './engine/sync-out';
 import { withTimeout } from '../shared/async/timeout';
 
@@ -99,22 +103,44 @@ export default function (RED: NodeAPI): void {
     lookupRoute(RED, apiSource, action, find, { org: sfdcOrg });
   const ofForm = ({ config, credentials }: LookupRequest): ClientOptions =>
     restOptions(parseSettings(apiSource, config), credentials, () => undefined);
-  lookup('collections', ({ config, references, signal }) => {
+  lookup('collections', ({ config, credentials, params, references, signal }) => {
     const { provider } = config;
     if (provider === 'flow') return Promise.resolve([]);
-    if (provider !== 'salesforce') return Promise.resolve(choicesOf(config));
+    if (provider !== 'salesforce') {
+      const { definition } = config;
+      const declaration = declared({
+        provider: apiSource.settings.provider.parse(provider, 'API', () => undefined),
+        definition: typeof definition === 'string' ? definition : '',
+      });
+      // What isn't filled in yet is no hindrance: the API is asked only for what the declaration doesn't know.
+      const open = () =>
+        restOptions(
+          parseSettings(apiSource, { ...config, collections: ['any'] }),
+          credentials,
+          () => undefined,
+        );
+      return collectionChoices(declaration, open, params.typed ?? '', signal);
+    }
     return ask(RED, references.org, signal, async (session) =>
       (await listObjects(session)).map(({ value, label }) => ({
-        value: `salesforce:${value.toLowerCase()}`,
+        value: collectionOf(value),
         label,
       })),
     );
   });
+  lookup('schema', () => Promise.resolve(schema));
+  lookup('check', ({ config }) => {
+    const checked = checkDeclaration(typeof config.definition === 'string' ? config.definition : '');
+    return Promise.resolve('problem' in checked ? checked.problem : null);
+  });
   lookup('try', (request) => tryPage(ofForm(request), request.params.collection ?? '', request.signal));
-  lookup('test', (request) => {
-    const { collections, provider } = parseSettings(apiSource, request.config);
-    if (provider !== 'salesforce') return testApi(ofForm(request), collections, request.signal);
-    return ask(RED, request.references.org, request.signal, (session) => testOrg(session, collections));
+  lookup('test', async (request) => {
+    const { collections, mode, provider } = parseSettings(apiSource, request.config);
+    if (provider !== 'salesforce')
+      return { checks: checksOf(await testApi(ofForm(request), collections, request.signal)) };
+    return ask(RED, request.references.org, request.signal, async (session) => ({
+      checks: [...(await testConnection(session)), ...(await testSource(session, collections, mode))],
+    }));
   });
 }
 
@@ -126,31 +152,40 @@ function declared({ provider, definition }: Pick<SourceSettings, 'provider' | 'd
   throw new FlowError('INVALID_SOURCE', `The api-source reads no API, but records of a ${provider}`, false);
 }
 
-function choicesOf({ provider, definition }: Record<string, unknown>): { value: string; label: string }[] {
-  const name = PROVIDERS.find((one) => one === provider) ?? 'custom';
-  return collectionChoices(
-    declared({ provider: name, definition: typeof definition === 'string' ? definition : '' }),
-  );
-}
-
 /** Where refresh tokens are kept that an API has put in the place of those configured. */
 function tokenFolder(RED: NodeAPI): string | undefined {
   const { userDir } = RED.settings as { userDir?: string };
   return userDir === undefined ? undefined : join(userDir, '.jetforce', 'tokens');
 }
 
-async function testOrg(session: OrgSession, collections: readonly string[]): Promise<{ message: string }> {
-  const { message } = await testConnection(session);
-  const known = new Set((await listObjects(session)).map(({ value }) => `salesforce:${value.toLowerCase()}`));
-  const missing = collections.filter((collection) => !known.has(collection));
-  if (missing.length > 0)
-    throw new FlowError(
-      'NO_SUCH_OBJECT',
-      `${message} But the user can't see ${missing.join(', ')}: check the names and the user's permissions`,
-      false,
-    );
-  return { message: `${message} All ${collections.length} collections are there.` };
+/** Whether the org has the collections, and tells their changes. */
+async function testSource(session: OrgSession, collections: string[], mode: string): Promise<Check[]> {
+  const objects = new Map((await listObjects(session)).map(({ value }) => [collectionOf(value), value]));
+  const missing = collections.filter((collection) => !objects.has(collection));
+  const there =
+    missing.length === 0
+      ? good('check_collections', { count: collections.length })
+      : failed('bad', 'check_collectionsFailed', unseen(missing));
+  if (mode !== 'cdc') return [there];
+  const endpoint = session.settings.pubsubEndpoint;
+  const pubsub = await testPubSub(session, endpoint);
+  if (pubsub.state !== 'good') return [there, pubsub];
+  const topics = collections.flatMap((collection): [string, string][] => {
+    const object = objects.get(collection);
+    return object === undefined ? [] : [[collection, changeTopic(object)]];
+  });
+  return [there, pubsub, ...(await testChanges(session, endpoint, new Map(topics)))];
 }
+
+function unseen(collections: string[]): FlowError {
+  return new FlowError(
+    'NO_SUCH_OBJECT',
+    `The user can't see ${collections.join(', ')}: check the names and the user's permissions`,
+    false,
+  );
+}
+
+const collectionOf = (object: string) => `salesforce:${object.toLowerCase()}`;
 
 /** Asks the org as its form stands. */
 async function ask<T>(

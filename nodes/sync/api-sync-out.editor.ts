@@ -5,6 +5,7 @@ import { demandOf, provisions, streamRival } from '../jetstream/streams/stream-r
 import { parseFields } from '../shared/settings/settings';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, configNode, lookup } from '../shared/editor/lookup';
+import { paletteLabel } from '../shared/editor/palette';
 import { picker } from '../shared/editor/picker';
 import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
 import { text } from '../shared/editor/text';
@@ -15,7 +16,7 @@ const defaults = defaultsOf(apiSyncOut);
 
 RED.nodes.registerType('api-sync-out', {
   category: 'JetStream and Salesforce',
-  paletteLabel: 'api sync out',
+  paletteLabel: paletteLabel('api-sync-out', 'api sync out'),
   color: '#c4b5e3',
   icon: 'api-sync-out.svg',
   defaults: {
@@ -103,7 +104,8 @@ function showSubjects(form: Form): void {
     ...record,
     { name: 'insert|update|delete' },
   ]);
-  form.input('streamConfig-subjects').attr('placeholder', `${prefix}.>`);
+  form.input('streamConfig-subjects').attr('placeholder', text('standard', { value: `${prefix}.>` }));
+  form.input('streamConfig-maxMsgsPerSubject').attr('placeholder', text('standard', { value: 1 }));
 }
 
 /** A token of a subject, or the name of what will stand there. */

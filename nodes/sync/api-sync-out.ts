@@ -15,6 +15,7 @@ import type { SourceNode } from './api-source';
 import { apiSyncOut, recordStreamOf } from './api-sync-out.settings';
 import type { ControlCommand } from './engine/control';
 import { SyncOut, type Source } from './engine/sync-out';
+import { troubleTeller } from './engine/progress';
 import { syncStatus } from './engine/status';
 import { withTimeout } from '../shared/async/timeout';
 
@@ -41,6 +42,7 @@ export default function (RED: NodeAPI): void {
           ? { fill: 'red', shape: 'ring', text: RED._('status.conflict') }
           : syncStatus(out.progress, connection.state, (key, values) => RED._(key, { ...values })),
       );
+    const tellTrouble = troubleTeller((text) => this.warn(connection.secrets.strike(text)));
     const setUp = (): SyncOut => {
       const settings = parseSettings(apiSyncOut, def);
       connection = connectionOf(RED, settings.server);
@@ -61,7 +63,10 @@ export default function (RED: NodeAPI): void {
         connection,
         settings,
         {
-          progress: (payload) => this.send({ topic: payload.collection, payload }),
+          progress: (payload) => {
+            tellTrouble(payload);
+            this.send({ topic: payload.collection, payload });
+          },
           changed: () => show(),
           log: logOf(this, (text) => connection.secrets.strike(text)),
         },

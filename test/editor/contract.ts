@@ -98,7 +98,7 @@ export const contract: Record<string, Contract> = {
     properties: {
       name: '',
       auth: 'client-credentials',
-      loginUrl: 'https://login.salesforce.com',
+      loginUrl: '',
       username: '',
       apiVersion: '65.0',
       pubsubEndpoint: 'api.pubsub.salesforce.com:7443',

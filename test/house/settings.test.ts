@@ -101,7 +101,8 @@ for (const { room, declared } of nodes) {
         if (setting.values) {
           const select = form.slice(at, form.indexOf('</select>', at));
           const options = [...select.matchAll(/<option value="([^"]+)"/g)].map(([, value]) => value);
-          assert.deepEqual(options.sort(), [...setting.values].sort(), name);
+          // Names of APIs come from their declarations.
+          if (!setting.labels) assert.deepEqual(options.sort(), [...setting.values].sort(), name);
         }
       }
     });

@@ -154,8 +154,12 @@ describe('every way to log in', () => {
       await outcome({ servers, auth: 'jwt', jwt, nkeySeed: text(createUser().getSeed()) }),
       'AUTHORIZATION',
     );
-    const { message } = await testConnection({ servers, auth: 'creds', creds });
-    assert.match(message, /Connected to .* JetStream holds 0 streams/);
+    const [, jetstream] = await testConnection({ servers, auth: 'creds', creds });
+    assert.deepEqual(jetstream, {
+      state: 'good',
+      text: 'check_jetstream',
+      values: { streams: 0, consumers: 0 },
+    });
     await nats.stop();
   });
 });

@@ -113,7 +113,7 @@ for (const version of ['latest', '2.10'] as const) {
       assert.equal(warnings.length, 1);
       assert.match(
         warnings[0] ?? '',
-        /keeps its messages per subject \(no limit\), though this node asks for 1, .*set no limit here, or tick "narrow"/,
+        /keeps its messages per subject \(no limit\), though this node asks for 1, .*set no limit here, or tick "Change it/,
       );
     });
 

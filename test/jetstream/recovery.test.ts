@@ -71,7 +71,7 @@ describe('what is wrong is said in words, and mended by itself', () => {
     const nats = await startNats();
     red = await embedNodeRed({ flows: flow(nats.url, { provision: false }) });
     await waitStatus(red, 'no such stream');
-    await red.waitForLog(/There is no stream "crm": create it, or tick "provision"/);
+    await red.waitForLog(/There is no stream "crm": create it, or tick "Create/);
     const nc = await connect({ servers: nats.url });
     await (await nc.jetstreamManager()).streams.add({ name: 'crm', subjects: ['crm.>'] });
     await waitStatus(red, 'ready');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import type { Check } from '../../nodes/shared/checks';
 import sfdcOrg from '../../nodes/salesforce/sfdc-org';
 import apiSource, { type SourceNode } from '../../nodes/sync/api-source';
 import { startOrg, type Org } from '../org/org';
@@ -78,10 +79,17 @@ test('answers the form: collections of the org, and whether all are there', asyn
     });
   const listed = (await ask('collections', [])) as { data: { value: string }[] };
   assert.ok(listed.data.some(({ value }) => value === 'salesforce:contact'));
-  const works = (await ask('test', ['salesforce:contact'])) as { data: { message: string } };
-  assert.match(works.data.message, /All 1 collections are there\.$/);
-  const missing = (await ask('test', ['salesforce:ghost'])) as { error: { code: string } };
-  assert.equal(missing.error.code, 'NO_SUCH_OBJECT');
+  const works = (await ask('test', ['salesforce:contact'])) as { data: { checks: Check[] } };
+  assert.deepEqual(
+    works.data.checks.slice(2).map(({ state, text }) => [state, text]),
+    [
+      ['good', 'check_collections'],
+      ['fair', 'check_pubsubFailed'],
+    ],
+  );
+  const missing = (await ask('test', ['salesforce:ghost'])) as { data: { checks: Check[] } };
+  const [, , there] = missing.data.checks;
+  assert.deepEqual([there?.state, there?.error?.code], ['bad', 'NO_SUCH_OBJECT']);
 });
 
 test('closing it waits for those that use it to stop', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import sfdcComposite from '../../nodes/salesforce/sfdc-composite';
 import sfdcOrg, { type OrgNode } from '../../nodes/salesforce/sfdc-org';
+import type { Check } from '../../nodes/shared/checks';
 import { startOrg, type Org } from '../org/org';
 import { orgNode } from '../salesforce/event-flows';
 import { TOPIC } from '../salesforce/pubsub/rig';
@@ -64,8 +65,10 @@ test('answers the form: a login that works, one that does not', async () => {
   await red.load(orgNode(org));
   const ask = (secrets: object) =>
     red.ask('/jetforce/sfdc-org/test', { id: 'org', config, credentials: secrets });
-  const works = (await ask({ clientSecret: '__PWRD__' })) as { data: { message: string } };
-  assert.match(works.data.message, /^Connected to .* as admin@org\.example/);
+  const works = (await ask({ clientSecret: '__PWRD__' })) as { data: { checks: Check[] } };
+  const [login, api, events] = works.data.checks;
+  assert.equal(login?.values['user'], 'admin@org.example');
+  assert.deepEqual([login?.state, api?.state, events?.state], ['good', 'good', 'good']);
   const refused = (await ask({ ...(credentials as object), clientSecret: 'wrong' })) as { ok: boolean };
   assert.equal(refused.ok, false);
 });

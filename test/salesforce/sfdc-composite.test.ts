@@ -2,6 +2,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import assert from 'node:assert/strict';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
+import type { Check } from '../../nodes/shared/checks';
 import { startOrg, type Org } from '../org/org';
 import { contact, contacts } from './rig';
 
@@ -267,7 +268,7 @@ describe('lookups', () => {
     });
     return (await response.json()) as {
       ok: boolean;
-      data: { value: string }[] & { message: string };
+      data: { value: string }[] & { checks: Check[] };
       error: { code: string; message: string };
     };
   };
@@ -276,10 +277,10 @@ describe('lookups', () => {
 
   test('the test of a connection says who is connected where', async () => {
     const { data } = await ask('test');
-    assert.match(
-      data.message,
-      /^Connected to http:\/\/127.*as admin@org.example\. The org has \d+ of 1000000 API calls left today\./,
-    );
+    const [login, api] = data.checks;
+    assert.match(String(login?.values['url']), /^http:\/\/127/);
+    assert.equal(login?.values['user'], 'admin@org.example');
+    assert.equal(api?.values['max'], 1_000_000);
   });
 
   test('objects, external id fields and fields come from the org', async () => {

@@ -129,7 +129,7 @@ function noStream(stream: string): JetStreamError {
   return new JetStreamError(
     ApiCode.streamNotFound,
     'stream not found',
-    `There is no stream "${stream}": create it, or tick "provision" in this node`,
+    `There is no stream "${stream}": create it, or tick "Create the stream, or widen it to these settings" in this node`,
   );
 }
 

@@ -66,6 +66,7 @@ export function statusKey(error: FlowError): string {
     HOST_UNKNOWN: 'hostUnknown',
     AUTHORIZATION: 'loginRefused',
     BAD_CREDENTIALS: 'badCredentials',
+    NO_CREDENTIALS: 'noCredentials',
     TLS: 'tls',
     PERMISSION_DENIED: 'noRights',
     JETSTREAM_10059: 'noStream',

@@ -6,7 +6,7 @@ import type { Login, ServerSettings } from './server-settings';
 
 type Nats = typeof import('./nats.js');
 
-/** How to log in; what a file holds is added to the secrets. Throws FlowError BAD_CREDENTIALS. */
+/** How to log in; what a file holds is added to the secrets. Throws FlowError NO_CREDENTIALS, BAD_CREDENTIALS. */
 export async function readLogin(settings: ServerSettings, nats: Nats, secrets: Secrets): Promise<Login> {
   const { auth } = settings;
   const fixed = (authenticator?: Authenticator): Login => ({ authenticator, renew: () => undefined });
@@ -14,7 +14,9 @@ export async function readLogin(settings: ServerSettings, nats: Nats, secrets: S
     case 'none':
       return fixed();
     case 'userpass':
-      return fixed(nats.usernamePasswordAuthenticator(need(settings.user, 'user'), settings.password ?? ''));
+      return fixed(
+        nats.usernamePasswordAuthenticator(need(settings.user, 'user'), need(settings.password, 'password')),
+      );
     case 'token':
       return fixed(nats.tokenAuthenticator(need(settings.token, 'token')));
     case 'nkey':
@@ -85,7 +87,8 @@ function parseCredentials(text: string, path: string): CredentialsFile {
 
 function need(value: string | undefined, what: string): string {
   if (value) return value;
-  throw bad(`The jetstream-server node has no ${what}: enter it, or choose another authentication`);
+  const why = `The jetstream-server node has no ${what}: enter it, or choose another authentication`;
+  throw new FlowError('NO_CREDENTIALS', why, false);
 }
 
 function bad(message: string): FlowError {

@@ -105,10 +105,14 @@ export function explainConnectFailure(thrown: unknown, servers: string): FlowErr
     case 'ETIMEDOUT':
       return say('TIMEOUT', `${servers} did not answer within 5s: check the address and the firewall`);
     case 'SECURE_CONN_REQ':
+      return say(
+        'TLS',
+        `${servers} wants TLS: write tls:// in front of its address, or choose a TLS configuration in the jetstream-server node`,
+      );
     case 'SERVER_OPT_NA':
       return say(
         'TLS',
-        `${servers} and the jetstream-server node disagree about TLS: set or remove its TLS configuration`,
+        `${servers} has no TLS, which the jetstream-server node asks for: write nats:// in front of its address, and choose no TLS configuration`,
       );
     case 'BAD_CREDS':
     case 'BAD_AUTHENTICATION':

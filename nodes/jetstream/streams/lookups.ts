@@ -1,3 +1,4 @@
+import { good, type Check } from '../../shared/checks';
 import { FlowError } from '../../shared/errors';
 import { jsApi } from '../server/api';
 import type { NatsConnection } from '../server/nats';
@@ -33,25 +34,22 @@ export async function askServer<T>(
   }
 }
 
-/** "Connected to …": which server, whether JetStream is there, what it holds. */
-export async function testConnection(
-  settings: ServerSettings,
-  signal?: AbortSignal,
-): Promise<{ message: string }> {
+/** Which server it is, whether JetStream is there, what it holds. */
+export async function testConnection(settings: ServerSettings, signal?: AbortSignal): Promise<Check[]> {
   return askServer(
     settings,
     async (nc) => {
-      const server = `${nc.getServer()} (nats-server ${nc.info?.version ?? '?'})`;
+      const server = good('check_nats', { server: nc.getServer(), version: nc.info?.version ?? '?' });
       try {
-        const account = await jsApi<{ streams: number; consumers: number }>(nc, settings.domain, 'INFO');
-        return {
-          message: `Connected to ${server}. JetStream holds ${account.streams} streams and ${account.consumers} consumers.`,
-        };
+        const { streams, consumers } = await jsApi<{ streams: number; consumers: number }>(
+          nc,
+          settings.domain,
+          'INFO',
+        );
+        return [server, good('check_jetstream', { streams, consumers })];
       } catch (error) {
         if (!(error instanceof FlowError) || error.code !== 'PERMISSION_DENIED') throw error;
-        return {
-          message: `Connected to ${server}. This user may not ask about JetStream as a whole, which no node needs.`,
-        };
+        return [server, good('check_jetstreamUnasked')];
       }
     },
     signal,
@@ -82,16 +80,18 @@ async function listAll<T>(
   }
 }
 
-/** What the nodes keep for themselves is nobody's source. */
-const OWN_BUCKETS = 'KV_jetforce-';
+/** Those of messages: behind a bucket of keys or objects there is a stream too. */
+async function streamNames(nc: NatsConnection, domain: string | undefined): Promise<string[]> {
+  const names = await listAll<string>(nc, domain, 'STREAM.NAMES', 'streams');
+  return names.filter((name) => !/^(KV|OBJ)_/.test(name)).sort();
+}
 
 export async function listStreams(settings: ServerSettings, signal?: AbortSignal): Promise<Choice[]> {
   return askServer(
     settings,
     async (nc) => {
-      const all = await listAll<string>(nc, settings.domain, 'STREAM.NAMES', 'streams');
-      const streams = all.filter((name) => !name.startsWith(OWN_BUCKETS));
-      return streams.sort().map((value) => ({ value }));
+      const names = await streamNames(nc, settings.domain);
+      return names.map((value) => ({ value }));
     },
     signal,
   );
@@ -121,7 +121,7 @@ export async function listSubjects(
   return askServer(
     settings,
     async (nc) => {
-      const names = stream ? [stream] : await listAll<string>(nc, settings.domain, 'STREAM.NAMES', 'streams');
+      const names = stream ? [stream] : await streamNames(nc, settings.domain);
       const infos = await Promise.all(names.map((name) => streamInfo(nc, settings.domain, name)));
       return infos.flatMap((info) =>
         (info?.config.subjects ?? []).map((value) => ({ value, label: `${value} (${info?.config.name})` })),

@@ -133,7 +133,7 @@ function keptSentence(stream: string, { option, from, to }: Difference): string 
   const way =
     option === 'storage'
       ? 'or make a new stream, as no server changes it'
-      : 'or tick "narrow" to have the stream changed';
+      : 'or tick "Change it also where that takes something away" to have the stream changed';
   const [has, asked] = [from || 'no limit', to || 'no limit'];
   return `The stream "${stream}" keeps its ${WORDS[option]} (${has}), though this node asks for ${asked}, as that could take something from those who use it: set ${has} here, ${way}`;
 }

@@ -25,12 +25,15 @@ const ICONS: Record<Name, string> = {
   allowRollup: 'history',
 };
 
-const EXAMPLES: Partial<Record<Name, string>> = {
-  subjects: 'crm.>',
-  maxAge: '1h',
-  maxBytes: '2GiB',
-  maxMsgSize: '1MiB',
-  duplicateWindow: '2m',
+/** What an empty field means. */
+const EMPTY: Partial<Record<Name, () => string>> = {
+  subjects: () => text('example', { value: 'crm.>' }),
+  maxAge: () => text('unlimited'),
+  maxBytes: () => text('unlimited'),
+  maxMsgs: () => text('unlimited'),
+  maxMsgsPerSubject: () => text('unlimited'),
+  maxMsgSize: () => text('asServer'),
+  duplicateWindow: () => text('standard', { value: '2m' }),
 };
 
 const NAMES = Object.keys(ICONS) as Name[];
@@ -38,14 +41,19 @@ const NAMES = Object.keys(ICONS) as Name[];
 const idOf = (name: Name) => `node-input-streamConfig-${name}`;
 
 /** Builds the rows in `container`, filled from `config`. Read them back with `readStreamConfig`. */
-export function streamConfigRows(container: JQuery, config: Partial<StoredStream>): void {
-  container.append(NAMES.flatMap((name) => rowOf(name, streamSettings[name], config[name])));
+export function streamConfigRows(
+  container: JQuery,
+  config: Partial<StoredStream>,
+  settings: Record<Name, Setting> = streamSettings,
+): void {
+  container.append(NAMES.flatMap((name) => rowOf(name, settings[name], config[name])));
 }
 
 function rowOf(name: Name, setting: Setting, value: unknown): JQuery[] {
   const { kind, values } = setting;
   const icon = ICONS[name];
   const label = text(`stream_${name}`);
+  const tip = text(`stream_tip_${name}`);
   const shown = Array.isArray(value)
     ? value.join(', ')
     : typeof value === 'string' || typeof value === 'number'
@@ -55,7 +63,8 @@ function rowOf(name: Name, setting: Setting, value: unknown): JQuery[] {
     const box = $('<input type="checkbox">')
       .attr('id', idOf(name))
       .prop('checked', value === true);
-    return [$('<div class="form-row">').append(box, $('<label>').attr('for', idOf(name)).text(label))];
+    const beside = $('<label>').attr('for', idOf(name)).text(label);
+    return [$('<div class="form-row">').append(box, beside).attr('title', tip)];
   }
   if (values) {
     const options = values.map((option) =>
@@ -63,19 +72,14 @@ function rowOf(name: Name, setting: Setting, value: unknown): JQuery[] {
         .val(option)
         .text(text(`stream_${name}_${option}` as 'stream_retention_limits')),
     );
-    return [
-      row(
-        label,
-        icon,
-        $('<select>')
-          .attr('id', idOf(name))
-          .append(options)
-          .val(shown || String(setting.default)),
-      ),
-    ];
+    const select = $('<select>')
+      .attr('id', idOf(name))
+      .append(options)
+      .val(shown || String(setting.default));
+    return [row(label, icon, select).attr('title', tip)];
   }
   const input = $('<input type="text">')
-    .attr({ id: idOf(name), placeholder: EXAMPLES[name] ?? '' })
+    .attr({ id: idOf(name), placeholder: EMPTY[name]?.() ?? '' })
     .toggleClass('jetforce-short', kind !== 'list')
     .val(shown);
   const verify = () => {
@@ -84,7 +88,6 @@ function rowOf(name: Name, setting: Setting, value: unknown): JQuery[] {
   };
   input.on('change input', verify);
   verify();
-  const tip = text(`stream_tip_${name}` as 'stream_tip_maxAge');
   return [row(label, icon, input).attr('title', tip)];
 }
 

@@ -19,7 +19,8 @@ export type LoginGrant = { loginUrl: string; clientId: string } & (
 
 /**
  * The grant that settings and secrets describe. `file` reads the JSON at credentialsPath anew each time, so
- * that a replaced secret is picked up by the next login. Throws INVALID_CREDENTIALS naming what is missing.
+ * that a replaced secret is picked up by the next login. Throws NO_CREDENTIALS or, of a file,
+ * INVALID_CREDENTIALS, naming what is missing.
  */
 export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
   const { auth, credentialsPath } = settings;
@@ -29,7 +30,8 @@ export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
   const where = auth === 'file' ? `in ${credentialsPath}` : 'in the org';
   const need = (name: string, value: string | undefined): string => {
     if (value !== undefined && value.trim() !== '') return value.trim();
-    throw invalid(`The ${flow} login needs a ${name} ${where}`);
+    const why = `The ${flow} login needs a ${name} ${where}`;
+    throw auth === 'file' ? invalid(why) : new FlowError('NO_CREDENTIALS', why, true);
   };
 
   // What is wrong with a file is said without what it holds.

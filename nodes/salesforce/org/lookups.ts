@@ -1,3 +1,4 @@
+import { failed, good, type Check } from '../../shared/checks';
 import { FlowError, codeOf } from '../../shared/errors';
 import { jsforceOver } from './jsforce';
 import { dailyCalls } from './answer';
@@ -7,19 +8,31 @@ import type { OrgSession } from './session';
 export interface Choice {
   value: string;
   label?: string;
+  /** A new record can't do without it. */
+  needed?: boolean;
 }
 
-/** Who is logged in where, and what is left of the day. Throws OrgOutage or FlowError in words. */
-export async function testConnection(session: OrgSession): Promise<{ message: string }> {
+/** Who is logged in where, and what is left of the day. Throws OrgOutage or FlowError where the login fails. */
+export async function testConnection(session: OrgSession): Promise<Check[]> {
   const { instanceUrl, organizationId } = await session.login();
   const user = await session
     .get<{ preferred_username?: string }>('/services/oauth2/userinfo')
     .catch(() => undefined);
-  const daily = dailyCalls(await session.get('/limits').catch(explainApi));
-  const calls = daily ? ` The org has ${daily.max - daily.used} of ${daily.max} API calls left today.` : '';
-  return {
-    message: `Connected to ${instanceUrl} (org ${organizationId}) as ${user?.preferred_username ?? 'its user'}.${calls}`,
-  };
+  const login = good('check_login', {
+    url: instanceUrl,
+    org: organizationId,
+    user: user?.preferred_username ?? '?',
+  });
+  return [login, await testApi(session)];
+}
+
+async function testApi(session: OrgSession): Promise<Check> {
+  try {
+    const daily = dailyCalls(await session.get('/limits').catch(explainApi));
+    return good('check_api', { remaining: daily ? daily.max - daily.used : '?', max: daily?.max ?? '?' });
+  } catch (error) {
+    return failed('bad', 'check_apiFailed', error);
+  }
 }
 
 /** The login worked, so what is missing is a permission (or the API version). */
@@ -52,16 +65,36 @@ export async function listObjects(session: OrgSession): Promise<Choice[]> {
     .map(({ name, label }) => ({ value: name, label }));
 }
 
-/** Fields that upsert can find records by: external ids, and Id. */
+/** Fields that upsert can find records by: external ids first, and Id. */
 export async function listExternalIdFields(session: OrgSession, sobject: string): Promise<Choice[]> {
   const fields = await fieldsOf(session, sobject);
+  const rank = ({ externalId, type }: Field) => (externalId ? 0 : type === 'id' ? 2 : 1);
   return fields
-    .filter(({ externalId, idLookup, type }) => externalId || (idLookup && type !== 'id') || type === 'id')
+    .filter(({ externalId, idLookup, type }) => externalId || idLookup || type === 'id')
+    .sort((a, b) => rank(a) - rank(b))
     .map(choice);
 }
 
-export async function listFields(session: OrgSession, sobject: string): Promise<Choice[]> {
-  return (await fieldsOf(session, sobject)).map(choice);
+/** What a node does with the fields that it asks for. */
+export type FieldUse = 'read' | 'create' | 'update' | 'upsert';
+
+/** Fields that serve a use: for a write those that can be written, with those that a new record needs first. */
+export async function listFields(
+  session: OrgSession,
+  sobject: string,
+  use: FieldUse = 'read',
+): Promise<Choice[]> {
+  const fields = await fieldsOf(session, sobject);
+  if (use === 'read') return fields.map(choice);
+  const fits = ({ type, createable, updateable }: Field) =>
+    use === 'create' ? createable : use === 'update' ? updateable || type === 'id' : createable || updateable;
+  const needed = ({ type, createable, nillable, defaultedOnCreate }: Field) =>
+    use === 'update' ? type === 'id' : createable && !nillable && !defaultedOnCreate && type !== 'boolean';
+  const rank = (field: Field) => (needed(field) ? 0 : field.externalId ? 1 : 2);
+  return fields
+    .filter(fits)
+    .sort((a, b) => rank(a) - rank(b))
+    .map((field) => ({ ...choice(field), ...(needed(field) ? { needed: true } : {}) }));
 }
 
 interface Field {
@@ -70,6 +103,10 @@ interface Field {
   type: string;
   externalId: boolean;
   idLookup: boolean;
+  createable: boolean;
+  updateable: boolean;
+  nillable: boolean;
+  defaultedOnCreate: boolean;
 }
 
 async function fieldsOf(session: OrgSession, sobject: string): Promise<Field[]> {

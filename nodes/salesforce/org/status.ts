@@ -31,7 +31,9 @@ export function orgStatus(
       status.show({
         fill: current.reason === 'login' ? 'red' : 'yellow',
         shape: 'ring',
-        text: text(`status.${current.reason}`, { time }),
+        text: text(current.code === 'NO_CREDENTIALS' ? 'status.noCredentials' : `status.${current.reason}`, {
+          time,
+        }),
       });
       clock = setTimeout(show, CLOCK_MS);
     } else if (api.accessToken === undefined) {

@@ -111,10 +111,15 @@ export class PubSub {
   /** Resolves where the API answers, if only by refusing the topic. Throws OrgOutage, or FlowError (the endpoint). */
   async test(topic: string, timeout = LOOKUP_TIMEOUT): Promise<void> {
     try {
-      await this.call(`topic ${topic}`, (channel, grant) => channel.getTopic(grant, topic, timeout));
+      await this.find(topic, timeout);
     } catch (error) {
       if (!(error instanceof PubSubRefusal)) throw error;
     }
+  }
+
+  /** Throws OrgOutage, and FlowError where this user has no such topic. */
+  async find(topic: string, timeout = LOOKUP_TIMEOUT): Promise<void> {
+    await this.call(`topic ${topic}`, (channel, grant) => channel.getTopic(grant, topic, timeout));
   }
 
   /** The connection, for streams. Throws FlowError where the endpoint makes no sense. */

@@ -1,4 +1,4 @@
-import { messageOf } from '../../shared/errors';
+import { failed, good, type Check } from '../../shared/checks';
 import { jsforceOver } from '../org/jsforce';
 import type { Choice } from '../org/lookups';
 import { PubSub } from './client';
@@ -49,14 +49,40 @@ export async function listEventFields(
 
 const TEST_TIMEOUT = 8_000;
 
-/** One sentence on whether the Pub/Sub API can be used: only platform events and changes need it. */
-export async function testPubSub(session: OrgSession, endpoint: string): Promise<string> {
+/** Whether the Pub/Sub API can be used: `state` says how bad it is where it can't. */
+export async function testPubSub(
+  session: OrgSession,
+  endpoint: string,
+  state: 'fair' | 'bad' = 'fair',
+): Promise<Check> {
   const pubsub = new PubSub(session, endpoint);
   try {
     await pubsub.test('/data/ChangeEvents', TEST_TIMEOUT);
-    return `The Pub/Sub API answers at ${endpoint}.`;
+    return good('check_pubsub', { endpoint });
   } catch (error) {
-    return `Events can't be used: ${messageOf(error)}.`;
+    return failed(state, 'check_pubsubFailed', error);
+  } finally {
+    pubsub.close();
+  }
+}
+
+/** Whether the changes of each object can be read, by the names of their collections. */
+export async function testChanges(
+  session: OrgSession,
+  endpoint: string,
+  topics: ReadonlyMap<string, string>,
+): Promise<Check[]> {
+  const pubsub = new PubSub(session, endpoint);
+  const test = async ([collection, topic]: [string, string]): Promise<Check> => {
+    try {
+      await pubsub.find(topic, TEST_TIMEOUT);
+      return good('check_cdc', { collection });
+    } catch (error) {
+      return failed('fair', 'check_cdcFailed', error, { collection });
+    }
+  };
+  try {
+    return await Promise.all([...topics].map(test));
   } finally {
     pubsub.close();
   }

@@ -1,5 +1,6 @@
 import { holds } from '../settings/conditions';
 import { installStyle } from './style';
+import { text } from './text';
 
 /** An open form: its inputs by the name of the property. */
 export interface Form {
@@ -45,6 +46,9 @@ export function setting<N extends EditorNode, K extends keyof N & string>(node: 
 export function openForm(node: EditorNode): Form {
   installStyle();
   const form = formOf(node);
+  form.root
+    .find('input[placeholder]:not([id*=streamConfig])')
+    .each((_, input) => showAsExample(node, $(input)));
   for (const [name, { value, type }] of Object.entries(node._def.defaults)) {
     if (type !== undefined) continue;
     suggest(form.input(name), value);
@@ -58,9 +62,17 @@ export function openForm(node: EditorNode): Form {
     });
   });
   explainLabels(node, form);
-  // The editor marks what is wrong right after oneditprepare.
-  setTimeout(() => form.root.find('details').has('.input-error').prop('open', true));
+  // The editor marks what is wrong right after oneditprepare, and after each change.
+  const unfold = () => form.root.find('details').has('.input-error').prop('open', true);
+  setTimeout(unfold);
+  form.root.on('change', () => setTimeout(unfold));
   return form;
+}
+
+/** What the html files have as examples must not look like values. */
+function showAsExample(node: EditorNode, input: JQuery): void {
+  const value = input.attr('placeholder') ?? '';
+  if (value !== node._('label.name')) input.attr('placeholder', text('example', { value }));
 }
 
 /** A setting whose tip isn't in the form tells it when its label is pointed at. */
@@ -72,10 +84,10 @@ function explainLabels(node: EditorNode, form: Form): void {
   });
 }
 
-/** Shows the default in an input that is empty, where the form has no example. */
+/** Says in an input that is empty what counts then, where the form has no example. */
 export function suggest(input: JQuery, value: unknown): void {
   if (input.attr('placeholder') || (typeof value !== 'string' && typeof value !== 'number')) return;
-  input.attr('placeholder', value);
+  if (value !== '' && input.is('input')) input.attr('placeholder', text('standard', { value }));
 }
 
 /** Marks an input that is no property of its own, which the editor therefore doesn't check: `validity` says what is wrong. */

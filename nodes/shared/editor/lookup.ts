@@ -1,9 +1,22 @@
+import { errorText } from './error-text';
 import { type Form } from './form';
 import { text } from './text';
 
 export interface Choice {
   value: string;
   label?: string;
+  /** To be filled in by whoever makes a record. */
+  needed?: boolean;
+}
+
+/** What the runtime answered instead; `message` is a sentence for the form. */
+export class LookupError extends Error {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
 }
 
 /** A config node as the runtime is to try it: with the values of the editor, deployed or not. */
@@ -28,22 +41,22 @@ export async function lookup<T>(
   params: Record<string, string> = {},
 ): Promise<T> {
   const { type, ...body } = source;
-  const answer = await new Promise<{ ok: true; data: T } | { ok: false; error: { message: string } }>(
-    (resolve, reject) => {
-      // $.ajax and not fetch: the editor adds its own login to every request made this way.
-      $.ajax({
-        url: `jetforce/${type}/${action}`,
-        type: 'POST',
-        contentType: 'application/json',
-        dataType: 'json',
-        timeout: SECONDS * 1000,
-        data: JSON.stringify({ ...body, params }),
-        success: resolve,
-        error: (request, status) => reject(new Error(explain(request.status, status))),
-      });
-    },
-  );
-  if (!answer.ok) throw new Error(answer.error.message);
+  const answer = await new Promise<
+    { ok: true; data: T } | { ok: false; error: { code: string; message: string } }
+  >((resolve, reject) => {
+    // $.ajax and not fetch: the editor adds its own login to every request made this way.
+    $.ajax({
+      url: `jetforce/${type}/${action}`,
+      type: 'POST',
+      contentType: 'application/json',
+      dataType: 'json',
+      timeout: SECONDS * 1000,
+      data: JSON.stringify({ ...body, params }),
+      success: resolve,
+      error: (request, status) => reject(new Error(explain(request.status, status))),
+    });
+  });
+  if (!answer.ok) throw new LookupError(answer.error.code, errorText(answer.error));
   return answer.data;
 }
 

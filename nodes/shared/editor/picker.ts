@@ -4,8 +4,11 @@ import { text } from './text';
 const SHOWN = 200;
 
 export interface PickerOptions {
-  /** Looks the choices up, each time the list opens. Rejects with a sentence for the user. */
-  choices: () => Promise<Choice[]>;
+  /**
+   * Looks the choices up, each time the list opens. A text is shown in their place: why there are none yet. Rejects
+   * with a sentence for the user.
+   */
+  choices: () => Promise<Choice[] | string>;
   /** Several values, separated by commas: the list completes the one the cursor is in. */
   several?: boolean;
 }
@@ -47,8 +50,9 @@ export function picker(input: JQuery, { choices, several = false }: PickerOption
     try {
       const answer = await choices();
       if (mine !== opening || !isOpen()) return;
-      found = answer;
-      render();
+      found = typeof answer === 'string' ? [] : answer;
+      if (typeof answer === 'string') list.empty().append(notice(answer, 'info-circle'));
+      else render();
     } catch (error) {
       if (mine !== opening || !isOpen()) return;
       list
@@ -82,12 +86,12 @@ export function picker(input: JQuery, { choices, several = false }: PickerOption
       list.append(notice(text('more', { count: matching.length - SHOWN }), 'ellipsis-h'));
   };
 
-  const item = ({ value, label }: Choice) => {
+  const item = ({ value, label, needed }: Choice) => {
     const element = $('<li role="option" aria-selected="false">')
       .attr('data-value', value)
       .append($('<span>').text(value));
-    // A label often repeats the value: "crm.> (crm)", "Order (Order__c)".
-    const more = label?.replace(value, '').trim();
+    if (needed) element.addClass('jetforce-needed').attr('title', text('fieldNeeded'));
+    const more = unrepeated(label ?? '', value);
     if (more) element.append($('<span class="jetforce-list-label">').text(more));
     // mousedown: before the input loses the focus, which closes the list
     return element.on('mousedown', (event) => {
@@ -150,6 +154,13 @@ export function picker(input: JQuery, { choices, several = false }: PickerOption
     input.trigger('focus');
     void open(false);
   });
+}
+
+/** A label without its value where it repeats that: "crm.> (crm)", "Order (Order__c)". Names stay whole. */
+function unrepeated(label: string, value: string): string {
+  if (label.startsWith(`${value} (`)) return label.slice(value.length + 1);
+  if (label.endsWith(` (${value})`)) return label.slice(0, -value.length - 3);
+  return label === value ? '' : label;
 }
 
 function notice(sentence: string, icon: string): JQuery {

@@ -17,6 +17,7 @@ declare const RED: {
     node(id: string): EditorNode | null | undefined;
     /** Every node of the flows, until the callback gives false. */
     eachNode(callback: (node: EditorNode) => boolean): void;
+    filterLinks(filter: object): { source: EditorNode; target: EditorNode }[];
     /** Undefined where `id` is that of a subflow. */
     workspace(id: string): { disabled?: boolean } | undefined;
     /** Every config node, until the callback gives false. */
@@ -25,11 +26,14 @@ declare const RED: {
   /** nodes:add: a node was loaded, imported or dragged in. */
   events: {
     on(event: 'nodes:add' | 'nodes:change' | 'nodes:remove', listener: (node: EditorNode) => void): void;
+    on(event: 'registry:node-type-added', listener: (type: string) => void): void;
   };
   editor: {
     getEditStack(): { id: string }[];
     /** Sets `valid` and `validationErrors` of the node anew. */
     validateNode(node: EditorNode): boolean;
+    /** Monaco or ace, as the settings of Node-RED say. */
+    createEditor(options: { id: string; mode: string; value: string; focus?: boolean }): CodeEditor;
   };
   view: { redraw(updateActive?: boolean): void };
 };
@@ -40,15 +44,48 @@ interface EditorNode {
   name?: string;
   /** Translates a key of the node's own catalog. */
   _(key: string, values?: Record<string, unknown>): string;
+  /** Of a config node: those that refer to it. */
+  users?: EditorNode[];
   /** What the editor knows of the secrets: `password` when just typed, `has_password` when the runtime holds one. */
   credentials?: Record<string, unknown>;
   _def: {
     category: string;
     defaults: Record<string, { value: unknown; type?: string }>;
-    credentials?: Record<string, { type: 'text' | 'password' }>;
+    credentials?: Record<string, EditorCredential>;
     streamDemand?(this: EditorNode): object | undefined;
   };
   [property: string]: unknown;
+}
+
+/** What Monaco, as Node-RED wraps it, and ace have in common; a model only Monaco has. */
+interface CodeEditor {
+  getValue(): string;
+  getSession(): {
+    on(event: 'change', listener: () => void): void;
+    setAnnotations?(marks: { row: number; column: number; text: string; type: string }[]): void;
+  };
+  getModel?(): { uri: { toString(): string } } | null;
+  destroy(): void;
+}
+
+interface MonacoSchema {
+  uri: string;
+  fileMatch?: string[];
+  schema?: object;
+}
+
+interface Window {
+  monaco?: {
+    editor: { setModelMarkers(model: object, owner: string, markers: object[]): void };
+    languages: {
+      json?: {
+        jsonDefaults: {
+          diagnosticsOptions: { validate?: boolean; schemas?: MonacoSchema[] };
+          setDiagnosticsOptions(options: { validate?: boolean; schemas?: MonacoSchema[] }): void;
+        };
+      };
+    };
+  };
 }
 
 interface EditorProperty<T> {
@@ -58,13 +95,19 @@ interface EditorProperty<T> {
   type?: string;
   label?: string;
   /** True, or the sentence that says what is wrong. Must take two parameters, else the sentence is dropped. */
-  validate?(this: EditorNode, value: unknown, opt?: { label?: string }): boolean | string;
+  validate?(this: EditorNode, value: unknown, opt?: { label?: string }): boolean | string | string[];
+}
+
+interface EditorCredential {
+  type: 'text' | 'password';
+  label?: string;
+  validate?(this: EditorNode, value: unknown, opt?: object): boolean | string;
 }
 
 interface EditorNodeDefinition<P extends object> {
   category: string;
   defaults: { [K in keyof P]: EditorProperty<P[K]> };
-  credentials?: Record<string, { type: 'password' | 'text' }>;
+  credentials?: Record<string, EditorCredential>;
   color?: string;
   icon?: string;
   inputs?: 0 | 1;

@@ -38,6 +38,11 @@ export function secretText(hidden: JQuery): void {
     hidden.val(String(area.val())).trigger('change');
     clear.toggle(area.val() !== '');
   });
+  // The editor marks the input that nobody sees.
+  new MutationObserver(() => area.toggleClass('input-error', hidden.hasClass('input-error'))).observe(
+    hidden[0] as HTMLElement,
+    { attributes: true, attributeFilter: ['class'] },
+  );
   load.on('click', () => file.trigger('click'));
   clear.on('click', () => set(''));
   file.on('change', () => {

@@ -9,6 +9,7 @@ import {
   type SecretName,
   type Setting,
 } from '../settings/settings';
+import { keepSecretsInMind, missingSecrets } from './credentials';
 import { numberOf, type Form } from './form';
 import { nodeText, text } from './text';
 import { currentValue, type Validity } from './validity';
@@ -28,7 +29,14 @@ export function defaultsOf<D extends NodeSettings>(declared: D): Defaults<D> {
     .map(([name, setting]) => [name, propertyOf(declared, name, setting)] as const);
   return {
     ...Object.fromEntries(properties),
-    version: { value: version, validate: (found: unknown, _opt?: object) => knows(type, version, found) },
+    // The editor checks no secrets while the form is closed; this property has no field of its own to be marked.
+    version: {
+      value: version,
+      validate(this: EditorNode, found: unknown, _opt?: object) {
+        const known = knows(type, version, found);
+        return known === true ? missingSecrets(declared, this) : known;
+      },
+    },
   } as unknown as Defaults<D>;
 }
 
@@ -89,6 +97,7 @@ export function saveNumbers(node: Record<string, unknown>, form: Form, { setting
  * sees them. What is of a newer one stays as it is; its validator says so.
  */
 export function keepUpToDate(declared: NodeSettings): void {
+  keepSecretsInMind(declared);
   RED.events.on('nodes:add', (node) => {
     if (node.type !== declared.type) return;
     const version = node['version'] ?? 0;

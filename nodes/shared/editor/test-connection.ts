@@ -1,30 +1,52 @@
+import type { Check } from '../checks';
+import { errorText } from './error-text';
 import { button, type Form } from './form';
 import { lookup, openConfig } from './lookup';
 import { text } from './text';
 
-/** Fills the form's `.jetforce-test`: a button that tries the connection with what the form shows now. */
+const LOOKS: Record<Check['state'], { icon: string; style: string }> = {
+  good: { icon: 'check', style: 'jetforce-ok' },
+  fair: { icon: 'exclamation-triangle', style: 'jetforce-fair' },
+  bad: { icon: 'exclamation-circle', style: 'jetforce-error' },
+};
+
+/**
+ * Fills the form's `.jetforce-test`: a button that tries the connection with what the form shows now, and a line for
+ * each part of it.
+ */
 export function testConnection(node: EditorNode, form: Form, source = () => openConfig(node, form)): void {
   const test = button(text('test'), 'plug');
   const result = $('<div class="jetforce-result" role="status">');
   form.root.find('.jetforce-test').empty().append(test, result);
 
-  const show = (sentence: string, icon: string, style = '') =>
-    result
-      .attr('class', `jetforce-result ${style}`)
-      .empty()
-      .append($('<i>').addClass(`fa fa-${icon}`), ' ', $('<span>').text(sentence));
-
+  const show = (...lines: JQuery[]) => result.empty().append(lines);
   const run = async () => {
     test.prop('disabled', true);
-    show(text('testing'), 'circle-o-notch fa-spin');
+    show(line(text('testing'), 'circle-o-notch fa-spin'));
     try {
-      const { message } = await lookup<{ message: string }>(source(), 'test');
-      show(message, 'check', 'jetforce-ok');
+      const { checks } = await lookup<{ checks: Check[] }>(source(), 'test');
+      show(...checks.map(checkLine));
     } catch (error) {
-      show(error instanceof Error ? error.message : String(error), 'exclamation-circle', 'jetforce-error');
+      const { icon, style } = LOOKS.bad;
+      show(line(error instanceof Error ? error.message : String(error), icon, style));
     } finally {
       test.prop('disabled', false);
     }
   };
   test.on('click', () => void run());
+}
+
+function checkLine({ state, text: key, values, error }: Check): JQuery {
+  const said = text(key, values);
+  const { icon, style } = LOOKS[state];
+  return line(error ? `${said}: ${errorText(error)}` : said, icon, style).attr(
+    'title',
+    text(`check_${state}`),
+  );
+}
+
+function line(sentence: string, icon: string, style = ''): JQuery {
+  return $('<div>')
+    .addClass(style)
+    .append($('<i>').addClass(`fa fa-${icon}`).attr('aria-hidden', 'true'), ' ', $('<span>').text(sentence));
 }

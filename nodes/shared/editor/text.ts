@@ -11,6 +11,11 @@ export function text(key: Key, values: Record<string, string | number> = {}): st
   return template.replace(/__(\w+)__/g, (whole, name: string) => String(values[name] ?? whole));
 }
 
+/** What a declaration says, in the editor's language. */
+export function inLanguage(words: string | { en: string; de: string }): string {
+  return typeof words === 'string' ? words : RED.i18n.lang().startsWith('de') ? words.de : words.en;
+}
+
 const PACKAGE = '@jetforce/node-red-jetstream-salesforce';
 
 /** A text of a node's own locales, where there is no node to ask: in its definition. */

@@ -131,7 +131,11 @@ export function durations(
 }
 
 /** `noun`: how an error calls a choice, "an operation". */
-type ChoiceOptions = Omit<Options<string>, 'empty'> & { code?: FailureCode; noun?: string };
+type ChoiceOptions = Omit<Options<string>, 'empty'> & {
+  code?: FailureCode;
+  noun?: string;
+  labels?: Setting['labels'];
+};
 
 /** One of some words. */
 export function choice<const V extends readonly string[]>(
@@ -198,7 +202,8 @@ export function node(type: string, options: Options<string> = {}): Setting<strin
   return { ...text('', options), kind: 'node', type };
 }
 
-export function credential(options: Omit<Options<string>, 'empty'> = {}): Credential {
+/** `shown`: kept with the secrets, but none itself: the form shows it. */
+export function credential(options: Omit<Options<string>, 'empty'> & { shown?: boolean } = {}): Credential {
   return {
     ...options,
     kind: 'credential',

@@ -47,6 +47,8 @@ export interface Setting<T = unknown, F = unknown> extends Options<T> {
   readonly open?: boolean;
   /** Of a choice. */
   readonly values?: readonly string[];
+  /** Of a choice: those of its values that are names, the same in every language. */
+  readonly labels?: Readonly<Record<string, string>>;
   /** Of a node: the type of the config node that it refers to. */
   readonly type?: string;
   /** Of a group. */
@@ -66,6 +68,8 @@ export interface Setting<T = unknown, F = unknown> extends Options<T> {
 /** A secret: the editor keeps it out of the flow. */
 export interface Credential extends Setting<string | undefined, undefined> {
   readonly kind: 'credential';
+  /** Anybody may see it who may change the flow. */
+  readonly shown?: boolean;
 }
 
 export type Declared = Readonly<Record<string, Setting>>;
@@ -91,11 +95,10 @@ export type Secrets<D extends NodeSettings> = Partial<Record<SecretName<D['setti
 
 /** What registerType wants to know of the secrets, in the runtime and in the editor. */
 export function credentialsOf<D extends NodeSettings>({ settings }: D) {
-  const names = Object.keys(settings).filter((name) => settings[name]?.kind === 'credential');
-  return Object.fromEntries(names.map((name) => [name, { type: 'password' as const }])) as Record<
-    SecretName<D['settings']> & string,
-    { type: 'password' }
-  >;
+  const own = Object.entries(settings).filter(([, { kind }]) => kind === 'credential');
+  return Object.fromEntries(
+    own.map(([name, setting]) => [name, { type: (setting as Credential).shown ? 'text' : 'password' }]),
+  ) as Record<SecretName<D['settings']> & string, { type: 'text' | 'password' }>;
 }
 
 export function declare<S extends Declared>(

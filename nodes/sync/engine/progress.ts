@@ -75,3 +75,18 @@ export class ProgressTeller {
     this.tell(this.latest);
   }
 }
+
+/**
+ * Tells why a collection fails, in a line of its own for each other reason: the node's status only says that the log
+ * has it. A standby is no trouble.
+ */
+export function troubleTeller(warn: (text: string) => void): (progress: Progress) => void {
+  const told = new Map<string, string>();
+  return ({ sync_id, collection, phase, error }) => {
+    const trouble = error && error.code !== 'LEASED' && phase !== 'stopped' ? error : undefined;
+    const key = `${sync_id} ${collection}`;
+    if (trouble && told.get(key) !== trouble.code) warn(`${trouble.message} (${collection})`);
+    if (trouble) told.set(key, trouble.code);
+    else told.delete(key);
+  };
+}

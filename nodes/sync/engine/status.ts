@@ -12,6 +12,7 @@ const WORDS: Record<string, string> = {
   LEASED: 'standby',
   API_BUDGET_SPENT: 'budget',
   REQUEST_LIMIT_EXCEEDED: 'limit',
+  NO_CREDENTIALS: 'noCredentials',
   PERMISSION_DENIED: 'noRights',
   NO_STREAM: 'noStream',
   NO_SUCH_OBJECT: 'noCollection',

@@ -13,6 +13,12 @@ export type ProviderName = 'salesforce' | DeclaredName | 'custom' | 'flow';
 
 export const APIS: Readonly<Record<DeclaredName, Declaration>> = DECLARED;
 
+/** What they are called, in any language. */
+export const LABELS: Readonly<Record<string, string>> = {
+  salesforce: 'Salesforce',
+  ...Object.fromEntries(Object.values(APIS).map(({ name, label }) => [name, label])),
+};
+
 /** What an api-source can be set to. */
 export const PROVIDERS: readonly ProviderName[] = [
   'salesforce',

@@ -3,13 +3,18 @@ import { type Choice } from '../../shared/editor/lookup';
 import { picker } from '../../shared/editor/picker';
 import { sentence } from '../../shared/editor/settings';
 import { nodeText, text } from '../../shared/editor/text';
+import { declarationOf } from './catalog';
 import { collectionFault, fullName } from '../api-source.settings';
 
 /**
  * Fills the form's `.jetforce-collections` with a row for each collection. What is typed without its provider
  * ("Contact") is completed ("salesforce:contact"). Read them back with `readCollections`.
  */
-export function collectionList(form: Form, collections: string[], choices: () => Promise<Choice[]>): void {
+export function collectionList(
+  form: Form,
+  collections: string[],
+  choices: (typed: string) => Promise<Choice[]>,
+): void {
   const list = $('<ol>').appendTo(form.root.find('.jetforce-collections'));
   list.editableList<{ collection?: string }>({
     height: 'auto',
@@ -20,12 +25,12 @@ export function collectionList(form: Form, collections: string[], choices: () =>
       const input = $('<input type="text" class="jetforce-collection">')
         .attr({
           id: `jetforce-collection-${index}-${Date.now()}`,
-          placeholder: 'salesforce:contact',
+          placeholder: exampleOf(form.text('provider')),
           'aria-label': nodeText('api-source', 'label.collections'),
         })
         .val(collection);
       row.addClass('jetforce-field').append(input);
-      picker(input, { choices });
+      picker(input, { choices: () => choices(String(input.val())) });
       input.on('change', () => {
         const full = fullName(form.text('provider'), String(input.val()));
         input.val(full);
@@ -35,7 +40,18 @@ export function collectionList(form: Form, collections: string[], choices: () =>
     },
   });
   for (const collection of collections) list.editableList('addItem', { collection });
-  form.input('provider').on('change', () => list.find('.jetforce-collection').trigger('change'));
+  form.input('provider').on('change', () =>
+    list
+      .find('.jetforce-collection')
+      .attr('placeholder', exampleOf(form.text('provider')))
+      .trigger('change'),
+  );
+}
+
+function exampleOf(provider: string): string {
+  const { scope, collections = { contact: undefined } } = declarationOf(provider) ?? {};
+  const [name = ''] = Object.keys(collections).slice(scope ? 1 : 0);
+  return [provider, ...(scope ? [scope.example] : []), name].join(':');
 }
 
 /** What the rows say now; empty ones are left out. */

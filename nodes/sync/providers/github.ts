@@ -18,6 +18,15 @@ export const github: Declaration = {
   docs: 'https://docs.github.com/en/rest',
   baseUrl: 'https://api.github.com',
   auth: [{ kind: 'bearer', token: '{token}' }],
+  login: {
+    token: {
+      label: { en: 'Personal access token', de: 'Personal Access Token' },
+      tip: {
+        en: 'Settings → Developer settings → Fine-grained tokens, read-only: Metadata, and Issues, Pull requests or Contents as the collections need. Of an organization with SSO it must be authorized.',
+        de: 'Settings → Developer settings → Fine-grained tokens, nur lesend: Metadata, und Issues, Pull requests oder Contents, wie es die Collections brauchen. In einer Organisation mit SSO muss es freigegeben werden.',
+      },
+    },
+  },
   headers: { accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' },
   // A 304 is free of the primary limit: docs.github.com/rest/using-the-rest-api/best-practices
   conditional: true,
@@ -56,6 +65,7 @@ export const github: Declaration = {
     example: 'owner/repo',
     parts: ['owner', 'repository?'],
     partition: { repo: '{owner}/{repository}' },
+    choices: { get: '/user/repos', query: { per_page: '100', sort: 'pushed' }, names: '[].full_name' },
   },
   collections: {
     repositories: {

@@ -116,6 +116,17 @@ export const hubspot: Declaration = {
     },
     { kind: 'bearer', token: '{token}' },
   ],
+  login: {
+    token: {
+      label: { en: 'Access token', de: 'Access-Token' },
+      tip: {
+        en: 'Of a private app: Settings → Integrations → Private apps, with a scope for each collection. With client id and secret: the refresh token of an OAuth app.',
+        de: 'Einer privaten App: Einstellungen → Integrationen → Private Apps, mit einem Scope für jede Collection. Mit Client-ID und -Secret: das Refresh-Token einer OAuth-App.',
+      },
+    },
+    user: { label: { en: 'Client id (OAuth)', de: 'Client-ID (OAuth)' } },
+    secret: { label: { en: 'Client secret (OAuth)', de: 'Client-Secret (OAuth)' } },
+  },
   lists: 'comma',
   whoami: { get: '/account-info/v3/details', name: 'portalId' },
   // developers.hubspot.com/docs/guides/apps/api-usage/usage-details: the least that a plan has

@@ -35,6 +35,24 @@ export const jira: Declaration = {
     { kind: 'basic', user: '{user}', password: '{token}' },
     { kind: 'bearer', token: '{token}' },
   ],
+  login: {
+    user: {
+      label: { en: 'E-mail', de: 'E-Mail' },
+      tip: {
+        en: 'Of the account that the token belongs to; for OAuth the client id.',
+        de: 'Des Kontos, dem das Token gehört; bei OAuth die Client-ID.',
+      },
+      required: true,
+    },
+    token: {
+      label: { en: 'API token', de: 'API-Token' },
+      tip: {
+        en: 'id.atlassian.com → Security → API tokens. One with scopes needs the address https://api.atlassian.com/ex/jira/{cloudId}. It sees what its account may browse.',
+        de: 'id.atlassian.com → Sicherheit → API-Token. Eines mit Scopes braucht die Adresse https://api.atlassian.com/ex/jira/{cloudId}. Es sieht, was sein Konto sehen darf.',
+      },
+    },
+    secret: { label: { en: 'Client secret (OAuth)', de: 'Client-Secret (OAuth)' } },
+  },
   whoami: { get: '/myself', name: 'displayName' },
   // developer.atlassian.com/cloud/jira/platform/rate-limiting: bursts of 100 a second
   rates: { concurrency: 8, windows: [{ calls: 100, per: '1s' }] },

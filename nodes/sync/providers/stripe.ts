@@ -53,6 +53,15 @@ export const stripe: Declaration = {
   baseUrl: 'https://api.stripe.com',
   base: '/v1',
   auth: [{ kind: 'bearer', token: '{token}' }],
+  login: {
+    token: {
+      label: { en: 'Restricted key', de: 'Eingeschränkter Schlüssel' },
+      tip: {
+        en: 'Developers → API keys → Create restricted key: “Read” for each collection, and for Events, which tell the changes.',
+        de: 'Entwickler → API-Schlüssel → Eingeschränkten Schlüssel erstellen: „Lesen“ für jede Collection und für Events, die die Änderungen melden.',
+      },
+    },
+  },
   lists: 'brackets',
   whoami: { get: '/account', name: 'id' },
   // docs.stripe.com/rate-limits: 100 a second live, 25 in a sandbox and for one endpoint

@@ -43,6 +43,24 @@ export const zendesk: Declaration = {
     { kind: 'basic', user: '{user}/token', password: '{token}' },
     { kind: 'bearer', token: '{token}' },
   ],
+  login: {
+    user: {
+      label: { en: 'E-mail', de: 'E-Mail' },
+      tip: {
+        en: 'Of the administrator that the token is used for; for OAuth the client id.',
+        de: 'Des Administrators, für den das Token gilt; bei OAuth die Client-ID.',
+      },
+      required: true,
+    },
+    token: {
+      label: { en: 'API token', de: 'API-Token' },
+      tip: {
+        en: 'Admin Center → Apps and integrations → Zendesk API → Add API token. With a client secret: a refresh token, or empty for client credentials.',
+        de: 'Admin Center → Apps und Integrationen → Zendesk-API → API-Token hinzufügen. Mit Client-Secret: ein Refresh-Token, oder leer für Client-Credentials.',
+      },
+    },
+    secret: { label: { en: 'Client secret (OAuth)', de: 'Client-Secret (OAuth)' } },
+  },
   whoami: { get: '/users/me', name: 'user.name' },
   // developer.zendesk.com/api-reference/introduction/rate-limits: the least that a plan has
   rates: {

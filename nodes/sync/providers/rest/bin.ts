@@ -1,5 +1,6 @@
 import type { SourceRecord } from '../../engine/record';
 import type { RestClient } from './client';
+import { BIN_EVERY } from './cost';
 import type { CollectionDeclaration, Listing } from './declaration';
 import { PassReader, type Pass } from './pass';
 import { timeAt } from './path';
@@ -23,8 +24,6 @@ export interface BinStep {
   state: BinState;
   more: boolean;
 }
-
-const EVERY = 5;
 
 /**
  * What was deleted, as an API shows it in a list of its own that knows no order: it is read to its end, as seldom as
@@ -70,7 +69,7 @@ export class Bin {
     const ids = current && this.before ? [...this.before].filter((id) => !current.has(id)) : [];
     this.before = current;
     this.current = undefined;
-    const rest = Math.max(this.list.every ?? EVERY, before.pages + 1);
+    const rest = Math.max(this.list.every ?? BIN_EVERY, before.pages + 1);
     return { records, ids, state: { since: before.began, rest }, more: false };
   }
 }

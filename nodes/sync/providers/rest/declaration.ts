@@ -16,6 +16,8 @@ export interface Declaration {
   base?: string;
   /** The first of which all names have a value. */
   auth: readonly Auth[];
+  /** What the form asks for, in the API's words; what isn't named isn't asked for. Without it: all three. */
+  login?: { user?: Entry; token?: Entry; secret?: Entry };
   headers?: Record<string, string>;
   /** A GET that finds nothing new costs nothing: If-None-Match → 304. */
   conditional?: boolean;
@@ -29,6 +31,16 @@ export interface Declaration {
   /** What stands between the provider and the collection's name: "owner/repo" in "github:owner/repo:issues". */
   scope?: Scope;
   collections: Record<string, CollectionDeclaration>;
+}
+
+/** A text, or one for each language of the editor. */
+export type Words = string | { en: string; de: string };
+
+export interface Entry {
+  label: Words;
+  /** How to get it. */
+  tip?: Words;
+  required?: boolean;
 }
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
@@ -168,4 +180,6 @@ export interface Scope {
   parts: readonly string[];
   /** Where all parts are given, the partition that they name. */
   partition?: Record<string, string>;
+  /** What there is, for the form: `names` is the path of each as people write it. */
+  choices?: Ask & { names: string };
 }

@@ -13,13 +13,42 @@ export function lineOf(json: string, pointer: string): number {
   return json.slice(0, at).split('\n').length;
 }
 
-/** "line 3: " where a syntax error says its position, "" where it doesn't. */
-export function syntaxErrorLine(json: string, error: unknown): string {
-  const message = error instanceof Error ? error.message : '';
-  const position = /position (\d+)/.exec(message)?.[1];
-  const ended = /end of (JSON )?input/i.test(message) ? json.length : undefined;
-  const at = position === undefined ? ended : Number(position);
-  return at === undefined ? '' : `line ${json.slice(0, at).split('\n').length}: `;
+/** The line (from 1) where a text stops being JSON; that of its end where nothing is wrong before. */
+export function syntaxErrorLine(json: string): number {
+  const end = goodUntil(json, skipBlanks(json, 0));
+  return json.slice(0, skipBlanks(json, Math.abs(end))).split('\n').length;
+}
+
+const SIMPLE =
+  /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null/y;
+
+/** Behind the value that begins at `at`; negative: where it goes wrong. */
+function goodUntil(json: string, at: number): number {
+  const open = json[at];
+  if (open !== '{' && open !== '[') return simpleEnd(json, at);
+  const close = open === '{' ? '}' : ']';
+  let place = skipBlanks(json, at + 1);
+  if (json[place] === close) return place + 1;
+  for (;;) {
+    if (open === '{') {
+      const name = json[place] === '"' ? simpleEnd(json, place) : -place;
+      if (name < 0) return name;
+      place = skipBlanks(json, name);
+      if (json[place] !== ':') return -place;
+      place = skipBlanks(json, place + 1);
+    }
+    const end = goodUntil(json, place);
+    if (end < 0) return end;
+    place = skipBlanks(json, end);
+    if (json[place] === close) return place + 1;
+    if (json[place] !== ',') return -place;
+    place = skipBlanks(json, place + 1);
+  }
+}
+
+function simpleEnd(json: string, at: number): number {
+  SIMPLE.lastIndex = at;
+  return SIMPLE.test(json) ? SIMPLE.lastIndex : -at;
 }
 
 function childAt(json: string, at: number, step: string): number | undefined {

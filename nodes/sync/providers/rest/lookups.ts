@@ -1,13 +1,31 @@
 import { codeOf, FlowError, messageOf } from '../../../shared/errors';
+import type { Check } from '../../../shared/checks';
 import { RestClient, type ClientOptions } from './client';
-import type { Declaration, Listing } from './declaration';
+import type { CollectionDeclaration, Declaration, Listing } from './declaration';
 import { Fields } from './fields';
+import { findCollection, nameOf, type FoundCollection } from './find';
 import { listPage } from './listing';
 import { partitionsOf } from './partitions';
-import { at } from './path';
-import { findCollection, type FoundCollection } from './provider';
+import { at, timeAt } from './path';
 import { recordOf } from './records';
 import type { Values } from './template';
+
+/** What a test has found: who is connected to what, then each collection, in sentences. */
+export interface TestReport {
+  message: string;
+  parts?: TestedPart[];
+}
+
+export interface TestedPart {
+  state: Check['state'];
+  text: string;
+}
+
+/** As the form shows it. */
+export function checksOf({ message, parts = [] }: TestReport): Check[] {
+  const said = [{ state: 'good' as const, text: message }, ...parts];
+  return said.map(({ state, text }) => ({ state, text: 'check_said', values: { said: text } }));
+}
 
 /** One page of a collection, as the form shows it. */
 export interface Tried {
@@ -17,68 +35,160 @@ export interface Tried {
   records: number;
   /** Of the first one. */
   first?: { id: string; createdAt: string | undefined; updatedAt: string | undefined; data: unknown };
+  /** What the declaration promises and the page hasn't, in sentences. */
+  warnings: string[];
 }
 
-/** The collections that a form offers: with the scope to fill in, where one is needed. */
-export function collectionChoices({
-  name,
-  scope,
-  collections,
-}: Declaration): { value: string; label: string }[] {
-  const of = scope ? `${scope.example}:` : '';
-  return Object.entries(collections).map(([id, { label }]) => ({ value: `${name}:${of}${id}`, label }));
+interface Choice {
+  value: string;
+  label: string;
 }
 
 /**
- * Says who the token belongs to, when each collection can be read with it. Throws FlowError, which names the
- * collections that can't, and the rights that they need.
+ * The collections that a form offers. Where they need a scope: of each that the API has, and of the one being typed;
+ * with an example where neither is known.
  */
+export async function collectionChoices(
+  declaration: Declaration,
+  open: () => ClientOptions,
+  typed: string,
+  signal: AbortSignal,
+): Promise<Choice[]> {
+  const { name, scope, collections } = declaration;
+  const own = typed.replace(`${name}:`, '').replace(/:.*$/, '').trim();
+  const there = scope ? await scopesThere(declaration, open, signal) : [];
+  const scopes = [...(scope && own !== '' ? [own] : []), ...there];
+  const of = scopes.length > 0 ? scopes : [undefined];
+  const choices = of.flatMap((each) =>
+    Object.entries(collections).map(([id, { label }]): [string, string] => [
+      nameOf(declaration, id, each),
+      label,
+    ]),
+  );
+  return [...new Map(choices)].map(([value, label]) => ({ value, label }));
+}
+
+/** Nothing where the API can't be asked (yet): whoever types a scope needs no list. */
+async function scopesThere(
+  { scope }: Declaration,
+  open: () => ClientOptions,
+  signal: AbortSignal,
+): Promise<string[]> {
+  if (!scope?.choices) return [];
+  const { choices } = scope;
+  try {
+    return await asking(open(), signal, async (client, patience) => {
+      const names = at((await client.ask({ ask: choices }, patience)).body, choices.names);
+      return Array.isArray(names) ? names.map(String) : [];
+    });
+  } catch {
+    return [];
+  }
+}
+
+/** Says who the token belongs to, and of each collection whether it can be read with it. Throws FlowError. */
 export async function testApi(
   options: ClientOptions,
   collections: readonly string[],
   signal: AbortSignal,
-): Promise<{ message: string }> {
-  const client = new RestClient(options);
+): Promise<TestReport> {
   const { declaration } = options;
-  try {
-    const who = await whoAmI(client, declaration, signal);
-    const faults: string[] = [];
-    for (const name of collections) {
-      const found = findCollection(declaration, name);
-      try {
-        await firstPage(client, declaration, found, 1, signal);
-      } catch (error) {
-        if (codeOf(error) !== 'API_REFUSED') throw error;
-        const { rights } = found.of;
-        faults.push(`${name}: ${messageOf(error)}${rights === undefined ? '' : ` (needs ${rights})`}`);
-      }
-    }
-    const hello =
+  return asking(options, signal, async (client, patience) => {
+    const who = await whoAmI(client, declaration, patience);
+    const parts: TestedPart[] = [];
+    for (const name of collections) parts.push(await testCollection(client, declaration, name, patience));
+    const message =
       who === undefined ? `${declaration.label} answers.` : `Connected to ${declaration.label} as ${who}.`;
-    if (faults.length > 0) throw new FlowError('API_REFUSED', `${hello} ${faults.join('; ')}`, false);
-    return { message: `${hello} All ${collections.length} collections can be read.` };
-  } finally {
-    client.close();
+    const unread = parts.filter(({ state }) => state === 'bad').length;
+    if (parts.length === 0) return { message };
+    const sum =
+      unread === 0
+        ? `All ${parts.length} collections can be read.`
+        : `${unread} of ${parts.length} collections can't be read.`;
+    return { message: `${message} ${sum}`, parts };
+  });
+}
+
+async function testCollection(
+  client: RestClient,
+  declaration: Declaration,
+  name: string,
+  signal: AbortSignal,
+): Promise<TestedPart> {
+  try {
+    const found = findCollection(declaration, name);
+    const { page } = await firstPage(client, declaration, found, 1, signal);
+    for (const row of page.rows) recordOf(found.of, row);
+    const warnings = missing(found.of, page.rows);
+    if (warnings.length > 0) return { state: 'fair', text: `${name}: ${warnings.join(' ')}` };
+    const empty = page.rows.length === 0 ? ', and is empty for this token' : '';
+    return { state: 'good', text: `${name} can be read${empty}.` };
+  } catch (error) {
+    if (!['API_REFUSED', 'NO_SUCH_OBJECT', 'INVALID_DECLARATION'].includes(codeOf(error))) throw error;
+    return { state: 'bad', text: `${name}: ${messageOf(error)}${needed(declaration, name, error)}` };
   }
+}
+
+function needed(declaration: Declaration, name: string, error: unknown): string {
+  if (codeOf(error) !== 'API_REFUSED') return '';
+  const { rights } = findCollection(declaration, name).of;
+  return rights === undefined ? '' : ` (needs ${rights})`;
 }
 
 /** Asks for the first page of a collection. Throws FlowError. */
 export async function tryPage(options: ClientOptions, name: string, signal: AbortSignal): Promise<Tried> {
-  const client = new RestClient(options);
   const { declaration } = options;
-  try {
+  return asking(options, signal, async (client, patience) => {
     const found = findCollection(declaration, name);
-    const { page, listing } = await firstPage(client, declaration, found, undefined, signal);
+    const { page, listing } = await firstPage(client, declaration, found, undefined, patience);
     const [row] = page.rows;
     const request = `${listing.post === undefined ? 'GET' : 'POST'} ${client.secrets.strike(page.url)}`;
-    if (row === undefined) return { request, records: 0 };
+    if (row === undefined) return { request, records: 0, warnings: [] };
     const { id, createdAt, updatedAt, data } = recordOf(found.of, row);
     return {
       request,
       records: page.rows.length,
       first: { id, createdAt, updatedAt, data: client.secrets.inValue(data) },
+      warnings: missing(found.of, page.rows),
     };
+  });
+}
+
+/** Times that the declaration names, and that no record of a page has. */
+function missing(of: CollectionDeclaration, rows: readonly unknown[]): string[] {
+  if (rows.length === 0) return [];
+  const paths = { created: of.created, updated: of.updated, order: of.list.order };
+  return Object.entries(paths).flatMap(([name, path]) => {
+    if (path === undefined || rows.some((row) => timeAt(row, path) !== undefined)) return [];
+    return [`No record of this page has a time at "${path}" (${name}).`];
+  });
+}
+
+/**
+ * A question of a form. Whoever waits before a form doesn't wait for a limit to be over: the limit is the answer then.
+ */
+async function asking<T>(
+  options: ClientOptions,
+  signal: AbortSignal,
+  question: (client: RestClient, patience: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const client = new RestClient(options);
+  const patience = new AbortController();
+  const stop = (): void => patience.abort();
+  signal.addEventListener('abort', stop, { once: true });
+  let limit: FlowError | undefined;
+  client.onChange(() => {
+    const hold = client.unavailable;
+    if (!hold || hold.code === 'API_UNREACHABLE') return;
+    limit = new FlowError(hold.code, hold.message);
+    stop();
+  });
+  try {
+    return await question(client, patience.signal);
+  } catch (error) {
+    throw limit ?? error;
   } finally {
+    signal.removeEventListener('abort', stop);
     client.close();
   }
 }

@@ -1,0 +1,37 @@
+import type { Form } from '../../shared/editor/form';
+import { inLanguage } from '../../shared/editor/text';
+import { LABELS, PROVIDERS } from './catalog';
+import { parseDeclaration } from './declared.editor';
+
+const ENTRIES = ['user', 'token', 'secret'] as const;
+/** Where one's own API is, as an example. */
+const OWN = 'https://api.example.com/v1';
+
+/** The APIs to choose from; those that aren't named alike in every language have a text. */
+export function fillProviders(node: EditorNode, form: Form, chosen: string): void {
+  const options = PROVIDERS.map((name) =>
+    $('<option>')
+      .val(name)
+      .text(LABELS[name] ?? node._(`provider.${name}`)),
+  );
+  form.input('provider').empty().append(options).val(chosen);
+}
+
+/** Shows what the chosen API wants to be let in with, as it calls it. */
+export function showLogin(node: EditorNode, form: Form): void {
+  const declaration = parseDeclaration(form);
+  const { baseUrl, example = OWN, login } = declaration ?? {};
+  form.input('baseUrl').attr('placeholder', baseUrl ?? example);
+  $('#jetforce-public-address').prop('hidden', baseUrl === undefined);
+  for (const name of ENTRIES) {
+    const row = form.input(name).closest('.form-row');
+    const entry = login?.[name];
+    if (login && !entry) row.prop('hidden', true);
+    row.find('label > span').text(entry ? inLanguage(entry.label) : node._(`label.${name}`));
+    const tip = entry ? (entry.tip === undefined ? '' : inLanguage(entry.tip)) : node._(`tip.${name}`);
+    row
+      .find('.jetforce-entry')
+      .text(tip)
+      .prop('hidden', tip === '');
+  }
+}

@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import type { Check } from '../../nodes/shared/checks';
+import sfdcOrg from '../../nodes/salesforce/sfdc-org';
+import apiSource from '../../nodes/sync/api-source';
+import type { Problem } from '../../nodes/sync/providers/rest/check';
+import type { TestReport, Tried } from '../../nodes/sync/providers/rest/lookups';
+import { apiFor } from '../apis/support';
+import { answeringApi, type Reply } from '../sync/providers/rest/server';
+import { stage } from './helper';
+
+/** What a user reads in the form when something is wrong with what was typed, or with the API. */
+
+const red = stage(sfdcOrg, apiSource);
+
+type Answer<T> = { ok: true; data: T } | { ok: false; error: { code: string; message: string } };
+
+async function ask<T>(action: string, config: object, token = '', params = {}): Promise<Answer<T>> {
+  await red.load();
+  const credentials = { token };
+  return (await red.ask(`/jetforce/api-source/${action}`, {
+    id: 'source',
+    config,
+    credentials,
+    params,
+  })) as Answer<T>;
+}
+
+async function tested(config: object, token: string): Promise<TestReport> {
+  const answer = await ask<{ checks: Check[] }>('test', config, token);
+  assert.ok(answer.ok, JSON.stringify(answer));
+  const [first, ...parts] = answer.data.checks.map(({ state, values }) => ({
+    state,
+    text: String(values.said),
+  }));
+  return { message: first?.text ?? '', parts };
+}
+
+async function refused(action: string, config: object, token = '', params = {}): Promise<string> {
+  const answer = await ask<unknown>(action, config, token, params);
+  assert.ok(!answer.ok, JSON.stringify(answer));
+  return `${answer.error.code}: ${answer.error.message}`;
+}
+
+const GADGETS = {
+  label: 'Gadgets',
+  auth: [{ kind: 'none' }],
+  collections: {
+    gadgets: { label: 'Gadgets', id: 'id', updated: 'changed', list: { get: '/gadgets', records: 'data' } },
+  },
+};
+const custom = (baseUrl: string, declaration: object = GADGETS): object => ({
+  provider: 'custom',
+  baseUrl,
+  collections: ['custom:gadgets'],
+  definition: JSON.stringify(declaration, null, 2),
+});
+
+async function answering(t: TestContext, reply: Reply): Promise<string> {
+  return (await answeringApi(t, () => reply)).baseUrl;
+}
+
+test('whoever is connected is named, and each collection that can be read', async (t) => {
+  const api = await apiFor(t, 'github');
+  const collections = ['github:acme/website:issues', 'github:acme:repositories'];
+  const { message, parts } = await tested(
+    { provider: 'github', baseUrl: api.baseUrl, collections },
+    api.token,
+  );
+  assert.match(message, /^Connected to GitHub as \S+\. All 2 collections can be read\.$/);
+  assert.deepEqual(
+    parts?.map(({ state }) => state),
+    ['good', 'good'],
+  );
+});
+
+test('a collection that isn’t there: the nearest is named, and the others are still tested', async (t) => {
+  const api = await apiFor(t, 'github');
+  const collections = ['github:acme/website:isues', 'github:issues', 'github:acme/website:commits'];
+  const { message, parts = [] } = await tested(
+    { provider: 'github', baseUrl: api.baseUrl, collections },
+    api.token,
+  );
+  assert.match(message, /2 of 3 collections can't be read\.$/);
+  assert.match(parts[0]?.text ?? '', /GitHub has no collection "isues"; do you mean "issues"\?/);
+  assert.match(parts[1]?.text ?? '', /doesn't say of what; write for example "github:owner\/repo:issues"/);
+  assert.equal(parts[2]?.state, 'good');
+});
+
+test('a token without a right: which one, of which collection', async (t) => {
+  const api = await apiFor(t, 'hubspot');
+  const body = { status: 'error', category: 'MISSING_SCOPES', message: 'This app lacks scopes.' };
+  api.faults.add({ match: { path: '/objects/deals' }, action: { status: 403, body } });
+  const { parts = [] } = await tested(
+    { provider: 'hubspot', baseUrl: api.baseUrl, collections: ['hubspot:contacts', 'hubspot:deals'] },
+    api.token,
+  );
+  assert.equal(parts[0]?.state, 'good');
+  assert.equal(parts[1]?.state, 'bad');
+  assert.match(parts[1]?.text ?? '', /lacks scopes\. Add the scope.*\(needs crm\.objects\.deals\.read\)$/);
+});
+
+test('a token that the API doesn’t take is an error of the login, and isn’t shown', async (t) => {
+  const api = await apiFor(t, 'stripe');
+  const config = { provider: 'stripe', baseUrl: api.baseUrl, collections: ['stripe:customers'] };
+  const said = await refused('test', config, 'rk_wrong_and_secret');
+  assert.match(said, /^API_LOGIN: Stripe answered \/v1\/account with 401/);
+  assert.ok(!said.includes('rk_wrong_and_secret'), said);
+  assert.match(await refused('test', config), /API_LOGIN: To log in to Stripe, enter its token/);
+});
+
+test('a limit is the answer at once: nobody waits a minute before a form', async (t) => {
+  const reply = { status: 429, headers: { 'retry-after': '600' }, body: { message: 'slow down' } };
+  const baseUrl = await answering(t, reply);
+  assert.match(
+    await refused('test', custom(baseUrl)),
+    /^API_LIMIT: Gadgets limits requests \(429\): slow down/,
+  );
+});
+
+test('a wrong subdomain answers with a page, which is no JSON', async (t) => {
+  const page = { status: 404, headers: { 'content-type': 'text/html' }, body: '<html>No help desk</html>' };
+  const baseUrl = await answering(t, page);
+  const config = { provider: 'zendesk', baseUrl, user: 'a@b.c', collections: ['zendesk:tickets'] };
+  const { parts = [] } = await tested(config, 'token');
+  assert.equal(parts[0]?.state, 'bad');
+  assert.match(parts[0]?.text ?? '', /with 404: a web page in the place of JSON/);
+});
+
+test('an API that answers HTML as if all were well is said to', async (t) => {
+  const page = { headers: { 'content-type': 'text/html' }, body: '<html>Please log in</html>' };
+  const baseUrl = await answering(t, page);
+  assert.match(await refused('test', custom(baseUrl)), /\/gadgets .*200: a web page in the place of JSON/);
+});
+
+test('paths that lead nowhere: of the records, of the id, of a time', async (t) => {
+  const baseUrl = await answering(t, { body: { data: [{ id: 1, updated: '2026-01-02T03:04:05Z' }] } });
+  const page = { collection: 'custom:gadgets' };
+  const elsewhere = (change: object): object =>
+    custom(baseUrl, {
+      ...GADGETS,
+      collections: { gadgets: { ...GADGETS.collections.gadgets, ...change } },
+    });
+  const list = { get: '/gadgets', records: 'items' };
+  assert.match(await refused('try', elsewhere({ list }), '', page), /no list at "items", but data/);
+  assert.match(
+    await refused('try', elsewhere({ id: 'key' }), '', page),
+    /no id at "key", but only id, updated/,
+  );
+  const tried = await ask<Tried>('try', custom(baseUrl), '', page);
+  assert.ok(tried.ok);
+  assert.deepEqual([tried.data.records, tried.data.first?.id], [1, '1']);
+  assert.deepEqual(tried.data.warnings, ['No record of this page has a time at "changed" (updated).']);
+  const { parts = [] } = await tested(custom(baseUrl), '');
+  assert.equal(parts[0]?.state, 'fair');
+  const right = await ask<Tried>('try', elsewhere({ updated: 'updated' }), '', page);
+  assert.ok(right.ok);
+  assert.deepEqual(right.data.warnings, []);
+  assert.match(right.data.first?.updatedAt ?? '', /^2026-01-02T03:04:05/);
+  assert.equal(right.data.request, `GET ${baseUrl}/gadgets`);
+});
+
+for (const [what, text, path, message] of [
+  ['no JSON', '{\n  "label": x\n}', '', /no JSON/],
+  ['no JSON at its end', '{\n  "label": "x",\n', '', /no JSON/],
+  ['a name mistyped', textOf({ idd: 'id' }), 'collections.gadgets', /\("idd"\)/],
+  ['a collection of none', textOf({ of: 'gadget' }), 'collections.gadgets.of', /do you mean "gadgets"/],
+  [
+    'ids, and no way to read them',
+    textOf({ changes: { by: 'since', hydrate: true } }),
+    'collections.gadgets.changes',
+    /"read"/,
+  ],
+  ['a list without a path', textOf({ list: { records: '' } }), 'collections.gadgets.list', /needs a path/],
+] as const)
+  test(`a declaration with ${what}: line and path`, async () => {
+    const answer = await ask<Problem | null>('check', { provider: 'custom', definition: text });
+    assert.ok(answer.ok);
+    const problem = answer.data ?? assert.fail('nothing is wrong with it');
+    assert.equal(problem.path, path);
+    assert.match(problem.message, message);
+    assert.equal(
+      text.split('\n')[problem.line - 1]?.includes(path.split('.').at(-1) ?? ''),
+      true,
+      `${problem.line} of\n${text}`,
+    );
+  });
+
+function textOf(change: object): string {
+  const gadgets = { ...GADGETS.collections.gadgets, ...change };
+  return JSON.stringify({ ...GADGETS, collections: { gadgets } }, null, 2);
+}
+
+test('collections to choose: of each repository there is, and of the one being typed', async (t) => {
+  const api = await apiFor(t, 'github');
+  const config = { provider: 'github', baseUrl: api.baseUrl, collections: [] };
+  const answer = await ask<{ value: string }[]>('collections', config, api.token, { typed: 'me/mine' });
+  assert.ok(answer.ok);
+  const values = answer.data.map(({ value }) => value);
+  for (const value of ['github:acme/website:issues', 'github:me/mine:commits', 'github:acme:repositories'])
+    assert.ok(values.includes(value), `${value} of ${values.join(', ')}`);
+  assert.equal(new Set(values).size, values.length);
+  const without = await ask<{ value: string }[]>('collections', config);
+  assert.ok(without.ok && without.data.some(({ value }) => value === 'github:owner/repo:issues'));
+});
