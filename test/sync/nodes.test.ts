@@ -245,7 +245,6 @@ describe('api-sync-out', () => {
     await until(() => status() === 'no such collection', { what: 'the status' });
     assert.ok(red.log.some(({ level, text }) => level === 'error' && /no object "nothing"/.test(text)));
     for (const [wrong, text] of [
-      [source({ provider: 'stripe', collections: ['stripe:charge'] }), /can't read stripe yet/],
       [source({ collections: [] }), /has no collections/],
       [source({ lookback: '2 fortnights' }), /not a duration/],
     ] as const) {

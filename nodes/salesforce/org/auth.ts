@@ -1,7 +1,8 @@
 import { createSign } from 'node:crypto';
 import { messageOf } from '../../shared/errors';
 import { Secrets } from '../../shared/secrets';
-import { isSecure, type LoginGrant } from './credentials';
+import { isSecure } from '../../shared/http/secure';
+import type { LoginGrant } from './credentials';
 import type { HttpClient } from './http';
 import { OrgOutage } from './outage';
 

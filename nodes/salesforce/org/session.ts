@@ -8,7 +8,7 @@ import { readGrant, secretsOf, type OrgConfig, type OrgSecrets } from './credent
 import { Availability, type ProbePauses } from './availability';
 import { HttpClient } from './http';
 import { OrgOutage } from './outage';
-import type { RefreshTokens } from './refresh-tokens';
+import type { RefreshTokens } from '../../shared/http/refresh-tokens';
 import { strikeErrors } from './struck';
 import { sfdcOrg } from '../sfdc-org.settings';
 

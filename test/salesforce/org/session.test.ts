@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { turns } from '../fake-org';
 import { FlowError } from '../../../nodes/shared/errors';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
-import type { RefreshTokens, TokenOwner } from '../../../nodes/salesforce/org/refresh-tokens';
+import type { RefreshTokens, TokenOwner } from '../../../nodes/shared/http/refresh-tokens';
 import { OrgSession, outageOf, restError, type SessionOptions } from '../../../nodes/salesforce/org/session';
 import { until } from '../../support/until';
 import { startServer, type AnsweringServer } from './answering-server';
