@@ -1,4 +1,4 @@
-import { connect, type ConsumerInfo, type JetStreamManager } from 'nats';
+import { connect, type ConsumerInfo, type JetStreamManager, type StreamConfig } from 'nats';
 import { functionNode, inNode, serverNode, TAB } from '../../test/jetstream/room';
 import { startOrg, type Org } from '../../test/org/org';
 import { freePort } from '../../test/support/cleanup';
@@ -12,6 +12,9 @@ export const STREAM = 'crm';
 export const DURABLE = 'flow';
 const SUBJECT = 'crm.contacts.changed';
 const DEAD = 'crm.dead';
+/** A stream of its own for the dead letters, where `deadStream` asks for one, and its only subject. */
+export const DEAD_STREAM = 'dead';
+export const DEAD_APART = 'dead.crm';
 
 export interface StageOptions {
   /** What the flow does in the org; a create has no external id to be repeated by. */
@@ -25,6 +28,8 @@ export interface StageOptions {
   natsConfig?: string;
   /** Other settings of the jetstream-in. */
   consumer?: object;
+  /** The dead letters have a stream of their own: with this configuration, or made by the fault. */
+  deadStream?: Partial<StreamConfig> | 'missing';
   /** Other settings of Node-RED. */
   settings?: Record<string, unknown>;
   /** Code with which good events may be given up. */
@@ -91,6 +96,9 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
     closing.push(() => nc.close());
     const jsm = await nc.jetstreamManager({ checkAPI: false });
 
+    const { deadStream } = options;
+    if (deadStream && deadStream !== 'missing')
+      await jsm.streams.add({ name: DEAD_STREAM, subjects: [DEAD_APART], ...deadStream });
     // Of a cluster Node-RED is told one address, and learns the others.
     const flow = flowOf(org, nats.url, options);
     const another = async (): Promise<NodeRed> => {
@@ -143,7 +151,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
           what: 'all that was delivered to be settled',
         });
       },
-      givenUp: async () => (await readDeadLetters(jsm)).map(({ code }) => code),
+      givenUp: async () => (await readDeadLetters(jsm, ...deadLettersOf(options))).map(({ code }) => code),
       drained: async () => {
         const settled = async (): Promise<boolean> => {
           const { num_pending, num_ack_pending } = await consumer();
@@ -156,7 +164,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
           events: load.events,
           records: org.records('Contact'),
           written,
-          deadLetters: await readDeadLetters(jsm),
+          deadLetters: await readDeadLetters(jsm, ...deadLettersOf(options)),
           mayGiveUp,
         }),
       stop,
@@ -171,7 +179,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
 function flowOf(
   org: Org,
   server: string,
-  { operation = 'upsert', servers: replicas = 1, consumer, poison }: StageOptions,
+  { operation = 'upsert', servers: replicas = 1, consumer, deadStream, poison }: StageOptions,
 ): Stage['flow'] {
   return (names = {}) => [
     TAB,
@@ -181,7 +189,7 @@ function flowOf(
       streamConfig: { subjects: ['crm.>'], replicas },
       subject: SUBJECT,
       durable: DURABLE,
-      deadLetter: DEAD,
+      deadLetter: deadLettersOf({ deadStream })[1],
       ackWait: '2s',
       backoff: '200ms, 500ms',
       maxDeliver: 3,
@@ -223,12 +231,20 @@ function flowOf(
   ];
 }
 
-async function readDeadLetters(jsm: JetStreamManager): Promise<DeadLetter[]> {
-  const { state } = await jsm.streams.info(STREAM, { subjects_filter: DEAD });
+function deadLettersOf({ deadStream }: StageOptions): [stream: string, subject: string] {
+  return deadStream ? [DEAD_STREAM, DEAD_APART] : [STREAM, DEAD];
+}
+
+async function readDeadLetters(
+  jsm: JetStreamManager,
+  stream: string,
+  subject: string,
+): Promise<DeadLetter[]> {
+  const { state } = await jsm.streams.info(stream, { subjects_filter: subject });
   const found: DeadLetter[] = [];
-  for (let seq = 0; found.length < (state.subjects?.[DEAD] ?? 0);) {
-    const next = { next_by_subj: DEAD, seq }; // the server takes more than the client's types say
-    const message = await jsm.streams.getMessage(STREAM, next);
+  for (let seq = 0; found.length < (state.subjects?.[subject] ?? 0);) {
+    const next = { next_by_subj: subject, seq }; // the server takes more than the client's types say
+    const message = await jsm.streams.getMessage(stream, next);
     const contacts = [message.json<Contact | Contact[]>()].flat();
     found.push({ contacts, code: message.header.get('Jetforce-Code') });
     seq = message.seq + 1;

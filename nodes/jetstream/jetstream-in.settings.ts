@@ -15,6 +15,7 @@ import {
   whole,
 } from '../shared/settings/kinds';
 import { declare } from '../shared/settings/settings';
+import { size } from '../shared/size';
 import { parseTime } from '../shared/time';
 import { narrow, streamSettings } from './streams/stream.settings';
 import { checkDurableName, checkStreamName, parseSubjects } from './streams/subjects';
@@ -56,6 +57,7 @@ export const jetstreamIn = declare('jetstream-in', 1, {
     textAs('', isoTime, { required: true, format: formats.time, section: 'flow', title: 'Start time' }),
   ),
   prefetch: whole(1000, { min: 1, required: true, section: 'flow', title: 'Prefetch' }),
+  maxBytesInFlight: size('64MiB', { required: true, section: 'flow', title: 'Memory' }),
   maxAckPending: whole(1000, { min: -1, required: true, section: 'flow', title: 'Max ack pending' }),
 });
 

@@ -1,6 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
+import { now } from '../shared/async/clock';
 import { FlowSource, type FlowMessage } from '../shared/flow/source';
-import { codeOf, messageOf, type FlowError } from '../shared/errors';
+import { codeOf, messageOf } from '../shared/errors';
 import { logOf } from '../shared/log';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
@@ -10,7 +11,8 @@ import { consumerOf } from './consume/consumer-settings';
 import { refuseInboxIn } from './server/inbox';
 import { jetstreamIn } from './jetstream-in.settings';
 import { claimConsumer } from './consume/claims';
-import { watchPause } from './consume/pause-watch';
+import { watchDurable, type Holdup } from './consume/durable-watch';
+import { lookOf, stalled, statusKey, type Look, type Reading } from './consume/in-status';
 import { connectionOf } from './jetstream-server';
 import { whenDeployed } from '../shared/flow/deployed';
 import { jetStreamProperties, type JetStreamProperties } from './consume/message';
@@ -22,17 +24,20 @@ type InSettings = Settings<typeof jetstreamIn>;
 /** How long closing waits for the flow to finish what it holds, in ms. */
 const GRACE = 3_500;
 
+/** A durable that stalls again and again is told of so often, in ms. */
+const STALL_TOLD = 600_000;
+
 export default function (RED: NodeAPI): void {
   function JetstreamIn(this: Node & { wires?: string[][] }, def: InDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
-    type Look = [fill: NodeStatus['fill'], shape: NodeStatus['shape'], key: string, values?: object];
-    const look = (...[fill, shape, key, values]: Look): NodeStatus => ({
+    const look = ({ fill, shape, key, values }: Look): NodeStatus => ({
       fill,
       shape,
       text: RED._(`status.${key}`, { ...values }),
     });
-    const show = (...args: Look): void => status.show(() => look(...args));
+    const show = (fill: Look['fill'], shape: Look['shape'], key: string): void =>
+      status.show(() => look({ fill, shape, key }));
 
     const refuse = (error: unknown): void => {
       this.error(messageOf(error));
@@ -53,13 +58,11 @@ export default function (RED: NodeAPI): void {
     const source = new FlowSource(RED, this, ack);
     let consumer: Consumer | undefined;
     let phase: ConsumerState['phase'] = 'connecting';
-    let pausedUntil: number | undefined;
+    let holdup: Holdup | undefined;
     const inFlow = (): number => consumer?.inFlow ?? 0;
-    const ready = (): NodeStatus => {
-      if (inFlow() > 0) return look('green', 'dot', 'inFlow', { count: inFlow() });
-      if (pausedUntil === undefined) return look('green', 'dot', 'ready');
-      return look('yellow', 'ring', 'paused', { until: minuteOf(pausedUntil) });
-    };
+    const retries = (): Reading['retries'] => consumer?.retries() ?? { count: 0, first: 0 };
+    const ready = (): NodeStatus =>
+      look(lookOf({ inFlow: inFlow(), givenUp: consumer?.givenUp ?? 0, holdup, retries: retries() }));
     const showState = (state: ConsumerState): void => {
       phase = state.phase;
       if (state.phase === 'ready') status.show(ready);
@@ -86,13 +89,14 @@ export default function (RED: NodeAPI): void {
         refuse(error);
       }
     });
-    const unwatch = watchPause(
+    const warnStalled = atMostEvery(STALL_TOLD, (said) => this.warn(said));
+    const unwatch = watchDurable(
       connection,
       settings,
       () => phase === 'ready' && inFlow() === 0,
-      (until) => {
-        if (until === pausedUntil) return;
-        pausedUntil = until;
+      (found) => {
+        holdup = found;
+        if (found?.kind === 'stalled') warnStalled(stalled(settings.durable, found, retries()));
         if (phase === 'ready') status.show(ready);
       },
     );
@@ -142,29 +146,11 @@ function batchProperties(properties: JetStreamProperties[]): object {
   };
 }
 
-/** "2026-01-31 12:00", in the time of the machine. */
-function minuteOf(ms: number): string {
-  return new Date(ms - new Date(ms).getTimezoneOffset() * 60_000)
-    .toISOString()
-    .slice(0, 16)
-    .replace('T', ' ');
-}
-
-/** The short word for an error; the log has the sentence. */
-function statusKey(error: FlowError): string {
-  const words: Record<string, string> = {
-    CONNECTION_REFUSED: 'noAnswer',
-    CONNECTION_CLOSED: 'disconnected',
-    DISCONNECTED: 'disconnected',
-    TIMEOUT: 'noAnswer',
-    HOST_UNKNOWN: 'hostUnknown',
-    AUTHORIZATION: 'loginRefused',
-    BAD_CREDENTIALS: 'badCredentials',
-    TLS: 'tls',
-    PERMISSION_DENIED: 'noRights',
-    JETSTREAM_10059: 'noStream',
-    JETSTREAM_UNAVAILABLE: 'noJetStream',
-    DEAD_LETTER_FAILED: 'deadLetter',
+function atMostEvery(ms: number, say: (text: string) => void): (text: string) => void {
+  let last = -Infinity;
+  return (text) => {
+    if (now() - last < ms) return;
+    last = now();
+    say(text);
   };
-  return words[codeOf(error)] ?? 'failed';
 }

@@ -94,11 +94,11 @@ export const FAILURE_CODES = {
     'Give the dead letter subject a stream that takes it, and the user the right to publish there.',
   ),
   DEAD_LETTER_LOOP: never(
-    'The dead letter subject is one that the node itself reads.',
-    'Choose a subject outside of those that the node reads.',
+    'The dead letter subject is one that the node itself reads, or the message went round between nodes that are the dead letter of each other.',
+    'Choose a subject outside of those that these nodes read.',
   ),
   DEAD_LETTER_REFUSED: never(
-    'No stream can take the dead letter, because even its payload alone is too large: the message is given up, and stays in its stream.',
+    'The dead letter can never be written, because even its payload alone is too large or it has been a dead letter too often: the message is given up, and stays in its stream.',
     'Fetch the message by the sequence in the log; raise the maximum message size of the dead letter stream.',
   ),
   DISCONNECTED: outage(
@@ -305,6 +305,10 @@ export const FAILURE_CODES = {
     'What answered a publish is no stream, so the message counts as not stored.',
     'Give the subject to a stream, and let nobody else answer on it.',
   ),
+  NOT_SENDABLE: never(
+    'A record holds what JSON has no word for (NaN, Infinity, an invalid date), or what can not be read.',
+    'Correct the field that the message names.',
+  ),
   NOT_SENT: retried(
     'The node was stopped (a deploy) while the message waited to be published, so it is not stored.',
     'Send it again: nothing else does.',
@@ -352,7 +356,7 @@ export const FAILURE_CODES = {
     'Read the message; the node tries again.',
   ),
   QUEUE_FULL: retried(
-    'As many messages as jetstream-out may keep waiting wait to be published already.',
+    'As many messages, or bytes, as jetstream-out may keep waiting wait to be published already.',
     'Send it again later; see why the server is slow or away, or raise the limit of the queue.',
   ),
   REFERENCE_IN_TEXT: never(
@@ -372,6 +376,10 @@ export const FAILURE_CODES = {
     'Read the records again that may have changed in the gap, which the details name.',
   ),
   REQUEST_FAILED: retried('A request to JetStream failed for an unforeseen reason.', 'Read the message.'),
+  REQUEST_TOO_LARGE: never(
+    'A record, or what has to be written together, is larger than the 50 MB of a request to Salesforce, or than what stands before it takes.',
+    'Send less in one message; files go better in their own way.',
+  ),
   ROWS_FAILED: depends(
     'Rows were refused, and Salesforce gave no status code. Retried only if nothing was written and the reason passes.',
     'Correct the data, or wire output 2 to handle such records.',

@@ -27,7 +27,7 @@ const EXPRESSION = /\{\{\s*([^{}]*?)\s*\}\}/g;
  * name is a property of the message. A template that is one expression and nothing else keeps the value's
  * type; in a longer text null is written as nothing, a date in ISO's way, and an object as JSON.
  * A path that leads nowhere throws TEMPLATE_MISSING_PATH when rendered, a path that is none INVALID_TEMPLATE
- * when compiled, a value in a longer text that has no JSON TEMPLATE_VALUE; all are permanent.
+ * when compiled, a value that can't be read, or has no JSON in a longer text, TEMPLATE_VALUE; all are permanent.
  */
 export function compileTemplate(text: string): Template {
   const [only, more] = [...text.matchAll(EXPRESSION)];
@@ -97,9 +97,22 @@ function compilePath(path: string, template: string): Template {
     const name = rest.join('.');
     return (scope) => scope.env(name) ?? raise(missing());
   }
-  return (scope) => {
+  const read = (scope: TemplateScope): unknown => {
     let value: unknown = root === 'msg' ? scope.msg : root === 'event' ? scope.event : own(scope.msg, root);
     for (const key of rest) value = own(value, key);
+    return value;
+  };
+  return (scope) => {
+    let value: unknown;
+    try {
+      value = read(scope);
+    } catch (error) {
+      throw new FlowError(
+        'TEMPLATE_VALUE',
+        `The template "${template}" can't read ${path} of this message: ${messageOf(error)}`,
+        false,
+      );
+    }
     if (value === undefined) throw missing();
     return value;
   };

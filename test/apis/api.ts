@@ -147,5 +147,5 @@ function faultReply(simulation: Simulation, action: FaultAction, status: number)
             body: `<html><head><title>${status}</title></head><body><h1>${status}</h1></body></html>`,
           }
         : simulation.refusal(action, status);
-  return { ...own, headers: { ...own.headers, ...(action.headers as Record<string, string> | undefined) } };
+  return { ...own, headers: { ...own.headers, ...action.headers } };
 }

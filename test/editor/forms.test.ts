@@ -131,6 +131,27 @@ test('a flow written by hand, with settings left out, opens with the defaults', 
   assert.deepEqual(editor.complaints, []);
 });
 
+test("a login in a server's address is taken, is named, and stands in no label", { skip }, async () => {
+  await editor.clear();
+  const { page } = editor;
+  await editor.add(
+    { ...nodes.server, id: 'login', name: '', servers: 'nats://ada:hu/sh@host:4222, nats://t@other' },
+    { ...valid('jetstream-out'), server: 'login' },
+  );
+  assert.deepEqual(await invalid(editor, 'login'), []);
+  assert.equal(
+    await editor.run("RED.utils.getNodeLabel(RED.nodes.node('login'))"),
+    'nats://host:4222, nats://other',
+  );
+  await editor.open('login');
+  const hints = page.locator('.jetforce-hints');
+  await hints.getByText(/A login stands in the address/).waitFor();
+  await page.fill('#node-config-input-servers', 'nats://host:4222');
+  await page.press('#node-config-input-servers', 'Tab');
+  await hints.getByText(/A login stands/).waitFor({ state: 'detached' });
+  await editor.done();
+});
+
 test('secrets are in no export and in no flow file, and come back as dots', { skip }, async () => {
   await editor.clear();
   const { nodeRed } = bench;

@@ -35,6 +35,11 @@ test('a dead letter that the node would consume again', () => {
   assert.deepEqual(keys({ ...stream({}), subject: '', deadLetter: 'crm.dead' }), ['deadLetterConsumed']);
   assert.deepEqual(keys({ subject: 'crm.*, orders.>', deadLetter: 'orders.x.y' }), ['deadLetterConsumed']);
   assert.deepEqual(keys({ subject: 'crm.*', deadLetter: 'crm.contacts.dead' }), []);
+  assert.deepEqual(keys({ ...stream({}), subject: '', deadLetter: 'dead.crm' }), []);
+  assert.deepEqual(keys({ ...stream({}), subject: 'crm.>, dead.>', deadLetter: 'dead.crm' }), [
+    'filterOutside',
+  ]);
+  assert.deepEqual(keys({ subject: '', deadLetter: 'dead.crm' }), []);
 });
 
 test('a filter that no subject of the stream matches', () => {

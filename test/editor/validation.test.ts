@@ -84,6 +84,7 @@ test('validators say what is wrong, in a sentence that names the setting', { ski
       { streamConfig: { ...streamConfig, maxMsgsPerSubject: 'one' } },
       /^Max per subject: not a whole number/,
     ],
+    ['jetstream-server', { servers: 'nats://u:p@' }, /^Servers: not a list of servers/],
     ['jetstream-server', { servers: 'nats://a:4222 nats://' }, /^Servers: not a list of servers/],
     ['jetstream-server', { auth: 'userpass' }, /^User: fill this in/],
     ['sfdc-org', { auth: 'jwt' }, /^Username: fill this in/],

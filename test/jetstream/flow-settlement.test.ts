@@ -400,6 +400,6 @@ describe('settlement', () => {
       ].map(placed),
     );
     await red.waitForLog(/dead letter subject "crm.dead" would be read by this node again/, { from });
-    assert.equal(red.statusOf('in')?.fill, 'red');
+    await until(() => red.statusOf('in')?.text === 'wrong settings');
   });
 });

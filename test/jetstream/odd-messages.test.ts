@@ -72,6 +72,35 @@ describe('messages that can not be dead-lettered as they are', () => {
     assert.equal(header.get('Jetforce-Left-Out'), '"test header", "Größe", Nats-TTL, ""');
   });
 
+  test('whatever a payload or a header is called or holds, its message alone is concerned', async () => {
+    const from = red.received('end').length;
+    await deploy('hostile', { prefetch: 1 });
+    await raw('hostile', [], '['.repeat(100_000) + ']'.repeat(100_000));
+    await raw('hostile', [], '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}');
+    await raw('hostile', ['__proto__: polluted', 'constructor: x', 'toString: x', 'length: 7'], '"named"');
+    await raw('hostile', [`Long: ${'x'.repeat(60_000)}`], '"long"');
+    await room.nc.jetstream().publish('crm.contacts.hostile', '{"n": 1e400, "id": 12345678901234567890}');
+    await room.publish('crm.contacts.hostile', 'last');
+    await until(() => passed(from).includes('last'), { timeout: 20_000 });
+    const [own, named, long, numbers] = red.received('end').slice(from) as {
+      payload: unknown;
+      jetstream: { headers: Record<string, string> };
+    }[];
+    assert.deepEqual(Object.keys(own?.payload as object), ['__proto__', 'constructor']);
+    assert.deepEqual(Object.keys(named?.jetstream.headers ?? {}).sort(), [
+      '__proto__',
+      'constructor',
+      'length',
+      'toString',
+    ]);
+    assert.equal(long?.jetstream.headers.Long?.length, 60_000);
+    assert.deepEqual(numbers?.payload, { n: '1e400', id: '12345678901234567890' });
+    assert.equal('polluted' in {}, false);
+    const { data, header } = await until(() => dead('hostile').catch(() => undefined));
+    assert.equal(data.length, 200_000);
+    assert.equal(header.get('Jetforce-Code'), 'BAD_PAYLOAD');
+  });
+
   test('a payload at max_payload goes to the dead letter, and the next one goes on', async () => {
     const from = red.received('end').length;
     await deploy('large', { prefetch: 1 });

@@ -15,6 +15,7 @@ import { allRecords, removeRecords, undelete, write, writeLate, type Colleague }
 import { setLimits } from './control/routes';
 import { initialLimits } from './rest/describe';
 import { type SaveResult } from './store/dml';
+import { migrate } from './migrate';
 import { Faults, type Fault } from './control/faults';
 import { generator } from './store/generate';
 import { handler } from './rest/http';
@@ -86,6 +87,11 @@ export interface Org extends Readonly<Omit<OrgState, 'faults' | 'limits'>> {
   privateKey(): string;
   /** PEM of the authority that signed the org's certificates, where it speaks TLS. */
   ca: string | undefined;
+  /**
+   * Moves the org to another instance: from now on logins name that one, and data calls at the old address are
+   * redirected. `url`, where to log in, stays.
+   */
+  migrate(): void;
   /** Makes an object or changes its fields. */
   declare(declaration: SObjectDeclaration): SObjectType;
   close(): Promise<void>;
@@ -115,6 +121,7 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
     latencyMs: options.latencyMs ?? 0,
     recordLatencyMs: options.recordLatencyMs ?? 0,
     url: '',
+    movedFrom: undefined,
     pubsub: undefined,
     eventBus: undefined,
     certificates,
@@ -220,6 +227,7 @@ function helpers(on: Colleague): Omit<Org, keyof OrgState | 'close' | 'ca'> & Pi
       org.app.publicKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
       return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
     },
+    migrate: () => migrate(org),
     declare: (declaration) => org.schema.declare(declaration),
   };
 }

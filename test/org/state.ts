@@ -50,6 +50,17 @@ export interface Switches extends PubSubSwitches {
   longRunningMs: number;
   /** Epoch ms before which the log of deletions is gone, as after an emptied recycle bin. */
   deletionsKeptSince: number;
+  /** A planned site switch: the org reads and doesn't write. */
+  readOnly: boolean;
+  /** Somebody else creates the record of an upsert just before it, so many times: the key is taken. */
+  upsertRaces: number;
+  /** Objects whose triggers fail every row of a collection with more rows than that, by a limit of Apex. */
+  triggerRows: Record<string, number>;
+  /**
+   * Records of one collection that refer to one another by external id: of one type they never find each other
+   * (documented for Apex; of REST unconfirmed).
+   */
+  sameTypeReferences: boolean;
 }
 
 export const SWITCHES: Switches = {
@@ -71,6 +82,10 @@ export const SWITCHES: Switches = {
   longRunningCalls: 25,
   longRunningMs: 20_000,
   deletionsKeptSince: 0,
+  readOnly: false,
+  upsertRaces: 0,
+  triggerRows: {},
+  sameTypeReferences: false,
 };
 
 /** PEM texts; clients trust `ca`. */
@@ -97,6 +112,8 @@ export interface OrgState {
   readonly recordLatencyMs: number;
   /** http(s)://127.0.0.1:port, known once the server listens. */
   url: string;
+  /** host:port that the org had before it was moved; undefined where it wasn't. */
+  movedFrom: string | undefined;
   /** Where the Pub/Sub side is: `http://127.0.0.1:port` in plain text, `localhost:port` behind TLS. */
   pubsub: string | undefined;
   /** With the Pub/Sub side. */

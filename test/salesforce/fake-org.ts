@@ -3,10 +3,12 @@ import type { TestContext } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { FlowError } from '../../nodes/shared/errors';
 import { ApiBudget } from '../../nodes/salesforce/org/budget';
+import { Describes } from '../../nodes/salesforce/org/describes';
 import { Availability, PROBE_PAUSES } from '../../nodes/salesforce/org/availability';
 import type { RowResult, WriteRequest } from '../../nodes/salesforce/composite/operations';
 import { OrgOutage, type OutageReason } from '../../nodes/salesforce/org/outage';
-import type { OrgAnswer, OrgRequest } from '../../nodes/salesforce/org/session';
+import type { OrgAnswer } from '../../nodes/salesforce/org/answer';
+import type { OrgRequest } from '../../nodes/salesforce/org/session';
 import { Writer, type WritableOrg, type WriterOptions } from '../../nodes/salesforce/composite/writer';
 
 type Body = Record<string, unknown>;
@@ -47,6 +49,9 @@ export const outage = (reason: OutageReason = 'unreachable', sent = false) =>
 export class FakeOrg implements WritableOrg {
   readonly dataPath = '/services/data/v65.0';
   organizationId: string | undefined;
+  /** Answers no describe unless told. */
+  described: (path: string) => Promise<unknown> = () => Promise.reject(new Error('no describe'));
+  readonly describes = new Describes((path) => this.described(path));
   underWay = 0;
   readonly budget = new ApiBudget(100);
   readonly listeners = new Set<() => void>();

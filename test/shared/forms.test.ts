@@ -42,8 +42,17 @@ test('names, durations, sizes, times', () => {
 test('addresses', () => {
   verdicts(
     'servers',
-    ['nats://a:4222', 'a', 'tls://a.b, b:4222', '[::1]:4222', 'ws://h/'],
-    ['a b', 'nats://u:p@h', 'a:', 'a:123456', ','],
+    [
+      'nats://a:4222',
+      'a',
+      'tls://a.b, b:4222',
+      '[::1]:4222',
+      'ws://h/',
+      'nats://u:p@h',
+      't@h:4222',
+      'nats://u:p@/@h',
+    ],
+    ['a b', 'nats://u:p@', '@', 'a:', 'a:123456', ','],
   );
   verdicts('url', ['https://x.y', 'http://h:1/p'], ['ftp://x', 'x.y', 'https://']);
   verdicts(

@@ -31,6 +31,20 @@ export const faults = [
     },
   }),
   activation({
+    name: 'nats-away',
+    what: 'nats-server away for three times the ack wait, twice, with creates under way',
+    stage: { operation: 'create' },
+    async strike({ nats, flowing, busy }) {
+      for (let outage = 1; outage <= 2; outage++) {
+        await busy(20);
+        await nats.kill();
+        await wait(6_000);
+        await nats.restart();
+        await flowing(50);
+      }
+    },
+  }),
+  activation({
     name: 'durable-deleted',
     what: 'durable deleted: everything comes again',
     async strike({ jsm }) {

@@ -19,8 +19,6 @@ export const faults = [
   activation({
     name: 'node-red-killed',
     what: 'Node-RED killed -9 twenty times',
-    // What was in the flow comes alone after each: no more may come in than is written in between.
-    stage: { gap: 20 },
     async strike({ red, flowing, busy }) {
       for (let kill = 1; kill <= 20; kill++) {
         await flowing(20);

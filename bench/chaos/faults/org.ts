@@ -7,6 +7,7 @@ import type { Stage, StageOptions } from '../stage';
 /** Every call of the API, those that look whether the org is back among them. */
 const ALL = { path: '/services/data/' };
 const WRITES = { path: '/composite' };
+const PAGE = '<html><body>Please log in</body></html>';
 const TIMED_OUT = /no answer within 1 s/;
 
 /** The order of two changes of one contact is kept whatever the org does. */
@@ -78,6 +79,76 @@ export const faults = [
     async strike(on) {
       await inWrites(on, { status: 500 }, 2);
       await inWrites(on, { status: 500, after: true }, 2);
+    },
+  }),
+  activation({
+    name: 'org-moved',
+    what: 'the org moves to another instance, three times, and its old address redirects (301)',
+    stage,
+    async strike({ org, flowing }) {
+      for (let n = 1; n <= 3; n++) {
+        org.migrate();
+        await flowing(30);
+      }
+    },
+  }),
+  activation({
+    name: 'org-read-only',
+    what: 'the org is in read-only mode for maintenance, for 3 s',
+    stage,
+    async strike({ org, flowing }) {
+      org.clearRequests();
+      org.switches.readOnly = true;
+      await until(() => org.requests().some(({ path }) => path.includes(WRITES.path)), {
+        timeout: 60_000,
+        what: 'a write into the org',
+      });
+      await wait(3_000);
+      org.switches.readOnly = false;
+      await flowing(30);
+    },
+  }),
+  activation({
+    name: 'org-edge-refuses',
+    what: 'the edge before the org answers 406, 420, 429, and a page of 403, for 1 s each',
+    stage,
+    async strike(on) {
+      await toEverything(on, { status: 406, body: '', headers: { server: 'sfdcedge' } }, 1_000);
+      for (const status of [420, 429, 403]) await toEverything(on, { status, body: PAGE }, 1_000);
+    },
+  }),
+  activation({
+    name: 'org-portal',
+    what: 'a portal in between answers a page to everything, logins too, redirects for 2 s, then 200 for 2 s',
+    stage,
+    async strike(on) {
+      for (const portal of [
+        { status: 302, headers: { location: 'http://portal.example/' } },
+        { status: 200 },
+      ]) {
+        on.org.faults.add({ match: { path: '/oauth2/token' }, action: { ...portal, body: PAGE } });
+        await toEverything(on, { ...portal, body: PAGE }, 2_000);
+      }
+    },
+  }),
+  activation({
+    name: 'org-upsert-races',
+    what: 'another client creates the records of upserts just before them',
+    stage,
+    async strike({ org, flowing }) {
+      org.switches.upsertRaces = 20;
+      await flowing(60);
+      org.switches.upsertRaces = 0;
+    },
+  }),
+  activation({
+    name: 'org-trigger-limits',
+    what: 'triggers that fail every row of a collection of more than 20',
+    stage,
+    async strike({ org, flowing }) {
+      org.switches.triggerRows = { Contact: 20 };
+      await flowing(200);
+      org.switches.triggerRows = {};
     },
   }),
   activation({

@@ -1,13 +1,15 @@
 import type { Failure } from '../../shared/flow/delivery';
 import { Attempt, where } from '../../shared/flow/settlement';
-import { FlowError, isRetryable, messageOf } from '../../shared/errors';
+import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
 import type { BigNumbers } from '../../shared/json';
 import { Acks } from './acks';
 import { pause } from '../../shared/async/pause';
 import { withTimeout } from '../../shared/async/timeout';
 import type { Log } from '../../shared/log';
 import { closedError, type Connection } from '../server/connection';
-import { publishDeadLetter } from './dead-letter';
+import { BytesInFlight } from './bytes-in-flight';
+import { isHopeless, publishDeadLetter } from './dead-letter';
+import { checkDeadLetter } from './dead-letter-loop';
 import { ensureDurable, type DurableSettings } from './durable';
 import { Ledger } from './ledger';
 import { decodePayload, type PayloadFormat } from './message';
@@ -23,7 +25,7 @@ import {
 import { Suspects } from './suspects';
 import { provisionStream } from '../streams/provision';
 import type { StreamConfig } from '../streams/stream';
-import { checkPublishSubject, overlap } from '../streams/subjects';
+import { checkPublishSubject } from '../streams/subjects';
 
 /** A jetstream-in node's settings, parsed. Milliseconds. */
 export interface ConsumerSettings extends DurableSettings, SettlementSettings {
@@ -32,6 +34,8 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
   /** Whether that may take anything from a stream that exists. */
   narrow?: boolean | undefined;
   prefetch: number;
+  /** Bytes in memory; -1 or undefined: no limit. */
+  maxBytesInFlight?: number | undefined;
   deadLetter: string | undefined;
   format: PayloadFormat;
   bigNumbers?: BigNumbers | undefined;
@@ -57,6 +61,9 @@ interface Decoded {
 
 const READY: ConsumerState = { phase: 'ready' };
 const LONGEST_RETRY = 10_000;
+const LONGEST_DEAD_LETTER_RETRY = 30_000;
+/** Somebody has to change something before. */
+const HOPELESS_RETRY = 300_000;
 /** Node-RED waits 15 s for a node to close; so long may the work of a stopped flow go on. */
 const LINGER = 15_000;
 /**
@@ -74,7 +81,7 @@ export class Consumer {
   private readonly acks: Acks;
   private readonly settlement: Settlement;
   private readonly ledger: Ledger;
-  private readonly suspects: Suspects<Decoded>;
+  private readonly suspects: Suspects<InFlightMessage>;
   private pull: { nc: NatsConnection; pull: Pull } | undefined;
   private release: (() => Promise<void>) | undefined;
   private running: Promise<void> = Promise.resolve();
@@ -86,12 +93,20 @@ export class Consumer {
   private readonly warned = new Set<string>();
   private gathering: Decoded[] = [];
   private gatherTimer: NodeJS.Timeout | undefined;
-  private backlog: Decoded[] = [];
+  /** Arrived, and not parsed yet. */
+  private backlog: InFlightMessage[] = [];
+  private emitting = false;
+  private readonly bytes: BytesInFlight<InFlightMessage>;
+  /** Those whose dead letter can't be written now: they hold nobody up. */
+  private readonly parked = new Set<InFlightMessage>();
+  private readonly parkedFor = new Set<string>();
   /** Those of which others may know more. */
   private readonly asking = new Set<InFlightMessage>();
+  private readonly batches = new Set<MessageBatch>();
   /** Messages in the flow at this moment. */
   inFlow = 0;
-  private readonly batches = new Set<MessageBatch>();
+  /** Messages that were given up without a dead letter. */
+  givenUp = 0;
   private inbox = '';
   private idle: (() => void) | undefined;
 
@@ -101,21 +116,24 @@ export class Consumer {
     private readonly handler: ConsumerHandler,
   ) {
     this.acks = new Acks(() => connection.open);
+    this.bytes = new BytesInFlight(settings.maxBytesInFlight ?? -1, settings.format);
     this.ledger = new Ledger(connection, settings, (text) => handler.log('warn', text));
     this.settlement = new Settlement(settings, {
       acks: this.acks,
       tries: this.ledger,
       deadLetter: (message, failure) => this.deadLetter(message, failure),
-      released: () => this.released(),
+      released: (message) => {
+        this.bytes.released(message);
+        this.released();
+      },
       log: (level, text) => handler.log(level, text),
     });
     const { settlement } = this;
-    this.suspects = new Suspects<Decoded>({
-      order: ({ message: a }, { message: b }) =>
-        settlement.crashes(a) - settlement.crashes(b) || a.info.sequence - b.info.sequence,
+    this.suspects = new Suspects<InFlightMessage>({
+      order: (a, b) => settlement.crashes(a) - settlement.crashes(b) || a.info.sequence - b.info.sequence,
       isQuiet: () => [...this.batches].every(({ progress }) => progress?.held === true),
-      begin: (decoded) => this.deliverAlone(decoded),
-      isOver: ({ message }) => this.isOver(message),
+      begin: (message) => this.deliverAlone(message),
+      isOver: (message) => this.isOver(message),
       reopen: () => {
         this.ledger.sideBySide = true;
         return this.ledger.save();
@@ -127,8 +145,13 @@ export class Consumer {
     });
   }
 
+  /** Messages that were sent back to come again, and when the first one does (ms epoch). */
+  retries(): { count: number; first: number } {
+    return this.settlement.sentBack();
+  }
+
   start(): void {
-    checkDeadLetter(this.settings);
+    if (this.settings.deadLetter) checkPublishSubject(this.settings.deadLetter);
     this.release = this.connection.use({
       state: (state) => {
         if (state.phase === 'disconnected') {
@@ -158,9 +181,9 @@ export class Consumer {
     clearTimeout(this.gatherTimer);
     const stopped = this.pull?.pull.stop();
     const closed = this.ledger.close();
-    const unseen = [...this.gathering.splice(0), ...this.backlog.splice(0), ...this.suspects.withdraw()];
-    for (const message of [...unseen.map((decoded) => decoded.message), ...this.asking])
-      this.settlement.giveBack(message);
+    const gathered = this.gathering.splice(0).map(({ message }) => message);
+    const unseen = [...gathered, ...this.backlog.splice(0), ...this.suspects.withdraw(), ...this.asking];
+    for (const message of unseen) this.settlement.giveBack(message);
     this.asking.clear();
     if (stopped) await withTimeout(1_000, stopped);
     this.finished = this.finish(closed);
@@ -211,6 +234,7 @@ export class Consumer {
       for (const change of done.changes) this.handler.log('info', change);
       this.warnOnce(done.warnings);
     }
+    await checkDeadLetter(nc, domain, settings);
     const { info, warnings } = await ensureDurable(nc, domain, settings);
     this.warnOnce(warnings);
     const nats = await import('../server/nats.js');
@@ -239,7 +263,8 @@ export class Consumer {
       durable: settings.durable,
       capacity: settings.prefetch,
       maxRequests: info.config.max_waiting,
-      inFlight: () => this.settlement.size,
+      inFlight: () => Math.max(0, this.settlement.size - this.parked.size),
+      room: () => this.bytes.room(),
       onMessage: (msg) => this.arrived(msg),
       onProblem: (problem) => this.problem(problem),
       onAlive: () => this.alive(),
@@ -271,6 +296,7 @@ export class Consumer {
   }
 
   private alive(): void {
+    if (this.failing?.code === 'DEAD_LETTER_FAILED' && this.parked.size > 0) return;
     if (this.failing) this.handler.log('info', `Receiving from "${this.settings.stream}" again`);
     this.failing = undefined;
     this.report();
@@ -294,6 +320,7 @@ export class Consumer {
       this.settlement.giveBack(message);
       return;
     }
+    this.bytes.arrived(message);
     if (!this.ledger.shared || this.settlement.isExplained(message)) return this.admit(message);
     this.asking.add(message);
     void this.ledger.refresh().then(() => {
@@ -306,17 +333,13 @@ export class Consumer {
     const { settlement } = this;
     const guilt = this.guilt(message);
     if (guilt) return settlement.fail(message, { error: guilt });
-    let payload: unknown;
-    try {
-      payload = decodePayload(message.msg.data, this.settings.format, this.settings.bigNumbers);
-    } catch (error) {
-      settlement.fail(message, { error });
-      return;
-    }
     if (settlement.isSuspect(message)) {
-      this.suspects.add({ message, payload });
+      this.suspects.add(message);
       this.deliverGathered();
-    } else this.emit({ message, payload });
+    } else {
+      this.backlog.push(message);
+      this.emitBacklog();
+    }
   }
 
   /** Why it must not be put into the flow again. */
@@ -331,26 +354,60 @@ export class Consumer {
     return new FlowError('ENDED_PROCESS', text, false);
   }
 
-  private emit(decoded: Decoded): void {
-    const { batchSize, batchWait, prefetch } = this.settings;
-    if (this.suspects.any || this.inFlow + this.gathering.length >= prefetch) {
-      // Also more than was asked for: requests from before a reconnect were served too.
-      this.backlog.push(decoded);
-    } else if (batchSize <= 1) {
-      this.deliver([decoded]);
-    } else {
-      this.gathering.push(decoded);
-      if (this.gathering.length >= Math.min(batchSize, prefetch)) this.deliverGathered();
-      else this.gatherTimer ??= setTimeout(() => this.deliverGathered(), batchWait);
+  private emitBacklog(): void {
+    // What ends at once makes room from within.
+    if (this.emitting) return;
+    this.emitting = true;
+    try {
+      for (let next = this.backlog[0]; next && this.hasRoom(next); next = this.backlog[0]) {
+        this.backlog.shift();
+        this.emit(next);
+      }
+    } finally {
+      this.emitting = false;
     }
   }
 
-  private async deliverAlone(decoded: Decoded): Promise<void> {
-    const { message } = decoded;
+  /**
+   * More may be here than was asked for: requests from before a reconnect are served too, and payloads may grow more
+   * than they used to.
+   */
+  private hasRoom(message: InFlightMessage): boolean {
+    const { length } = this.gathering;
+    if (this.suspects.any || this.inFlow + length >= this.settings.prefetch) return false;
+    return this.inFlow + length === 0 || this.bytes.admits(message);
+  }
+
+  private emit(message: InFlightMessage): void {
+    const { batchSize, batchWait, prefetch } = this.settings;
+    const decoded = this.decode(message);
+    if (!decoded) return;
+    if (batchSize <= 1) return this.deliver([decoded]);
+    this.gathering.push(decoded);
+    if (this.gathering.length >= Math.min(batchSize, prefetch)) this.deliverGathered();
+    else this.gatherTimer ??= setTimeout(() => this.deliverGathered(), batchWait);
+  }
+
+  /** Undefined for one that failed by that. */
+  private decode(message: InFlightMessage): Decoded | undefined {
+    const { format, bigNumbers } = this.settings;
+    try {
+      const payload = decodePayload(message.msg.data, format, bigNumbers);
+      this.bytes.entered(message);
+      return { message, payload };
+    } catch (error) {
+      this.settlement.fail(message, { error });
+      return undefined;
+    }
+  }
+
+  private async deliverAlone(message: InFlightMessage): Promise<void> {
     this.asking.add(message); // Given back if stopped meanwhile.
     this.ledger.sideBySide = false;
     await this.settlement.goesAlone(message);
-    if (this.asking.delete(message)) this.deliver([decoded]);
+    if (!this.asking.delete(message)) return;
+    const decoded = this.decode(message);
+    if (decoded) this.deliver([decoded]);
   }
 
   private isOver(message: InFlightMessage): boolean {
@@ -399,63 +456,70 @@ export class Consumer {
     this.report();
   }
 
-  private emitBacklog(): void {
-    while (
-      this.backlog.length > 0 &&
-      !this.suspects.any &&
-      this.inFlow + this.gathering.length < this.settings.prefetch
-    ) {
-      const next = this.backlog.shift();
-      if (next) this.emit(next);
-    }
-  }
-
   private async deadLetter(message: InFlightMessage, failure: Failure): Promise<void> {
     const { deadLetter, maxDeliver } = this.settings;
     const { signal } = this.stopping;
     const why = isRetryable(failure.error) ? `failed ${maxDeliver} times` : 'failed for good';
     const what = `${describe(message)} ${why}${where(failure)}`;
     if (!deadLetter) {
+      this.givenUp++;
       this.handler.log(
         'error',
         `${what} and is dropped, as no dead letter subject is set: ${messageOf(failure.error)}`,
       );
       return;
     }
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const nc = await this.connection.ready(signal);
-        await publishDeadLetter(
-          nc,
-          this.connection.settings.domain,
-          deadLetter,
-          message.msg,
-          { ...message.info, deliveries: message.deliveries },
-          failure,
-        );
-        this.handler.log('warn', `${what} and went to "${deadLetter}": ${messageOf(failure.error)}`);
-        if (this.failing?.code === 'DEAD_LETTER_FAILED') this.alive();
-        return;
-      } catch (error) {
+    try {
+      for (let attempt = 0; ; attempt++) {
+        const error = await this.tryDeadLetter(message, failure, deadLetter, what);
         if (signal.aborted) throw closedError();
-        if (!isRetryable(error)) return this.handler.log('error', `${what}: ${messageOf(error)}`);
-        this.fail(error as FlowError);
-        await pause(Math.min(30_000, 1_000 * 2 ** attempt), signal);
+        if (!error) return;
+        this.park(message, error);
+        const longest = isHopeless(error) ? HOPELESS_RETRY : LONGEST_DEAD_LETTER_RETRY;
+        await pause(Math.min(longest, 1_000 * 2 ** attempt), signal);
       }
+    } finally {
+      this.unpark(message);
     }
   }
-}
 
-/** A dead letter that the consumer reads itself would come round for ever. */
-function checkDeadLetter({ deadLetter, filters, stream }: ConsumerSettings): void {
-  if (!deadLetter) return;
-  checkPublishSubject(deadLetter);
-  if (filters.length === 0 || filters.some((filter) => overlap(filter, deadLetter))) {
-    const read = filters.length === 0 ? `everything in "${stream}"` : filters.join(', ');
-    throw new FlowError(
-      'DEAD_LETTER_LOOP',
-      `The dead letter subject "${deadLetter}" would be read by this node again (it reads ${read}): choose one outside`,
-      false,
-    );
+  /** Why it isn't settled yet, if so. */
+  private async tryDeadLetter(
+    message: InFlightMessage,
+    failure: Failure,
+    deadLetter: string,
+    what: string,
+  ): Promise<FlowError | undefined> {
+    try {
+      const nc = await this.connection.ready(this.stopping.signal);
+      const info = { ...message.info, deliveries: message.deliveries };
+      const { domain } = this.connection.settings;
+      await publishDeadLetter(nc, domain, deadLetter, message.msg, info, failure);
+      this.handler.log('warn', `${what} and went to "${deadLetter}": ${messageOf(failure.error)}`);
+    } catch (error) {
+      if (isRetryable(error) || this.stopping.signal.aborted) return error as FlowError;
+      this.givenUp++;
+      this.handler.log('error', `${what}: ${messageOf(error)}`);
+    }
+    return undefined;
+  }
+
+  /** It stays with this node and is tried again and again, but holds neither a place in the flow nor others up. */
+  private park(message: InFlightMessage, error: FlowError): void {
+    const cause = codeOf(error.cause);
+    const told = this.parkedFor.has(cause);
+    this.parkedFor.add(cause);
+    if (!told) this.handler.log('error', `${describe(message)}: ${error.message}`);
+    this.fail(error, false);
+    if (this.parked.has(message)) return;
+    this.parked.add(message);
+    this.bytes.parked(message);
+    this.released();
+  }
+
+  private unpark(message: InFlightMessage): void {
+    if (!this.parked.delete(message) || this.parked.size > 0) return;
+    this.parkedFor.clear();
+    if (this.failing?.code === 'DEAD_LETTER_FAILED') this.alive();
   }
 }

@@ -20,12 +20,18 @@ const FEWER = [1_024, 256, 0];
 /** Bytes that are kept free for naming what was left out. */
 const NAMING = 300;
 
+/** How often a message has been a dead letter already. */
+const HOPS = 'Jetforce-Hops';
+/** Two nodes that are each other's dead letter would hand one round for ever. */
+const MOST_HOPS = 8;
+
 /**
  * Publishes the original payload and headers to the dead letter subject, with what went wrong. Headers that can't be
  * carried (for the server they are orders, no client reads them, there is no room) are named in Jetforce-Left-Out;
  * the payload always goes whole. Resolves after the PubAck, so that only then the message is given up; throws
- * DEAD_LETTER_FAILED when it can't be stored now, and DEAD_LETTER_REFUSED, permanent, when even the payload alone
- * is too large and the message's own stream keeps it anyway.
+ * DEAD_LETTER_FAILED when it can't be stored now, and DEAD_LETTER_REFUSED, permanent, when it never can (even the
+ * payload alone is too large, or it was a dead letter too often) and the message's own stream keeps it anyway. Where
+ * that stream would delete it, it is DEAD_LETTER_FAILED too, with the reason as its cause (see isHopeless).
  */
 export async function publishDeadLetter(
   nc: NatsConnection,
@@ -35,19 +41,33 @@ export async function publishDeadLetter(
   info: DeliveryInfo,
   failure: Failure,
 ): Promise<void> {
-  const own = ownHeaders(msg, info, failure);
-  const reason = await publishLetter(nc, domain, subject, msg.data, own, msg.headers);
-  if (!reason) return;
-  if (reason.code === 'MESSAGE_TOO_LARGE' && (await keepsWhatIsGivenUp(nc, domain, info.stream)))
+  const hops = hopsOf(msg);
+  const reason =
+    hops < MOST_HOPS
+      ? await publishLetter(
+          nc,
+          domain,
+          subject,
+          msg.data,
+          ownHeaders(msg, info, failure, hops + 1),
+          msg.headers,
+        )
+      : wentRound(hops);
+  if (reason === undefined) return;
+  const hopeless = HOPELESS.has(reason.code);
+  if (hopeless && (await keepsWhatIsGivenUp(nc, domain, info.stream)))
     throw new FlowError(
       'DEAD_LETTER_REFUSED',
       `The dead letter can never be written, so the payload stays in the stream "${info.stream}" at sequence ${info.sequence}: ${reason.message}`,
       false,
       { cause: reason },
     );
+  const how = hopeless
+    ? `and the stream "${info.stream}" deletes what is given up, so the message stays, unacknowledged (one of max ack pending)`
+    : 'so the message stays';
   throw new FlowError(
     'DEAD_LETTER_FAILED',
-    `The dead letter could not be written, so the message stays: ${messageOf(reason)}`,
+    `The dead letter could not be written, ${how}: ${messageOf(reason)}`,
     true,
     { cause: reason },
   );
@@ -74,6 +94,27 @@ async function publishLetter(
     }
   }
   return reason;
+}
+
+/** Reasons that time doesn't mend. */
+const HOPELESS = new Set(['MESSAGE_TOO_LARGE', 'DEAD_LETTER_LOOP']);
+
+/** Whether a dead letter that failed is worth another try only after somebody has changed something. */
+export function isHopeless(error: unknown): boolean {
+  return error instanceof FlowError && HOPELESS.has(codeOf(error.cause));
+}
+
+function hopsOf(msg: Msg): number {
+  const hops = Number(msg.headers?.get(HOPS));
+  return Number.isSafeInteger(hops) && hops > 0 ? hops : 0;
+}
+
+function wentRound(hops: number): FlowError {
+  return new FlowError(
+    'DEAD_LETTER_LOOP',
+    `the message was a dead letter ${hops} times already (${HOPS}): see whether the nodes that read dead letters are each other's dead letter, or send it without that header`,
+    false,
+  );
 }
 
 /** Dead letters of other rooms' nodes, with the connection held until they are closed. */
@@ -110,8 +151,14 @@ async function keepsWhatIsGivenUp(
 }
 
 /** The most important first. */
-function ownHeaders(msg: Msg, info: DeliveryInfo, { error, node }: Failure): [name: string, value: string][] {
+function ownHeaders(
+  msg: Msg,
+  info: DeliveryInfo,
+  { error, node }: Failure,
+  hops: number,
+): [name: string, value: string][] {
   return [
+    [HOPS, String(hops)],
     // The same message given up twice (a lost term, a crash in between) is stored once.
     ['Nats-Msg-Id', `dead.${info.stream}.${info.consumer}.${info.sequence}.${info.timestamp}`],
     ['Jetforce-Sequence', String(info.sequence)],

@@ -4,7 +4,7 @@ import { jsApi } from '../server/api';
 import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast, streamInfo, type StreamInfo } from '../streams/stream';
-import { covers } from '../streams/subjects';
+import { overlap } from '../streams/subjects';
 
 export type DeliverFrom = 'all' | 'last' | 'new' | 'last_per_subject' | 'by_start_sequence' | 'by_start_time';
 
@@ -299,12 +299,18 @@ async function filterWarnings(
     return []; // No right to look is no fault of the consumer.
   }
   if (!info) throw noStream(wanted.stream);
-  const subjects = info.config.subjects;
-  if (!subjects) return [];
-  return wanted.filters
-    .filter((filter) => !subjects.some((subject) => covers(subject, filter) || covers(filter, subject)))
-    .map(
-      (filter) =>
-        `The stream "${wanted.stream}" takes ${subjects.join(', ')}: nothing can ever arrive for "${filter}"`,
-    );
+  const subjects = info.config.subjects?.join(', ');
+  return unmatchable(info.config, wanted.filters).map(
+    (filter) => `The stream "${wanted.stream}" takes ${subjects}: nothing can ever arrive for "${filter}"`,
+  );
+}
+
+/**
+ * The filters under which the stream can hold nothing. None where it gets messages from other streams, or changes
+ * their subjects.
+ */
+export function unmatchable(config: StreamInfo['config'], filters: readonly string[]): string[] {
+  const { subjects, subject_transform: transform, mirror, sources = [] } = config;
+  if (!subjects || transform || mirror || sources.length > 0) return [];
+  return filters.filter((filter) => !subjects.some((subject) => overlap(subject, filter)));
 }

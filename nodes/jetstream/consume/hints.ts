@@ -42,7 +42,8 @@ export function jetstreamInHints(settings: JetstreamInSettings): Hint[] {
   const ackWait = readable(() => parseDuration(settings.ackWait));
   const limit = readable(() => parseDuration(settings.processingLimit));
 
-  if (deadLetter !== '' && consumed.some((filter) => overlap(filter, deadLetter)))
+  const lands = subjects.length === 0 || subjects.some((subject) => overlap(subject, deadLetter));
+  if (deadLetter !== '' && lands && consumed.some((filter) => overlap(filter, deadLetter)))
     hint('deadLetterConsumed', { deadLetter });
   if (subjects.length > 0) {
     const outside = filters.find((filter) => !subjects.some((subject) => overlap(subject, filter)));

@@ -17,6 +17,8 @@ export interface PullOptions {
   maxRequests?: number | undefined;
   /** How many of them are in flight at this moment. */
   inFlight: () => number;
+  /** How many bytes more may be on their way; one message may always, where there is no other. Default: any number. */
+  room?: () => number;
   onMessage: (msg: Msg) => void;
   onProblem: (problem: PullProblem) => void;
   /** The server answers this consumer, for the first time since the start or a reset. */
@@ -25,6 +27,8 @@ export interface PullOptions {
 
 interface Request {
   remaining: number;
+  /** That it may still bring; Infinity: any number. */
+  bytes: number;
   /** By performance.now(): after it the server has forgotten the request, whatever it did. */
   deadline: number;
 }
@@ -34,6 +38,10 @@ const HEARTBEAT = 1_000;
 const GRACE = 2_000;
 const RETRY = 500;
 const GATHER = 20;
+/** Bytes of a message beside its payload: subjects and headers count too. The server knows how many there are. */
+const BESIDE = 512;
+/** A large message is reckoned with for some dozens more. */
+const FADING = 0.9;
 /** A connection that has lasted so long is sound. */
 const SETTLED = 10_000;
 
@@ -54,6 +62,10 @@ export class Pull {
   /** The server has answered since the last (re)start. */
   private served = false;
   private largestBatch = Number.MAX_SAFE_INTEGER;
+  /** The bytes that one request may ask for, by what the durable allows. */
+  private largestBytes = Infinity;
+  /** Bytes of the largest message of late, as far as it is known. */
+  private largest = 0;
   /** As long as a request may wait, and as many of them, by what the durable allows. */
   private expires = EXPIRES;
   private mostRequests: number;
@@ -89,21 +101,38 @@ export class Pull {
     const { nc, domain, stream, durable, inbox, capacity, inFlight } = this.options;
     if (this.stopped || nc.isClosed() || performance.now() < this.notBefore) return;
     if (this.requests.size >= this.mostRequests) return;
-    const batch = Math.min(capacity - inFlight() - this.asked, this.largestBatch, this.burst - this.asked);
+    const most = Math.min(capacity - inFlight() - this.asked, this.largestBatch, this.burst - this.asked);
+    const { batch, bytes } = this.withinBytes(most);
     if (batch < 1) return;
     const id = String(++this.serial);
-    this.requests.set(id, { remaining: batch, deadline: performance.now() + this.expires + GRACE });
+    this.requests.set(id, { remaining: batch, bytes, deadline: performance.now() + this.expires + GRACE });
     this.asked += batch;
     // A heartbeat of more than half the time is refused.
     const heartbeat = Math.min(HEARTBEAT, this.expires / 2);
     const body = {
       batch,
+      ...(bytes !== Infinity && { max_bytes: bytes }),
       expires: Math.floor(this.expires * 1e6),
       idle_heartbeat: Math.floor(heartbeat * 1e6),
     };
     nc.publish(`${apiPrefix(domain)}.CONSUMER.MSG.NEXT.${stream}.${durable}`, JSON.stringify(body), {
       reply: `${inbox}.${id}`,
     });
+  }
+
+  /** What a request for so many messages at most may ask for; none where there is no room for one. */
+  private withinBytes(batch: number): { batch: number; bytes: number } {
+    let room = this.options.room?.() ?? Infinity;
+    if (room === Infinity || batch < 1) return { batch, bytes: Infinity };
+    for (const { bytes } of this.requests.values()) room -= bytes;
+    if (room < 1 || Math.min(room, this.largestBytes) < this.largest) {
+      // The largest may be larger than all the room: it comes alone, whatever its size.
+      const alone = this.asked === 0 && this.options.inFlight() === 0;
+      return { batch: alone ? 1 : 0, bytes: Infinity };
+    }
+    // Of messages that nobody has seen one request shall not take all the room.
+    const wanted = this.largest === 0 ? Math.max(1, room / 2) : 2 * batch * this.largest;
+    return { batch, bytes: Math.floor(Math.min(room, wanted, this.largestBytes)) };
   }
 
   /**
@@ -135,7 +164,7 @@ export class Pull {
     // A message has the ack subject as its reply; what has none (or no such one) is the server speaking.
     if (msg.reply?.startsWith('$JS.ACK.')) {
       this.alive();
-      this.countOff();
+      this.countOff(msg.data.length + BESIDE);
       this.options.onMessage(msg);
       // However little may be under way at a time: how much is in the flow is another matter.
       if (this.asked === 0 && this.burst < this.options.capacity) this.request();
@@ -152,9 +181,11 @@ export class Pull {
   }
 
   /** Requests are served in order. */
-  private countOff(): void {
+  private countOff(bytes: number): void {
+    this.largest = Math.max(bytes, this.largest * FADING);
     for (const [id, request] of this.requests) {
       this.asked--;
+      request.bytes = Math.max(0, request.bytes - bytes);
       if (--request.remaining === 0) this.requests.delete(id);
       return;
     }
@@ -171,12 +202,24 @@ export class Pull {
     const code = msg.headers?.code ?? 0;
     const text = msg.headers?.description ?? '';
     if (code === 100) return this.alive(); // heartbeat
-    this.drop(msg.subject.slice(msg.subject.lastIndexOf('.') + 1));
-    if (code === 404 || code === 408) return this.ask(); // expired
+    const id = msg.subject.slice(msg.subject.lastIndexOf('.') + 1);
+    const bytes = this.requests.get(id)?.bytes ?? 0;
+    this.drop(id);
+    if (/Message Size Exceeds MaxBytes/i.test(text)) {
+      this.largest = Math.max(this.largest, 2 * bytes);
+      return this.ask();
+    }
+    // Expired; or it has brought all, which is only said of one with a limit of bytes.
+    if (code === 404 || code === 408 || /Batch Completed/i.test(text)) return this.ask();
     if (code === 503) return this.later('gone', 'nothing answers for this consumer');
     const limit = /Exceeded MaxRequestBatch of (\d+)/i.exec(text)?.[1];
     if (limit) {
       this.largestBatch = Number(limit);
+      return this.ask();
+    }
+    const bytesLimit = Number(/Exceeded MaxRequestMaxBytes of (\d+)/i.exec(text)?.[1] ?? Infinity);
+    if (bytes > bytesLimit && bytes !== Infinity) {
+      this.largestBytes = bytesLimit;
       return this.ask();
     }
     const longest = millisecondsOf(/Exceeded MaxRequestExpires of (\S+)/i.exec(text)?.[1]);
@@ -192,7 +235,7 @@ export class Pull {
       const why = 'the durable takes no more waiting requests (max_waiting)';
       return this.later('refused', `${why}: raise it, or let fewer nodes share the durable`);
     }
-    if (/Leadership Change|Server Shutdown|Batch Completed/i.test(text)) return this.later(undefined, text);
+    if (/Leadership Change|Server Shutdown/i.test(text)) return this.later(undefined, text);
     return this.later(/Deleted|not found/i.test(text) ? 'gone' : 'refused', `${code} ${text}`);
   }
 

@@ -40,7 +40,7 @@ export interface SettlementHandler {
   /** Without it tries are known to this process only. */
   tries?: SharedTries;
   /** A message is settled: there is room for another. */
-  released(): void;
+  released(message: InFlightMessage): void;
   log(level: Level, text: string): void;
 }
 
@@ -62,10 +62,15 @@ export interface InFlightMessage extends Watched<InFlightMessage> {
 /** Messages that go through the flow, and are settled, together. */
 export type MessageBatch = Attempt<InFlightMessage>;
 
+/** How many messages that were sent back are known by the time at which they come again. */
+const MOST_RETRIES = 20_000;
+
 /** Settles every message of one consumer exactly once, and keeps those that take long from being delivered again. */
 export class Settlement implements Settler<InFlightMessage> {
   readonly noun = 'message';
   private readonly inFlight = new Map<number, InFlightMessage>();
+  /** Sequence → when it comes again, ms epoch, of what was sent back by this node. */
+  private readonly retryAt = new Map<number, number>();
   private readonly retries: RetryPolicy;
   private memory: Memory | undefined;
   private unwatch: (() => void) | undefined;
@@ -102,6 +107,15 @@ export class Settlement implements Settler<InFlightMessage> {
     return this.inFlight.size;
   }
 
+  /** Messages that were sent back and aren't due yet, and when the first one is, ms epoch. */
+  sentBack(): { count: number; first: number } {
+    const now = Date.now();
+    for (const [sequence, at] of this.retryAt) if (at <= now) this.retryAt.delete(sequence);
+    let first = Infinity;
+    for (const at of this.retryAt.values()) first = Math.min(first, at);
+    return { count: this.retryAt.size, first };
+  }
+
   /** The message is new and to be worked on; undefined for one that is known, which needs nothing more. */
   arrived(msg: Msg): InFlightMessage | undefined {
     const { memory } = this;
@@ -135,6 +149,7 @@ export class Settlement implements Settler<InFlightMessage> {
       return undefined;
     }
     this.inFlight.set(sequence, message);
+    this.retryAt.delete(sequence);
     return message;
   }
 
@@ -266,13 +281,15 @@ export class Settlement implements Settler<InFlightMessage> {
 
   private nak(message: InFlightMessage, delay: number): void {
     if (this.isCurrent(message)) this.handler.acks.nak(message.reply, delay);
+    if (delay > 0 && this.retryAt.size < MOST_RETRIES)
+      this.retryAt.set(message.info.sequence, Date.now() + delay);
     this.release(message);
   }
 
   private release(message: InFlightMessage): void {
     const { sequence } = message.info;
     if (this.inFlight.get(sequence) === message) this.inFlight.delete(sequence);
-    this.handler.released();
+    this.handler.released(message);
   }
 
   /** Not so after the consumer was made anew: there the sequence means another message. */

@@ -81,7 +81,7 @@ function chosenHeader(name: string): FlowError {
 /** Text and bytes as they are, everything else as JSON. Throws NO_PAYLOAD and INVALID_PAYLOAD, permanent, for what JSON can't say. */
 export function encodePayload(payload: unknown): Uint8Array | string {
   if (typeof payload === 'string') return payload;
-  const json = bytesOf(payload) ?? jsonOf(payload);
+  const json = written(payload);
   if (json !== undefined) return json;
   throw new FlowError(
     'NO_PAYLOAD',
@@ -90,13 +90,14 @@ export function encodePayload(payload: unknown): Uint8Array | string {
   );
 }
 
-function jsonOf(payload: unknown): string | undefined {
+function written(payload: unknown): Uint8Array | string | undefined {
   try {
-    return stringifyJson(payload);
+    // A buffer that was handed over to a worker can't be read any more.
+    return bytesOf(payload) ?? stringifyJson(payload);
   } catch (error) {
     throw new FlowError(
       'INVALID_PAYLOAD',
-      `msg.payload can't be written as JSON: ${messageOf(error)}; send a text, bytes, or plain values`,
+      `msg.payload can't be written: ${messageOf(error)}; send a text, bytes, or plain values`,
       false,
     );
   }

@@ -1,4 +1,5 @@
 import { FlowError } from '../../shared/errors';
+import { formatSize } from '../../shared/size';
 import { closedError, type Connection } from '../server/connection';
 import type { MsgHdrs, NatsConnection } from '../server/nats';
 import { serverAtLeast } from '../streams/stream';
@@ -20,6 +21,8 @@ export interface PublisherSettings {
   window: number;
   /** Messages that wait to be sent, at most. */
   queue: number;
+  /** Bytes of payload that wait, at most; one that is larger may wait alone. -1 or undefined: no limit. */
+  queueBytes?: number | undefined;
   whenFull: 'hold' | 'fail';
 }
 
@@ -46,6 +49,7 @@ interface Waiting {
 export class Publisher {
   private readonly stopping = new AbortController();
   private readonly queue: Waiting[] = [];
+  private queuedBytes = 0;
   private inFlight = 0;
   private connecting = false;
   private idle: (() => void) | undefined;
@@ -76,8 +80,9 @@ export class Publisher {
     if (this.stopping.signal.aborted) throw closedError();
     const nc = this.connection.open;
     if (nc && this.queue.length === 0 && this.inFlight < this.settings.window) return this.send(nc, outgoing);
-    const { queue, whenFull } = this.settings;
-    if (this.queue.length >= queue && !(whenFull === 'hold' && sender.stops)) throw queueFull(queue);
+    const full = this.fullFor(outgoing);
+    if (full !== undefined && !(this.settings.whenFull === 'hold' && sender.stops)) throw queueFull(full);
+    this.queuedBytes += outgoing.data.length;
     return new Promise((resolve, reject) => {
       this.queue.push({ outgoing, resolve, reject, resume: sender.pause?.() });
       this.changed();
@@ -85,9 +90,19 @@ export class Publisher {
     });
   }
 
+  /** What waits, in words, where there is no place for this one. */
+  private fullFor({ data }: Outgoing): string | undefined {
+    const { queue, queueBytes = -1 } = this.settings;
+    const { length } = this.queue;
+    if (length >= queue) return `${queue} messages`;
+    const fits = queueBytes < 0 || length === 0 || this.queuedBytes + data.length <= queueBytes;
+    return fits ? undefined : `${length} messages with ${formatSize(queueBytes)}, the most,`;
+  }
+
   /** What hasn't been sent fails with CLOSED; resolves when what has been sent has ended by its own publish(). */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.queuedBytes = 0;
     for (const { reject, resume } of this.queue.splice(0)) {
       resume?.();
       reject(closedError());
@@ -117,6 +132,7 @@ export class Publisher {
         break;
       }
       const { outgoing, resolve, resume } = this.queue.shift() as Waiting;
+      this.queuedBytes -= outgoing.data.length;
       resume?.();
       resolve(this.send(nc, outgoing));
     }
@@ -143,10 +159,10 @@ async function send(
   return publishOnce(nc, subject, data, { headers: messageHeaders(headers, msgId), domain });
 }
 
-function queueFull(queue: number): FlowError {
+function queueFull(waiting: string): FlowError {
   return new FlowError(
     'QUEUE_FULL',
-    `${queue} messages wait to be published already, and this one is not taken: send it again later, see why the server is slow or away, or raise the limit of the queue`,
+    `${waiting} wait to be published already, and this one is not taken: send it again later, see why the server is slow or away, or raise the limit of the queue`,
   );
 }
 

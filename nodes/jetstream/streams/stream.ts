@@ -38,8 +38,24 @@ export interface StreamConfig {
   allow_direct?: boolean;
 }
 
+export interface SubjectTransform {
+  src: string;
+  dest: string;
+}
+
+export interface StreamSource {
+  name: string;
+  filter_subject?: string;
+  subject_transforms?: SubjectTransform[];
+}
+
 export interface StreamInfo {
-  config: StreamConfig;
+  /** With what no form of ours has. */
+  config: StreamConfig & {
+    subject_transform?: SubjectTransform;
+    mirror?: StreamSource;
+    sources?: StreamSource[];
+  };
   created: string;
   state: { messages: number; bytes: number; first_seq: number; last_seq: number };
 }

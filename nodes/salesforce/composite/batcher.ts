@@ -1,6 +1,7 @@
-import { CallBuilder, needsOwnCall, type Call } from './call';
+import { CallBuilder, needsOwnCall, rowsOf, type Call, type Collection } from './call';
+import { CollectionSizes } from './collection-sizes';
 import { KeyTable } from './keys';
-import { CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
+import { CALL_BYTES, CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
 import type { Write } from './operations';
 import type { Queue } from '../org/dispatcher';
 
@@ -37,6 +38,7 @@ export class Batcher implements Queue<Write, Call> {
   private readonly most: number;
   private limit: number;
   private burst: Burst | undefined;
+  private readonly sizes = new CollectionSizes();
   private lingerUntil = 0;
 
   constructor(private readonly options: BatcherOptions) {
@@ -87,7 +89,9 @@ export class Batcher implements Queue<Write, Call> {
     if (!onlyFull) this.burst = this.planBurst();
     const limit = this.burst ? Math.ceil(this.burst.records / this.burst.calls) : this.limit;
     if (onlyFull && !this.mayFill(limit)) return undefined;
-    const builder = new CallBuilder(limit, this.options.coalesce);
+    const builder = new CallBuilder(limit, this.options.coalesce, (endpoint) =>
+      Math.min(rowsOf(endpoint), this.sizes.of(endpoint)),
+    );
     const passed = new KeyTable();
     const rest: Write[] = [];
     let next = 0;
@@ -113,6 +117,11 @@ export class Batcher implements Queue<Write, Call> {
   /** The next calls are small, and grow again as long as all is well. */
   shrink(): void {
     this.limit = Math.min(FEWEST_RECORDS, this.most);
+  }
+
+  /** The collection was too large for the org's automation: the next ones are half as large. */
+  crowded(collection: Collection): void {
+    this.sizes.halve(collection.endpoint, collection.records);
   }
 
   /** The call is over after `ms`: its records may be written again. */
@@ -152,10 +161,13 @@ export class Batcher implements Queue<Write, Call> {
   /** Cheap enough to ask for each message: can what waits fill a call, as far as sizes tell? */
   private mayFill(limit: number): boolean {
     if (this.pending.length >= limit) return true;
+    if (this.sizes.known) return true;
     let records = 0;
     let closed = 0;
+    let bytes = 0;
     for (const write of this.pending) {
-      if (needsOwnCall(write)) return true;
+      bytes += write.bytes;
+      if (needsOwnCall(write) || bytes > CALL_BYTES) return true;
       records += write.rows.length;
       if (write.atomic) closed++;
     }

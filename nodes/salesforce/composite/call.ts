@@ -1,5 +1,5 @@
 import { KeyTable } from './keys';
-import { CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
+import { CALL_BYTES, CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
 import type { Endpoint, Key, Write } from './operations';
 
 /** The writes that share one place in a collection: one, or several that were merged into one record. */
@@ -36,31 +36,41 @@ export class CallBuilder {
   private readonly keys: Key[] = [];
   private readonly taken = new KeyTable();
   /** The entry that writes a key, for merging. */
-  private readonly writers = new Map<string, { entry: Entry; endpoint: Endpoint }>();
+  private readonly writers = new Map<string, { entry: Entry; write: Write }>();
   private group: number | undefined;
   private alone = false;
   /** Only one collection, so that the call needs no /composite around it. */
   private direct = false;
+  private bytes = 0;
+  /** What waits next is too large for what there is already. */
+  private heavy = false;
 
   constructor(
     private readonly limit: number,
     private readonly coalesce: boolean,
+    /** Rows of a collection of this endpoint at most. */
+    private readonly rows: (endpoint: Endpoint) => number = rowsOf,
   ) {}
 
   get full(): boolean {
-    if (this.alone || this.records >= this.limit) return true;
-    return this.collections.length === this.slots && !this.collections.some(hasRoom);
+    if (this.alone || this.heavy || this.records >= this.limit) return true;
+    return this.collections.length === this.slots && !this.collections.some((one) => this.hasRoom(one));
   }
 
   /** Adds the write if it fits. */
   accept(write: Write): boolean {
     if (this.records > 0 && write.group !== this.group) return false;
+    if (this.records > 0 && this.bytes + write.bytes > CALL_BYTES) {
+      this.heavy = true;
+      return false;
+    }
     // What comes again has to wait: it may be older than what it would be merged into.
     if (this.taken.conflicts(write.keys))
       return this.coalesce && !write.message.request.repeated && this.merge(write);
     if (!this.place(write)) return false;
     this.group = write.group;
     this.records += write.rows.length;
+    this.bytes += write.bytes;
     this.use(write.keys);
     return true;
   }
@@ -76,7 +86,7 @@ export class CallBuilder {
 
     const shared = write.atomic
       ? undefined
-      : this.collections.find((c) => hasRoom(c) && c.endpoint.name === write.endpoint.name);
+      : this.collections.find((c) => this.hasRoom(c) && c.endpoint.name === write.endpoint.name);
     if (write.direct && this.collections.length > (shared ? 1 : 0)) return false;
     if (shared) {
       shared.entries.push(entry);
@@ -93,8 +103,7 @@ export class CallBuilder {
     }
     this.direct ||= write.direct;
     if (!write.atomic) {
-      for (const key of write.keys)
-        if (key.write) this.writers.set(key.name, { entry, endpoint: write.endpoint });
+      for (const key of write.keys) if (key.write) this.writers.set(key.name, { entry, write });
     }
     return true;
   }
@@ -105,14 +114,21 @@ export class CallBuilder {
     if (write.atomic || (operation !== 'upsert' && operation !== 'update')) return false;
     const own = write.keys.filter((key) => key.write);
     const writer = own.length === 1 && own[0] ? this.writers.get(own[0].name) : undefined;
-    if (!writer || writer.endpoint.name !== name || (write.direct && this.collections.length > 1))
+    if (!writer || writer.write.endpoint.name !== name || (write.direct && this.collections.length > 1))
       return false;
-    if (this.taken.conflicts(write.keys.filter((key) => !key.write))) return false;
+    // Names are careful: records that only may be one stay apart.
+    if (writer.write.rows[0]?.keyText !== write.rows[0]?.keyText) return false;
+    if (this.taken.conflicts(write.keys.filter((key) => !key.write && !key.shared))) return false;
     this.direct ||= write.direct;
+    this.bytes += write.bytes;
     writer.entry.writes.push(write);
     writer.entry.bodies = [mergeRecords(writer.entry.bodies[0], write.rows[0]?.body)];
     this.use(write.keys);
     return true;
+  }
+
+  private hasRoom(collection: Collection): boolean {
+    return !collection.atomic && collection.records < this.rows(collection.endpoint);
   }
 
   private get slots(): number {
@@ -126,9 +142,8 @@ export class CallBuilder {
 }
 
 /** A get has no limit of 200: it may take all that a call takes. */
-function hasRoom(collection: Collection): boolean {
-  const most = collection.endpoint.operation === 'get' ? CALL_RECORDS : COLLECTION_RECORDS;
-  return !collection.atomic && collection.records < most;
+export function rowsOf({ operation }: Endpoint): number {
+  return operation === 'get' ? CALL_RECORDS : COLLECTION_RECORDS;
 }
 
 function mergeRecords(earlier: unknown, later: unknown): unknown {

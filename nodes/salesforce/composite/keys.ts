@@ -1,22 +1,32 @@
-import { stringifyJson } from '../../shared/json';
+import { exactNumber, stringifyJson } from '../../shared/json';
+import type { DescribedField, Describes } from '../org/describes';
 import type { Key, Endpoint } from './operations';
+
+/** Who uses a name: those of one kind, except writers, may do so together. */
+interface Users {
+  reads: number;
+  writes: number;
+  shared: number;
+}
 
 /** Counts who reads and who writes each key. */
 export class KeyTable {
-  private readonly users = new Map<string, { reads: number; writes: number }>();
+  private readonly users = new Map<string, Users>();
 
   conflicts(keys: readonly Key[]): boolean {
     if (this.users.size === 0) return false;
     return keys.some((key) => {
       const users = this.users.get(key.name);
-      return users !== undefined && (key.write || users.writes > 0);
+      if (users === undefined) return false;
+      const { reads, writes, shared } = users;
+      return key.write ? reads + writes > 0 : key.shared ? reads > 0 : writes + shared > 0;
     });
   }
 
   add(keys: readonly Key[]): void {
     for (const key of keys) {
-      const users = this.users.get(key.name) ?? { reads: 0, writes: 0 };
-      users[key.write ? 'writes' : 'reads']++;
+      const users = this.users.get(key.name) ?? { reads: 0, writes: 0, shared: 0 };
+      users[kindOf(key)]++;
       this.users.set(key.name, users);
     }
   }
@@ -25,10 +35,14 @@ export class KeyTable {
     for (const key of keys) {
       const users = this.users.get(key.name);
       if (!users) continue;
-      users[key.write ? 'writes' : 'reads']--;
-      if (users.reads + users.writes === 0) this.users.delete(key.name);
+      users[kindOf(key)]--;
+      if (users.reads + users.writes + users.shared === 0) this.users.delete(key.name);
     }
   }
+}
+
+function kindOf({ write, shared }: Key): keyof Users {
+  return write ? 'writes' : shared ? 'shared' : 'reads';
 }
 
 /** The key of a record by id: the last three of 18 characters only repeat the case of the others. */
@@ -36,28 +50,83 @@ export function idKey(id: string, write: boolean): Key {
   return { name: `id ${id.slice(0, 15)}`, write };
 }
 
-/** External ids are compared as Salesforce does unless told otherwise: without case and outer blanks. */
+/**
+ * The key of a record by its external id. Whether case and the way a number is written make two records of it is the
+ * field's: here they don't, so that records which may be one keep their order.
+ */
 export function externalIdKey(sobject: string, field: string, value: unknown, write: boolean): Key {
-  return { name: `${sobject} ${field} ${text(value).trim()}`.toLowerCase(), write };
+  return { name: `${sobject} ${field} `.toLowerCase() + careless(textOf(value)), write };
 }
 
+/** Of a record by its external id, the key for those who refer to it and don't know its object. */
+function anyObjectKey(field: string, value: unknown): string {
+  return externalIdKey('?', field, value, false).name;
+}
+
+/** What an upsert by external id writes: the record, also for those who don't know its object. */
+export function upsertKeys(sobject: string, field: string, value: unknown): Key[] {
+  return [
+    externalIdKey(sobject, field, value, true),
+    { name: anyObjectKey(field, value), write: false, shared: true },
+  ];
+}
+
+/** More objects than that behind a relationship (of an activity, say) are any. */
+const TARGETS = 4;
+
 /**
- * Records that a record refers to by their external id, as in {Account: {ExternalId__c: "A-1"}}: when the
- * account is being upserted just before, the contact must wait for it.
+ * Records that a record refers to by their external id, as in {Parent: {ExternalId__c: "A-1"}}: when that one is being
+ * upserted just before, this one must wait for it. Which object is behind a relationship only describe tells; as long as
+ * it isn't known, it may be any.
  */
-export function referenceKeys(record: Readonly<Record<string, unknown>>): Key[] {
+export function referenceKeys(
+  record: Readonly<Record<string, unknown>>,
+  sobject: string,
+  describes?: Pick<Describes, 'fields'>,
+): Key[] {
   const keys: Key[] = [];
   for (const [relationship, target] of Object.entries(record)) {
     if (relationship === 'attributes' || typeof target !== 'object' || target === null) continue;
-    const { attributes, ...fields } = target as Record<string, unknown> & { attributes?: { type?: string } };
-    const sobject = attributes?.type ?? relationship.replace(/__r$/i, '__c');
+    const { attributes, ...fields } = target as Record<string, unknown> & { attributes?: { type?: unknown } };
     for (const [field, value] of Object.entries(fields)) {
-      if (['string', 'number', 'bigint'].includes(typeof value)) {
-        keys.push(externalIdKey(sobject, field, value, false));
-      }
+      if (!['string', 'number', 'bigint'].includes(typeof value)) continue;
+      const type = attributes?.type;
+      const targets = typeof type === 'string' ? [type] : targetsOf(relationship, describes?.fields(sobject));
+      if (targets.length === 0 || targets.length > TARGETS)
+        keys.push({ name: anyObjectKey(field, value), write: false });
+      else for (const each of targets) keys.push(externalIdKey(each, field, value, false));
     }
   }
   return keys;
+}
+
+function targetsOf(
+  relationship: string,
+  fields: ReadonlyMap<string, DescribedField> | undefined,
+): readonly string[] {
+  if (!fields) return [];
+  const name = relationship.toLowerCase();
+  for (const field of fields.values())
+    if (field.relationshipName?.toLowerCase() === name) return field.referenceTo;
+  return [];
+}
+
+const NUMBERS = new Set(['int', 'long', 'double', 'currency', 'percent']);
+
+/**
+ * Whether two external ids in one field are one record to Salesforce; undefined where only describe could tell. Case
+ * makes no difference only in a field that is unique and not case-sensitive; numbers are compared as such.
+ */
+export function isSameRecord(
+  one: string,
+  other: string,
+  field: DescribedField | undefined,
+): boolean | undefined {
+  if (one === other) return true;
+  if (!field) return undefined;
+  if (NUMBERS.has(field.type)) return careless(one) === careless(other);
+  if (field.unique && !field.caseSensitive) return one.trim().toLowerCase() === other.trim().toLowerCase();
+  return one.trim() === other.trim();
 }
 
 /** A field by its name as Salesforce reads it: in any case. */
@@ -73,6 +142,16 @@ export function endpointOf(endpoint: Omit<Endpoint, 'name'>): Endpoint {
   return { ...endpoint, name: JSON.stringify([operation, sobject, externalIdField, fields]).toLowerCase() };
 }
 
-function text(value: unknown): string {
+const PLAIN_NUMBER = /^[1-9]\d{0,14}$/;
+
+/** The same for all that some field takes for one external id. */
+function careless(text: string): string {
+  const trimmed = text.trim();
+  if (PLAIN_NUMBER.test(trimmed) || !/^[-+.]?\d/.test(trimmed)) return trimmed.toLowerCase();
+  return String(exactNumber(trimmed)).toLowerCase();
+}
+
+/** An external id, whatever it is given as. */
+export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : (stringifyJson(value) ?? '');
 }

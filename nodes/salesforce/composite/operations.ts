@@ -60,10 +60,15 @@ export interface Endpoint {
   name: string;
 }
 
-/** What a row touches: two writes that name one key, one of them writing it, never run at the same time. */
+/**
+ * What a row touches: two writes that name one key, one of them writing it, never run at the same time. Names are
+ * careful: what may be one record has one name, also where Salesforce turns out to tell it apart.
+ */
 export interface Key {
   name: string;
   write: boolean;
+  /** Written, but by a name that other records share: only those who read it have to wait. */
+  shared?: true;
 }
 
 export interface Row {
@@ -71,8 +76,10 @@ export interface Row {
   index: number;
   /** What goes over the wire: a record with its attributes, or an id. */
   body: unknown;
-  /** Names the record that it writes, where that is known. */
+  /** Names the record that it writes, where that is known; others may have the same name. */
   key?: string;
+  /** The id or external id of that record as it was given. */
+  keyText?: string;
   /** The field that says which record it is, in lower case. */
   keyField?: string;
   superseded?: string[];
@@ -89,6 +96,8 @@ export interface Write extends Item<WriteMessage> {
   readonly repeatable: boolean;
   /** Holds a text that /composite would take for a reference: must travel outside of it. */
   readonly direct: boolean;
+  /** About as many as its JSON has. */
+  readonly bytes: number;
 }
 
 /** One message from its arrival until each of its rows has a result. */
@@ -103,18 +112,8 @@ export interface WriteMessage {
   failure?: FlowError;
 }
 
-/** `/composite` replaces @{name.field} anywhere in its subrequests, also in what people have typed. */
-const REFERENCE = '@{';
-
 export function newWrite(
-  made: Pick<Write, 'message' | 'endpoint' | 'rows' | 'keys' | 'atomic' | 'repeatable'>,
+  made: Pick<Write, 'message' | 'endpoint' | 'rows' | 'keys' | 'atomic' | 'repeatable' | 'bytes' | 'direct'>,
 ): Write {
-  const direct = made.rows.some((row) => holds(row.body, REFERENCE));
-  return { ...made, direct, ...FRESH };
-}
-
-function holds(value: unknown, text: string): boolean {
-  if (typeof value === 'string') return value.includes(text);
-  if (typeof value !== 'object' || value === null) return false;
-  return Object.values(value).some((part) => holds(part, text));
+  return { ...made, ...FRESH };
 }

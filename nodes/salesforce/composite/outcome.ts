@@ -1,61 +1,65 @@
 import type { Collection, Entry } from './call';
 import type { CollectionAnswer } from './requests';
+import { fieldOf } from './keys';
 import { isRecord } from './limits';
-import type { RowError, RowResult, Write } from './operations';
-import { outageOf, restError } from '../org/session';
+import type { Endpoint, RowError, RowResult, Write } from './operations';
+import { judgeAnswer, orgAway, outageOf, restError } from '../org/answer';
+import { AWAY, ROLLED_BACK, holdsGovernorLimit, holdsLock, namesData, passes } from '../org/error-codes';
 import { OrgOutage } from '../org/outage';
 
-/** What an answer means for the writes of one entry. */
+/** What an answer means for the writes of one entry. In all but `final` nothing was written. */
 export type RowOutcome =
   /** One result for each row sent, for good. */
   | { kind: 'final'; results: RowResult[] }
-  /** Not written, for a reason that passes; the results say which, should it never pass. */
-  | { kind: 'again'; results: RowResult[] };
+  /** For a reason that passes, or that nobody knows; the results say which, should it never pass. */
+  | { kind: 'again'; results: RowResult[] }
+  /** The rows of the collection were too many for the automation of the org. */
+  | { kind: 'crowded'; results: RowResult[] }
+  /** The org takes them for one record, which may be in a call only once. */
+  | { kind: 'apart'; results: RowResult[] }
+  /** The org writes nothing just now. */
+  | { kind: 'held'; outage: OrgOutage };
 
 /** What an answer means for a whole collection. */
 export type CollectionOutcome =
   | { kind: 'rows'; outcomes: RowOutcome[] }
   /** Not carried out, or nobody knows (`sent`). `counts` where the org may be alive and choke on just this call. */
   | { kind: 'outage'; outage: OrgOutage; counts: boolean }
-  /** Refused as a whole. `shared`: one write among them may have spoilt it for the others. */
-  | { kind: 'refused'; error: RowError; shared: boolean };
+  /** Refused as a whole: `at` names those at fault, where it is known; `shared`: one of them may be. */
+  | { kind: 'refused'; error: RowError; shared: boolean; at?: Entry[] }
+  /** Refused as a whole by the org itself, in words that are no evidence against a record. */
+  | { kind: 'unexplained'; error: RowError };
 
-/** Row errors that pass by themselves. */
-export const PASSING: ReadonlySet<string> = new Set([
-  'UNABLE_TO_LOCK_ROW',
-  'SERVER_UNAVAILABLE',
-  'REQUEST_RUNNING_TOO_LONG',
-  'QUERY_TIMEOUT',
-  'REQUEST_LIMIT_EXCEEDED',
-]);
-
-/** Rows that were right themselves, in a collection or call of all or none. */
-export const ROLLED_BACK: ReadonlySet<string> = new Set([
-  'ALL_OR_NONE_OPERATION_ROLLED_BACK',
-  'PROCESSING_HALTED',
-]);
-
-/** Refusals that every row of the endpoint would get: the object, the field or the right is missing. */
+/** Refusals that every row of the endpoint would get: the object or the right is missing. */
 const ENDPOINT_REFUSALS = new Set([
   'NOT_FOUND',
   'INVALID_TYPE',
-  'INVALID_FIELD',
   'INSUFFICIENT_ACCESS',
   'INSUFFICIENT_ACCESS_OR_READONLY',
   'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY',
 ]);
 
 export function outcomeOf(collection: Collection, answer: CollectionAnswer): CollectionOutcome {
-  const { status } = answer;
-  const rest = { status, headers: {}, body: answer.body };
+  const rest = { ...answer, headers: {} };
   const outage = outageOf(rest);
+  if (outage) return { kind: 'outage', outage, counts: false };
   const { errorCode, message, fields } = restError(rest);
   const error: RowError = { statusCode: errorCode, message, fields: fields ?? [] };
-  if (outage) return { kind: 'outage', outage, counts: false };
-  if (status >= 500) return lost(errorCode, message);
-  if (collection.endpoint.operation === 'tree') return treeOutcome(collection, answer, error);
-  if (status !== 200) return { kind: 'refused', error, shared: !ENDPOINT_REFUSALS.has(errorCode) };
+  switch (judgeAnswer(rest)) {
+    case 'done':
+      return rowsOutcome(collection, answer);
+    case 'refused':
+      return treeOutcome(collection, answer) ?? refusal(collection, error);
+    case 'large':
+      return { kind: 'refused', error: tooLarge(answer.status), shared: true };
+    default:
+      return lost(errorCode, message);
+  }
+}
 
+function rowsOutcome(collection: Collection, answer: CollectionAnswer): CollectionOutcome {
+  const tree = treeOutcome(collection, answer);
+  if (tree) return tree;
   const rows = rowsOf(collection, answer.body);
   if (!rows)
     return lost('UNREADABLE_ANSWER', 'The answer of the org does not have one result for each record');
@@ -66,19 +70,104 @@ export function outcomeOf(collection: Collection, answer: CollectionAnswer): Col
   return { kind: 'rows', outcomes };
 }
 
+/** The org, or what stands before it, may choke on just this call, or may be away. */
 function lost(code: string, message: string): CollectionOutcome {
   const outage = new OrgOutage('unreachable', code, `The org failed (${code}: ${message})`, true);
   return { kind: 'outage', outage, counts: true };
 }
 
+/** The whole call, in the org's own words. */
+function refusal(collection: Collection, error: RowError): CollectionOutcome {
+  const { endpoint, entries } = collection;
+  const fate = fateOf(error, endpoint);
+  if (fate === 'crowded')
+    return {
+      kind: 'rows',
+      outcomes: entries.map((entry) => ({ kind: fate, results: failures(entry, error) })),
+    };
+  if (fate !== 'fault') return { kind: 'unexplained', error };
+  const at = entriesNamed(entries, error.message);
+  if (at.length > 0) return { kind: 'refused', error, shared: false, at };
+  const everybody =
+    ENDPOINT_REFUSALS.has(error.statusCode) ||
+    endpoint.operation === 'tree' ||
+    /^Field name provided/.test(error.message);
+  return { kind: 'refused', error, shared: !everybody };
+}
+
+/** One field that the object doesn't have can spoil a call for all others. */
+function entriesNamed(entries: readonly Entry[], message: string): Entry[] {
+  const field = /\b[Nn]o such column '([^']+)'/.exec(message)?.[1];
+  if (field === undefined) return [];
+  return entries.filter(({ bodies }) =>
+    bodies.some((body) => isRecord(body) && fieldOf(body, field) !== undefined),
+  );
+}
+
+function failures(entry: Entry, error: RowError): RowResult[] {
+  return entry.bodies.map(() => ({ id: null, success: false, errors: [error], record: null }));
+}
+
+/** Whose fault a row's error is: that of its data, or somebody else's. */
+type Fate = 'fault' | 'rolledBack' | 'held' | 'crowded' | 'apart' | 'again';
+
+/** Of those that are nobody's fault, the first that is there decides. */
+const FATES = ['held', 'crowded', 'apart', 'again'] as const;
+
+function fateOf(error: RowError, endpoint: Endpoint): Fate {
+  const { statusCode, message } = error;
+  if (ROLLED_BACK.has(statusCode)) return 'rolledBack';
+  if (AWAY.has(statusCode)) return 'held';
+  // Triggers and flows wrap what they have met, under codes of faults.
+  if (holdsLock(message)) return 'again';
+  if (holdsGovernorLimit(message)) return 'crowded';
+  if (statusCode === 'DUPLICATE_VALUE' && endpoint.operation === 'upsert') {
+    if (/Duplicate external id specified/i.test(message)) return 'apart';
+    if (isOwnKey(message, endpoint)) return 'again';
+  }
+  return isFault(error) ? 'fault' : 'again';
+}
+
+/** Refused before they were sent. */
+const OURS = new Set(['NOT_SENDABLE', 'REQUEST_TOO_LARGE']);
+
+/** True where the error is evidence against the data of its row, by its code or by the fields that it names. */
+export function isFault({ statusCode, message, fields }: RowError): boolean {
+  if (ROLLED_BACK.has(statusCode) || holdsLock(message) || holdsGovernorLimit(message)) return false;
+  return namesData(statusCode) || OURS.has(statusCode) || (fields.length > 0 && !passes(statusCode));
+}
+
+/** Somebody else has created the record at the same moment: sent again, the upsert finds and updates it. */
+function isOwnKey(message: string, { externalIdField = '' }: Endpoint): boolean {
+  const field = /duplicate value found: (\w+) duplicates value on record/i.exec(message)?.[1];
+  return field?.toLowerCase() === externalIdField.toLowerCase();
+}
+
+/** What the errors mean for the rows that are written or refused as one. */
+export function outcomeOfRows(results: RowResult[], endpoint: Endpoint): RowOutcome {
+  const errors = results.flatMap((result) => result.errors);
+  const fates = new Set(errors.map((error) => fateOf(error, endpoint)));
+  const silent = results.some(({ success, errors }) => !success && errors.length === 0);
+  if (fates.has('fault')) return { kind: 'final', results };
+  const fate = FATES.find((one) => fates.has(one)) ?? (silent ? 'again' : undefined);
+  if (fate === undefined) return { kind: 'final', results };
+  if (fate !== 'held') return { kind: fate, results };
+  const { statusCode, message } = errors.find((error) => AWAY.has(error.statusCode)) as RowError;
+  return { kind: 'held', outage: orgAway(statusCode, `(${statusCode}: ${message})`) };
+}
+
 function entryOutcome(entry: Entry, answers: unknown[]): RowOutcome {
-  const [write] = entry.writes;
-  const results = answers.map((answer, i) => resultOf(write as Write, entry.bodies[i], answer));
-  const errors = results.flatMap((result) => result.errors.map((error) => error.statusCode));
-  const passes =
-    errors.some((code) => PASSING.has(code)) &&
-    errors.every((code) => PASSING.has(code) || ROLLED_BACK.has(code));
-  return { kind: passes ? 'again' : 'final', results };
+  const [write] = entry.writes as [Write];
+  const results = answers.map((answer, i) => resultOf(write, entry.bodies[i], answer));
+  return outcomeOfRows(results, write.endpoint);
+}
+
+function tooLarge(status: number): RowError {
+  return {
+    statusCode: 'REQUEST_TOO_LARGE',
+    message: `The record is larger than the org, or what stands before it, takes (${status})`,
+    fields: [],
+  };
 }
 
 function resultOf(write: Write, body: unknown, answer: unknown): RowResult {
@@ -93,7 +182,7 @@ function resultOf(write: Write, body: unknown, answer: unknown): RowResult {
     return { id: textOf(body), success: false, errors: [error], record: null };
   }
   const row = isRecord(answer) ? answer : {};
-  const errors = (Array.isArray(row.errors) ? row.errors.filter(isRecord) : []) as unknown as RowError[];
+  const errors = Array.isArray(row.errors) ? row.errors.filter(isRecord).map(rowErrorOf) : [];
   const id =
     textOf(row.id) ??
     textOf(write.endpoint.operation === 'delete' ? body : isRecord(body) ? (body.Id ?? body.id) : null);
@@ -108,6 +197,16 @@ function resultOf(write: Write, body: unknown, answer: unknown): RowResult {
   }
   if (deletedBefore(write, errors)) return { id, success: true, errors: [], record: null };
   return { id, success: false, errors, record: null };
+}
+
+function rowErrorOf(error: Record<string, unknown>): RowError {
+  const { statusCode, message, fields } = error;
+  return {
+    ...error,
+    statusCode: typeof statusCode === 'string' ? statusCode : 'UNKNOWN_ERROR',
+    message: typeof message === 'string' ? message : '',
+    fields: Array.isArray(fields) ? fields.filter((field) => typeof field === 'string') : [],
+  };
 }
 
 /** A delete that may have been carried out before finds its record gone: that is what was wanted. */
@@ -125,39 +224,44 @@ function deletedBefore(write: Write, errors: RowError[]): boolean {
 function rowsOf(collection: Collection, body: unknown): unknown[] | undefined {
   if (!Array.isArray(body)) return undefined;
   const bodies = collection.entries.flatMap((entry) => entry.bodies);
-  if (collection.endpoint.operation !== 'get') return body.length === bodies.length ? body : undefined;
+  if (collection.endpoint.operation !== 'get') {
+    const told = body.every((row) => isRecord(row) && typeof row.success === 'boolean');
+    return told && body.length === bodies.length ? body : undefined;
+  }
   const ids = [...new Set(bodies)];
-  if (body.length !== ids.length) return undefined;
+  if (body.length !== ids.length || !body.every((row) => row === null || isRecord(row))) return undefined;
   const found = new Map(ids.map((id, i) => [id, body[i] as unknown]));
   return bodies.map((body) => found.get(body));
 }
 
-interface TreeAnswer {
-  hasErrors: boolean;
-  results: { referenceId: string; id?: string; errors?: RowError[] }[];
+interface TreeResult {
+  referenceId?: unknown;
+  id?: unknown;
+  errors?: unknown;
 }
 
 /** 201 gives an id for each reference id; 400 names the failing records only, and nothing was written. */
-function treeOutcome(collection: Collection, answer: CollectionAnswer, error: RowError): CollectionOutcome {
-  const { hasErrors, results } = (isRecord(answer.body) ? answer.body : {}) as Partial<TreeAnswer>;
+function treeOutcome(collection: Collection, answer: CollectionAnswer): CollectionOutcome | undefined {
+  if (collection.endpoint.operation !== 'tree' || !isRecord(answer.body)) return undefined;
+  const { hasErrors } = answer.body;
   const entry = collection.entries[0];
-  if (!entry || !Array.isArray(results)) return { kind: 'refused', error, shared: false };
+  if (!entry || !Array.isArray(answer.body.results)) return undefined;
+  const results = answer.body.results.filter(isRecord) as TreeResult[];
   const byReference = new Map(results.map((result) => [result.referenceId, result]));
+  const written = hasErrors === false && answer.status === 201;
   const rows = entry.bodies.map((root): RowResult => {
     const names = referenceIdsOf(root);
     const own = names.map((name) => byReference.get(name));
-    if (!hasErrors && answer.status === 201) {
-      const references = Object.fromEntries(names.map((name, i) => [name, own[i]?.id ?? '']));
-      return { id: own[0]?.id ?? null, success: true, errors: [], record: null, references };
+    if (written) {
+      const references = Object.fromEntries(names.map((name, i) => [name, textOf(own[i]?.id) ?? '']));
+      return { id: textOf(own[0]?.id), success: true, errors: [], record: null, references };
     }
-    const errors = own.flatMap((result) => result?.errors ?? []);
+    const errors = own.flatMap((result) =>
+      Array.isArray(result?.errors) ? result.errors.filter(isRecord).map(rowErrorOf) : [],
+    );
     return { id: null, success: false, errors: errors.length > 0 ? errors : [HALTED], record: null };
   });
-  const codes = rows.flatMap((row) => row.errors.map((one) => one.statusCode));
-  const passes =
-    codes.some((code) => PASSING.has(code)) &&
-    codes.every((code) => PASSING.has(code) || ROLLED_BACK.has(code));
-  return { kind: 'rows', outcomes: [{ kind: passes ? 'again' : 'final', results: rows }] };
+  return { kind: 'rows', outcomes: [outcomeOfRows(rows, collection.endpoint)] };
 }
 
 const HALTED: RowError = {

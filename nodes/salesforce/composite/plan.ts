@@ -1,5 +1,17 @@
-import { externalIdKey, fieldOf, idKey, endpointOf, referenceKeys } from './keys';
-import { CALL_RECORDS, COLLECTION_RECORDS, TYPE_CHUNKS, invalid, isId, isRecord } from './limits';
+import type { Describes } from '../org/describes';
+import { fieldOf, idKey, endpointOf, isSameRecord, referenceKeys, textOf, upsertKeys } from './keys';
+import {
+  CALL_RECORDS,
+  COLLECTION_RECORDS,
+  REQUEST_BYTES,
+  TYPE_CHUNKS,
+  invalid,
+  isId,
+  isRecord,
+  megabytes,
+  tooLargeForARequest,
+} from './limits';
+import { measure } from './measure';
 import {
   newWrite,
   type WriteMessage,
@@ -15,9 +27,12 @@ import { planTrees } from './tree';
 /**
  * The writes of one message. Checks every limit before anything is sent: throws FlowError, not retryable, when
  * the message as a whole can't be written. A row that can't be sent by itself (no id, no external id) gets its
- * failed result here.
+ * failed result here. `describes` tells which records are one, as far as that is known.
  */
-export function plan(request: WriteRequest): { message: WriteMessage; writes: Write[] } {
+export function plan(
+  request: WriteRequest,
+  describes?: Pick<Describes, 'fields'>,
+): { message: WriteMessage; writes: Write[] } {
   checkSettings(request);
   const records: unknown[] = Array.isArray(request.payload) ? request.payload : [request.payload];
   const message: WriteMessage = {
@@ -26,13 +41,14 @@ export function plan(request: WriteRequest): { message: WriteMessage; writes: Wr
     results: new Array<undefined>(records.length),
     open: records.length,
   };
-  const writes = request.operation === 'tree' ? planTrees(message) : planCollections(message);
+  const writes =
+    request.operation === 'tree' ? planTrees(message, describes) : planCollections(message, describes);
   return { message, writes };
 }
 
-function planCollections(message: WriteMessage): Write[] {
+function planCollections(message: WriteMessage, describes?: Pick<Describes, 'fields'>): Write[] {
   const { request, records } = message;
-  const rows = records.map((record, index) => prepare(request, record, index));
+  const rows = records.map((record, index) => prepareSendable(request, record, index, describes));
   const together = request.allOrNone && rows.length > 1 && request.operation !== 'get';
 
   if (!together) {
@@ -47,8 +63,9 @@ function planCollections(message: WriteMessage): Write[] {
     for (const row of rows) reject(message, row.index, row.error ?? ROLLED_BACK);
     return [];
   }
-  checkTogether(request, rows);
+  checkTogether(request, rows, describes);
   const one = writeOf(message, rows, true);
+  if (one.bytes > REQUEST_BYTES) throw tooLargeForARequest(one.bytes);
   if (one.direct && rows.length > COLLECTION_RECORDS) throw referenceInText(rows.length);
   return [one];
 }
@@ -57,15 +74,18 @@ function writeOf(message: WriteMessage, rows: PreparedRow[], atomic: boolean): W
   return newWrite({
     message,
     endpoint: (rows[0] as PreparedRow).endpoint,
-    rows: rows.map(({ index, body, keys, keyField }) => ({
+    rows: rows.map(({ index, body, keys, keyText, keyField }) => ({
       index,
       body,
       key: keys.find(({ write }) => write)?.name,
+      keyText,
       keyField,
     })),
     keys: rows.flatMap((row) => row.keys),
     atomic,
     repeatable: rows.every((row) => row.repeatable),
+    bytes: rows.reduce((sum, row) => sum + row.bytes, 0),
+    direct: rows.some((row) => row.direct),
   });
 }
 
@@ -80,17 +100,41 @@ interface PreparedRow extends Row {
   endpoint: Endpoint;
   keys: Key[];
   repeatable: boolean;
+  bytes: number;
+  direct: boolean;
   error?: RowError;
 }
 
-function prepare(request: WriteRequest, record: unknown, index: number): PreparedRow {
+/** A value that JSON has no word for would arrive as null, unsaid. */
+function prepareSendable(
+  request: WriteRequest,
+  record: unknown,
+  index: number,
+  describes?: Pick<Describes, 'fields'>,
+): PreparedRow {
+  const { bytes, direct, fault } = measure(record);
+  if (fault !== undefined && isRecord(record)) {
+    const endpoint = endpointOf({ operation: request.operation, sobject: request.sobject });
+    const error = unsendableRow(fault);
+    return { index, body: undefined, endpoint, keys: [], repeatable: true, bytes, direct, error };
+  }
+  const row = { ...prepare(request, record, index, describes), bytes, direct };
+  return !row.error && bytes > REQUEST_BYTES ? { ...row, error: tooLargeRow(bytes) } : row;
+}
+
+function prepare(
+  request: WriteRequest,
+  record: unknown,
+  index: number,
+  describes?: Pick<Describes, 'fields'>,
+): Omit<PreparedRow, 'bytes' | 'direct'> {
   const { operation, sobject, externalIdField, fields } = request;
   if (operation === 'get' || operation === 'delete') {
     const id = typeof record === 'string' ? record : isRecord(record) ? fieldOf(record, 'id') : undefined;
     const endpoint = endpointOf({ operation, sobject, fields });
     const row = { index, body: id, endpoint, keys: [] as Key[], repeatable: true };
     if (!isId(id)) return { ...row, error: malformedId(id) };
-    return { ...row, keys: [idKey(id, operation === 'delete')] };
+    return { ...row, keyText: id.slice(0, 15), keys: [idKey(id, operation === 'delete')] };
   }
 
   if (!isRecord(record)) {
@@ -110,7 +154,7 @@ function prepare(request: WriteRequest, record: unknown, index: number): Prepare
       sobject: type,
       externalIdField: operation === 'upsert' ? externalIdField : undefined,
     }),
-    keys: referenceKeys(record),
+    keys: referenceKeys(record, type, describes),
     repeatable: operation !== 'create',
   };
   if (operation === 'create') return row;
@@ -127,12 +171,12 @@ function prepare(request: WriteRequest, record: unknown, index: number): Prepare
     if (!isId(value))
       return { ...row, error: value === undefined ? missing('Id', operation) : malformedId(value) };
     row.keys.push(idKey(value, true));
-    return { ...row, keyField };
+    return { ...row, keyText: value.slice(0, 15), keyField };
   }
   if (value === undefined || value === null || value === '')
     return { ...row, error: missing(field, operation) };
-  row.keys.push(externalIdKey(sobject, field, value, true));
-  return { ...row, keyField };
+  row.keys.push(...upsertKeys(sobject, field, value));
+  return { ...row, keyText: textOf(value).trim(), keyField };
 }
 
 function checkSettings(request: WriteRequest): void {
@@ -159,7 +203,11 @@ function checkSettings(request: WriteRequest): void {
   }
 }
 
-function checkTogether(request: WriteRequest, rows: PreparedRow[]): void {
+function checkTogether(
+  request: WriteRequest,
+  rows: PreparedRow[],
+  describes?: Pick<Describes, 'fields'>,
+): void {
   const { operation } = request;
   if (rows.length > CALL_RECORDS) {
     throw invalid(
@@ -175,19 +223,29 @@ function checkTogether(request: WriteRequest, rows: PreparedRow[]): void {
       `The records change their type ${chunks} times, and Salesforce takes ${TYPE_CHUNKS} runs of one type in a message of all or none; nothing was written. Sort them by type`,
     );
   }
-  const seen = new Map<string, number>();
+  const seen = new Map<string, PreparedRow[]>();
   for (const row of rows) {
-    for (const key of row.keys.filter((key) => key.write)) {
-      const other = seen.get(key.name);
-      if (other !== undefined) {
-        throw invalid(
-          'DUPLICATE_RECORD',
-          `Records ${other} and ${row.index} are the same record to Salesforce (${operation} by one id), which it refuses in a message of all or none; nothing was written. Merge them, or turn allOrNone off`,
-        );
-      }
-      seen.set(key.name, row.index);
+    const name = row.keys.find((key) => key.write)?.name;
+    if (name === undefined) continue;
+    const others = seen.get(name) ?? [];
+    const other = others.find((one) => isKnownTwin(one, row, describes));
+    if (other) {
+      throw invalid(
+        'DUPLICATE_RECORD',
+        `Records ${other.index} and ${row.index} are the same record to Salesforce (${operation} by one id), which it refuses in a message of all or none; nothing was written. Merge them, or turn allOrNone off`,
+      );
     }
+    others.push(row);
+    seen.set(name, others);
   }
+}
+
+/** What may be two records is Salesforce's to tell. */
+function isKnownTwin(one: PreparedRow, other: PreparedRow, describes?: Pick<Describes, 'fields'>): boolean {
+  const { keyText = '', keyField = '', endpoint } = one;
+  if (keyText === other.keyText) return true;
+  const field = describes?.fields(endpoint.sobject)?.get(keyField);
+  return isSameRecord(keyText, other.keyText ?? '', field) === true;
 }
 
 function referenceInText(records: number) {
@@ -207,6 +265,23 @@ function malformedId(value: unknown): RowError {
     statusCode: 'MALFORMED_ID',
     message: `${JSON.stringify(value) ?? 'nothing'} is not a Salesforce id of 15 or 18 characters; the row was not sent`,
     fields: ['Id'],
+  };
+}
+
+function unsendableRow(fault: string): RowError {
+  const [field = ''] = fault.split(/[ .]/, 1);
+  return {
+    statusCode: 'NOT_SENDABLE',
+    message: `${fault}, which JSON has no word for; the row was not sent`,
+    fields: [field],
+  };
+}
+
+function tooLargeRow(bytes: number): RowError {
+  return {
+    statusCode: 'REQUEST_TOO_LARGE',
+    message: `The record has ${megabytes(bytes)} MB, and Salesforce takes requests of ${megabytes(REQUEST_BYTES)} MB; the row was not sent`,
+    fields: [],
   };
 }
 

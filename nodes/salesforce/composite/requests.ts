@@ -1,6 +1,6 @@
 import type { Call, Collection } from './call';
 import { COLLECTION_RECORDS, isRecord } from './limits';
-import { restError, type OrgAnswer } from '../org/session';
+import { restError, type OrgAnswer } from '../org/answer';
 
 /** Settings of the node that travel as request headers. */
 export interface WriteHeaders {
@@ -67,10 +67,8 @@ export function answersOf(call: Call, answer: OrgAnswer): CollectionAnswer[] {
   const composite = call.collections.length > 1 || slices.some((parts) => parts.length > 1);
   if (!composite || answer.status !== 200) return call.collections.map(() => whole);
 
-  const parts = (
-    answer.body as { compositeResponse?: { httpStatusCode: number; body: unknown }[] } | undefined
-  )?.compositeResponse;
-  if (parts?.length !== slices.flat().length)
+  const parts = subresponsesOf(answer.body);
+  if (parts.length !== slices.flat().length)
     return call.collections.map(() => ({ status: 200, body: undefined }));
   let next = 0;
   return slices.map((bodies) => {
@@ -78,6 +76,17 @@ export function answersOf(call: Call, answer: OrgAnswer): CollectionAnswer[] {
       .slice(next, (next += bodies.length))
       .map((part) => ({ status: part.httpStatusCode, body: part.body }));
     return own.length === 1 && own[0] ? own[0] : join(own, bodies);
+  });
+}
+
+function subresponsesOf(body: unknown): { httpStatusCode: number; body: unknown }[] {
+  const parts: unknown[] =
+    isRecord(body) && Array.isArray(body.compositeResponse) ? body.compositeResponse : [];
+  return parts.map((part) => {
+    const { httpStatusCode, body } = isRecord(part) ? part : {};
+    return typeof httpStatusCode === 'number'
+      ? { httpStatusCode, body }
+      : { httpStatusCode: 200, body: undefined };
   });
 }
 
@@ -120,11 +129,11 @@ function slicesOf(collection: Collection): unknown[][] {
 
 /** Makes one answer of the parts of an atomic write, in which one failure is the failure of all. */
 function join(parts: CollectionAnswer[], slices: unknown[][]): CollectionAnswer {
-  const lost = parts.find((part) => part.status >= 500);
+  const lost = parts.find((part) => part.status >= 500 || part.status < 200);
   if (lost) return lost;
   const rows = parts.flatMap((part, i) => {
     if (part.status === 200 && Array.isArray(part.body)) return part.body as unknown[];
-    const { errorCode, message } = restError({ ...part, headers: {} });
+    const { errorCode, message } = restError(part);
     return new Array<unknown>(slices[i]?.length ?? 0).fill(failure(errorCode, message));
   });
   if (rows.every(isSuccess)) return { status: 200, body: rows };

@@ -1,6 +1,7 @@
 import { FlowError } from '../../shared/errors';
 import type { WriteMessage, RowError, RowResult, Write } from './operations';
-import { PASSING, ROLLED_BACK } from './outcome';
+import { isFault } from './outcome';
+import { ROLLED_BACK } from '../org/error-codes';
 
 /** Gives the write's rows their results; the record of each is that of the input, except for get. */
 export function finish(write: Write, results: readonly RowResult[]): void {
@@ -60,9 +61,7 @@ export function rowsFailed(operation: string, sobject: string, results: readonly
     .filter((row) => !row.success);
   const errors = failed.flatMap((row) => row.errors.map((error) => ({ error, index: row.index })));
   const { error, index } = errors.find((one) => !ROLLED_BACK.has(one.error.statusCode)) ?? errors[0] ?? {};
-  const passing = errors.every(
-    (one) => PASSING.has(one.error.statusCode) || ROLLED_BACK.has(one.error.statusCode),
-  );
+  const passing = !errors.some((one) => isFault(one.error));
   const fields = error?.fields?.length ? ` [${error.fields.join(', ')}]` : '';
   return new FlowError(
     error?.statusCode ?? 'ROWS_FAILED',

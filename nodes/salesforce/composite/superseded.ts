@@ -8,6 +8,8 @@ interface Written {
   timestamp: string;
   /** Lower case, in order, with commas between; ALL for a delete. */
   fields: string;
+  /** Its id or external id, as it was given: others may go by the same name. */
+  text: string;
   id: string | null;
   /** The same record by an earlier message, with other fields. */
   before: Written | undefined;
@@ -16,8 +18,11 @@ interface Written {
 const ALL = '*';
 /** After a crash a message comes again when its ack wait is over: at 1,000 records a second these are two minutes' worth. */
 const RECORDS = 100_000;
-/** Different sets of fields that are remembered of one record. */
+/** Different sets of fields that are remembered of one name. */
 const SHAPES = 8;
+
+/** Whether two ids, or external ids, of the records of a write are known to be one record. */
+export type SameRecord = (write: Write, row: Row, text: string) => boolean;
 
 /**
  * Which message of a consumer has last written each record of an org, and which of its fields. A message that is
@@ -36,21 +41,26 @@ export class WrittenRecords {
     if (!records) this.consumers.set(consumer, (records = new RecentMap(RECORDS)));
     const fields = write.endpoint.operation === 'delete' ? ALL : shapeOf(row);
     const known = listOf(records.get(row.key));
-    const same = known.find((written) => written.fields === fields);
+    const text = row.keyText ?? '';
+    const same = known.find((written) => written.fields === fields && written.text === text);
     if (same && isNewer(same, origin)) return;
     const before = known
       .filter((written) => written !== same)
       .slice(0, SHAPES - 1)
       .reduceRight<Written | undefined>((older, written) => ({ ...written, before: older }), undefined);
-    records.set(row.key, { sequence, timestamp, fields, id, before });
+    records.set(row.key, { sequence, timestamp, fields, text, id, before });
   }
 
   /** The fields of the row (in lower case) that newer messages have written since; undefined where none has. */
-  since(write: Write, row: Row): { fields: Set<string>; id: string | null } | undefined {
+  since(
+    write: Write,
+    row: Row,
+    isSame: SameRecord = exactly,
+  ): { fields: Set<string>; id: string | null } | undefined {
     const origin = originOf(write, row);
     if (!origin || row.key === undefined || row.keyField === undefined) return undefined;
     const known = listOf(this.consumers.get(origin.consumer)?.get(row.key));
-    const newer = known.filter((written) => isNewer(written, origin));
+    const newer = known.filter((written) => isNewer(written, origin) && isSame(write, row, written.text));
     const [latest] = newer;
     if (!latest) return undefined;
     const written = new Set(newer.flatMap(({ fields }) => fields.split(',')));
@@ -58,6 +68,8 @@ export class WrittenRecords {
     return { fields: new Set(fields), id: latest.id };
   }
 }
+
+const exactly: SameRecord = (_write, row, text) => row.keyText === text;
 
 function listOf(written: Written | undefined): Written[] {
   const list: Written[] = [];
@@ -69,9 +81,9 @@ function listOf(written: Written | undefined): Written[] {
  * Takes out of the write what newer messages have written in the meantime: fields, and rows of which nothing is left,
  * which count as written. True where nothing of the write is left.
  */
-export function leaveSuperseded(write: Write, written: WrittenRecords): boolean {
+export function leaveSuperseded(write: Write, written: WrittenRecords, isSame?: SameRecord): boolean {
   for (const row of [...write.rows]) {
-    const since = written.since(write, row);
+    const since = written.since(write, row, isSame);
     if (!since) continue;
     const body = row.body as Record<string, unknown>;
     const fields = Object.keys(body).filter((field) => since.fields.has(field.toLowerCase()));

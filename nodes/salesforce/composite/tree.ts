@@ -1,5 +1,16 @@
 import { endpointOf, referenceKeys } from './keys';
-import { TREE_LEVELS, TREE_RECORDS, TREE_TYPES, invalid, isRecord } from './limits';
+import type { Describes } from '../org/describes';
+import {
+  REQUEST_BYTES,
+  TREE_LEVELS,
+  TREE_RECORDS,
+  TREE_TYPES,
+  invalid,
+  isRecord,
+  tooLargeForARequest,
+  unsendable,
+} from './limits';
+import { measure } from './measure';
 import { newWrite, type WriteMessage, type Row, type Write } from './operations';
 
 interface Tree {
@@ -12,7 +23,7 @@ interface Tree {
  * The writes of a tree message: each a call of its own, all or nothing. The roots of a message go together
  * while they fit; with allOrNone they must fit. Fills in the type of the roots and missing reference ids.
  */
-export function planTrees(message: WriteMessage): Write[] {
+export function planTrees(message: WriteMessage, describes?: Pick<Describes, 'fields'>): Write[] {
   const { sobject, allOrNone } = message.request;
   const names = new Set<string>();
   const trees = message.records.map((record, index) => prepareTree(record, index, sobject, names));
@@ -31,9 +42,21 @@ export function planTrees(message: WriteMessage): Write[] {
   const endpoint = endpointOf({ operation: 'tree', sobject });
   return batches.map((batch) => {
     const rows = batch.map((tree) => tree.row);
-    const keys = rows.flatMap((row) => referenceKeys(row.body as Record<string, unknown>));
-    return newWrite({ message, endpoint, rows, keys, atomic: true, repeatable: false });
+    const keys = rows.flatMap((row) =>
+      referenceKeys(row.body as Record<string, unknown>, sobject, describes),
+    );
+    const { bytes, direct } = measured(rows);
+    return newWrite({ message, endpoint, rows, keys, atomic: true, repeatable: false, bytes, direct });
   });
+}
+
+function measured(rows: readonly Row[]): { bytes: number; direct: boolean } {
+  const measures = rows.map((row) => measure(row.body));
+  const fault = measures.find((one) => one.fault !== undefined)?.fault;
+  if (fault !== undefined) throw unsendable(fault);
+  const bytes = measures.reduce((sum, one) => sum + one.bytes, 0);
+  if (bytes > REQUEST_BYTES) throw tooLargeForARequest(bytes);
+  return { bytes, direct: measures.some((one) => one.direct) };
 }
 
 function fits(trees: Tree[]): boolean {

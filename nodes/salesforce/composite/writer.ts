@@ -1,14 +1,15 @@
 import { FlowError, messageOf } from '../../shared/errors';
 import { Batcher } from './batcher';
-import type { Call, Collection } from './call';
+import type { Call, Collection, Entry } from './call';
+import { isSameRecord } from './keys';
 import { CALL_RECORDS } from './limits';
-import type { RowResult, Write, WriteMessage, WriteRequest } from './operations';
+import type { RowError, RowResult, Write, WriteMessage, WriteRequest } from './operations';
 import { MessageOrder } from './order';
 import { outcomeOf, type CollectionOutcome, type RowOutcome } from './outcome';
 import { plan } from './plan';
 import { answersOf, requestOf, type WriteHeaders } from './requests';
 import { finish, giveUp, refuse, resultsOf } from './results';
-import { leaveSuperseded, writtenRecords, type WrittenRecords } from './superseded';
+import { leaveSuperseded, writtenRecords, type SameRecord, type WrittenRecords } from './superseded';
 import { Dispatcher, closed, type Carrier, type DispatcherOptions } from '../org/dispatcher';
 import { OrgOutage } from '../org/outage';
 import type { Retry } from '../org/repeats';
@@ -42,6 +43,7 @@ export type WritableOrg = Pick<
   | 'budget'
   | 'budgetOutage'
   | 'dataPath'
+  | 'describes'
   | 'onChange'
   | 'organizationId'
   | 'request'
@@ -81,7 +83,7 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
    */
   write(request: WriteRequest, pause: () => () => void): Promise<RowResult[]> {
     return this.dispatcher.accept(pause, () => {
-      const { message, writes } = plan(request);
+      const { message, writes } = plan(request, this.org.describes);
       this.batcher.add(writes);
       this.order.add(message, writes);
       if (request.repeated) this.repeated.add(message);
@@ -101,23 +103,34 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
     }
   }
 
-  /** False without anything to send, or without a budget for it. */
+  /** False without anything to send, or without a budget for it, or before it is known what is superseded. */
   mayBegin(): boolean {
-    this.leaveSuperseded();
     if (this.batcher.waiting === 0) return false;
-    if (!this.org.budget.spent(this.org.underWay)) return true;
+    if (!this.org.budget.spent(this.org.underWay)) return this.leaveSuperseded() && this.batcher.waiting > 0;
     this.org.availability.begin(this.org.budgetOutage());
     return false;
   }
 
-  /** What newer messages have written in the meantime isn't written again by one that came back. */
-  private leaveSuperseded(): void {
+  /**
+   * What newer messages have written in the meantime isn't written again by one that came back. False while the org is
+   * asked whether two external ids are one record; where it doesn't tell, they are two.
+   */
+  private leaveSuperseded(): boolean {
     const { written } = this;
-    if (this.repeated.size === 0 || !written) return;
+    if (this.repeated.size === 0 || !written) return true;
+    let asking: Promise<void> | undefined;
+    const isSame: SameRecord = ({ endpoint }, { keyText = '', keyField = '' }, text) => {
+      const field = this.org.describes.fields(endpoint.sobject)?.get(keyField);
+      const same = isSameRecord(keyText, text, field);
+      if (same === undefined) asking ??= this.org.describes.settling(endpoint.sobject);
+      return same === true;
+    };
     this.batcher.remove(
-      (write) => write.message.request.repeated === true && leaveSuperseded(write, written),
+      (write) => write.message.request.repeated === true && leaveSuperseded(write, written, isSame),
     );
     this.settle(this.repeated);
+    void asking?.then(() => this.dispatcher.wake());
+    return asking === undefined;
   }
 
   private get written(): WrittenRecords | undefined {
@@ -151,30 +164,76 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
       if (writes.length > 1) return this.dispatcher.sendApart(writes);
       return this.giveUp(writes, callImpossible(error));
     }
-    this.outage(writes, outage);
+    this.outage(writes, outage, outage.sent);
   }
 
   private settleCollection(collection: Collection, outcome: CollectionOutcome): void {
-    const writes = collection.entries.flatMap((entry) => entry.writes);
+    const writes = writesIn(collection.entries);
     switch (outcome.kind) {
       case 'rows':
-        this.org.availability.worked();
-        collection.entries.forEach((entry, i) =>
-          this.settleRows(entry.writes, outcome.outcomes[i] as RowOutcome),
-        );
-        return;
+        return this.settleEntries(collection, outcome.outcomes);
       case 'outage':
         return this.outage(writes, outcome.outage, outcome.counts);
+      case 'unexplained':
+        return this.unexplained(writes, outcome.error);
       case 'refused':
         if (outcome.shared && writes.length > 1) return this.dispatcher.sendApart(writes);
-        for (const write of writes) refuse(write, outcome.error);
+        return this.refuseEntries(collection.entries, outcome.at ?? collection.entries, outcome.error);
     }
   }
 
+  /** Those at fault fail; the others of the call are sent again. */
+  private refuseEntries(entries: readonly Entry[], atFault: readonly Entry[], error: RowError): void {
+    for (const { writes } of atFault) {
+      // Which of the messages that were merged is at fault, each has to find out by itself.
+      if (writes.length > 1) this.dispatcher.sendApart(writes);
+      else for (const write of writes) refuse(write, error);
+    }
+    this.dispatcher.putBack(writesIn(entries.filter((entry) => !atFault.includes(entry))));
+  }
+
+  private settleEntries(collection: Collection, outcomes: readonly RowOutcome[]): void {
+    const apart: Write[] = [];
+    const crowded: Write[] = [];
+    const held: Write[] = [];
+    let outage: OrgOutage | undefined;
+    // Alone, or with others of all or none, a row can't be in a smaller collection.
+    const divisible = !collection.atomic && collection.records > 1;
+    collection.entries.forEach(({ writes }, i) => {
+      const outcome = outcomes[i] as RowOutcome;
+      if (outcome.kind === 'held') {
+        outage ??= outcome.outage;
+        held.push(...writes);
+      } else if (outcome.kind === 'crowded' && divisible) crowded.push(...writes);
+      else if (outcome.kind === 'apart' && divisible) apart.push(...writes);
+      else this.settleRows(writes, outcome);
+    });
+    if (crowded.length > 0) {
+      this.batcher.crowded(collection);
+      this.dispatcher.putBack(crowded);
+    }
+    if (apart.length > 0) this.dispatcher.sendApart(apart);
+    if (outage) this.outage(held, outage, false);
+    else this.org.availability.worked();
+  }
+
+  /**
+   * The org refuses the call for no reason that tells of a record: again after a pause, and if that doesn't help, in
+   * halves; one alone fails in the end, to be tried again later.
+   */
+  private unexplained(writes: Write[], error: RowError): void {
+    const [write] = writes;
+    if (writes.length > 1 && writes.some(({ refusals }) => refusals > 0))
+      return this.dispatcher.retryApart(writes);
+    if (writes.length > 1 || (write && !this.dispatcher.isExhausted(write)))
+      return this.dispatcher.retryLater(writes);
+    for (const write of writes) refuse(write, error);
+  }
+
   /** The writes of one entry: one, or several that were merged into one row. */
-  private settleRows(writes: Write[], { kind, results }: RowOutcome): void {
+  private settleRows(writes: Write[], { kind, results }: Exclude<RowOutcome, { kind: 'held' }>): void {
     const exhausted = writes.some((write) => this.dispatcher.isExhausted(write));
-    if (kind === 'again' && !exhausted) return this.dispatcher.retryLater(writes);
+    if (kind !== 'final' && !exhausted) return this.dispatcher.retryLater(writes);
     // Which of the messages that were merged is at fault, each has to find out by itself.
     if (kind === 'final' && writes.length > 1 && !results.every(({ success }) => success))
       return this.dispatcher.sendApart(writes);
@@ -188,7 +247,7 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
   }
 
   /** The writes wait for the org; of those that it may have carried out, only what may be repeated. */
-  private outage(writes: Write[], outage: OrgOutage, counts = true): void {
+  private outage(writes: Write[], outage: OrgOutage, counts: boolean): void {
     if (outage.sent) {
       const [repeatable, others] = byRepeatable(writes);
       // Should the next answer be lost too, then few creates with it.
@@ -219,7 +278,11 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
 }
 
 function writesOf(call: Call): Write[] {
-  return call.collections.flatMap((collection) => collection.entries.flatMap((entry) => entry.writes));
+  return call.collections.flatMap((collection) => writesIn(collection.entries));
+}
+
+function writesIn(entries: readonly Entry[]): Write[] {
+  return entries.flatMap((entry) => entry.writes);
 }
 
 /** Those whose second write leaves the org as the first did, and those that it would double. */

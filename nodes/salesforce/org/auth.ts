@@ -1,9 +1,15 @@
 import { createSign } from 'node:crypto';
 import { messageOf } from '../../shared/errors';
+import { judge } from '../../shared/http/judge';
 import { Secrets } from '../../shared/secrets';
+<<<<<<< HEAD
 import { isSecure } from '../../shared/http/secure';
 import type { LoginGrant } from './credentials';
 import type { HttpClient } from './http';
+=======
+import { isSecure, type LoginGrant } from './credentials';
+import type { HttpAnswer, HttpClient } from './http';
+>>>>>>> main
 import { OrgOutage } from './outage';
 
 /** A session as the org granted it. */
@@ -43,14 +49,8 @@ export async function logIn(http: HttpClient, grant: LoginGrant, secrets = new S
   });
   const body = parse(answer.text);
   secrets.add(body.access_token, body.refresh_token);
-  if (answer.status >= 500) {
-    throw new OrgOutage(
-      'unreachable',
-      `HTTP_${answer.status}`,
-      `The login at ${grant.loginUrl} answered ${answer.status}; Salesforce may be down, see https://status.salesforce.com`,
-      false,
-    );
-  }
+  const outage = onTheWay(grant.loginUrl, answer, body);
+  if (outage) throw outage;
   if (answer.status !== 200 || typeof body.access_token !== 'string')
     throw refusal(grant, answer.status, body);
 
@@ -65,11 +65,43 @@ export async function logIn(http: HttpClient, grant: LoginGrant, secrets = new S
     throw new OrgOutage('login', 'INVALID_ACCESS_TOKEN', why, false);
   }
   const identity =
-    typeof token.id === 'string'
-      ? fromIdentityUrl(token.id)
-      : await askIdentity(http, instanceUrl, token.access_token);
+    (typeof token.id === 'string' && fromIdentityUrl(token.id)) ||
+    (await askIdentity(http, instanceUrl, token.access_token));
   const refreshToken = typeof token.refresh_token === 'string' ? token.refresh_token : undefined;
   return { accessToken: token.access_token, instanceUrl, ...identity, refreshToken };
+}
+
+/** OAuth's own errors of a server that can't just now. */
+const PASSING = new Set(['server_error', 'temporarily_unavailable', 'unavailable']);
+
+/** What somebody on the way answers, or a server that can't just now, says nothing about the login: it is tried again soon. */
+function onTheWay(
+  loginUrl: string,
+  answer: HttpAnswer,
+  body: Record<string, unknown>,
+): OrgOutage | undefined {
+  const verdict = judge(
+    { status: answer.status, contentType: String(answer.headers['content-type'] ?? ''), body: answer.text },
+    () => typeof body.error === 'string',
+  );
+  const granted = answer.status === 200 && typeof body.access_token === 'string';
+  const passes = typeof body.error === 'string' && PASSING.has(body.error);
+  const refused = typeof body.error === 'string' && answer.status < 500 && answer.status !== 429;
+  if (granted || (refused && !passes)) return undefined;
+  const said = `The login at ${loginUrl} answered ${answer.status}`;
+  const code = `HTTP_${answer.status}`;
+  if (verdict === 'moved') {
+    const location = String(answer.headers.location ?? '');
+    const to = URL.canParse(location) ? new URL(location).host : 'somewhere else';
+    const where = `${said}, a redirect to ${to}; set the login URL to the new address of the org, or look for a portal or proxy on the way`;
+    return new OrgOutage('unreachable', code, where, false);
+  }
+  if (answer.status >= 200 && answer.status < 300) {
+    const odd = `${said} without an access token; check the login URL, and any portal or proxy before it`;
+    return new OrgOutage('login', code, odd, false);
+  }
+  const down = `${said}; Salesforce may be down, see https://status.salesforce.com, or something on the way refuses`;
+  return new OrgOutage('unreachable', code, down, false);
 }
 
 function parameters(grant: LoginGrant): Record<string, string> {
@@ -118,9 +150,9 @@ function assertion(grant: LoginGrant & { flow: 'jwt' }): string {
   }
 }
 
-function fromIdentityUrl(url: string): { organizationId: string; userId: string } {
-  const [organizationId = '', userId = ''] = url.split('/').slice(-2);
-  return { organizationId, userId };
+function fromIdentityUrl(url: string): { organizationId: string; userId: string } | undefined {
+  const [, organizationId, userId] = /\/id\/([^/]+)\/([^/]+)$/.exec(url) ?? [];
+  return organizationId && userId ? { organizationId, userId } : undefined;
 }
 
 async function askIdentity(http: HttpClient, instanceUrl: string, accessToken: string) {

@@ -146,6 +146,12 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
     this.putBack(items);
   }
 
+  /** Sends two halves apart from each other, after a pause. */
+  retryApart(items: readonly I[]): void {
+    this.halving.halve(items);
+    this.retryLater(items);
+  }
+
   /** Sends two halves apart from each other, so that in the end only the one that spoils a request fails. */
   sendApart(items: readonly I[]): void {
     this.halving.halve(items);

@@ -2,22 +2,18 @@ import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import { parseJson, stringifyJson } from '../../shared/json';
 import { Secrets } from '../../shared/secrets';
 import { parseSettings, type Settings } from '../../shared/settings/settings';
+import { judgeAnswer, moved, outageOf, restError, type OrgAnswer } from './answer';
 import { logIn, type Grant } from './auth';
 import { ApiBudget } from './budget';
 import { readGrant, secretsOf, type OrgConfig, type OrgSecrets } from './credentials';
 import { Availability, type ProbePauses } from './availability';
+import { Describes } from './describes';
+import { passes } from './error-codes';
 import { HttpClient } from './http';
 import { OrgOutage } from './outage';
 import type { RefreshTokens } from '../../shared/http/refresh-tokens';
 import { strikeErrors } from './struck';
 import { sfdcOrg } from '../sfdc-org.settings';
-
-/** An answer of the org, whatever its status; `body` is parsed JSON, or the text where it is none. */
-export interface OrgAnswer {
-  status: number;
-  headers: Record<string, string | string[] | undefined>;
-  body: unknown;
-}
 
 export interface OrgRequest {
   body?: unknown;
@@ -42,7 +38,7 @@ const PROBE_TIMEOUT = 20_000;
 
 /**
  * One session with one org, shared by everything that talks to it. Logs in when first needed, in single
- * flight; a 401 leads to one new login and one repetition, never more.
+ * flight; a 401 or a redirect leads to one new login and one repetition, never more.
  */
 export class OrgSession {
   readonly settings: Settings<typeof sfdcOrg>;
@@ -51,6 +47,8 @@ export class OrgSession {
   readonly availability: Availability;
   /** To be struck from whatever is said of this org. */
   readonly secrets = new Secrets();
+  /** Of the org's objects, as far as they were needed. */
+  readonly describes = new Describes((path) => this.describe(path));
   private readonly http = new HttpClient();
   /** Requests that have no answer yet. */
   underWay = 0;
@@ -111,14 +109,19 @@ export class OrgSession {
 
   /**
    * One request below /services/data/vXX.X (or at `path` as it stands if it starts with /services/). Gives
-   * every answer that has a status, except 401, which after one new login is an outage. Throws OrgOutage.
-   * Never repeats anything but a request refused with 401.
+   * every answer that has a status, except 401 and redirects: after one new login, which may name another instance, it
+   * is asked once more there, and then they are an outage. Redirects are never followed with the token. Throws
+   * OrgOutage. Never repeats anything but a request that was refused so.
    */
   async request(method: string, path: string, request: OrgRequest = {}): Promise<OrgAnswer> {
     const grant = await this.login();
     const answer = await this.send(grant, method, path, request);
-    if (answer.status !== 401) return answer;
-    const repeated = await this.send(await this.relogin(grant.accessToken), method, path, request);
+    const verdict = judgeAnswer(answer);
+    if (verdict !== 'session' && verdict !== 'moved') return answer;
+    const renewed = await this.relogin(grant.accessToken);
+    if (verdict === 'moved' && renewed.instanceUrl === grant.instanceUrl) throw moved(answer);
+    const repeated = await this.send(renewed, method, path, request);
+    if (judgeAnswer(repeated) === 'moved') throw moved(repeated);
     if (repeated.status !== 401) return repeated;
     const { errorCode, message } = restError(repeated);
     throw new OrgOutage(
@@ -132,12 +135,14 @@ export class OrgSession {
   /** GETs the body of a 2xx answer. Throws OrgOutage, or FlowError with the org's own code. */
   async get<T>(path: string, request: OrgRequest = {}): Promise<T> {
     const answer = await this.request('GET', path, request);
+    const outage = outageOf(answer, false);
+    if (outage) throw outage;
     if (answer.status >= 200 && answer.status < 300) return answer.body as T;
     const { errorCode, message } = restError(answer);
     throw new FlowError(
       errorCode,
       `The org refused GET ${path} (${answer.status} ${errorCode}): ${message}`,
-      answer.status >= 500,
+      passes(errorCode),
     );
   }
 
@@ -213,9 +218,19 @@ export class OrgSession {
     const answer = await this.request('GET', '/limits', { timeout: PROBE_TIMEOUT });
     const outage = outageOf(answer, false);
     if (outage) throw outage;
-    const daily = (answer.body as { DailyApiRequests?: { Max: number; Remaining: number } }).DailyApiRequests;
+    const { DailyApiRequests: daily } = (answer.body ?? {}) as {
+      DailyApiRequests?: { Max: number; Remaining: number };
+    };
     if (daily) this.budget.usage = { used: daily.Max - daily.Remaining, max: daily.Max };
     if (this.budget.spent()) throw this.budgetOutage();
+  }
+
+  /** Not while the org is not to be asked. */
+  private async describe(path: string): Promise<unknown> {
+    const { current } = this.availability;
+    if (current) throw new OrgOutage(current.reason, current.code, current.message, false);
+    if (this.budget.spent(this.underWay)) throw this.budgetOutage();
+    return this.get(path, { timeout: PROBE_TIMEOUT });
   }
 
   budgetOutage(): OrgOutage {
@@ -227,54 +242,6 @@ export class OrgSession {
       false,
     );
   }
-}
-
-/** The outage that a whole answer tells of, if it does. `write` answers of 5xx may have been carried out. */
-export function outageOf(answer: OrgAnswer, write = true): OrgOutage | undefined {
-  const { errorCode, message } = restError(answer);
-  const said = `(${answer.status} ${errorCode}: ${message})`;
-  if (answer.status === 403 && errorCode === 'REQUEST_LIMIT_EXCEEDED') {
-    return new OrgOutage(
-      'limit',
-      errorCode,
-      `The org's API request limit is spent ${said}; it may last until older calls fall out of the last 24 hours`,
-      false,
-    );
-  }
-  if (answer.status === 403 && /^API_(CURRENTLY_DISABLED|DISABLED_FOR_ORG)$/.test(errorCode)) {
-    return new OrgOutage(
-      'login',
-      errorCode,
-      `The org does not allow API calls to this user ${said}; enable the API`,
-      false,
-    );
-  }
-  if (answer.status === 503 || (answer.status >= 500 && !write)) {
-    return new OrgOutage(
-      'unreachable',
-      errorCode,
-      `The org is not available ${said}; see https://status.salesforce.com`,
-      write,
-    );
-  }
-  return undefined;
-}
-
-/** First entry of a REST error body `[{message, errorCode}]`, or of what stands in its place. */
-export function restError(answer: OrgAnswer): { errorCode: string; message: string; fields?: string[] } {
-  const body: unknown = Array.isArray(answer.body) ? answer.body[0] : answer.body;
-  if (typeof body === 'object' && body !== null) {
-    const { errorCode, message, fields } = body as {
-      errorCode?: string;
-      message?: string;
-      fields?: string[];
-    };
-    if (errorCode !== undefined) return { errorCode, message: message ?? '', fields };
-  }
-  return {
-    errorCode: `HTTP_${answer.status}`,
-    message: typeof answer.body === 'string' ? answer.body.slice(0, 200) : '',
-  };
 }
 
 function parseBody(text: string): unknown {

@@ -37,34 +37,33 @@ export type Trouble =
 export function troubleOf(error: RpcError, what: string, endpoint: string): Trouble {
   const { status, reason, message } = error;
   const said = `(${[status, reason].filter((part) => part !== '').join(' ')}: ${message})`;
-  if (status === 'UNAUTHENTICATED' || reason.startsWith('service.auth')) return { kind: 'session' };
-  if (/replay_?id/i.test(reason)) {
-    const lost = `The org does not know the position to go on from in ${what} ${said}`;
-    return { kind: 'position', error: new FlowError('REPLAY_ID_LOST', lost, true, { cause: error }) };
-  }
-  if (status === 'RESOURCE_EXHAUSTED' || reason.endsWith('limit.exceeded')) {
-    const full = `The org's limit for events is spent ${said}; it is tried again with growing pauses. See Setup → Company Information, or the org's usage-based entitlements`;
-    return {
-      kind: 'outage',
-      outage: new OrgOutage('limit', reason || status, full, false, { cause: error }),
-    };
-  }
-  // The reason says more than the status that comes with it.
-  const passes = PASSING.test(reason);
-  if (!passes && (status === 'NOT_FOUND' || reason === 'topic.not.found')) {
-    const missing = `The org has no ${what} that this user may use ${said}; check its name (for example /event/OrderStatus__e or /data/ContactChangeEvent)`;
-    return { kind: 'topic', error: new FlowError('TOPIC_NOT_FOUND', missing, true, { cause: error }) };
-  }
-  if (!passes && (status === 'PERMISSION_DENIED' || reason === 'topic.meta.permission')) {
-    const denied = `The org has no ${what} for this user ${said}; check its name, and give the user the right to the event (read to subscribe, create to publish)`;
-    return { kind: 'topic', error: new FlowError('TOPIC_DENIED', denied, true, { cause: error }) };
-  }
-  if (!passes && REFUSALS.has(status)) {
-    const code = reason === '' ? status : reason.toUpperCase().replaceAll('.', '_');
-    return {
-      kind: 'refused',
-      error: new FlowError(code, `The org refuses a call for ${what} ${said}`, false, { cause: error }),
-    };
+  const kind = kindOf(error);
+  switch (kind) {
+    case 'session':
+      return { kind };
+    case 'position': {
+      const lost = `The org does not know the position to go on from in ${what} ${said}`;
+      return { kind, error: new FlowError('REPLAY_ID_LOST', lost, true, { cause: error }) };
+    }
+    case 'limit': {
+      const full = `The org's limit for events is spent ${said}; it is tried again with growing pauses. See Setup → Company Information, or the org's usage-based entitlements`;
+      const outage = new OrgOutage('limit', reason || status, full, false, { cause: error });
+      return { kind: 'outage', outage };
+    }
+    case 'missing': {
+      const missing = `The org has no ${what} that this user may use ${said}; check its name (for example /event/OrderStatus__e or /data/ContactChangeEvent)`;
+      return { kind: 'topic', error: new FlowError('TOPIC_NOT_FOUND', missing, true, { cause: error }) };
+    }
+    case 'denied': {
+      const denied = `The org has no ${what} for this user ${said}; check its name, and give the user the right to the event (read to subscribe, create to publish)`;
+      return { kind: 'topic', error: new FlowError('TOPIC_DENIED', denied, true, { cause: error }) };
+    }
+    case 'refused': {
+      const code = reason === '' ? status : reason.toUpperCase().replaceAll('.', '_');
+      const refused = `The org refuses a call for ${what} ${said}`;
+      return { kind, error: new FlowError(code, refused, false, { cause: error }) };
+    }
+    case 'away':
   }
   const Outage = status === 'UNAVAILABLE' ? OrgOutage : CallLost;
   const gone = unreachable(message, said, endpoint);
@@ -74,16 +73,41 @@ export function troubleOf(error: RpcError, what: string, endpoint: string): Trou
   };
 }
 
-/** Of the service, not of the call. Source: error codes of the Pub/Sub API's guide. */
-const PASSING = /^service\.|\.unavailable$|\.sweeper\.timeout$/;
+type Kind = 'session' | 'position' | 'limit' | 'missing' | 'denied' | 'refused' | 'away';
 
-const REFUSALS = new Set([
-  'INVALID_ARGUMENT',
-  'FAILED_PRECONDITION',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'ALREADY_EXISTS',
-]);
+/** By the reasons that are documented. Source: error codes of the Pub/Sub API's guide. */
+const REASONS: [RegExp, Kind][] = [
+  [/^service\.auth/, 'session'],
+  [/replay_?id/i, 'position'],
+  [/limit\.exceeded$/, 'limit'],
+  [/^service\.|\.unavailable$|\.sweeper\.timeout$/, 'away'],
+  [/^topic\.not\.found$/, 'missing'],
+  [/^topic\.meta\.permission$/, 'denied'],
+  [
+    /^(publish|schema|subscription)\..*(invalid|mismatch|not\.found|corrupted|too\.large|exceed|validation|permission)/,
+    'refused',
+  ],
+];
+
+/** A reason that isn't known, and the want of one, leave the status; those that blame nobody are waited out. */
+const STATUSES: Record<string, Kind> = {
+  UNAUTHENTICATED: 'session',
+  RESOURCE_EXHAUSTED: 'limit',
+  NOT_FOUND: 'missing',
+  PERMISSION_DENIED: 'denied',
+  INVALID_ARGUMENT: 'refused',
+  OUT_OF_RANGE: 'refused',
+};
+
+/** gRPC makes statuses of what a gateway or portal on the way answers by HTTP. */
+const BY_HTTP = /^Received HTTP status code|^Bad HTTP|invalid content-type|text\/html/i;
+
+function kindOf({ status, reason, message }: RpcError): Kind {
+  const known = REASONS.find(([pattern]) => pattern.test(reason))?.[1];
+  if (known) return known;
+  if (reason === '' && BY_HTTP.test(message)) return 'away';
+  return STATUSES[status] ?? 'away';
+}
 
 function unreachable(message: string, said: string, endpoint: string): string {
   if (/name resolution|ENOTFOUND|EAI_AGAIN/i.test(message))

@@ -69,8 +69,11 @@ export const fieldName = format(
 
 export const time = format('time', (text) => !Number.isNaN(parseTime(text)));
 
+/** A login may stand in front of a host; how it is written is its own business. */
 export const servers = format('servers', (text) =>
-  text.split(',').every((one) => /^\s*(\w+:\/\/)?(\[[\da-f:.]+\]|[^\s:/@]+)(:\d{1,5})?\/?\s*$/i.test(one)),
+  text
+    .split(',')
+    .every((one) => /^\s*(\w+:\/\/)?(\S+@)?(\[[\da-f:.]+\]|[^\s:/@]+)(:\d{1,5})?\/?\s*$/i.test(one)),
 );
 
 export const url = format('url', (text) => /^https?:\/\/[^\s/]+/i.test(text));

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
-import { AckPolicy, type ConsumerInfo } from 'nats';
+import { AckPolicy, DiscardPolicy, RetentionPolicy, type ConsumerInfo } from 'nats';
 import { Connection } from '../../../nodes/jetstream/server/connection';
 import {
   Consumer,
@@ -42,6 +42,8 @@ interface Rig {
   payloads: unknown[][];
   states: ConsumerState[];
   log: string[];
+  /** The first of its filters. */
+  filter: string;
   info(): Promise<ConsumerInfo>;
   ready(): Promise<unknown>;
 }
@@ -65,6 +67,7 @@ describe('consumer', () => {
       payloads: [],
       states: [],
       log: [],
+      filter: settings.filters[0] ?? '',
       consumer: new Consumer(new Connection({ servers: where.nats.url, auth: 'none' }), settings, {
         deliver: (batch, payloads) => {
           rig.batches.push(batch);
@@ -75,7 +78,7 @@ describe('consumer', () => {
         },
         log: (level, text) => void rig.log.push(`${level}: ${text}`),
       }),
-      info: () => where.jsm.consumers.info('crm', settings.durable),
+      info: () => where.jsm.consumers.info(settings.stream, settings.durable),
       ready: () => until(() => rig.states.at(-1)?.phase === 'ready', { what: 'the consumer to be ready' }),
     };
     t.after(() => end(rig.consumer, rig.batches));
@@ -111,12 +114,34 @@ describe('consumer', () => {
       [['crm.>'], 'crm.dead'],
       [['crm.contacts.>', 'crm.*'], 'crm.dead'],
       [['crm.dead', 'crm.contacts.>'], 'crm.dead'],
+      [[], 'behind.dead'],
     ];
+    before(async () => {
+      await room.jsm.streams.add({ name: 'behind', subjects: ['behind.>'] });
+      await room.jsm.streams.add({ name: 'front', subjects: ['front.>'], sources: [{ name: 'behind' }] });
+    });
     for (const [filters, deadLetter] of loops)
-      test(`${deadLetter} of ${filters.join(' and ') || 'everything'}`, (t) => {
-        const rig = open(t, { filters, deadLetter });
-        assert.throws(() => rig.consumer.start(), { code: 'DEAD_LETTER_LOOP', retryable: false });
-        assert.deepEqual(rig.states, []);
+      test(`${deadLetter} of ${filters.join(' and ') || 'everything'}`, async (t) => {
+        const stream = deadLetter.startsWith('crm') ? 'crm' : 'front';
+        const rig = open(t, { stream, filters, deadLetter });
+        rig.consumer.start();
+        const state = await until(() => rig.states.find(({ phase }) => phase === 'failing'));
+        assert.ok(state.phase === 'failing');
+        assert.equal(state.error.code, 'DEAD_LETTER_LOOP');
+        assert.match(state.error.message, /would be read by this node again/);
+        await assert.rejects(rig.info(), /consumer not found/);
+      });
+
+    const others: [string, string[], string][] = [
+      ['everything of a stream, and the dead letter in another one', [], 'behind.dead'],
+      ['everything there is, and a stream that takes it not', ['>'], 'behind.dead'],
+      ['a subject that nobody takes', [], 'nowhere.dead'],
+    ];
+    for (const [what, filters, deadLetter] of others)
+      test(`but not ${what}`, async (t) => {
+        const rig = open(t, { filters, deadLetter, deliver: 'new' });
+        rig.consumer.start();
+        await rig.ready();
       });
 
     test('and so is one that is no subject', (t) => {
@@ -212,6 +237,179 @@ describe('consumer', () => {
     await room.waitSettled(sequence, '+TERM');
     await until(() => rig.states.at(-1)?.phase === 'ready');
     assert.equal(rig.log.filter((line) => line.includes('could not be written')).length, 1);
+  });
+
+  describe('while its dead letter can not be written a message', () => {
+    const fail = (rig: Rig, batch: number) =>
+      rig.batches[batch]?.finished({ error: new FlowError('X' as string, 'for good', false) });
+    const said = (rig: Rig) => rig.log.filter((line) => line.includes('could not be written'));
+
+    test('holds up nobody, however little there may be in the flow', async (t) => {
+      const subject = `late.${serial}`;
+      const rig = open(t, { deadLetter: subject, prefetch: 1 });
+      rig.consumer.start();
+      await rig.ready();
+      const [one, two] = [await publish(1), await publish(2)];
+      const three = await publish(3);
+      await seen(rig, 1);
+      fail(rig, 0);
+      await seen(rig, 2);
+      fail(rig, 1);
+      await seen(rig, 3);
+      rig.batches[2]?.finished(undefined);
+      await room.waitSettled(three, '+ACK');
+      assert.equal(rig.states.at(-1)?.phase, 'failing');
+      assert.deepEqual([room.settled(one), room.settled(two)], [[], []]);
+      await room.jsm.streams.add({ name: `late${serial}`, subjects: [subject] });
+      await room.waitSettled(one, '+TERM');
+      await room.waitSettled(two, '+TERM');
+      await until(() => rig.states.at(-1)?.phase === 'ready');
+      assert.equal(said(rig).length, 1);
+      assert.equal((await room.jsm.streams.info(`late${serial}`)).state.messages, 2);
+    });
+
+    test('a stream that is full is another reason, and is said too', async (t) => {
+      const [subject, name] = [`full.${serial}`, `full${serial}`];
+      const rig = open(t, { deadLetter: subject, prefetch: 1 });
+      rig.consumer.start();
+      await rig.ready();
+      const sequences = [await publish(1), await publish(2), await publish(3)];
+      const config = { name, subjects: [subject], max_msgs: 1, discard: DiscardPolicy.New };
+      for (const n of [0, 1, 2]) {
+        await seen(rig, n + 1);
+        fail(rig, n);
+        if (n === 0) await until(() => said(rig).length === 1);
+        if (n === 0) await room.jsm.streams.add(config);
+      }
+      await until(() => said(rig).length === 2);
+      await until(() => sequences.filter((sequence) => room.settled(sequence).length > 0).length === 1);
+      await room.jsm.streams.update(name, { max_msgs: 3 });
+      for (const sequence of sequences) await room.waitSettled(sequence, '+TERM');
+      await until(() => rig.states.at(-1)?.phase === 'ready');
+      assert.equal(said(rig).length, 2, said(rig).join('\n'));
+      assert.equal((await room.jsm.streams.info(name)).state.messages, 3);
+    });
+
+    test('that is too large for it stays in its work queue, and the others go on', async (t) => {
+      const [stream, dead] = [`work${serial}`, `small.${serial}`];
+      await room.jsm.streams.add({
+        name: stream,
+        subjects: [`work.${serial}`],
+        retention: RetentionPolicy.Workqueue,
+      });
+      await room.jsm.streams.add({ name: `small${serial}`, subjects: [dead], max_msg_size: 50 });
+      const filters = [`work.${serial}`];
+      const rig = open(t, { stream, filters, deadLetter: dead, prefetch: 1, format: 'string' });
+      rig.consumer.start();
+      await rig.ready();
+      for (const payload of ['x'.repeat(100), 'y'.repeat(100), 'good'])
+        await room.nc.jetstream().publish(`work.${filters[0]?.slice(5)}`, payload);
+      for (const n of [0, 1]) {
+        await seen(rig, n + 1);
+        fail(rig, n);
+      }
+      await seen(rig, 3);
+      rig.batches[2]?.finished(undefined);
+      const left = async () => (await room.jsm.streams.info(stream)).state.messages;
+      await until(async () => (await left()) === 2);
+      assert.equal(said(rig).length, 1);
+      assert.match(said(rig)[0] ?? '', /deletes what is given up, so the message stays, unacknowledged/);
+      assert.equal(rig.consumer.givenUp, 0);
+    });
+  });
+
+  test('a message that goes round between dead letters is given up in words, and published no more', async (t) => {
+    await room.jsm.streams.add({ name: 'round', subjects: ['round'] });
+    const one = open(t, { deadLetter: 'round' });
+    const two = open(t, { stream: 'round', filters: [], deadLetter: one.filter });
+    const failing = [one, two].map((rig) => {
+      rig.consumer.start();
+      return rig.ready();
+    });
+    await Promise.all(failing);
+    await room.publish(one.filter, 'x');
+    const given = () => one.consumer.givenUp + two.consumer.givenUp;
+    await until(() => {
+      for (const { batches } of [one, two])
+        for (const batch of batches)
+          batch.finished({ error: new FlowError('X' as string, 'for good', false) });
+      return given() === 1;
+    });
+    assert.deepEqual([one.batches.length, two.batches.length], [5, 4]);
+    assert.equal([...one.log, ...two.log].filter((line) => /was a dead letter 8 times/.test(line)).length, 1);
+  });
+
+  describe('bytes in flight', () => {
+    const filled = (bytes: number) => Buffer.alloc(bytes, 'x');
+    const inFlow = (rig: Rig) => rig.consumer.inFlow;
+
+    test('no more than fit are in the flow, and all come', async (t) => {
+      const rig = open(t, { format: 'buffer', maxBytesInFlight: 1_000_000 });
+      rig.consumer.start();
+      await rig.ready();
+      const js = room.nc.jetstream();
+      for (let n = 0; n < 12; n++) await js.publish(`crm.contacts.${serial}`, filled(150_000));
+      let most = 0;
+      let done = 0;
+      await until(() => {
+        most = Math.max(most, inFlow(rig));
+        if (rig.batches[done]) rig.batches[done++]?.finished(undefined);
+        return done === 12;
+      });
+      assert.ok(most <= 3, `${most} in the flow`);
+      await pending(rig, 0);
+    });
+
+    test('one that is larger than all of it passes alone', async (t) => {
+      const rig = open(t, { format: 'buffer', maxBytesInFlight: 500_000 });
+      rig.consumer.start();
+      await rig.ready();
+      const js = room.nc.jetstream();
+      for (const size of [10, 900_000, 900_000, 10, 10])
+        await js.publish(`crm.contacts.${serial}`, filled(size));
+      await seen(rig, 1);
+      rig.batches[0]?.finished(undefined);
+      await seen(rig, 2);
+      assert.equal(inFlow(rig), 1);
+      rig.batches[1]?.finished(undefined);
+      await seen(rig, 3);
+      assert.equal(inFlow(rig), 1);
+      rig.batches[2]?.finished(undefined);
+      await seen(rig, 4);
+      rig.batches[3]?.finished(undefined);
+      await seen(rig, 5);
+      rig.batches[4]?.finished(undefined);
+      await pending(rig, 0);
+    });
+
+    test('what grows as it is parsed counts as what it becomes', async (t) => {
+      const rig = open(t, { maxBytesInFlight: 10_000_000 });
+      rig.consumer.start();
+      await rig.ready();
+      const payload = Array.from({ length: 60_000 }, () => ({}));
+      for (let n = 0; n < 9; n++) await publish(payload);
+      let most = 0;
+      let done = 0;
+      await until(() => {
+        most = Math.max(most, inFlow(rig));
+        if (rig.batches[done]) rig.batches[done++]?.finished(undefined);
+        return done === 9;
+      });
+      assert.ok(most <= 3, `${most} of 3.6 MB in the flow`);
+    });
+
+    test('a message whose dead letter can not be written keeps only its own bytes', async (t) => {
+      const rig = open(t, { format: 'buffer', maxBytesInFlight: 500_000, deadLetter: 'nowhere.bytes' });
+      rig.consumer.start();
+      await rig.ready();
+      const js = room.nc.jetstream();
+      for (let n = 0; n < 4; n++) await js.publish(`crm.contacts.${serial}`, filled(400_000));
+      for (let n = 0; n < 4; n++) {
+        await seen(rig, n + 1);
+        rig.batches[n]?.finished({ error: new FlowError('X' as string, 'for good', false) });
+      }
+      await pending(rig, 4);
+    });
   });
 
   test('stopped while a dead letter can not be written: the message goes back at once', async (t) => {

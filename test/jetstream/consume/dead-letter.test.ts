@@ -228,6 +228,33 @@ describe('dead letter', () => {
       await assert.rejects(from(stream), { code: 'DEAD_LETTER_FAILED', retryable: true });
   });
 
+  test('how often a message was a dead letter is counted, and after 8 times it is published no more', async () => {
+    const before = await count();
+    const hop = async (hops: string[], sequence: number, stream = 'crm') =>
+      publish(await message(hops.length > 0 ? { 'Jetforce-Hops': hops } : {}), {
+        ...info(sequence, 77),
+        stream,
+      });
+    for (const [sequence, [hops, next]] of [
+      [[], '1'],
+      [['1'], '2'],
+      [['7'], '8'],
+      [['many'], '1'],
+      [['-3'], '1'],
+      [['1e999'], '1'],
+    ].entries() as Iterable<[number, [string[], string]]>) {
+      await hop(hops, sequence + 700);
+      assert.deepEqual((await last()).header.values('Jetforce-Hops'), [next]);
+    }
+    for (const hops of ['8', '9', '900'])
+      await assert.rejects(hop([hops], 801), {
+        code: 'DEAD_LETTER_REFUSED',
+        message: new RegExp(`at sequence 801: the message was a dead letter ${hops} times`),
+      });
+    await assert.rejects(hop(['8'], 802, 'work'), { code: 'DEAD_LETTER_FAILED', retryable: true });
+    assert.equal(await count(), before + 6);
+  });
+
   test('an answer of somebody who is no stream is no dead letter', async () => {
     const stray = nc.subscribe('stray', { callback: (_error, msg) => void msg.respond('{}') });
     await assert.rejects(

@@ -13,6 +13,7 @@ export interface Order {
 /** How the process is started: its argument, as JSON. */
 export interface FlowProcess {
   url: string;
+  login?: { user: string; password: string };
   settings: ConsumerSettings;
   /** Milliseconds that the flow works on each. */
   work: number;
@@ -21,8 +22,10 @@ export interface FlowProcess {
 }
 
 // A process with one consumer, whose flow writes to the stream "done" under the number of the message.
-async function main({ url, settings, work, outage }: FlowProcess): Promise<void> {
-  const nc = await connect({ servers: url });
+async function main({ url, login, settings, work, outage }: FlowProcess): Promise<void> {
+  const user = login && { user: login.user, credentials: { password: login.password } };
+  const server = { servers: url, auth: login ? 'userpass' : 'none', ...user } as const;
+  const nc = await connect({ servers: url, ...(login && { user: login.user, pass: login.password }) });
   const js = nc.jetstream();
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   let phase = '';

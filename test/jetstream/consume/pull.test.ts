@@ -21,6 +21,7 @@ const realTime = performance.now.bind(performance);
 
 interface Asked {
   batch: number;
+  max_bytes?: number;
   expires: number;
   idle_heartbeat: number;
 }
@@ -38,6 +39,8 @@ describe('pull', () => {
   let alive: number;
   /** How many messages the flow holds. */
   let held: number;
+  /** Bytes that there is room for. */
+  let roomFor: number;
   let inbox: string;
   let pull: Pull;
   let clock: FakeClock;
@@ -50,7 +53,10 @@ describe('pull', () => {
     await nc.close();
     await room.stop();
   });
-  beforeEach(() => (clock = fakeClock()));
+  beforeEach(() => {
+    clock = fakeClock();
+    roomFor = Infinity;
+  });
   afterEach(async () => {
     await pull.stop();
     clock.reset();
@@ -89,6 +95,7 @@ describe('pull', () => {
       capacity,
       maxRequests,
       inFlight: () => held,
+      room: () => roomFor,
       onMessage: (msg) => {
         held++;
         into.push(msg);
@@ -242,6 +249,90 @@ describe('pull', () => {
     });
   });
 
+  describe('asks for bytes', () => {
+    const fill = async (...sizes: number[]): Promise<void> => {
+      for (const size of sizes) await room.nc.jetstream().publish(subject, Buffer.alloc(size));
+    };
+    const wanted = () => asked.map(({ batch, max_bytes }) => [batch, max_bytes]);
+
+    test('where there is a limit: half of it as long as nobody knows how large messages are', async () => {
+      roomFor = 10_000;
+      await start(8);
+      assert.deepEqual(wanted(), [[8, 5_000]]);
+    });
+
+    test('by the largest message of late', async () => {
+      roomFor = 1_000_000;
+      await start(8);
+      await fill(1_000);
+      await until(() => messages.length === 1);
+      settle(1);
+      pull.ask();
+      pass(20);
+      await sent();
+      assert.deepEqual(wanted().at(-1), [1, 2 * 1_512]);
+    });
+
+    test('never for more than the room that is left', async () => {
+      roomFor = 10_000;
+      await start(8);
+      await fill(2_000, 2_000);
+      await until(() => messages.length === 2);
+      roomFor = 6_000;
+      await fill(2_000);
+      await until(() => wanted().length > 1);
+      const left = (): number => wanted().reduce((sum, [, bytes = 0]) => sum + bytes, 0);
+      assert.ok(left() <= 5_000 + 6_000, JSON.stringify(wanted()));
+      for (const [batch] of wanted()) assert.ok((batch ?? 0) <= 8);
+    });
+
+    test('and for one message of any size where it is the only one', async () => {
+      roomFor = 10_000;
+      await start(8);
+      await fill(50_000, 50_000);
+      await until(() => messages.length === 1);
+      assert.deepEqual(wanted().at(-1), [1, undefined]);
+      pull.ask();
+      pass(500);
+      await sent();
+      assert.equal(messages.length, 1, 'the second one waits for the first');
+      settle(1);
+      pull.ask();
+      pass(20);
+      await until(() => messages.length === 2);
+      assert.deepEqual(problems, []);
+    });
+
+    test('and again as soon as there is room, when the server says that it has brought all', async () => {
+      roomFor = 1_000_000;
+      await start(2);
+      await fill(100, 100);
+      await until(() => messages.length === 2);
+      settle(2);
+      pull.ask();
+      await fill(100);
+      await until(() => messages.length === 3);
+    });
+
+    test('no more at once than the durable allows', async () => {
+      roomFor = 100_000;
+      await start(8, { max_bytes: 700 });
+      await until(() => wanted().length === 2);
+      assert.deepEqual(
+        [wanted(), problems],
+        [
+          [
+            [8, 50_000],
+            [8, 700],
+          ],
+          [],
+        ],
+      );
+      await fill(100);
+      await until(() => messages.length === 1);
+    });
+  });
+
   describe('what the server says instead of a message', () => {
     test('that a request has expired: what was left of it is asked for again', async () => {
       for (const [code, text] of [
@@ -338,7 +429,7 @@ describe('pull', () => {
     });
 
     test('that it is moving: asked again half a second later, and nobody is troubled', async () => {
-      for (const text of ['Leadership Change', 'Server Shutdown', 'Batch Completed']) {
+      for (const text of ['Leadership Change', 'Server Shutdown']) {
         await start(8);
         say(1, 409, text);
         await sent();
@@ -352,11 +443,11 @@ describe('pull', () => {
 
     test('anything else is a refusal in its own words, and asked again half a second later', async () => {
       await start(8);
-      say(1, 409, 'Exceeded MaxRequestMaxBytes of 100');
+      say(1, 409, 'Exceeded MaxRequestNobodyKnows of 100');
       say(7, 409, 'consumer not found');
       await sent();
       assert.deepEqual(problems, [
-        { kind: 'refused', text: '409 Exceeded MaxRequestMaxBytes of 100' },
+        { kind: 'refused', text: '409 Exceeded MaxRequestNobodyKnows of 100' },
         { kind: 'gone', text: '409 consumer not found' },
       ]);
       pass(500);

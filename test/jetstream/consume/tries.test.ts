@@ -93,7 +93,7 @@ const held = (rig: Rig, count: number) =>
   });
 const ended = (child: Child) => until(() => !child.running, { timeout: 60_000, what: 'the process to end' });
 
-describe('what is no try of the message burns none', { concurrency: true }, () => {
+describe('what is no try of the message burns none', () => {
   test('orderly restarts while what the flow writes to is away: all are written when it is back', async (t) => {
     const rig = await open(t);
     await rig.send(...orders(5));
@@ -158,7 +158,7 @@ describe('failures count, wherever they happen', () => {
   });
 });
 
-describe('a message that ends the process', { concurrency: true }, () => {
+describe('a message that ends the process', () => {
   test('is found among good ones, which are written; it alone is given up', async (t) => {
     const rig = await open(t);
     await rig.send(...orders(15), { n: 99, does: 'end the process' }, ...orders(15, 15));

@@ -7,6 +7,7 @@ import {
   encodePayload,
   type OutgoingSettings,
 } from '../../../nodes/jetstream/publish/outgoing';
+import { FlowError } from '../../../nodes/shared/errors';
 import { templateScope } from '../../../nodes/shared/template';
 
 const outgoing = (settings: Partial<OutgoingSettings>, msg: object, inboxPrefix?: string) =>
@@ -105,6 +106,66 @@ test('a template alone is written as a text like one among others', () => {
   assert.equal(outgoing({ msgId: '{{n}}' }, { n: null }).msgId, '');
   assert.equal(outgoing({ msgId: '{{n}}-{{n}}' }, { n: 1 }).msgId, '1-1');
   assert.equal(outgoing({}, {}).msgId, undefined);
+});
+
+describe('whatever a message holds, it is published or fails for good, in words', () => {
+  const refuse = (): never => {
+    // eslint-disable-next-line @typescript-eslint/only-throw-error -- a flow may throw anything
+    throw null;
+  };
+  const circular: Record<string, unknown> = { n: 1n };
+  circular.v = circular;
+  let deep: unknown = 1;
+  for (let level = 0; level < 100_000; level++) deep = [deep];
+  const handedOver = new ArrayBuffer(8);
+  structuredClone(handedOver, { transfer: [handedOver] });
+  const revoked = (): object => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    return proxy;
+  };
+  const hostile: Record<string, unknown> = {
+    'a circle with a BigInt in it': circular,
+    '100,000 levels': deep,
+    '100,000 levels within': { v: deep },
+    'a getter that throws null': Object.defineProperty({}, 'v', { enumerable: true, get: refuse }),
+    'a toJSON that throws null': { toJSON: refuse, v: { toJSON: refuse } },
+    'a toJSON that gives nothing': { toJSON: () => undefined, v: { toJSON: () => undefined } },
+    'a proxy that refuses': new Proxy({}, { get: refuse, getOwnPropertyDescriptor: refuse, ownKeys: refuse }),
+    'a revoked proxy': revoked(),
+    'a revoked proxy within': { v: revoked() },
+    'an array that is a revoked proxy': [revoked()],
+    'a buffer that was handed over': handedOver,
+    'a view of one': { v: handedOver },
+    'a date that is none': { v: new Date(NaN) },
+    'a symbol': { v: Symbol('v') },
+    'a function': { v: () => 1 },
+    "JavaScript's own names": JSON.parse(
+      '{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}},"v":"__proto__"}',
+    ) as unknown,
+    'no prototype': Object.assign(Object.create(null) as object, { v: 1 }),
+  };
+  const templates: Partial<OutgoingSettings>[] = [
+    { subject: 'crm.{{payload.v}}' },
+    { subject: 'crm.{{payload}}', escapeTokens: true },
+    { msgId: '{{payload.v}}' },
+    { headers: [{ name: '{{payload.v}}', value: '{{payload}}' }] },
+  ];
+  for (const [what, payload] of Object.entries(hostile))
+    test(what, () => {
+      for (const make of [
+        () => encodePayload(payload),
+        ...templates.map((settings) => () => outgoing(settings, { payload })),
+      ])
+        try {
+          make();
+        } catch (error) {
+          assert.ok(error instanceof FlowError, String(error));
+          assert.equal(error.retryable, false);
+          assert.ok(error.message.length > 20);
+        }
+      assert.equal('polluted' in {}, false);
+    });
 });
 
 describe('payload', () => {

@@ -277,6 +277,41 @@ describe('publisher', () => {
       assert.equal(publisher.waiting, 2);
     });
 
+    test('by bytes as by count; one that is larger than the limit waits alone', async (t) => {
+      slow.length = 0;
+      const publisher = new Publisher(connection, settings(1, { queueBytes: 2_048 }));
+      const settled: Promise<unknown>[] = [];
+      const publish = (bytes: number) => {
+        const published = publisher.publish(out('slow.b', { data: Buffer.alloc(bytes) }));
+        settled.push(published.catch(() => undefined));
+        return published;
+      };
+      t.after(async () => {
+        const stopped = publisher.stop();
+        slow.forEach((msg) => give(msg));
+        await Promise.all([stopped, ...settled]);
+      });
+      void publish(1);
+      await arrived();
+      void publish(1_500);
+      void publish(548);
+      await assert.rejects(publish(1), {
+        code: 'QUEUE_FULL',
+        retryable: true,
+        message: /^2 messages with 2KiB, the most, wait to be published already/,
+      });
+      give(slow[0]);
+      await until(() => publisher.waiting === 1);
+      void publish(1_500);
+      assert.equal(publisher.waiting, 2);
+      give(slow[1]);
+      give(await until(() => slow[2]));
+      await until(() => publisher.waiting === 0);
+      void publish(5_000);
+      assert.equal(publisher.waiting, 1);
+      await assert.rejects(publish(1), { code: 'QUEUE_FULL' });
+    });
+
     test('holds what comes from a sender that stops, and fails the rest', async (t) => {
       const publisher = await full(t, 'hold');
       const pauses: string[] = [];

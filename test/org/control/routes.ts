@@ -1,5 +1,6 @@
 /** `/_org`: what tests do to the org and ask it, beside its API. */
 import { allRecords, removeRecords, undelete, write, writeLate, type Colleague } from './colleague';
+import { migrate } from '../migrate';
 import { isRecord } from '../store/dml';
 import { ApiError, methodNotAllowed, notFound } from '../store/errors';
 import { type Fault } from './faults';
@@ -43,6 +44,10 @@ const ROUTES: Record<string, Route> = {
     (listOf(body) as SObjectDeclaration[]).map((declaration) => org.schema.declare(declaration).name),
   'GET switches': ({ org }) => org.switches,
   'POST switches': ({ org, body }) => Object.assign(org.switches, body as Partial<Switches>),
+  'POST migrate': ({ org }) => {
+    migrate(org);
+    return { url: org.url };
+  },
   'POST clock': ({ org, body }) => {
     org.store.clockOffset = isRecord(body) ? Number(body.offsetMs) : 0;
     return { now: org.store.now() };

@@ -175,9 +175,27 @@ function upsertAll(org: OrgState, call: Call, typeName: string, externalName: st
         ]),
       );
     }
-    return upsert(call.tx, type, external, record, rules);
+    const race = org.switches.upsertRaces > 0 ? raced(org, call, type, external, record) : undefined;
+    return race ?? upsert(call.tx, type, external, record, rules);
   });
   return settle(org, call, results, isAllOrNone(call));
+}
+
+/** Another client creates the record after this call has looked for it: the call finds its key taken. */
+function raced(
+  org: OrgState,
+  call: Call,
+  type: SObjectType,
+  external: Field,
+  record: Sent,
+): SaveResult | undefined {
+  const key = rawKey(external, record);
+  if (!external.unique || org.store.table(type).find(external, key ?? null).length > 0) return undefined;
+  org.switches.upsertRaces--;
+  const other = create(call.tx, type, { ...record, [external.name]: key }, { refuse: () => undefined });
+  if (!other.success) return undefined;
+  const message = `duplicate value found: ${external.name} duplicates value on record with id: ${other.id.slice(0, 15)}`;
+  return failed(rowError('DUPLICATE_VALUE', message));
 }
 
 function rawKey(external: Field, record: Sent): string | number | undefined {
@@ -207,7 +225,9 @@ const ROLLED_BACK = rowError(
 /** Runs the rows in order; with allOrNone one failure takes everything back, and the innocent rows say why. */
 function settle(org: OrgState, call: Call, rows: readonly (() => SaveResult)[], allOrNone: boolean): Reply {
   const savepoint = call.tx.savepoint();
+  call.tx.together = org.switches.sameTypeReferences ? undefined : new Set();
   const results = rows.map((row) => row());
+  call.tx.together = undefined;
   const bad = results.some((result) => !result.success);
   if (bad && org.switches.unreadable === 'request') {
     const unreadable = results

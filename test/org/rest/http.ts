@@ -66,7 +66,7 @@ function serviceOf(org: OrgState): Service {
     ledger: org.ledger,
     faults: org.faults,
     now: () => org.store.now(),
-    refusal: (action, status) => faultReply(org, action, status),
+    refusal: (action, status, { path }) => faultReply(org, action, status, path),
     recordsOf: (request) => recordsOf(request.query, readable(request)),
     work: (request, entry) => work(org, request, entry),
   };
@@ -96,11 +96,15 @@ const FAULT_CODES: Record<number, [errorCode: string, message: string]> = {
   ],
 };
 
-/** Gateways in front of an org (502, 504) answer a page, the org itself its JSON. */
-function faultReply(org: OrgState, fault: FaultAction, status: number): Reply {
+/** Gateways in front of an org (502, 504) answer a page, the org itself its JSON, and a login that of OAuth. */
+function faultReply(org: OrgState, fault: FaultAction, status: number, path: readonly string[]): Reply {
+  const { headers } = fault;
+  if (fault.body !== undefined) return { status, body: fault.body === '' ? undefined : fault.body, headers };
+  if (path[1] === 'oauth2' && fault.errorCode !== undefined)
+    return { status, body: { error: fault.errorCode, error_description: fault.message ?? 'simulated' } };
   const known = FAULT_CODES[status];
   if (!known && fault.errorCode === undefined)
-    return { status, body: `<html><body><h1>${status}</h1></body></html>` };
+    return { status, body: `<html><body><h1>${status}</h1></body></html>`, headers };
   const [errorCode, message] = known ?? ['UNKNOWN_EXCEPTION', 'simulated'];
   const body = [{ message: fault.message ?? message, errorCode: fault.errorCode ?? errorCode }];
   return { status, body, headers: { 'Sforce-Limit-Info': limitInfo(org) } };
@@ -117,6 +121,8 @@ async function work(org: OrgState, request: Request, entry: LedgerEntry): Promis
       ? token(org, request.method, form, request.headers.host ?? '')
       : revoke(org, form);
   }
+  const moved = elsewhere(org, request);
+  if (moved && area === 'data') return moved;
   if (services === 'services' && area === 'data' && name === undefined) return versions();
   const session = org.sessions.use(bearer(request.headers.authorization));
   if (!session)
@@ -129,6 +135,16 @@ async function work(org: OrgState, request: Request, entry: LedgerEntry): Promis
   if (services !== 'services' || area !== 'data') return replyOf(notFound());
   const reply = await rest(org, request, session, (name ?? '').replace(/^v/, ''), path, entry);
   return { ...reply, headers: { ...reply.headers, 'Sforce-Limit-Info': limitInfo(org) } };
+}
+
+/** An org that was moved to another instance redirects what is asked at its old address, POST by 307. */
+function elsewhere(org: OrgState, { method, url, headers }: Request): Reply | undefined {
+  const { host } = new URL(org.url);
+  if (org.movedFrom === undefined || headers.host !== org.movedFrom) return undefined;
+  return {
+    status: method === 'POST' ? 307 : 301,
+    headers: { Location: `${new URL(org.url).protocol}//${host}${url}`, Server: 'sfdcedge' },
+  };
 }
 
 function bearer(authorization: string | undefined): string | undefined {

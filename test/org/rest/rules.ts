@@ -1,5 +1,5 @@
 /** What is looked at for every row of a call, besides the schema: injected faults, locks, duplicate rules. */
-import { type RowRules, type Sent } from '../store/dml';
+import { isRecord, type RowRules, type Sent } from '../store/dml';
 import { rowError, type RowError } from '../store/errors';
 import { type SObjectType } from '../store/schema';
 import { type Call, type OrgState } from '../state';
@@ -9,6 +9,9 @@ export function rulesOf(org: OrgState, call: Call): RowRules {
   const options = duplicateOptions(call.headers);
   return {
     refuse: (type, record, id) => {
+      if (org.switches.readOnly) return READ_ONLY;
+      const most = org.switches.triggerRows[type.name];
+      if (most !== undefined && rowsOf(call) > most) return governorLimit(type, id === undefined);
       if (call.blocked.has(record) || (id !== undefined && call.blocked.has(id))) return locked(id);
       const refused = org.faults.forRow(occasion, id === undefined ? record : { ...record, Id: id });
       if (refused || !org.switches.duplicateRules || id !== undefined || options.allowSave === 'true')
@@ -16,6 +19,25 @@ export function rulesOf(org: OrgState, call: Call): RowRules {
       return duplicate(org, type, record);
     },
   };
+}
+
+const READ_ONLY = rowError(
+  'INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE',
+  'Inserts, updates and deletes are not allowed during maintenance: the organization is in read-only mode',
+);
+
+/** Rows that one run of a trigger gets: those of the collection. */
+function rowsOf({ body, query }: Call): number {
+  if (isRecord(body) && Array.isArray(body.records)) return body.records.length;
+  return query.get('ids')?.split(',').length ?? 1;
+}
+
+function governorLimit(type: SObjectType, inserts: boolean): RowError {
+  const event = inserts ? 'BeforeInsert' : 'BeforeUpdate';
+  return rowError(
+    'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY',
+    `${type.name}Trigger: System.LimitException: Too many SOQL queries: 101 (execution of ${event})`,
+  );
 }
 
 function locked(id: string | undefined): RowError {

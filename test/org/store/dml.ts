@@ -104,7 +104,9 @@ function parentOf(
   }
   const table = tx.store.table(target);
   const text = String(value);
-  const found = table.find(external, text);
+  const found = table
+    .find(external, text)
+    .filter((number) => target !== type || tx.together?.has(table.id(number)) !== true);
   const [number] = found;
   if (number === undefined) {
     return {

@@ -106,6 +106,9 @@ export class Transaction {
     this.#stamp = dateTimeText(at);
   }
 
+  /** Ids of the records inserted by the collection being written: its rows of that type don't see them yet. */
+  together: Set<string> | undefined;
+
   insert(type: SObjectType, values: Readonly<Record<string, Value>>): string {
     const table = this.store.table(type);
     const number = table.nextNumber();
@@ -119,6 +122,7 @@ export class Transaction {
     if (type.fields.has('OwnerId')) row.OwnerId ??= user;
     name(type, row);
     this.#undo.push(table.put(number, row));
+    this.together?.add(id);
     const changedFields = Object.keys(row).filter((field) => row[field] !== null && !UNTRACKED.has(field));
     this.#changes.push({
       entity: type.name,

@@ -206,8 +206,14 @@ function liveKey(field: Field, row: Row | undefined): string | undefined {
   return row && row.IsDeleted !== true ? keyOf(field, row[field.name]) : undefined;
 }
 
-/** A unique text field takes "ABC" and "abc" for one value unless it was declared case sensitive. */
+const NUMBERS: ReadonlySet<string> = new Set(['int', 'double', 'currency', 'percent']);
+
+/**
+ * A unique text field takes "ABC" and "abc" for one value unless it was declared case sensitive; one that isn't unique
+ * tells them apart. 7 and "7.0" are one number.
+ */
 export function keyOf(field: Field, value: Value | undefined): string | undefined {
   if (value === null || value === undefined || value === '') return undefined;
+  if (NUMBERS.has(field.type)) return String(Number(value));
   return field.unique && !field.caseSensitive ? String(value).toLowerCase() : String(value);
 }

@@ -30,15 +30,20 @@ const error = (errorCode: string, message = 'm') => [{ errorCode, message }];
 
 function rows(outcome: CollectionOutcome): [string, RowResult[]][] {
   assert.equal(outcome.kind, 'rows');
-  return outcome.kind === 'rows' ? outcome.outcomes.map(({ kind, results }) => [kind, results]) : [];
+  return outcome.kind === 'rows'
+    ? outcome.outcomes.map((one) => [one.kind, one.kind === 'held' ? [] : one.results])
+    : [];
 }
 
 describe('an answer of one result for each record', () => {
   test('gives each its own, in order', () => {
-    const body = [ok(1, { created: true }), failed('BAD'), ok(2, { created: false })];
+    const body = [ok(1, { created: true }), failed('FIELD_INTEGRITY_EXCEPTION'), ok(2, { created: false })];
     assert.deepEqual(rows(outcomeOf(upserts(3), { status: 200, body })), [
       ['final', [{ id: ID(1), success: true, created: true, errors: [], record: null }]],
-      ['final', [{ id: null, success: false, errors: failed('BAD').errors, record: null }]],
+      [
+        'final',
+        [{ id: null, success: false, errors: failed('FIELD_INTEGRITY_EXCEPTION').errors, record: null }],
+      ],
       ['final', [{ id: ID(2), success: true, created: false, errors: [], record: null }]],
     ]);
   });
@@ -63,22 +68,34 @@ describe('an answer of one result for each record', () => {
       [lower, ID(2)],
       [remove, ID(3)],
     ] as const)
-      assert.equal(rows(outcomeOf(one, { status: 200, body: [failed('BAD')] }))[0]?.[1][0]?.id, id);
+      assert.equal(
+        rows(outcomeOf(one, { status: 200, body: [failed('FIELD_INTEGRITY_EXCEPTION')] }))[0]?.[1][0]?.id,
+        id,
+      );
     assert.equal(rows(outcomeOf(update, { status: 200, body: [{ ...ok(), id: '' }] }))[0]?.[1][0]?.id, ID(1));
   });
 
-  test('that is no object, or not clearly a success, is none', () => {
-    for (const row of [null, 'yes', { success: 'true' }, { success: 1 }, { success: false, errors: 'all' }])
-      assert.deepEqual(rows(outcomeOf(upserts(1), { status: 200, body: [row] })), [
-        ['final', [{ id: null, success: false, errors: [], record: null }]],
-      ]);
+  test('that says not clearly what became of a row says nothing of any', () => {
+    for (const row of [null, 'yes', {}, { success: 'true' }, { success: 1 }]) {
+      const outcome = outcomeOf(upserts(2), { status: 200, body: [ok(), row] });
+      assert.ok(outcome.kind === 'outage' && outcome.outage.sent && outcome.counts);
+    }
+  });
+
+  test('without a word on why a row failed is no evidence against it', () => {
+    for (const errors of [[], 'all', [7]])
+      assert.equal(
+        rows(outcomeOf(upserts(1), { status: 200, body: [{ success: false, errors }] }))[0]?.[0],
+        'again',
+      );
   });
 });
 
 describe('row failures that pass', () => {
   for (const code of [
     'UNABLE_TO_LOCK_ROW',
-    'SERVER_UNAVAILABLE',
+    'UNKNOWN_EXCEPTION',
+    'NEVER_HEARD_OF',
     'REQUEST_RUNNING_TOO_LONG',
     'QUERY_TIMEOUT',
     'REQUEST_LIMIT_EXCEEDED',
@@ -96,6 +113,57 @@ describe('row failures that pass', () => {
   });
 });
 
+describe('whose fault a row’s error is', () => {
+  const kindOf = (statusCode: string, message: string, fields: unknown = []) =>
+    rows(
+      outcomeOf(upserts(1), {
+        status: 200,
+        body: [{ success: false, errors: [{ statusCode, message, fields }] }],
+      }),
+    )[0]?.[0];
+  const wrapped = (inner: string) => `ContactTrigger: execution of BeforeUpdate caused by: ${inner}`;
+
+  for (const code of ['CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY', 'CANNOT_EXECUTE_FLOW_TRIGGER']) {
+    test(`${code}: a lock that a trigger or flow has met passes`, () =>
+      assert.equal(
+        kindOf(
+          code,
+          wrapped('System.DmlException: Update failed. first error: UNABLE_TO_LOCK_ROW, unable …'),
+        ),
+        'again',
+      ));
+    test(`${code}: the limits of automation want fewer rows`, () =>
+      assert.equal(kindOf(code, wrapped('System.LimitException: Too many SOQL queries: 101')), 'crowded'));
+    test(`${code}: anything else in it is the record’s`, () =>
+      assert.equal(kindOf(code, wrapped('System.NullPointerException: Attempt to de-reference')), 'final'));
+  }
+
+  test('somebody else who creates the same record at the same moment is nobody’s', () => {
+    const twin = (field: string) =>
+      kindOf('DUPLICATE_VALUE', `duplicate value found: ${field} duplicates value on record with id: 003`);
+    assert.equal(twin('key__c'), 'again');
+    assert.equal(twin('Email__c'), 'final');
+    assert.equal(kindOf('DUPLICATE_VALUE', 'Duplicate external id specified: a'), 'apart');
+  });
+
+  for (const code of ['INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE', 'SERVER_UNAVAILABLE'])
+    test(`${code} holds, with the rest of a message of all or none`, () => {
+      const outcome = outcomeOf(upserts(2, true), {
+        status: 200,
+        body: [failed(code), failed('ALL_OR_NONE_OPERATION_ROLLED_BACK')],
+      });
+      const [one] = outcome.kind === 'rows' ? outcome.outcomes : [];
+      assert.ok(one?.kind === 'held');
+      assert.deepEqual([one.outage.reason, one.outage.code, one.outage.sent], ['unreachable', code, false]);
+    });
+
+  test('fields that an unknown error names are the record’s; a text for them is none', () => {
+    assert.equal(kindOf('NEVER_HEARD_OF', 'm', ['Email']), 'final');
+    assert.equal(kindOf('NEVER_HEARD_OF', 'm', 'Email'), 'again');
+    assert.equal(kindOf('UNABLE_TO_LOCK_ROW', 'm', ['Email']), 'again');
+  });
+});
+
 describe('a delete that finds its record gone', () => {
   const remove = (change: (write: Write) => void, ...errors: unknown[]) => {
     const one = collection({ operation: 'delete', payload: [ID(1)] });
@@ -103,7 +171,7 @@ describe('a delete that finds its record gone', () => {
     return rows(outcomeOf(one, { status: 200, body: [{ success: false, errors }] }))[0]?.[1][0];
   };
   const [gone] = failed('ENTITY_IS_DELETED').errors;
-  const [other] = failed('OTHER').errors;
+  const [other] = failed('FIELD_CUSTOM_VALIDATION_EXCEPTION').errors;
   const lose = (write: Write) => (write.losses = 1);
 
   test('is a success where it may have been carried out before', () => {
@@ -156,7 +224,7 @@ describe('an answer for the whole collection', () => {
   };
 
   test('that has not one result for each record is lost', () => {
-    for (const body of [undefined, {}, [], [ok()], [ok(), ok(), ok()], 'text']) {
+    for (const body of [undefined, {}, [], [ok()], [ok(), ok(), ok()], 7]) {
       const { code, message, counts } = lost(judged(200, body));
       assert.deepEqual([code, counts], ['UNREADABLE_ANSWER', true]);
       assert.match(message, /one result for each record/);
@@ -175,7 +243,7 @@ describe('an answer for the whole collection', () => {
     const unavailable = lost(judged(503, error('SERVER_UNAVAILABLE')));
     assert.deepEqual([unavailable.reason, unavailable.counts], ['unreachable', false]);
     assert.equal(lost(judged(502, '')).code, 'HTTP_502');
-    assert.equal(judged(499, '').kind, 'refused');
+    assert.deepEqual(lost(judged(200, '<html>')).code, 'HTTP_200');
   });
 
   test('that says the org may not be used is an outage', () => {
@@ -187,7 +255,6 @@ describe('an answer for the whole collection', () => {
     for (const code of [
       'NOT_FOUND',
       'INVALID_TYPE',
-      'INVALID_FIELD',
       'INSUFFICIENT_ACCESS',
       'INSUFFICIENT_ACCESS_OR_READONLY',
       'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY',
@@ -197,12 +264,44 @@ describe('an answer for the whole collection', () => {
         error: { statusCode: code, message: 'm', fields: [] },
         shared: false,
       });
+    const none = judged(400, error('INVALID_FIELD', 'Field name provided, Key__c is not an External ID'));
+    assert.ok(none.kind === 'refused' && !none.shared && !none.at);
+    const somebody = judged(400, error('INVALID_FIELD', 'm'));
+    assert.ok(somebody.kind === 'refused' && somebody.shared);
     assert.deepEqual(judged(400, [{ errorCode: 'JSON_PARSER_ERROR', message: 'm', fields: ['F'] }]), {
       kind: 'refused',
       error: { statusCode: 'JSON_PARSER_ERROR', message: 'm', fields: ['F'] },
       shared: true,
     });
-    assert.equal(judged(201, [ok(), ok()]).kind, 'refused');
+  });
+
+  test('that names a field is the fault of the records that have it', () => {
+    const one = collection({ payload: [{ Key__c: 1, Wrong__c: 1 }, { Key__c: 2 }] });
+    const outcome = outcomeOf(one, {
+      status: 400,
+      body: error('INVALID_FIELD', "No such column 'wrong__c' on sobject of type Contact"),
+    });
+    assert.ok(outcome.kind === 'refused');
+    assert.deepEqual([outcome.shared, outcome.at], [false, [one.entries[0]]]);
+  });
+
+  test('in words of the org that tell of no record is unexplained', () => {
+    for (const code of ['UNKNOWN_EXCEPTION', 'NEVER_HEARD_OF', 'UNABLE_TO_LOCK_ROW', 'QUERY_TIMEOUT'])
+      assert.equal(judged(400, error(code)).kind, 'unexplained', code);
+  });
+
+  for (const status of [
+    301, 302, 307, 308, 400, 403, 404, 405, 406, 407, 409, 410, 415, 420, 421, 425, 429, 499,
+  ])
+    for (const body of [undefined, '<html><body>Blocked</body></html>', { message: 'Forbidden' }])
+      test(`of ${status} with ${typeof body} of somebody on the way is an outage before the write`, () => {
+        const outcome = judged(status, body);
+        assert.ok(outcome.kind === 'outage' && !outcome.outage.sent, outcome.kind);
+      });
+
+  test('of 413 is the size’s: smaller calls pass, and one record alone is too large', () => {
+    const large = judged(413, '<html>');
+    assert.ok(large.kind === 'refused' && large.shared && large.error.statusCode === 'REQUEST_TOO_LARGE');
   });
 });
 
@@ -246,7 +345,7 @@ describe('tree', () => {
   });
 
   test('that fails has the errors of the records at fault; the others were halted', () => {
-    const results = [{ referenceId: 'b1', errors: failed('BAD').errors }];
+    const results = [{ referenceId: 'b1', errors: failed('FIELD_INTEGRITY_EXCEPTION').errors }];
     for (const status of [400, 201]) {
       const [[kind, [first, second]] = ['', []]] = rows(
         outcomeOf(trees(), { status, body: { hasErrors: true, results } }),
@@ -257,7 +356,7 @@ describe('tree', () => {
         [false, null, 'PROCESSING_HALTED'],
       );
       assert.match(first?.errors[0]?.message ?? '', /another tree of the same request failed/);
-      assert.deepEqual(second?.errors, failed('BAD').errors);
+      assert.deepEqual(second?.errors, failed('FIELD_INTEGRITY_EXCEPTION').errors);
     }
     const wrong = rows(outcomeOf(trees(), { status: 400, body: { hasErrors: false, results } }));
     assert.equal(wrong[0]?.[1][1]?.success, false, 'a 400 is no success');
@@ -273,7 +372,7 @@ describe('tree', () => {
       )[0]?.[0];
     const [lock] = locked().errors;
     assert.equal(kind(lock), 'again');
-    assert.equal(kind(lock, ...failed('BAD').errors), 'final');
+    assert.equal(kind(lock, ...failed('FIELD_INTEGRITY_EXCEPTION').errors), 'final');
     assert.equal(kind(...failed('PROCESSING_HALTED').errors), 'final');
   });
 

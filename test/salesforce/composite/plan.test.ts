@@ -59,11 +59,14 @@ describe('writes', () => {
 
   test('name the records that they write and read', () => {
     const keys = (request: Partial<WriteRequest>) =>
-      made(request).writes[0]?.keys.map(({ name, write }) => `${write ? 'writes' : 'reads'} ${name}`);
+      made(request).writes[0]?.keys.map(
+        ({ name, write, shared }) => `${write ? 'writes' : shared ? 'is one of' : 'reads'} ${name}`,
+      );
     const id = 'id 003000000000001';
     assert.deepEqual(keys({ payload: { k: 'A', Account: { X: 'b' } } }), [
-      'reads account x b',
+      'reads ? x b',
       'writes contact k a',
+      'is one of ? k a',
     ]);
     assert.deepEqual(keys({ operation: 'update', payload: { id: Id } }), [`writes ${id}`]);
     assert.deepEqual(keys({ externalIdField: 'ID', payload: { Id } }), [`writes ${id}`]);
@@ -71,7 +74,7 @@ describe('writes', () => {
     assert.deepEqual(keys({ operation: 'get', fields: ['Id'], payload: Id }), [`reads ${id}`]);
     assert.deepEqual(keys({ operation: 'create' }), []);
     const [row] = made({ payload: { k: 'A', Account: { X: 'b' } } }).writes[0]?.rows ?? [];
-    assert.deepEqual([row?.key, row?.keyField, row?.index], ['contact k a', 'k', 0]);
+    assert.deepEqual([row?.key, row?.keyText, row?.keyField, row?.index], ['contact k a', 'A', 'k', 0]);
   });
 
   test('send records with their type; that of the record goes before', () => {
@@ -86,6 +89,82 @@ describe('writes', () => {
       'Lead',
     );
   });
+});
+
+describe('a value that JSON has no word for', () => {
+  const circular: Record<string, unknown> = { K: 1 };
+  circular.me = { again: circular };
+  const throwing = {
+    K: 1,
+    get Name(): string {
+      throw new TypeError('no');
+    },
+  };
+  const cases: [string, unknown, RegExp][] = [
+    ['NaN', { K: 1, Score__c: Number('1.234,5') }, /^Score__c is NaN/],
+    ['Infinity', { K: 1, Deep: { Score__c: -Infinity } }, /^Deep\.Score__c is -Infinity/],
+    ['an invalid date', { K: 1, LastSeen__c: new Date('x') }, /^LastSeen__c is an invalid date/],
+    ['a record that holds itself', circular, /nests deeper than 200 levels, or holds itself/],
+    ['a getter that throws', throwing, /can't be read \(TypeError\)/],
+  ];
+  for (const [what, record, message] of cases)
+    test(`${what} is refused by name, and by itself`, () => {
+      const { message: one, writes } = made({ payload: [record, { K: 2, Date: new Date(0), Big: 1n }] });
+      assert.equal(writes.length, 1);
+      assert.equal(one.results[0]?.errors[0]?.statusCode, 'NOT_SENDABLE');
+      assert.match(one.results[0]?.errors[0]?.message ?? '', message);
+    });
+});
+
+test('what is larger than a request may be is not sent', () => {
+  const large = 'x'.repeat(30e6);
+  assert.deepEqual(codes({ payload: [{ K: 1, A: large, B: large }, { K: 2 }] }), [
+    'REQUEST_TOO_LARGE',
+    undefined,
+  ]);
+  assert.throws(
+    () =>
+      made({
+        payload: [
+          { K: 1, A: large },
+          { K: 2, A: large },
+        ],
+        allOrNone: true,
+      }),
+    {
+      code: 'REQUEST_TOO_LARGE',
+      retryable: false,
+    },
+  );
+});
+
+test('records of all or none that are not known to be one are the org’s to tell apart', () => {
+  const field = (more: object) => ({
+    ...{
+      name: 'K',
+      type: 'string',
+      unique: true,
+      caseSensitive: false,
+      referenceTo: [],
+      relationshipName: null,
+    },
+    ...more,
+  });
+  const planned = (described?: object) =>
+    plan(
+      {
+        operation: 'upsert',
+        sobject: 'Contact',
+        externalIdField: 'K',
+        allOrNone: true,
+        payload: [{ K: 'aB1' }, { K: 'Ab1' }],
+      },
+      { fields: () => described && new Map([['k', field(described)]]) },
+    ).writes.length;
+  assert.equal(planned(), 1);
+  assert.equal(planned({ caseSensitive: true }), 1);
+  assert.equal(planned({ unique: false }), 1);
+  assert.throws(() => planned({}), { code: 'DUPLICATE_RECORD' });
 });
 
 describe('a row that can not be sent', () => {
@@ -145,7 +224,7 @@ describe('a message that can not be written', () => {
     ['text', { operation: 'create', payload: 'x' }, 'INVALID_PAYLOAD'],
     ['more than 1,000 all or none', { payload: many(1_001), allOrNone: true }, 'TOO_MANY_RECORDS'],
     ['eleven runs of types', { operation: 'create', payload: typed(11), allOrNone: true }, 'TOO_MANY_TYPES'],
-    ['one record twice', { payload: [{ K: 'a' }, { K: 'A ' }], allOrNone: true }, 'DUPLICATE_RECORD'],
+    ['one record twice', { payload: [{ K: 'a' }, { K: 'a' }], allOrNone: true }, 'DUPLICATE_RECORD'],
     ['"@{" in 201', { payload: [...many(200), { K: '@{' }], allOrNone: true }, 'REFERENCE_IN_TEXT'],
   ];
   for (const [what, request, code] of cases)

@@ -143,7 +143,10 @@ describe('rows that failed for good', () => {
     );
     assert.equal(error.retryable, false);
     assert.deepEqual(error.details, results);
-    assert.match(rowsFailed('update', 'X', [refused('BAD')]).message, /record 0: BAD it is BAD\. Correct/);
+    assert.match(
+      rowsFailed('update', 'X', [refused('FIELD_INTEGRITY_EXCEPTION')]).message,
+      /record 0: FIELD_INTEGRITY_EXCEPTION it is FIELD_INTEGRITY_EXCEPTION\. Correct/,
+    );
   });
 
   test('may be repeated where nothing was written and nothing but time is missing', () => {
@@ -153,7 +156,7 @@ describe('rows that failed for good', () => {
     assert.equal(retryable(locked), true);
     assert.equal(retryable(locked, rolledBack), true);
     assert.equal(retryable(locked, written()), false);
-    assert.equal(retryable(locked, refused('BAD')), false);
+    assert.equal(retryable(locked, refused('FIELD_INTEGRITY_EXCEPTION')), false);
   });
 
   test('of which the org says nothing are told all the same', () => {

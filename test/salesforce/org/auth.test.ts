@@ -137,12 +137,49 @@ describe('a login', () => {
     const down = await refusal('<html>', undefined, 500);
     assert.deepEqual([down.reason, down.code, down.sent], ['unreachable', 'HTTP_500', false]);
     assert.match(down.message, /answered 500; Salesforce may be down/);
-    for (const body of ['<html>', 'null', '7', {}, { access_token: 7 }])
-      assert.deepEqual([(await refusal(body, undefined, 200)).code], ['HTTP_200']);
-    const odd = await refusal({ access_token: 'T' }, undefined, 302);
-    assert.deepEqual([odd.reason, odd.code], ['login', 'HTTP_302']);
-    assert.match(odd.message, /login \(HTTP_302: no description\); /);
+    for (const body of ['<html>', 'null', '7', {}, { access_token: 7 }]) {
+      const odd = await refusal(body, undefined, 200);
+      assert.deepEqual([odd.reason, odd.code], ['login', 'HTTP_200']);
+      assert.match(odd.message, /answered 200 without an access token; check the login URL, and any portal/);
+    }
   });
+
+  test('that something on the way refuses says nothing of the login, and is tried again soon', async () => {
+    for (const status of [302, 400, 403, 404, 406, 408, 420, 429, 502, 503]) {
+      const away = await refusal('<html>', undefined, status);
+      assert.deepEqual([away.reason, away.code, away.sent], ['unreachable', `HTTP_${status}`, false]);
+    }
+    for (const error of ['server_error', 'temporarily_unavailable'])
+      assert.equal((await refusal({ error }, undefined, 400)).reason, 'unreachable');
+    assert.equal((await refusal({ error: 'invalid_grant' }, undefined, 400)).reason, 'login');
+  });
+});
+
+describe('an odd answer to a login is a problem of the login, which holds', () => {
+  for (const [what, more] of [
+    ['an address without a scheme', { instance_url: 'example.my.salesforce.com' }],
+    ['an address in clear text', { instance_url: 'http://example.my.salesforce.com' }],
+    ['an address that is none', { instance_url: {} }],
+    ['a token with a line break', { access_token: 'T\r\nX-Evil: 1' }],
+    ['a token with a blank', { access_token: 'T 1' }],
+    ['a token that is a number', { access_token: 7 }],
+    ['an empty token', { access_token: '' }],
+  ] as const)
+    test(what, async () => {
+      const odd = await refusal({ ...server.token('T'), ...more }, undefined, 200);
+      assert.deepEqual([odd.reason, odd.sent], ['login', false]);
+      assert.match(odd.message, /login|access token|https URL/);
+    });
+
+  for (const id of [7, null, 'x', {}, 'https://login.salesforce.com/id'])
+    test(`whose id is ${JSON.stringify(id)} has the identity asked for`, async () => {
+      server.login = (asked) => asked.answer(200, { ...server.token('T'), id });
+      const asking = login();
+      const asked = await server.request(0);
+      assert.equal(asked.path, '/services/oauth2/userinfo');
+      asked.answer(200, { organization_id: '00D1', user_id: '0051' });
+      assert.equal((await asking).organizationId, '00D1');
+    });
 });
 
 describe('a refusal says what to do', () => {

@@ -4,7 +4,8 @@ import { turns } from '../fake-org';
 import { FlowError } from '../../../nodes/shared/errors';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
 import type { RefreshTokens, TokenOwner } from '../../../nodes/shared/http/refresh-tokens';
-import { OrgSession, outageOf, restError, type SessionOptions } from '../../../nodes/salesforce/org/session';
+import { outageOf, restError } from '../../../nodes/salesforce/org/answer';
+import { OrgSession, type SessionOptions } from '../../../nodes/salesforce/org/session';
 import { until } from '../../support/until';
 import { startServer, type AnsweringServer } from './answering-server';
 
@@ -158,6 +159,42 @@ describe('a session that the org no longer takes', () => {
     ]);
   });
 
+  for (const status of [301, 302, 303, 307, 308])
+    test(`${status}: a new login names another instance, where the request goes on; no token follows the redirect`, async () => {
+      const session = open();
+      const all = [1, 2].map((n) => session.request('POST', `/moved/${n}`, { body: { n } }));
+      await server.request(1);
+      const there = server.url.replace('127.0.0.1', 'localhost');
+      server.login = (asked, count) =>
+        asked.answer(200, { ...server.token(`T${count}`), instance_url: there });
+      const elsewhere = { location: 'https://elsewhere.example/x' };
+      for (const first of server.asked.slice()) first.answer(status, '<html>', elsewhere);
+      for (const n of [2, 3]) (await server.request(n)).answer(200, { ok: true });
+      assert.deepEqual(
+        (await Promise.all(all)).map(({ status }) => status),
+        [200, 200],
+      );
+      assert.deepEqual(
+        server.asked.slice(2).map(({ method, headers }) => [method, headers.host, headers.authorization]),
+        new Array(2).fill(['POST', new URL(there).host, 'Bearer T2']),
+      );
+      assert.equal(server.logins.length, 2);
+    });
+
+  test('a redirect that a new login does not explain is an outage before the write, in words', async () => {
+    const session = open();
+    const asked = session.request('POST', '/x', { body: {} });
+    (await server.request(0)).answer(302, '<html>', { location: 'http://portal.example/login?token=1' });
+    await assert.rejects(asked, {
+      reason: 'unreachable',
+      code: 'HTTP_302',
+      sent: false,
+      message:
+        /redirects to portal\.example \(302\), but a new login names no other one; .*portal or a proxy/,
+    });
+    assert.equal(server.asked.length, 1);
+  });
+
   test('401s during the new login wait for it', async () => {
     const session = open();
     const all = [1, 2].map((n) => session.request('GET', `/late/${n}`));
@@ -262,13 +299,13 @@ describe('a request', () => {
     };
     assert.deepEqual(await get(200, { a: 1 }), { a: 1 });
     assert.deepEqual(await get(299, { a: 2 }), { a: 2 });
-    await assert.rejects(get(300, ''), { code: 'HTTP_300', retryable: false });
+    await assert.rejects(get(406, ''), { code: 'HTTP_406', outage: true });
     await assert.rejects(get(404, [{ errorCode: 'NOT_FOUND', message: 'gone' }]), {
       code: 'NOT_FOUND',
       retryable: false,
       message: 'The org refused GET /limits (404 NOT_FOUND): gone',
     });
-    await assert.rejects(get(500, 'oops'), { code: 'HTTP_500', retryable: true, message: /: oops$/ });
+    await assert.rejects(get(500, 'oops'), { code: 'HTTP_500', retryable: true, message: /: oops\)/ });
   });
 
   test('is under way until it is answered or has failed, whatever it failed by', async () => {
@@ -382,6 +419,22 @@ describe('the hold', () => {
   });
 });
 
+test('an object is not described while the org is not to be asked', async () => {
+  const session = open();
+  session.availability.begin(session.budgetOutage());
+  await session.describes.settling('A');
+  assert.equal(server.asked.length, 0);
+  const spent = open();
+  spent.budget.usage = { used: 99, max: 100 };
+  await spent.describes.settling('A');
+  assert.equal(server.asked.length, 0);
+  const well = open();
+  const settling = well.describes.settling('A');
+  (await server.request(0)).answer(200, { fields: [{ name: 'B' }] });
+  await settling;
+  assert.ok(well.describes.fields('A')?.has('b'));
+});
+
 describe('closing', () => {
   test('fails what is under way, and what is asked afterwards; no probe goes out', async () => {
     const session = open();
@@ -405,6 +458,11 @@ test('what an answer means for the org as a whole', () => {
     return outage && [outage.reason, outage.code, outage.sent];
   };
   assert.deepEqual(meaning(403, 'REQUEST_LIMIT_EXCEEDED'), ['limit', 'REQUEST_LIMIT_EXCEEDED', false]);
+  for (const status of [400, 403, 404])
+    for (const code of ['REQUEST_LIMIT_EXCEEDED', 'TXN_SECURITY_METERING_ERROR'])
+      assert.deepEqual(meaning(status, code), ['limit', code, false], `${status} ${code}`);
+  for (const code of ['SERVER_UNAVAILABLE', 'INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE'])
+    assert.deepEqual(meaning(403, code), ['unreachable', code, false]);
   assert.deepEqual(meaning(403, 'API_CURRENTLY_DISABLED'), ['login', 'API_CURRENTLY_DISABLED', false]);
   assert.deepEqual(meaning(403, 'API_DISABLED_FOR_ORG'), ['login', 'API_DISABLED_FOR_ORG', false]);
   assert.deepEqual(meaning(503), ['unreachable', 'HTTP_503', true], 'a write may have been carried out');
@@ -412,8 +470,7 @@ test('what an answer means for the org as a whole', () => {
   assert.deepEqual(meaning(500, 'X', false), ['unreachable', 'X', false]);
   for (const [status, code] of [
     [500, 'X'],
-    [400, 'REQUEST_LIMIT_EXCEEDED'],
-    [400, 'API_CURRENTLY_DISABLED'],
+    [400, 'MALFORMED_ID'],
     [403, 'INSUFFICIENT_ACCESS'],
     [403, 'NOT_API_DISABLED_FOR_ORG'],
     [403, 'API_DISABLED_FOR_ORG_NOT'],
@@ -429,7 +486,7 @@ test('what an answer means for the org as a whole', () => {
 });
 
 test('what an error body says', () => {
-  const said = (body: unknown) => restError({ status: 400, headers: {}, body });
+  const said = (body: unknown) => restError({ status: 400, body });
   assert.deepEqual(said([{ errorCode: 'A', message: 'm', fields: ['F'] }, { errorCode: 'B' }]), {
     errorCode: 'A',
     message: 'm',

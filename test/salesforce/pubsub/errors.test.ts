@@ -84,6 +84,8 @@ describe('a topic that is not there, or not for this user', () => {
 describe('what passes is waited out, whatever status comes with it', () => {
   for (const reason of [
     'service.protection.overload',
+    'service.protection.client.count.rejected',
+    'service.protection.connection.count.rejected',
     'service.unavailable',
     'topic.api.unavailable',
     'schema.api.unavailable',
@@ -110,13 +112,7 @@ describe('what passes is waited out, whatever status comes with it', () => {
 });
 
 describe('a call that is refused as it stands', () => {
-  for (const status of [
-    'INVALID_ARGUMENT',
-    'FAILED_PRECONDITION',
-    'OUT_OF_RANGE',
-    'UNIMPLEMENTED',
-    'ALREADY_EXISTS',
-  ]) {
+  for (const status of ['INVALID_ARGUMENT', 'OUT_OF_RANGE']) {
     test(status, () => {
       const found = trouble(status);
       assert.ok(found.kind === 'refused');
@@ -133,6 +129,19 @@ describe('a call that is refused as it stands', () => {
     assert.ok(found.kind === 'refused');
     assert.equal(found.error.code, 'PUBLISH_EVENT_COUNT_INVALID');
   });
+});
+
+describe('a status that blames nobody, or is not the API’s own', () => {
+  for (const status of ['FAILED_PRECONDITION', 'UNIMPLEMENTED', 'ALREADY_EXISTS'])
+    test(`${status} is waited out`, () => assert.ok(outage(status) instanceof CallLost));
+  for (const [status, message] of [
+    ['PERMISSION_DENIED', 'Received HTTP status code 403'],
+    ['UNIMPLEMENTED', 'Received HTTP status code 404'],
+    ['UNKNOWN', 'Received HTTP status code 302'],
+    ['UNAUTHENTICATED', 'Received HTTP status code 401'],
+  ] as const)
+    test(`${status}: ${message} is that of a gateway or portal on the way`, () =>
+      assert.equal(outage(status, undefined, message).reason, 'unreachable'));
 });
 
 describe('an org that can’t be reached', () => {

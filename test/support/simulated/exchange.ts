@@ -77,7 +77,7 @@ export interface Service {
   /** The service's clock, which tests may set: clients that poll go by it. */
   now(): number;
   /** What it answers to a fault's status. */
-  refusal(action: FaultAction, status: number): Reply;
+  refusal(action: FaultAction, status: number, request: Request): Reply;
   /** Records of a request, for the faults that name one. */
   recordsOf?(request: Request): readonly Readonly<Record<string, unknown>>[];
   work(request: Request, entry: LedgerEntry): Promise<Reply>;
@@ -97,7 +97,7 @@ export async function serve(service: Service, request: Request, outgoing: Server
   const delay = async (): Promise<unknown> => fault?.delayMs !== undefined && wait(fault.delayMs);
   if (!fault?.after) await delay();
   if (fault?.reset === 'before') return cut(outgoing);
-  const broken = fault?.status === undefined ? undefined : service.refusal(fault, fault.status);
+  const broken = fault?.status === undefined ? undefined : service.refusal(fault, fault.status, request);
   const reply = broken && !fault?.after ? broken : await service.work(request, entry);
   if (fault?.after) await delay();
   if (fault?.reset === 'after') return cut(outgoing);

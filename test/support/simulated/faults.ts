@@ -13,6 +13,9 @@ export interface FaultAction {
   status?: number;
   errorCode?: string;
   message?: string;
+  /** What stands before the service answers with this: a text is a page, '' is nothing, anything else JSON. */
+  body?: unknown;
+  headers?: Record<string, string>;
   /** The work is done first: a `status` is a lie then, and what `delayMs` holds back is the answer. */
   after?: boolean;
   /** Cut the connection before the work, after it, or (`body`) after it and half of the answer. */

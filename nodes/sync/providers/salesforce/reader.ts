@@ -1,11 +1,7 @@
 import { OrgOutage } from '../../../salesforce/org/outage';
-import {
-  outageOf,
-  restError,
-  type OrgAnswer,
-  type OrgRequest,
-  type OrgSession,
-} from '../../../salesforce/org/session';
+import { outageOf, restError, type OrgAnswer } from '../../../salesforce/org/answer';
+import { namesData } from '../../../salesforce/org/error-codes';
+import type { OrgRequest, OrgSession } from '../../../salesforce/org/session';
 import { FlowError } from '../../../shared/errors';
 import { onAbort } from '../../../shared/async/signals';
 
@@ -85,11 +81,10 @@ export class OrgReader {
 function successful(answer: OrgAnswer, method: string, path: string): OrgAnswer {
   if (answer.status >= 200 && answer.status < 300) return answer;
   const { errorCode, message } = restError(answer);
-  const again = answer.status >= 500 || answer.status === 429 || errorCode === 'QUERY_TIMEOUT';
   throw new FlowError(
     errorCode,
     `The org refused ${method} ${path.slice(0, 200)} (${answer.status} ${errorCode}): ${message.trim()}`,
-    again,
+    !namesData(errorCode),
   );
 }
 

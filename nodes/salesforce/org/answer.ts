@@ -1,0 +1,116 @@
+import { judge, type Judgement } from '../../shared/http/judge';
+import { API_OFF, AWAY, METERED } from './error-codes';
+import { OrgOutage } from './outage';
+
+/** An answer of the org, whatever its status; `body` is parsed JSON, or the text where it is none. */
+export interface OrgAnswer {
+  status: number;
+  headers: Record<string, string | string[] | undefined>;
+  body: unknown;
+}
+
+export interface RestError {
+  errorCode: string;
+  message: string;
+  fields?: string[];
+}
+
+/** Whose answer it is. The org's own refusals are `[{message, errorCode}]`, or the rows of a tree. */
+export function judgeAnswer({ status, headers, body }: OrgAnswer): Judgement {
+  return judge({ status, contentType: String(headers['content-type'] ?? ''), body }, isOwn);
+}
+
+/**
+ * The outage that a whole answer tells of, if it does: of the org, or of what stands before it. `write`: an answer after
+ * which nobody knows whether the request was carried out is none, except 503, as the org may choke on just that request.
+ */
+export function outageOf(answer: OrgAnswer, write = true): OrgOutage | undefined {
+  const { errorCode, message } = restError(answer);
+  const said = `(${answer.status} ${errorCode}: ${message})`;
+  const outage = (reason: OrgOutage['reason'], sentence: string, sent = false) =>
+    new OrgOutage(reason, errorCode, sentence, sent);
+  switch (judgeAnswer(answer)) {
+    case 'done':
+    case 'large':
+      return undefined;
+    case 'refused':
+      return refusalOutage(errorCode, said);
+    case 'session':
+      return outage(
+        'login',
+        `The org does not take its own session ${said}; check that the user may use the API`,
+      );
+    case 'moved':
+      return moved(answer);
+    case 'busy':
+      return outage('unreachable', `The org, or what stands before it, asks for fewer requests ${said}`);
+    case 'away':
+      return outage(
+        'unreachable',
+        `Something before the org refuses the request ${said}; look at the network, proxies and firewalls on the way, and https://status.salesforce.com`,
+      );
+    case 'unknown':
+      if (write && answer.status !== 503) return undefined;
+      return outage(
+        'unreachable',
+        `The org is not available ${said}; see https://status.salesforce.com`,
+        write,
+      );
+  }
+}
+
+/** The org is at another address than the last login said, or something in between redirects. */
+export function moved(answer: OrgAnswer): OrgOutage {
+  const location = String(answer.headers.location ?? '');
+  const where = URL.canParse(location) ? ` to ${new URL(location).host}` : '';
+  return new OrgOutage(
+    'unreachable',
+    `HTTP_${answer.status}`,
+    `The address of the org redirects${where} (${answer.status}), but a new login names no other one; if the org has moved, check the login URL, else look for a portal or a proxy on the way`,
+    false,
+  );
+}
+
+function refusalOutage(errorCode: string, said: string): OrgOutage | undefined {
+  if (METERED.has(errorCode)) {
+    const spent = `The org's API request limit is spent ${said}; it may last until older calls fall out of the last 24 hours`;
+    return new OrgOutage('limit', errorCode, spent, false);
+  }
+  if (API_OFF.has(errorCode)) {
+    const off = `The org does not allow API calls to this user ${said}; enable the API`;
+    return new OrgOutage('login', errorCode, off, false);
+  }
+  if (AWAY.has(errorCode)) return orgAway(errorCode, said);
+  return undefined;
+}
+
+/** The org says of a call, or of a row, that it does no such work just now. Nothing was carried out. */
+export function orgAway(code: string, said: string): OrgOutage {
+  const sentence = `The org does no such work just now ${said}; see https://status.salesforce.com`;
+  return new OrgOutage('unreachable', code, sentence, false);
+}
+
+/** First entry of a REST error body `[{message, errorCode}]`, or what stands in its place. */
+export function restError(answer: Pick<OrgAnswer, 'status' | 'body'>): RestError {
+  const { errorCode, message, fields } = firstOf(answer.body);
+  if (typeof errorCode === 'string')
+    return {
+      errorCode,
+      message: typeof message === 'string' ? message : '',
+      fields: Array.isArray(fields) ? fields.map(String) : undefined,
+    };
+  return {
+    errorCode: `HTTP_${answer.status}`,
+    message: typeof answer.body === 'string' ? answer.body.slice(0, 200) : '',
+  };
+}
+
+function firstOf(body: unknown): Record<string, unknown> {
+  const first: unknown = Array.isArray(body) ? body[0] : body;
+  return typeof first === 'object' && first !== null ? (first as Record<string, unknown>) : {};
+}
+
+function isOwn(body: unknown): boolean {
+  const first = firstOf(body);
+  return typeof first.errorCode === 'string' || Array.isArray(first.results);
+}
