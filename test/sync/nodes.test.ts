@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
+import { escapeToken } from '../../nodes/shared/token';
+import { apiFor } from '../apis/support';
 import { startOrg, type Org } from '../org/org';
 import { startNats, type Nats } from '../support/nats';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
@@ -212,6 +214,24 @@ describe('api-sync-out', () => {
     });
     assert.match(String((red.received('caught')[0]?.error as Error).message), /no upstream_id/);
     assert.equal((await table('github:issue')).size, 3);
+  });
+
+  test('syncs a declared API by its settings and token', async (t) => {
+    const api = await apiFor(t, 'github');
+    api.write('acme/api:issues', [{ title: 'one' }, { title: 'two' }]);
+    const github = {
+      provider: 'github',
+      baseUrl: api.baseUrl,
+      collections: ['acme/api:issues'],
+      org: '',
+      credentials: { token: api.token },
+    };
+    await red.deploy(flow(source(github), sync()));
+    await live();
+    const issues = () => table(escapeToken('github:acme/api:issues'));
+    await until(async () => (await issues()).size === 2, { what: 'two issues' });
+    api.write('acme/api:issues', [{ title: 'three' }]);
+    await until(async () => (await issues()).size === 3, { what: 'the third issue' });
   });
 
   test('keeps its position in the context where it is told to', async () => {
