@@ -115,15 +115,10 @@ const editorAsModule: Plugin = {
  * which reads it from its own folder.
  */
 function copies(): Map<string, string> {
-<<<<<<< HEAD
   const locales = globSync('*/locales/**/*.{json,html}', { cwd: nodes });
   const protos = globSync('**/*.proto', { cwd: nodes });
   const files = new Map(locales.map((path) => [path, join(nodes, path)]));
   for (const path of protos) files.set(basename(path), join(nodes, path));
-=======
-  const plain = globSync(['*/locales/**/*.{json,html}', '**/*.proto', '**/*.schema.json'], { cwd: nodes });
-  const files = new Map(plain.map((path) => [path, join(nodes, path)]));
->>>>>>> rest
   for (const icon of globSync('icons/*.svg', { cwd: root })) {
     const [page] = globSync(`*/${basename(icon, '.svg')}.html`, { cwd: nodes });
     if (page) files.set(join(dirname(page), 'icons', basename(icon)), join(root, icon));

@@ -2,14 +2,9 @@ import { createSign } from 'node:crypto';
 import { messageOf } from '../../shared/errors';
 import { judge } from '../../shared/http/judge';
 import { Secrets } from '../../shared/secrets';
-<<<<<<< HEAD
 import { isSecure } from '../../shared/http/secure';
 import type { LoginGrant } from './credentials';
-import type { HttpClient } from './http';
-=======
-import { isSecure, type LoginGrant } from './credentials';
 import type { HttpAnswer, HttpClient } from './http';
->>>>>>> main
 import { OrgOutage } from './outage';
 
 /** A session as the org granted it. */
