@@ -61,7 +61,7 @@ export class Store extends EventEmitter<{ commit: [Commit] }> {
   table(type: SObjectType): Table {
     let table = this.#tables.get(type.name);
     if (!table) {
-      table = new Table(() => this.schema.type(type.name) ?? type, this.generators.get(type.name));
+      table = new Table(() => this.schema.whole(type.name) ?? type, this.generators.get(type.name));
       this.#tables.set(type.name, table);
     }
     return table;
