@@ -12,6 +12,7 @@ export function columnMetadata(store: Store, found: Found): Record<string, unkno
     ? soql.select.map(({ field, aggregate, alias }) => ({
         ...column(path(store, type, field)),
         aggregate: aggregate !== undefined,
+        displayName: alias ?? (aggregate ? `${aggregate}(${field})` : field),
         columnName: alias ?? (aggregate ? `expr${unnamed++}` : field),
       }))
     : joined(columns(store, found).map((each) => ({ names: each.names, column: column(each) })));
