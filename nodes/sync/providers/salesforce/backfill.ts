@@ -177,11 +177,7 @@ export class Backfill {
     }
   }
 
-  private async beginAnew(
-    { job, anew = 0 }: JobPosition,
-    why: string,
-    signal: AbortSignal,
-  ): Promise<Page> {
+  private async beginAnew({ job, anew = 0 }: JobPosition, why: string, signal: AbortSignal): Promise<Page> {
     const queries = anew >= JOB_TRIES;
     this.log(
       `The results of the bulk job ${job} of ${this.sobject.name} are incomplete (${why}); ${queries ? 'it is read by queries' : 'a new one begins'}`,

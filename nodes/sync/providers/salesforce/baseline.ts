@@ -36,7 +36,12 @@ export class Baseline {
     let since = isoTime(Math.floor(from / 1_000) * 1_000);
     for (let count = 0; count <= MOST;) {
       const condition = `WHERE ${stamp}>=${since}${behind} ORDER BY ${stamp},Id`;
-      const found = await select(reader, sobject, { condition, limit: PAGE, all: sobject.hasDeleted }, signal);
+      const found = await select(
+        reader,
+        sobject,
+        { condition, limit: PAGE, all: sobject.hasDeleted },
+        signal,
+      );
       for (const record of found.records) rows[record.id] = print(record);
       count += found.records.length;
       const last = found.rows.at(-1);
@@ -53,7 +58,10 @@ export class Baseline {
 
   /** Of a deletion, which the log has by the second. */
   before(time: string): boolean {
-    return this.known !== undefined && (timeOf(isoTime(time)) ?? Infinity) < Math.floor(this.known.at / 1_000) * 1_000;
+    return (
+      this.known !== undefined &&
+      (timeOf(isoTime(time)) ?? Infinity) < Math.floor(this.known.at / 1_000) * 1_000
+    );
   }
 
   /** What of it is still needed by whoever looks back to that time. */

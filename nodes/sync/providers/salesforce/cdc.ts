@@ -187,9 +187,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     const more = this.told.length > 0;
     return {
       // That it was deleted is what the event tells.
-      records: found
-        .filter(({ id }) => !unread.includes(id))
-        .map(({ unproven: _, ...record }) => record),
+      records: found.filter(({ id }) => !unread.includes(id)).map(({ unproven: _, ...record }) => record),
       position: this.position({
         ...position,
         replay: last?.replay ?? position.replay,

@@ -115,7 +115,11 @@ export class Poll {
   ): Promise<Rows & { to?: { stamp: string; id: string } }> {
     const { manages } = this;
     const { pass } = position;
-    const from = pass ? (timeOf(isoTime(pass.stamp)) ?? 0) : deep ? this.from(position) : position.since - OVERLAP;
+    const from = pass
+      ? (timeOf(isoTime(pass.stamp)) ?? 0)
+      : deep
+        ? this.from(position)
+        : position.since - OVERLAP;
     for (;;) {
       // The times of rows are whole seconds.
       const end = Math.floor((from + manages.window) / 1_000) * 1_000;
@@ -152,7 +156,12 @@ export class Poll {
     return !shallow || (deep !== undefined && since - deep.began >= SHALLOW * this.lookback);
   }
 
-  private condition({ pass }: PollPosition, { stamp }: SObject, from: number, to: string | undefined): string {
+  private condition(
+    { pass }: PollPosition,
+    { stamp }: SObject,
+    from: number,
+    to: string | undefined,
+  ): string {
     const at = isoTime(Math.floor(from / 1_000) * 1_000);
     // An OR at the top would keep the org from using its index.
     const behind = pass?.id ? ` AND (${stamp}>${at} OR Id>'${pass.id}')` : '';

@@ -350,10 +350,7 @@ test('a sync that stood still longer than the org remembers deletions says so, a
     /stood still since 2026-01-31T11:59:59Z, longer than the org remembers/,
   );
   assert.equal(stood.answers[0]?.lost, 'deletions');
-  assert.deepEqual(
-    [stood.position.since, stood.position.deletedSince],
-    [NOON + longest, NOON + longest],
-  );
+  assert.deepEqual([stood.position.since, stood.position.deletedSince], [NOON + longest, NOON + longest]);
   assert.deepEqual(lastNames(stood.records), ['Person 0'], 'changes are not forgotten');
   assert.ok(!stood.asked.some((path) => path.includes('/deleted')));
   const other = await pass({ since: NOON, deletedSince: NOON - DAY }, poll, withoutDeletions(sobject));
@@ -397,7 +394,10 @@ test('a window with more deletions than the org gives is halved (S18)', async (t
   at(NOON + 8 * MINUTE);
   const { records, answers, position } = await pass(start);
   assert.deepEqual(new Set(records.map(({ id }) => id)), new Set(ids));
-  assert.ok(records.every(({ unproven }) => unproven === undefined), 'the log is the evidence');
+  assert.ok(
+    records.every(({ unproven }) => unproven === undefined),
+    'the log is the evidence',
+  );
   assert.ok(answers.every(({ gap }) => gap === undefined));
   assert.equal(position.deletedSince, NOON + 8 * MINUTE);
 });
