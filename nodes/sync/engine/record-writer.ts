@@ -276,6 +276,7 @@ export class RecordWriter {
       if (!(outcome instanceof FlowError)) {
         written.published++;
         if (options.remember !== false) this.published.set(record.id, publishedAs(entry, outcome.seq));
+        else this.published.delete(record.id);
         return false;
       }
       this.published.delete(record.id);

@@ -133,7 +133,8 @@ class SalesforceCollection implements Collection {
       return this.lost(this.kept(from), 'fields', why);
     }
     const changes = await this.described(signal, () => this.feed.changes(from, this.sobject, signal));
-    return { ...changes, position: this.kept(changes.position, from) };
+    // The session may have ended in the meantime, and the new one lead elsewhere.
+    return (await this.elsewhere(from)) ?? { ...changes, position: this.kept(changes.position, from) };
   }
 
   read(ids: readonly string[], signal: AbortSignal): Promise<SourceRecord[]> {
