@@ -62,7 +62,6 @@ export const faults: Fault[] = [
         org.switches.changeDataCapture = [];
         org.write('Contact', { Id: some(org, 1)[0], LastName: 'Unsaid' }, ...contacts(20, 1_000));
         org.switches.changeDataCapture = changeDataCapture;
-        org.store.clockOffset += 16 * 60_000;
         org.write('Contact', ...contacts(1, 2_000));
       }),
   },

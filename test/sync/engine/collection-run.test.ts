@@ -1058,7 +1058,7 @@ test('who is stopped before it began does nothing', async (t) => {
   await run.run(AbortSignal.abort());
 });
 
-test('a mass loss is held, said, and confirmed by the next command to read everything anew (J5)', async (t) => {
+test('a mass loss is held, said, and confirmed by the next command to read everything anew', async (t) => {
   const ids = Array.from({ length: 12 }, (_, i) => `r${i}`);
   const r = rig(t, records(...ids));
   const { run, stop } = r.start();

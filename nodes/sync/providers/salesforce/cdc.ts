@@ -18,6 +18,8 @@ import type { SObject } from './sobject';
 export interface CdcPosition {
   /** Where polling goes on. Events are only told, not vouched for: they don't move it. */
   poll: PollPosition;
+  /** When a pass of polling last ended, epoch ms by our clock. */
+  polledAt?: number;
   /** Base64: every change behind this event comes by events. Missing as long as none has come. */
   replay?: string;
   /** Epoch ms: some of what is older than this doesn't come by events, and polling hasn't reached it yet. */
@@ -52,7 +54,7 @@ const SOON = 1_000;
  * is polled although events come.
  */
 const SAFETY = 15 * 60_000;
-/** Longest wait for the org's clock, which can be set by more than ours. */
+/** Longest wait before the clock, which can be set, is looked at again. */
 const LOOK = 60_000;
 const UNREAD = { most: 2_000, first: 30_000 };
 /** The org's clock is as its last answer told, whose way can have been long. */
@@ -138,9 +140,9 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   }
 
   /** Milliseconds until the next pass is due; rarely where events are to be relied on. */
-  private untilPoll({ poll }: CdcPosition): number {
+  private untilPoll({ poll, polledAt = 0 }: CdcPosition): number {
     const to = this.problem ? Infinity : this.pollTo;
-    if (to === undefined) return poll.pass ? 0 : poll.since + SAFETY - this.reader.now();
+    if (to === undefined) return poll.pass ? 0 : Math.min(SAFETY, polledAt + SAFETY - Date.now());
     if (this.lastPass === undefined) return 0;
     const soon = to !== Infinity && this.answered < this.asked;
     return this.lastPass + (soon ? SOON : this.settings.pollInterval) - now();
@@ -163,7 +165,8 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     const reached = this.answered === this.asked && (poll.deletedSince >= to || !sobject.replicateable);
     if (!changes.more && reached && to !== Infinity) this.pollTo = undefined;
     const more = changes.more || this.told.length > 0;
-    return { ...changes, position: this.position({ ...position, poll }), more };
+    const polledAt = changes.more ? position.polledAt : Date.now();
+    return { ...changes, position: this.position({ ...position, poll, polledAt }), more };
   }
 
   /** What events have told, up to one API call's worth of records, or less where they are wide. */

@@ -5,7 +5,7 @@ import { contacts, startRig } from '../../rig';
 
 const NAME = 'salesforce:contact';
 
-test('records that permissions hide are not deleted: the sync holds, says so, and heals (S13)', async (t) => {
+test('records that permissions hide are not deleted: the sync holds, says so, and heals', async (t) => {
   const { org, instance, equal, table } = await startRig(t);
   org.write('Contact', ...contacts(100));
   const one = instance({ sync: { reconcile: 1_000 } });
@@ -47,7 +47,7 @@ test('a few that are out of sight for a while are there again when they can be s
   await equal();
 });
 
-test('archived activities are part of the whole history (S15)', async (t) => {
+test('archived activities are part of the whole history', async (t) => {
   const { org, instance, equal } = await startRig(t);
   const ids = org.write('Task', ...Array.from({ length: 10 }, (_, i) => ({ Subject: `Task ${i}` })));
   org.archive(
@@ -61,7 +61,7 @@ test('archived activities are part of the whole history (S15)', async (t) => {
   assert.equal(org.records('Task').filter(({ IsArchived }) => IsArchived === true).length, 5);
 });
 
-test('a field that came while nobody looked has its values in every record (S16)', async (t) => {
+test('a field that came while nobody looked has its values in every record', async (t) => {
   const { org, instance, equal } = await startRig(t);
   org.write('Contact', ...contacts(20));
   const one = instance();
@@ -95,7 +95,7 @@ test('a sandbox refreshed under the same login is said, and read anew', async (t
   assert.equal(one.sync.status.find(({ collection }) => collection === NAME)?.error, undefined);
 });
 
-test('a deleted record keeps what is known of it, however many fields it has, and has no nulls for the rest (S17)', async (t) => {
+test('a deleted record keeps what is known of it, however many fields it has, and has no nulls for the rest', async (t) => {
   const fields = Array.from({ length: 600 }, (_, i) => ({ name: `Quite_A_Long_Name_Of_A_Field_${i}__c` }));
   const { org, instance, equal, table } = await startRig(t, {
     org: { schema: [{ name: 'Contact', fields }] },

@@ -125,7 +125,7 @@ test('a count that the org refuses is no reason not to begin', async (t) => {
   assert.equal(await backfill.count(signal), 0);
 });
 
-test('a page without its headers, or with fewer rows than it says, is read again; it is never the end (S21)', async (t) => {
+test('a page without its headers, or with fewer rows than it says, is read again; it is never the end', async (t) => {
   const rig = await startPoll(t);
   rig.org.write('Contact', ...names(12_000));
   const ask = rig.reader.ask.bind(rig.reader);
@@ -211,7 +211,7 @@ test('a query that takes the org too long asks for fewer rows', async (t) => {
   assert.equal(pages[0]?.records.length, 500);
 });
 
-test('of wide rows few are read at once, by Bulk and by queries (S22)', async (t) => {
+test('of wide rows few are read at once, by Bulk and by queries', async (t) => {
   const wide = await startPoll(t, {
     schema: [{ name: 'Contact', fields: [{ name: 'Story__c', type: 'textarea', length: 131_072 }] }],
   });

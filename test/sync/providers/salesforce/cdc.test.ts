@@ -137,7 +137,7 @@ test('a feed goes on behind its position, and closes at any time', async (t) => 
   await feed().close();
 });
 
-test('events that never come are made up for by polling every quarter of an hour (S14)', async (t) => {
+test('events that never come are made up for by polling every quarter of an hour', async (t) => {
   const { org, at, feed, next, settle } = await startFeed(t);
   const one = feed();
   let position = await settle(one);
@@ -164,7 +164,7 @@ test('events that never come are made up for by polling every quarter of an hour
   assert.equal(changes.position.poll.since, began + 15 * MINUTE);
 });
 
-test('what an event tells of and nobody can read is no deletion, and is read when it can be (S13)', async (t) => {
+test('what an event tells of and nobody can read is no deletion, and is read when it can be', async (t) => {
   const { org, feed, next, settle, log } = await startFeed(t);
   const [hidden, removed] = org.write('Contact', ...names(2, 500)).map(({ id }) => String(id));
   const one = feed();

@@ -357,7 +357,7 @@ test('a sync that stood still longer than the org remembers deletions says so, a
   assert.equal(other.answers[0]?.gap, undefined, 'unless there are none to be remembered');
 });
 
-test('a log of deletions that was purged is said and stood in for by a comparison; changes go on (S19)', async (t) => {
+test('a log of deletions that was purged is said and stood in for by a comparison; changes go on', async (t) => {
   const { org, poll, pass, at } = await startPoll(t);
   const start = poll.start();
   org.write('Contact', ...names(1));
@@ -382,7 +382,7 @@ test('a log of deletions that was purged is said and stood in for by a compariso
   assert.equal((await pass(position)).position.deletedSince, NOON + 81 * MINUTE);
 });
 
-test('a window with more deletions than the org gives is halved (S18)', async (t) => {
+test('a window with more deletions than the org gives is halved', async (t) => {
   const { org, poll, pass, at } = await startPoll(t);
   org.switches.replicationIds = 2;
   const ids = org.write('Contact', ...names(4)).map(({ id }) => String(id));
@@ -402,7 +402,7 @@ test('a window with more deletions than the org gives is halved (S18)', async (t
   assert.equal(position.deletedSince, NOON + 8 * MINUTE);
 });
 
-test('a query that takes too long asks for less, and comes to the end all the same (S20)', async (t) => {
+test('a query that takes too long asks for less, and comes to the end all the same', async (t) => {
   const { org, poll, pass, at } = await startPoll(t);
   org.switches.queryWindowMs = 10 * MINUTE;
   const start = poll.start();
