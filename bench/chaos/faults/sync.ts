@@ -1,8 +1,8 @@
 import { connect, type JetStreamManager } from 'nats';
 import { messageOf } from '../../../nodes/shared/errors';
-import { startOrg } from '../../../test/org/org';
+import { startOrg, type Org } from '../../../test/org/org';
 import { startNats } from '../../../test/support/nats';
-import { startNodeRed } from '../../../test/support/node-red';
+import { startNodeRed, type NodeRed } from '../../../test/support/node-red';
 import { until } from '../../../test/support/until';
 import { EAGER, OBSERVED, syncFlow } from '../../../test/sync/flow';
 import { mutate } from '../../../test/sync/oracle';
@@ -29,7 +29,87 @@ export const faults: Fault[] = [
     what: 'the org changes during a backfill that is killed twice and resumed (change events)',
     run: () => backfillKilled('cdc'),
   },
+  {
+    name: 'sync-deletions-purged',
+    what: 'the log of deletions is purged while Node-RED is down, and records were deleted for good',
+    run: () =>
+      absence('poll', async ({ org, red }) => {
+        await red.kill();
+        org.remove('Contact', some(org, 20), { hard: true });
+        org.store.clockOffset += 10 * 60_000;
+        org.switches.deletionsKeptSince = org.store.now();
+        org.write('Contact', ...contacts(20, 1_000));
+        await red.restart();
+      }),
+  },
+  {
+    name: 'sync-sharing-lost',
+    what: 'all records are out of sight while the stream is compared with the org, then there again',
+    run: () =>
+      absence('poll', async ({ org, red }) => {
+        org.switches.unshared = { Contact: 'all' };
+        await red.waitForLog(/are gone from the API: none of them is published as deleted/);
+        org.switches.unshared = {};
+      }),
+  },
+  {
+    name: 'sync-cdc-deselected',
+    what: 'the object is taken off Change Data Capture for a while, in which it changes',
+    run: () =>
+      absence('cdc', async ({ org, equal }) => {
+        await equal();
+        const { changeDataCapture } = org.switches;
+        org.switches.changeDataCapture = [];
+        org.write('Contact', { Id: some(org, 1)[0], LastName: 'Unsaid' }, ...contacts(20, 1_000));
+        org.switches.changeDataCapture = changeDataCapture;
+        org.write('Contact', ...contacts(1, 2_000));
+      }),
+  },
 ];
+
+interface Absence {
+  org: Org;
+  red: NodeRed;
+  equal: () => Promise<void>;
+}
+
+const some = (org: Org, count: number): string[] =>
+  org
+    .records('Contact')
+    .slice(0, count)
+    .map(({ Id }) => String(Id));
+
+/** A sync that is complete meets something that looks like a loss, or hides one, and is right in the end. */
+async function absence(mode: 'poll' | 'cdc', strike: (on: Absence) => Promise<void>): Promise<Counts> {
+  const closing: (() => Promise<unknown>)[] = [];
+  const problems: string[] = [];
+  try {
+    const org = await startOrg({ pubsub: true });
+    closing.push(() => org.close());
+    org.write('Contact', ...contacts(200));
+    const nats = await startNats();
+    closing.push(() => nats.stop());
+    const nc = await connect({ servers: nats.url });
+    closing.push(() => nc.close());
+    const red = await startNodeRed({
+      flows: syncFlow(nats.url, org, {
+        source: { syncId: SYNC_ID, mode, ...EAGER, reconcile: '3s' },
+        sync: OBSERVED,
+      }),
+    });
+    closing.push(() => red.stop());
+    const wrong = async (): Promise<string> => differences(org, await readTable(nc), 'Contact');
+    const equal = () => until(async () => (await wrong()) === '', { timeout: 90_000, interval: 200 });
+    await equal();
+    await strike({ org, red, equal: async () => void (await equal()) });
+    await equal().catch(() => undefined);
+    problems.push(...(await wrong()).split('\n').filter((line) => line !== ''));
+    const events = org.records('Contact', { deleted: true }).length;
+    return { events, right: events - problems.length, deadLetters: 0, duplicates: 0, problems };
+  } finally {
+    for (const close of closing.reverse()) await close();
+  }
+}
 
 async function backfillKilled(mode: 'poll' | 'cdc'): Promise<Counts> {
   const closing: (() => Promise<unknown>)[] = [];

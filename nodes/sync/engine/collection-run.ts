@@ -39,6 +39,7 @@ export interface RunOptions {
 
 /** Milliseconds after a look at changes that found none, however soon there is said to be something. */
 const IDLE = 100;
+/** What waiting can't mend is looked at ever more rarely: it is mended elsewhere, and not always for good. */
 const RETRY = { first: 1_000, longest: 60_000, permanent: 10 * 60_000 };
 
 /** Another process has written the checkpoint: it is the runner now. */
@@ -56,6 +57,8 @@ export class CollectionRun {
   private problem: { code: string; message: string } | undefined;
   /** What the collection last said was in its way. */
   private hindrance: string | undefined;
+  /** The code of the failure that was said last, until something has worked. */
+  private said: string | undefined;
   private readonly rate = new Rate();
   private published = 0;
   private refused = 0;
@@ -81,8 +84,8 @@ export class CollectionRun {
         if (codeOf(error) === LEASE_LOST) throw error;
         // Whether the last save got through is not known.
         this.checkpoint = undefined;
-        const retry = Math.min(RETRY.longest, RETRY.first * 2 ** this.failures++);
-        await this.failed(error, isRetryable(error) ? retry : RETRY.permanent, signal);
+        const longest = isRetryable(error) ? RETRY.longest : RETRY.permanent;
+        await this.failed(error, Math.min(longest, RETRY.first * 2 ** this.failures++), signal);
         if (codeOf(error) === 'NO_STREAM') await this.options.reopenStream(signal).catch(() => undefined);
       }
     }
@@ -158,7 +161,13 @@ export class CollectionRun {
       throw new FlowError(LEASE_LOST, `Another instance has taken over ${this.options.collection}`);
     this.revision = revision;
     this.checkpoint = checkpoint;
+  }
+
+  /** Whoever is on the way again has little to wait for after the next failure. */
+  private worked(): void {
     this.failures = 0;
+    if (this.said !== undefined) this.options.log(`${this.options.collection} goes on`);
+    this.said = undefined;
   }
 
   /** It has not been read since it was last told to be. One that is ahead of what is wanted is up to date. */
@@ -181,8 +190,8 @@ export class CollectionRun {
     before: Checkpoint | undefined,
     signal: AbortSignal,
   ): Promise<void> {
-    const changesFrom = await collection.now(signal);
     const backfill = before !== undefined || this.options.start === 'beginning';
+    const changesFrom = await collection.now(signal, !backfill);
     if (before) this.options.log(`${this.options.collection} is read anew`);
     await this.save(this.afresh(changesFrom, backfill, before), signal);
   }
@@ -222,6 +231,7 @@ export class CollectionRun {
           checkpoint = { ...checkpoint, pageFrom: next, done };
           if (!next) checkpoint = this.afterBackfill(collection, checkpoint);
           await this.save(checkpoint, signal);
+          this.worked();
           return wait;
         });
         this.report();
@@ -259,6 +269,7 @@ export class CollectionRun {
       liveIds: this.liveIds(signal),
       write,
       turn: (work) => semaphore.take(work),
+      complete: this.options.start === 'beginning',
       signal,
     });
     if (signal.aborted) return;
@@ -271,6 +282,7 @@ export class CollectionRun {
     const reconciled = collection.compareEvery === undefined ? undefined : Date.now();
     const done: Checkpoint = { ...checkpoint, phase: 'live', reconcile: false, complete: true };
     await this.save({ ...done, heldAt: undefined, ...(reconciled && { reconciled }) }, signal);
+    this.worked();
   }
 
   /** Which command comes after it, and so confirms it, has to be known then. */
@@ -281,9 +293,10 @@ export class CollectionRun {
     signal: AbortSignal,
   ): Promise<void> {
     try {
-      refuseMassLoss(name, found);
+      refuseMassLoss(name, found, checkpoint.reconcile);
     } catch (error) {
-      await this.save({ ...checkpoint, heldAt: checkpoint.resync }, signal);
+      if (checkpoint.heldAt === undefined)
+        await this.save({ ...checkpoint, heldAt: checkpoint.resync }, signal);
       throw error;
     }
   }
@@ -323,6 +336,7 @@ export class CollectionRun {
         else if (liveIds && this.isDue(collection, checkpoint))
           checkpoint = { ...checkpoint, phase: 'reconcile' };
         await this.save(checkpoint, signal);
+        this.worked();
         if (published > 0 || collection.problem?.message !== this.hindrance) this.report();
         if (collection.problem && collection.problem.message !== this.hindrance)
           this.options.error(collection.problem.message);
@@ -341,9 +355,27 @@ export class CollectionRun {
     return compareEvery !== undefined && Math.abs(Date.now() - reconciled) > compareEvery;
   }
 
-  private afterGap({ gap, position }: Changes, checkpoint: Checkpoint): Checkpoint {
-    this.options.error(`Changes of ${this.options.collection} are lost: ${gap}; everything is read again`);
-    return this.afresh(position, true, checkpoint);
+  private afterGap({ gap, lost = 'changes', position }: Changes, checkpoint: Checkpoint): Checkpoint {
+    const { collection, error, log, liveIds } = this.options;
+    switch (lost) {
+      case 'deletions':
+        error(
+          `Deletions of ${collection} are lost: ${gap}; ${liveIds ? 'the stream is compared with the API' : "they can't be found, as the NATS user may not read the stream"}`,
+        );
+        return liveIds ? { ...checkpoint, phase: 'reconcile', reconcile: true } : checkpoint;
+      case 'fields':
+        log(`${collection} is read again: ${gap}`);
+        return { ...this.afresh(position, true, checkpoint), reconcile: false };
+      case 'all': {
+        error(`${collection} is read again: ${gap}`);
+        const anew = this.afresh(position, true, checkpoint);
+        // No lost permission: whatever isn't found is gone.
+        return { ...anew, heldAt: anew.resync - 1 };
+      }
+      case 'changes':
+        error(`Changes of ${collection} are lost: ${gap}; everything is read again`);
+        return this.afresh(position, true, checkpoint);
+    }
   }
 
   private async write(
@@ -371,7 +403,9 @@ export class CollectionRun {
   private async failed(error: unknown, wait: number, signal: AbortSignal): Promise<void> {
     const problem = { code: codeOf(error), message: messageOf(error) };
     const { collection } = this.options;
-    if (this.problem?.message !== problem.message) this.options.error(`${collection}: ${problem.message}`);
+    // Its text can name what differs from try to try.
+    if (this.said !== problem.code) this.options.error(`${collection}: ${problem.message}`);
+    this.said = problem.code;
     this.problem = problem;
     this.phase = isRetryable(error) ? 'waiting' : 'failed';
     this.report();
@@ -382,7 +416,6 @@ export class CollectionRun {
 
   private enter(phase: Phase): void {
     if (this.phase === phase && !this.problem) return;
-    if (this.problem) this.options.log(`${this.options.collection} goes on`);
     this.problem = undefined;
     this.phase = phase;
     this.report();

@@ -20,9 +20,18 @@ export interface Changes {
   more: boolean;
   /** Epoch ms: every change committed before is in what was given so far, late ones left out. */
   asOf: number;
-  /** Changes were lost, and why, in a sentence: everything has to be read again. */
+  /** Something was lost, and why, in a sentence. */
   gap?: string;
+  /** What was lost, and so what has to be done. */
+  lost?: Lost;
 }
+
+/**
+ * `changes` (where nothing is said): everything is read again, and what is gone is looked for. `deletions`: what the
+ * stream shows is compared with the API. `fields`: the records have more than was read of them, so all are read again.
+ * `all`: what was read is of somewhere else; what isn't in the API now is gone.
+ */
+export type Lost = 'changes' | 'deletions' | 'fields' | 'all';
 
 /**
  * One collection of an API. Every call may wait while the API is out of reach or its limit is spent, and throws
@@ -32,8 +41,11 @@ export interface Changes {
 export interface Collection {
   /** How many records there are; undefined where that can't be told cheaply. */
   count(signal: AbortSignal): Promise<number | undefined>;
-  /** The position from which changes() gives everything that happens from now on. */
-  now(signal: AbortSignal): Promise<Position>;
+  /**
+   * The position from which changes() gives everything that happens from now on. With `only` it gives nothing that was
+   * committed before, as far as the API lets that be told.
+   */
+  now(signal: AbortSignal, only?: boolean): Promise<Position>;
   /** A page of everything there is, the first without a position. */
   page(from: Position | undefined, signal: AbortSignal): Promise<Page>;
   /** Waits until it makes sense to ask for changes: the next poll is due, or an event has come. */
@@ -41,8 +53,8 @@ export interface Collection {
   /** What has changed since. */
   changes(from: Position, signal: AbortSignal): Promise<Changes>;
   /**
-   * The records with these ids as they are now, however many, deleted ones included: one for each id. Without it only
-   * a record's own time tells which of two versions is newer.
+   * The records with these ids as they are now, however many, deleted ones included: one for each id, `unproven` where
+   * nothing can be told of it. Without it only a record's own time tells which of two versions is newer.
    */
   read?: (ids: readonly string[], signal: AbortSignal) => Promise<SourceRecord[]>;
   /**
@@ -50,6 +62,8 @@ export interface Collection {
    * among them is gone. Without it every id that the stream shows is read.
    */
   ids?: (signal: AbortSignal) => AsyncIterable<string[]>;
+  /** Permissions decide what can be seen of it, and change without a trace: what was out of sight can come back. */
+  readonly permissioned?: boolean;
   /** Milliseconds from one comparison of all ids to the next, where changes() can't tell every deletion. */
   readonly compareEvery?: number;
   /** Why changes come later than they should, although they come. */

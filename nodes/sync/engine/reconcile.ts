@@ -1,3 +1,4 @@
+import { pause } from '../../shared/async/pause';
 import { FlowError } from '../../shared/errors';
 import type { Collection } from './provider';
 import type { SourceRecord } from './record';
@@ -17,6 +18,8 @@ export interface Comparing {
   write: (records: SourceRecord[]) => Promise<unknown>;
   /** Runs a piece of the work when it is its turn. */
   turn: <T>(work: () => Promise<T>) => Promise<T>;
+  /** The stream is to have everything that is in the API. */
+  complete: boolean;
   signal: AbortSignal;
 }
 
@@ -24,7 +27,8 @@ export interface Comparing {
  * Compares what the stream shows as living with the API, and gives what is lost. An API that lists its ids is asked
  * for them; an id that isn't among them is read, or looked for in a second list, which began when the stream had
  * shown it already, and what is listed but not living in the stream is read and published. Where ids can't be listed
- * each is read, and what is still there is published as it is now.
+ * each is read, and what is still there is published as it is now; where the API then has more than that, because
+ * something came back into sight, everything is read.
  */
 export async function compare(comparing: Comparing): Promise<Comparison> {
   const { collection, liveIds, write, turn, signal } = comparing;
@@ -42,6 +46,8 @@ export async function compare(comparing: Comparing): Promise<Comparison> {
       lost.push(...records.filter((record) => record.gone));
     });
   }
+  if (comparing.complete && collection.permissioned && !signal.aborted)
+    await fill(comparing, living - lost.length);
   if (collection.read && present) await heal(comparing, collection.read, [...present].map(String));
   if (lost.length === 0 || collection.read || signal.aborted) return { living, lost };
   const again = await listed(comparing);
@@ -51,18 +57,39 @@ export async function compare(comparing: Comparing): Promise<Comparison> {
 /** Of fewer records anybody may delete all. */
 const FEW = 10;
 const SHARE = 0.5;
+/** Where every deletion has been followed there is nothing left to be found. */
+const UNEXPLAINED = 0.1;
 
 /**
  * Throws MASS_LOSS where most of what was there is gone: a right that was taken away, or a filter that somebody set in
- * the API, looks like that. Somebody has to say that it is meant.
+ * the API, looks like that. Somebody has to say that it is meant. `missed`: deletions may have been missed. Where none
+ * was, what is gone without a trace is taken for deleted only as long as it is little, and others can be read.
  */
-export function refuseMassLoss(name: string, { living, lost }: Comparison): void {
-  if (lost.length < FEW || lost.length <= living * SHARE) return;
+export function refuseMassLoss(name: string, { living, lost }: Comparison, missed: boolean): void {
+  const unproven = lost.filter((record) => record.unproven).length;
+  const most = lost.length >= FEW && lost.length > living * SHARE;
+  const unexplained = unproven >= FEW && unproven > living * UNEXPLAINED;
+  if (!most && (missed || !(unexplained || (unproven > 0 && unproven === living)))) return;
   throw new FlowError(
     'MASS_LOSS',
     `${lost.length} of ${living} records of ${name} are gone from the API: none of them is published as deleted, because a lost permission looks the same. Check what the API's user may see; if they were deleted, command "resync" confirms it`,
     false,
   );
+}
+
+/** `seen`: of so many that the stream shows as living the API has something. */
+async function fill({ collection, turn, write, signal }: Comparing, seen: number): Promise<void> {
+  if (((await turn(() => collection.count(signal))) ?? 0) <= seen) return;
+  let from: object | undefined;
+  do {
+    const { next, wait = 0 } = await turn(async () => {
+      const page = await collection.page(from, signal);
+      await write(page.records);
+      return page;
+    });
+    if (wait > 0) await pause(wait, signal);
+    from = next;
+  } while (from && !signal.aborted);
 }
 
 const HEALED = 1_000;

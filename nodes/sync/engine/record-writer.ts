@@ -203,7 +203,12 @@ export class RecordWriter {
   private async readAgain(entries: Entry[], ids: string[], { read }: WriteOptions): Promise<Entry[]> {
     if (ids.length === 0 || !read) return entries;
     const again = new Map((await read(ids)).map((record) => [record.id, this.entry(record)]));
-    return entries.map((entry) => again.get(entry.record.id) ?? entry);
+    return entries.flatMap((entry) => {
+      const now = again.get(entry.record.id) ?? entry;
+      if (!now.record.unproven) return [now];
+      // It is out of sight by now, which makes neither version the newer one. A deletion has its own evidence.
+      return entry.record.deleted ? [entry] : [];
+    });
   }
 
   private message({ record, body, fingerprint, repeats }: Entry): BatchMessage {
@@ -271,6 +276,7 @@ export class RecordWriter {
       if (!(outcome instanceof FlowError)) {
         written.published++;
         if (options.remember !== false) this.published.set(record.id, publishedAs(entry, outcome.seq));
+        else this.published.delete(record.id);
         return false;
       }
       this.published.delete(record.id);

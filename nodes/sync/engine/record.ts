@@ -16,6 +16,8 @@ export interface SourceRecord {
   deleted?: boolean;
   /** Deleted, and the API has nothing left of it: `updatedAt` is when that was noticed. */
   gone?: boolean;
+  /** It can't be read, and nothing tells that it was deleted: a permission that was taken away looks the same. */
+  unproven?: boolean;
 }
 
 /**

@@ -16,12 +16,16 @@ import type { OrgReader } from './reader';
 import type { SObject } from './sobject';
 
 export interface CdcPosition {
-  /** Where polling would go on: all that was read by events is before it. */
+  /** Where polling goes on. Events are only told, not vouched for: they don't move it. */
   poll: PollPosition;
+  /** When a pass of polling last ended, epoch ms by our clock. */
+  polledAt?: number;
   /** Base64: every change behind this event comes by events. Missing as long as none has come. */
   replay?: string;
   /** Epoch ms: some of what is older than this doesn't come by events, and polling hasn't reached it yet. */
   pollTo?: number;
+  /** Records that events told of and nobody could read, as permissions hid them: they are tried again. */
+  unread?: string[];
 }
 
 export interface CdcSettings {
@@ -36,15 +40,23 @@ interface Told {
   /** Epoch ms by the org's clock. */
   at: number;
   ids: string[];
+  /** They were deleted. */
+  deleted: boolean;
   /** It came without data. */
   gap: boolean;
 }
 
 /** Records in events that wait to be read: one API call's worth. */
 const MOST = 2_000;
-/** Events are not quite in the order of their times, and polling knows whole minutes of deletions. */
-const MARGIN = 60_000;
 const SOON = 1_000;
+/**
+ * Objects are taken off Change Data Capture and put back, some changes make no event, and nobody is told: so often it
+ * is polled although events come.
+ */
+const SAFETY = 15 * 60_000;
+/** Longest wait before the clock, which can be set, is looked at again. */
+const LOOK = 60_000;
+const UNREAD = { most: 2_000, first: 30_000 };
 /** The org's clock is as its last answer told, whose way can have been long. */
 const CLOCK = 10_000;
 
@@ -52,7 +64,7 @@ const CLOCK = 10_000;
  * Changes by Change Data Capture: events tell which records have changed, and these are read as they are now.
  * Wherever events can't be relied on the object is polled instead, from the last moment that they could be: until
  * the subscription stands and everything from before it is read, while it is broken, after events that say too
- * little, and when the org does not know the position any more.
+ * little, when the org does not know the position any more, and every 15 minutes in any case.
  */
 export class CdcFeed implements ChangeFeed<CdcPosition> {
   private readonly poll: Poll;
@@ -72,6 +84,8 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   private answered = 0;
   /** When the last pass ended, by now(); undefined where the next one is due. */
   private lastPass: number | undefined;
+  /** When the unread records were tried last, by now(), and how often in vain. */
+  private unread = { at: now(), tries: 0 };
   private ending: Promise<void> = Promise.resolve();
 
   constructor(
@@ -96,20 +110,25 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     return { poll: this.poll.start() };
   }
 
+  async startOnly(sobject: SObject, signal: AbortSignal): Promise<CdcPosition> {
+    return { poll: await this.poll.startOnly(sobject, signal) };
+  }
+
   async ready(position: CdcPosition, signal: AbortSignal): Promise<void> {
     if (!this.subscription) {
       this.pollTo = position.pollTo;
       this.subscription = this.subscribe(position.replay);
     }
     while (!signal.aborted) {
-      const wait = Math.min(this.untilPoll(), this.told.length > 0 ? this.pace.wait : Infinity);
+      const told = this.told.length > 0 ? this.pace.wait : Infinity;
+      const wait = Math.min(this.untilPoll(position), this.untilUnread(position), told);
       if (wait <= 0) return;
-      await this.waker.wait(wait, signal);
+      await this.waker.wait(Math.min(wait, LOOK), signal);
     }
   }
 
   changes(position: CdcPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
-    return this.untilPoll() <= 0
+    return this.untilPoll(position) <= 0
       ? this.pass(position, sobject, signal)
       : this.read(position, sobject, signal);
   }
@@ -120,13 +139,19 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     await this.ending;
   }
 
-  /** Milliseconds until the next pass is due; none is where events are to be relied on. */
-  private untilPoll(): number {
+  /** Milliseconds until the next pass is due; rarely where events are to be relied on. */
+  private untilPoll({ poll, polledAt = 0 }: CdcPosition): number {
     const to = this.problem ? Infinity : this.pollTo;
-    if (to === undefined) return Infinity;
+    if (to === undefined) return poll.pass ? 0 : Math.min(SAFETY, polledAt + SAFETY - Date.now());
     if (this.lastPass === undefined) return 0;
     const soon = to !== Infinity && this.answered < this.asked;
     return this.lastPass + (soon ? SOON : this.settings.pollInterval) - now();
+  }
+
+  /** Ever more rarely, up to the safety poll's pace: most of them are hidden from this user for good. */
+  private untilUnread({ unread }: CdcPosition): number {
+    if (!unread?.length) return Infinity;
+    return this.unread.at + Math.min(SAFETY, UNREAD.first * 2 ** this.unread.tries) - now();
   }
 
   private async pass(position: CdcPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
@@ -140,39 +165,56 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     const reached = this.answered === this.asked && (poll.deletedSince >= to || !sobject.replicateable);
     if (!changes.more && reached && to !== Infinity) this.pollTo = undefined;
     const more = changes.more || this.told.length > 0;
-    return { ...changes, position: this.position(poll, position.replay), more };
+    const polledAt = changes.more ? position.polledAt : Date.now();
+    return { ...changes, position: this.position({ ...position, poll, polledAt }), more };
   }
 
-  /** What events have told, up to one API call's worth of records. */
+  /** What events have told, up to one API call's worth of records, or less where they are wide. */
   private async read(position: CdcPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
     const { told } = this;
-    const last = told.at(-1);
-    if (!last) return { records: [], position, more: false, asOf: this.reader.now() };
-    const count = told.length;
-    const ids = [...new Set(told.flatMap((one) => one.ids))];
-    const gaps = told.filter(({ gap }) => gap).length;
+    const taken = upTo(told, sobject.width.fit(MOST));
+    const deleted = new Map(taken.flatMap((one) => one.ids.map((id) => [id, one.deleted] as const)));
+    const again = this.untilUnread(position) <= 0 ? (position.unread ?? []) : [];
+    const ids = [...new Set([...deleted.keys(), ...again])];
+    const gaps = taken.filter(({ gap }) => gap).length;
     if (gaps > 0)
       this.settings.log(`${gaps} events of ${this.topic} came without data; their records are read again`);
     if (ids.length > 0) this.pace.called();
-    const records = ids.length > 0 ? await readByIds(this.reader, sobject, ids, signal) : [];
+    const found = ids.length > 0 ? await readByIds(this.reader, sobject, ids, signal) : [];
     // Unless the subscription was begun anew in the meantime.
-    if (this.told === told) told.splice(0, count);
+    if (this.told === told) told.splice(0, taken.length);
     this.subscription?.more();
-    const at = last.at - MARGIN;
-    const poll = this.pollTo === undefined && !this.problem ? { since: at, deletedSince: at } : position.poll;
+    const unread = found.filter(({ id, unproven }) => unproven && !deleted.get(id)).map(({ id }) => id);
+    if (again.length > 0) this.unread = { at: now(), tries: this.unread.tries + 1 };
+    const last = taken.at(-1);
     const more = this.told.length > 0;
     return {
-      records,
-      position: this.position(poll, last.replay),
+      // That it was deleted is what the event tells.
+      records: found.filter(({ id }) => !unread.includes(id)).map(({ unproven: _, ...record }) => record),
+      position: this.position({
+        ...position,
+        replay: last?.replay ?? position.replay,
+        unread: this.stillUnread(position.unread ?? [], ids, unread),
+      }),
       more,
-      asOf: more ? last.at : this.reader.now(),
+      asOf: more && last ? last.at : this.reader.now(),
     };
   }
 
-  private position(poll: PollPosition, replay: string | undefined): CdcPosition {
+  private stillUnread(before: string[], read: string[], unread: string[]): string[] | undefined {
+    const known = new Set(read);
+    const all = [...before.filter((id) => !known.has(id)), ...unread].slice(-UNREAD.most);
+    if (before.length === 0) this.unread = { at: now(), tries: 0 };
+    if (all.length > 0 && before.length === 0)
+      this.settings.log(
+        `Events of ${this.topic} tell of records that this user can't read; they are tried again from time to time, as permissions may change`,
+      );
+    return all.length > 0 ? all : undefined;
+  }
+
+  private position(position: CdcPosition): CdcPosition {
     // Without an end (and so without a replay id) the next life polls anyway.
-    const pollTo = this.pollTo === Infinity ? undefined : this.pollTo;
-    return { poll, replay, pollTo };
+    return { ...position, pollTo: this.pollTo === Infinity ? undefined : this.pollTo };
   }
 
   private subscribe(replay: string | undefined): Subscription {
@@ -181,7 +223,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     this.told = [];
     const subscription: Subscription = new Subscription(this.pubsub, this.topic, {
       event: (event) => this.arrived(event),
-      idle: (id) => this.tell({ replay: id, at: this.reader.now(), ids: [], gap: false }),
+      idle: (id) => this.tell({ replay: id, at: this.reader.now(), ids: [], deleted: false, gap: false }),
       room: () => MOST - this.told.reduce((sum, { ids }) => sum + Math.max(1, ids.length), 0),
       positionLost: (error) => {
         this.settings.log(`${error.message}; what has changed since is polled`);
@@ -215,7 +257,8 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     const { recordIds, changeType, wildcard, gap, commitTimestamp } = (payload as Change).ChangeEventHeader;
     if (wildcard || changeType === 'GAP_OVERFLOW')
       return this.doubt(replayId, `it is a ${changeType} of ${recordIds.join(', ')}`);
-    this.tell({ replay: replayId, at: Number(commitTimestamp), ids: recordIds, gap });
+    const deleted = changeType === 'DELETE' || changeType === 'GAP_DELETE';
+    this.tell({ replay: replayId, at: Number(commitTimestamp), ids: recordIds, deleted, gap });
   }
 
   /** An event that doesn't say which records have changed: asked for by time they are found. */
@@ -225,7 +268,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     );
     this.pollToNow();
     this.lastPass = undefined;
-    this.tell({ replay, at: this.reader.now(), ids: [], gap: false });
+    this.tell({ replay, at: this.reader.now(), ids: [], deleted: false, gap: false });
   }
 
   private pollToNow(): void {
@@ -240,6 +283,13 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     this.told.push(told);
     this.waker.wake();
   }
+}
+
+/** As many from the beginning as tell of so many records, one at least. */
+function upTo(told: readonly Told[], records: number): Told[] {
+  let left = records;
+  const beyond = told.findIndex(({ ids }, i) => (left -= ids.length) < 0 && i > 0);
+  return beyond < 0 ? [...told] : told.slice(0, beyond);
 }
 
 /** "Contact" → "/data/ContactChangeEvent", "Order__c" → "/data/Order__ChangeEvent". */

@@ -9,6 +9,8 @@ import type { SObject } from './sobject';
 export interface ChangeFeed<P extends object> {
   /** The position of this moment, by the org's clock. */
   start(): P;
+  /** The same, but what was committed before isn't given. */
+  startOnly(sobject: SObject, signal: AbortSignal): Promise<P>;
   ready(position: P, signal: AbortSignal): Promise<void>;
   changes(position: P, sobject: SObject, signal: AbortSignal): Promise<Changes>;
   /** Why changes come later than they should. */
@@ -33,6 +35,10 @@ export class PollFeed implements ChangeFeed<PollPosition> {
 
   start(): PollPosition {
     return this.poll.start();
+  }
+
+  startOnly(sobject: SObject, signal: AbortSignal): Promise<PollPosition> {
+    return this.poll.startOnly(sobject, signal);
   }
 
   async ready(_position: PollPosition, signal: AbortSignal): Promise<void> {

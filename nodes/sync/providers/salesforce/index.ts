@@ -2,7 +2,7 @@ import type { OrgSession } from '../../../salesforce/org/session';
 import { now } from '../../../shared/async/clock';
 import { codeOf, FlowError } from '../../../shared/errors';
 import type { PubSub } from '../../../salesforce/pubsub/client';
-import type { Changes, Collection, Page, Position, Provider } from '../../engine/provider';
+import type { Changes, Collection, Lost, Page, Position, Provider } from '../../engine/provider';
 import type { SourceRecord } from '../../engine/record';
 import { Backfill, type BackfillPosition } from './backfill';
 import { CdcFeed, changeTopic } from './cdc';
@@ -75,21 +75,29 @@ export class SalesforceProvider implements Provider {
   }
 }
 
+/** Where the feed stands, and what is known of the place. */
+type KeptPosition = Position & {
+  /** The organization's id. */
+  org?: string;
+  /** The fields that records were read with. */
+  fields?: string;
+};
+
 class SalesforceCollection implements Collection {
+  /** Sharing and field-level security decide what a user sees. */
+  readonly permissioned = true;
   private describedAt = now();
   private backfill: Backfill;
-  private readonly feed: ChangeFeed<object>;
+  private feed: ChangeFeed<object>;
 
   constructor(
     private readonly reader: OrgReader,
     private sobject: SObject,
     private readonly settings: SalesforceSettings,
-    pubsub: PubSub | undefined,
+    private readonly pubsub: PubSub | undefined,
   ) {
     this.backfill = new Backfill(reader, sobject, settings.log);
-    this.feed = pubsub
-      ? new CdcFeed(reader, pubsub, changeTopic(sobject.name), settings)
-      : new PollFeed(reader, settings.lookback, settings.pollInterval);
+    this.feed = this.makeFeed();
   }
 
   get problem(): { code: string; message: string } | undefined {
@@ -100,10 +108,11 @@ class SalesforceCollection implements Collection {
     return this.described(signal, () => this.backfill.count(signal));
   }
 
-  async now(signal: AbortSignal): Promise<Position> {
+  async now(signal: AbortSignal, only = false): Promise<Position> {
     // Any answer tells the org's time; this one also what is left of the budget.
     await this.reader.get('/limits', signal);
-    return this.feed.start();
+    if (!only) return this.kept(this.feed.start());
+    return this.kept(await this.described(signal, () => this.feed.startOnly(this.sobject, signal)));
   }
 
   page(from: Position | undefined, signal: AbortSignal): Promise<Page> {
@@ -114,9 +123,18 @@ class SalesforceCollection implements Collection {
     return this.feed.ready(from, signal);
   }
 
-  async changes(from: Position, signal: AbortSignal): Promise<Changes> {
+  async changes(from: KeptPosition, signal: AbortSignal): Promise<Changes> {
     if (now() - this.describedAt > DESCRIBE_EVERY) await this.describeAgain(signal);
-    return this.described(signal, () => this.feed.changes(from, this.sobject, signal));
+    const elsewhere = await this.elsewhere(from);
+    if (elsewhere) return elsewhere;
+    const added = this.sobject.added(from.fields);
+    if (added.length > 0) {
+      const why = `${this.sobject.name} has fields that it did not have (${added.join(', ')})`;
+      return this.lost(this.kept(from), 'fields', why);
+    }
+    const changes = await this.described(signal, () => this.feed.changes(from, this.sobject, signal));
+    // The session may have ended in the meantime, and the new one lead elsewhere.
+    return (await this.elsewhere(from)) ?? { ...changes, position: this.kept(changes.position, from) };
   }
 
   read(ids: readonly string[], signal: AbortSignal): Promise<SourceRecord[]> {
@@ -125,6 +143,33 @@ class SalesforceCollection implements Collection {
 
   close(): Promise<void> {
     return this.feed.close();
+  }
+
+  private makeFeed(): ChangeFeed<object> {
+    const { reader, settings, pubsub, sobject } = this;
+    return pubsub
+      ? new CdcFeed(reader, pubsub, changeTopic(sobject.name), settings)
+      : new PollFeed(reader, settings.lookback, settings.pollInterval);
+  }
+
+  /** A field that came while changes were read is for the next look. */
+  private kept(position: Position, before?: KeptPosition): KeptPosition {
+    const fields = this.sobject.added(before?.fields).length > 0 ? before?.fields : this.sobject.fieldsKey;
+    return { ...position, org: this.reader.session.organizationId, fields };
+  }
+
+  /** A sandbox that was refreshed is another organization under the same login. */
+  private async elsewhere({ org }: KeptPosition): Promise<Changes | undefined> {
+    const { organizationId } = this.reader.session;
+    if (org === undefined || organizationId === undefined || org === organizationId) return undefined;
+    await this.feed.close();
+    this.feed = this.makeFeed();
+    const why = `the login leads to the organization ${organizationId} instead of ${org}, as after a refresh of a sandbox; what it doesn't have is published as deleted`;
+    return this.lost(this.kept(this.feed.start()), 'all', why);
+  }
+
+  private lost(position: Position, lost: Lost, gap: string): Changes {
+    return { records: [], position, more: false, asOf: this.reader.now(), gap, lost };
   }
 
   /** A field that was taken off the object, or out of the user's sight, makes every query with it fail. */
@@ -146,9 +191,7 @@ class SalesforceCollection implements Collection {
     const removed = before.fields.filter((name) => !sobject.fields.includes(name));
     if (added.length + removed.length === 0) return;
     const what = [...added.map((name) => `+${name}`), ...removed.map((name) => `-${name}`)].join(', ');
-    this.settings.log(
-      `The fields of ${before.name} have changed (${what}): each record has them from its next change on; resync to have them all`,
-    );
+    this.settings.log(`The fields of ${before.name} have changed (${what})`);
     this.sobject = sobject;
     this.backfill = new Backfill(this.reader, sobject, this.settings.log);
   }

@@ -1,6 +1,8 @@
+import { codeOf } from '../../../shared/errors';
 import type { SourceRecord } from '../../engine/record';
 import type { OrgReader } from './reader';
 import type { SObject } from './sobject';
+import type { RowWidth } from './width';
 
 export const PAGE = 2_000;
 const READ = 2_000;
@@ -12,6 +14,15 @@ interface QueryAnswer {
   records: Record<string, unknown>[];
   done: boolean;
   nextRecordsUrl?: string;
+}
+
+export interface Selection {
+  /** WHERE and ORDER BY; the order has to be one to go on from behind the last row. */
+  condition: string;
+  /** Rows at most; of wide rows it is fewer. */
+  limit?: number;
+  /** The deleted and archived ones, too. */
+  all: boolean;
 }
 
 export interface Rows {
@@ -29,24 +40,51 @@ export interface Rows {
 export async function select(
   reader: OrgReader,
   sobject: SObject,
-  condition: string,
-  { all, signal }: { all: boolean; signal: AbortSignal },
+  { condition, limit = PAGE, all }: Selection,
+  signal: AbortSignal,
 ): Promise<Rows> {
-  const whole = queryPath(sobject, sobject.fields, condition, all);
-  const path = whole.length <= LONGEST_URL ? whole : queryPath(sobject, keyFields(sobject), condition, all);
-  const { found, total } = await pages(reader, path, signal);
+  const most = sobject.width.fit(limit);
+  const limited = `${condition} LIMIT ${most}`;
+  const whole = queryPath(sobject, sobject.fields, limited, all);
+  const path = whole.length <= LONGEST_URL ? whole : queryPath(sobject, keyFields(sobject), limited, all);
+  const { found, full } = await pages(reader, path, most, path === whole ? sobject.width : undefined, signal);
   const rows = found.map((row) => keyOf(sobject, row));
-  const ids = rows.map(({ id }) => id);
-  const records =
-    path === whole ? found.map((row) => sobject.record(row)) : await readByIds(reader, sobject, ids, signal);
-  return { records, rows, full: total >= PAGE };
+  if (path === whole) return { records: found.map((row) => sobject.record(row)), rows, full };
+  const records = await readByIds(reader, sobject, idsOf(rows), signal);
+  // What is out of sight since its id was found comes when it can be seen.
+  return { records: records.filter((record) => !record.unproven), rows, full };
+}
+
+/** What takes the org too long, or takes us too much memory, at once. */
+export function isTooMuch(error: unknown): boolean {
+  return ['QUERY_TIMEOUT', 'ANSWER_TOO_LARGE', 'EXCEEDED_ID_LIMIT'].includes(codeOf(error));
+}
+
+/** Works on a list in parts, in smaller ones where one is too much. */
+async function inParts<T>(
+  list: readonly T[],
+  most: () => number,
+  work: (part: T[]) => Promise<void>,
+): Promise<void> {
+  let limit = Infinity;
+  for (let from = 0; from < list.length;) {
+    const part = list.slice(from, from + Math.min(limit, most()));
+    try {
+      await work(part);
+      from += part.length;
+    } catch (error) {
+      if (!isTooMuch(error) || part.length === 1) throw error;
+      limit = Math.ceil(part.length / 4);
+    }
+  }
 }
 
 const ID = /^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$/;
 
 /**
- * The records as they are now, one for each id that can be one of Salesforce's: in batches of 2,000 to an API call. What is not found that way is
- * looked for among the deleted, and of what isn't there either nothing is left.
+ * The records as they are now, one for each id that can be one of Salesforce's: in batches of 2,000 to an API call.
+ * What is not found that way is looked for among the deleted. What isn't there either is gone, or out of this user's
+ * sight, which makes no difference to the org: it is `unproven` where the org tells deletions elsewhere.
  */
 export async function readByIds(
   reader: OrgReader,
@@ -58,17 +96,21 @@ export async function readByIds(
   const ids = asked.filter((id) => ID.test(id));
   const found = new Map<string, SourceRecord>();
   const path = `/composite/sobjects/${sobject.name}`;
-  for (let from = 0; from < ids.length; from += READ) {
-    const body = { ids: ids.slice(from, from + READ), fields: sobject.fields };
-    const { body: rows } = await reader.ask('POST', path, signal, { body });
-    for (const row of rows as (Record<string, unknown> | null)[]) {
-      if (row) found.set(String(row.Id), sobject.record(row));
-    }
-  }
+  await inParts(
+    ids,
+    () => sobject.width.fit(READ),
+    async (part) => {
+      const body = { ids: part, fields: sobject.fields };
+      const answer = await reader.ask('POST', path, signal, { body });
+      const rows = (answer.body as (Record<string, unknown> | null)[]).filter((row) => row !== null);
+      sobject.width.observe(rows);
+      for (const row of rows) found.set(String(row.Id), sobject.record(row));
+    },
+  );
   const missing = ids.filter((id) => !found.has(id));
   for (const record of await readDeleted(reader, sobject, missing, signal)) found.set(record.id, record);
   const now = reader.now();
-  return ids.map((id) => found.get(id) ?? sobject.gone(id, now));
+  return ids.map((id) => found.get(id) ?? sobject.gone(id, now, sobject.replicateable));
 }
 
 /** What the org still has of deleted records: only a query shows it, and a wide object's fields take several. */
@@ -84,12 +126,16 @@ async function readDeleted(
     const space = LONGEST_URL - queryPath(sobject, fields, 'WHERE Id IN ()', true).length;
     // An id with its quotes and comma, escaped.
     const most = Math.floor(space / 27);
-    for (let from = 0; from < ids.length; from += most) {
-      const list = ids.slice(from, from + most).map((id) => `'${id.replace(/[^A-Za-z0-9]/g, '')}'`);
-      const path = queryPath(sobject, fields, `WHERE Id IN (${list.join(',')})`, true);
-      for (const row of (await pages(reader, path, signal)).found)
-        found.set(String(row.Id), { ...found.get(String(row.Id)), ...row });
-    }
+    await inParts(
+      ids,
+      () => most,
+      async (part) => {
+        const list = part.map((id) => `'${id.replace(/[^A-Za-z0-9]/g, '')}'`);
+        const path = queryPath(sobject, fields, `WHERE Id IN (${list.join(',')})`, true);
+        for (const row of (await pages(reader, path, Infinity, undefined, signal)).found)
+          found.set(String(row.Id), { ...found.get(String(row.Id)), ...row });
+      },
+    );
   }
   return [...found.values()].map((row) => sobject.record(row));
 }
@@ -106,26 +152,56 @@ function fieldsByUrl(sobject: SObject): string[][] {
   return parts;
 }
 
-/**
- * All rows of a query, which may come in several pages however few they are. What is deleted before its page is read
- * is counted in the total, but not found.
- */
+interface Pages {
+  found: Record<string, unknown>[];
+  /** There may be more behind them. */
+  full: boolean;
+}
+
+/** A query is begun again so many times because the org has let go of its cursor: a user has but ten of them. */
+const CURSORS_LOST = 3;
+
 async function pages(
   reader: OrgReader,
   path: string,
+  limit: number,
+  width: RowWidth | undefined,
   signal: AbortSignal,
-): Promise<{ found: Record<string, unknown>[]; total: number }> {
+): Promise<Pages> {
+  for (let lost = 0; ;) {
+    try {
+      return await readPages(reader, path, limit, width, signal);
+    } catch (error) {
+      if (codeOf(error) !== 'INVALID_QUERY_LOCATOR' || ++lost > CURSORS_LOST) throw error;
+    }
+  }
+}
+
+/**
+ * The rows of a query, which may come in several pages however few they are: all up to the limit, or fewer where they
+ * turn out to be wide. What is deleted before its page is read is counted in the total, but not found.
+ */
+async function readPages(
+  reader: OrgReader,
+  path: string,
+  limit: number,
+  width: RowWidth | undefined,
+  signal: AbortSignal,
+): Promise<Pages> {
   let answer = await reader.get<QueryAnswer>(path, signal);
   const { totalSize: total, records: found } = answer;
+  width?.observe(found);
   while (!answer.done && answer.nextRecordsUrl) {
+    if (width && found.length >= width.fit(limit)) return { found, full: true };
     answer = await reader.get<QueryAnswer>(answer.nextRecordsUrl, signal);
+    width?.observe(answer.records);
     found.push(...answer.records);
   }
-  return { found, total };
+  return { found, full: total >= limit };
 }
 
 export async function count(reader: OrgReader, sobject: SObject, signal: AbortSignal): Promise<number> {
-  const path = `/query?q=${encodeURIComponent(`SELECT COUNT() FROM ${sobject.name}`)}`;
+  const path = queryPathOf(`SELECT COUNT() FROM ${sobject.name} ${sobject.living}`, sobject.archives);
   return (await reader.get<{ totalSize: number }>(path, signal)).totalSize;
 }
 
@@ -134,11 +210,19 @@ export function soql(sobject: SObject, fields: readonly string[], condition: str
 }
 
 function queryPath(sobject: SObject, fields: readonly string[], condition: string, all: boolean): string {
-  return `/${all ? 'queryAll' : 'query'}?q=${encodeURIComponent(soql(sobject, fields, condition))}`;
+  return queryPathOf(soql(sobject, fields, condition), all);
+}
+
+function queryPathOf(query: string, all: boolean): string {
+  return `/${all ? 'queryAll' : 'query'}?q=${encodeURIComponent(query.trimEnd())}`;
 }
 
 function keyFields(sobject: SObject): string[] {
   return ['Id', sobject.stamp, ...(sobject.hasDeleted ? ['IsDeleted'] : [])];
+}
+
+function idsOf(rows: readonly { id: string }[]): string[] {
+  return rows.map(({ id }) => id);
 }
 
 function keyOf(sobject: SObject, row: Record<string, unknown>): { id: string; stamp: string } {

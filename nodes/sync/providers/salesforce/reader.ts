@@ -48,6 +48,9 @@ export class OrgReader {
         if (!(error instanceof OrgOutage)) throw error;
         outage = error;
       }
+      // The org is there, but whoever asked has to ask for less.
+      if (outage.code === 'ANSWER_TOO_LARGE')
+        throw new FlowError('ANSWER_TOO_LARGE', `${method} ${path.slice(0, 200)}: ${outage.message}`);
       if (outage.reason === 'unreachable' && ++losses === LOSSES)
         throw new FlowError(
           outage.code,

@@ -1,7 +1,8 @@
 import { FlowError } from '../../../shared/errors';
-import { exactNumber } from '../../../shared/json';
-import { isoTime, type SourceRecord } from '../../engine/record';
+import { exactNumber, stringifyJson } from '../../../shared/json';
+import { fingerprint, isoTime, type SourceRecord } from '../../engine/record';
 import type { OrgReader } from './reader';
+import { RowWidth } from './width';
 
 interface DescribedField {
   name: string;
@@ -29,15 +30,20 @@ export class SObject {
   readonly stamp: string;
   /** Whether the org tells what was deleted. */
   readonly replicateable: boolean;
+  /** Of its rows, as far as any were seen. */
+  readonly width = new RowWidth();
   private readonly types: ReadonlyMap<string, string>;
   private readonly numbers: readonly string[];
+  private readonly untyped: readonly string[];
   private readonly created: string | undefined;
+  private key: string | undefined;
 
   constructor(described: Described) {
     const fields = described.fields.filter(({ type }) => !UNREADABLE.has(type));
     this.name = described.name;
     this.fields = fields.map(({ name }) => name);
     this.types = new Map(fields.map(({ name, type }) => [name, type]));
+    this.untyped = fields.filter(({ type }) => type === 'anyType').map(({ name }) => name);
     this.numbers = fields.filter(({ type }) => NUMBERS.has(type)).map(({ name }) => name);
     this.replicateable = described.replicateable;
     const stamp = ['SystemModstamp', 'LastModifiedDate', 'CreatedDate'].find((name) => this.types.has(name));
@@ -52,15 +58,43 @@ export class SObject {
     this.created = this.types.has('CreatedDate') ? 'CreatedDate' : undefined;
   }
 
+  /** The fields and their types, in short: what `added` tells from them. */
+  get fieldsKey(): string {
+    return (this.key ??= this.fields.map((name) => this.fieldKey(name)).join(''));
+  }
+
+  /** The fields that weren't there, or of another type, when that key was made. */
+  added(key: string | undefined): string[] {
+    if (key === undefined || key === this.fieldsKey) return [];
+    const known = new Set(key.match(/.{4}/g));
+    return this.fields.filter((name) => !known.has(this.fieldKey(name)));
+  }
+
+  private fieldKey(name: string): string {
+    return fingerprint(`${name}:${this.types.get(name)}`).slice(0, 4);
+  }
+
   get hasDeleted(): boolean {
     return this.types.has('IsDeleted');
   }
 
-  /** Of a row of REST's JSON. */
+  /** Tasks and events are archived after a year: then only queryAll shows them. */
+  get archives(): boolean {
+    return this.types.has('IsArchived') && this.hasDeleted;
+  }
+
+  /** The condition that leaves out the deleted where the archived are asked for. */
+  get living(): string {
+    return this.archives ? 'WHERE IsDeleted=false' : '';
+  }
+
+  /** Of a row of REST's JSON. What isn't known of a deleted one any more is left out. */
   record(row: Record<string, unknown>): SourceRecord {
     const data: Record<string, unknown> = {};
-    for (const field of this.fields) data[field] = row[field] ?? null;
-    for (const field of this.numbers) data[field] = sameNumber(data[field]);
+    for (const field of this.fields)
+      if (row[field] !== undefined || row.IsDeleted !== true) data[field] = row[field] ?? null;
+    for (const field of this.numbers) if (field in data) data[field] = sameNumber(data[field]);
+    for (const field of this.untyped) if (field in data) data[field] = asText(data[field]);
     return this.describeRecord(data);
   }
 
@@ -81,9 +115,10 @@ export class SObject {
     };
   }
 
-  /** Nothing is left of the record; `at` is when that was noticed. */
-  gone(id: string, at: number): SourceRecord {
-    return { id, data: {}, updatedAt: isoTime(Math.floor(at / 1_000) * 1_000), deleted: true, gone: true };
+  /** Nothing can be found of the record; `at` is when that was noticed. */
+  gone(id: string, at: number, unproven = false): SourceRecord {
+    const updatedAt = isoTime(Math.floor(at / 1_000) * 1_000);
+    return { id, data: {}, updatedAt, deleted: true, gone: true, ...(unproven && { unproven }) };
   }
 
   private describeRecord(data: Record<string, unknown>): SourceRecord {
@@ -109,6 +144,11 @@ function sameNumber(value: unknown): unknown {
   if (typeof value === 'string') return exactNumber(value);
   const exact = typeof value !== 'number' || Number.isSafeInteger(value) || !Number.isInteger(value);
   return exact ? value : exactNumber(String(value));
+}
+
+/** CSV has no types but those of the fields, and these have none. */
+function asText(value: unknown): unknown {
+  return value === null || typeof value === 'string' ? value : stringifyJson(value);
 }
 
 export async function describe(reader: OrgReader, name: string, signal: AbortSignal): Promise<SObject> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Backfill, type BackfillPosition } from '../../../../nodes/sync/providers/salesforce/backfill';
 import type { Page } from '../../../../nodes/sync/engine/provider';
-import { names, startPoll, type PollRig } from './poll-rig';
+import { MINUTE, NOON, names, startPoll, type PollRig } from './poll-rig';
 
 const { signal } = new AbortController();
 
@@ -56,10 +56,10 @@ test('from ten thousand on a Bulk job reads it, and whoever comes later reads it
   const pages = await all(rig);
   assert.deepEqual(idsOf(pages).sort(), ids.sort());
   const first = pages.find(({ records }) => records.length > 0);
-  assert.equal(first?.records.length, 5_000, 'few rows, until their width is known');
+  assert.equal(first?.records.length, 200, 'few rows, until their width is known');
   assert.ok(pages.slice(0, pages.indexOf(first)).every(({ next }) => next && 'job' in next));
   const rest = await all(rig, [], first?.next as BackfillPosition);
-  assert.equal(idsOf(rest).length, 5_000);
+  assert.equal(idsOf(rest).length, 9_800);
 });
 
 test('a job that isn’t done is asked for again after a pause', async (t) => {
@@ -108,7 +108,7 @@ test('whoever is stopped begins no new job', async (t) => {
   assert.deepEqual(org.requests(), []);
 });
 
-test('a count that takes the org too long is no reason not to begin', async (t) => {
+test('a count that the org refuses is no reason not to begin', async (t) => {
   const rig = await startPoll(t);
   const fault = (errorCode: string) =>
     rig.org.faults.add({
@@ -119,7 +119,119 @@ test('a count that takes the org too long is no reason not to begin', async (t) 
   const backfill = new Backfill(rig.reader, rig.sobject, () => undefined);
   fault('QUERY_TIMEOUT');
   assert.equal(await backfill.count(signal), undefined);
-  fault('MALFORMED_QUERY');
-  await assert.rejects(backfill.count(signal), { code: 'MALFORMED_QUERY' });
+  fault('OPERATION_TOO_LARGE');
+  assert.equal(await backfill.count(signal), undefined);
+  await assert.rejects(backfill.count(AbortSignal.abort()), { code: 'CLOSED' });
   assert.equal(await backfill.count(signal), 0);
+});
+
+test('a page without its headers, or with fewer rows than it says, is read again; it is never the end', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.write('Contact', ...names(12_000));
+  const ask = rig.reader.ask.bind(rig.reader);
+  let broken = 0;
+  rig.reader.ask = async (...args) => {
+    const answer = await ask(...args);
+    if (!args[1].includes('/results') || !args[1].includes('locator') || broken > 2) return answer;
+    broken++;
+    const text = String(answer.body);
+    if (broken === 1) return { status: 204, headers: {}, body: undefined };
+    if (broken === 2) return { ...answer, body: text.slice(0, text.lastIndexOf('\n', text.length - 2) + 1) };
+    return { ...answer, body: `${text.slice(0, -20)}"` };
+  };
+  const pages = await all(rig);
+  assert.equal(broken, 3);
+  assert.equal(new Set(idsOf(pages)).size, 12_000);
+  assert.equal(idsOf(pages).length, 12_000);
+});
+
+test('a page that stays incomplete leads to a new job, and that to queries', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.write('Contact', ...names(10_500));
+  rig.org.faults.add({ match: { path: '/jobs/query/*/results*' }, action: { status: 204, body: '' } });
+  const log: string[] = [];
+  const pages = await all(rig, log);
+  assert.equal(new Set(idsOf(pages)).size, 10_500);
+  assert.match(log.join('\n'), /are incomplete .* a new one begins[^]* it is read by queries/);
+});
+
+test('results with fewer rows than the job has records are not taken for all of them', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.write('Contact', ...names(10_000));
+  const get = rig.reader.get.bind(rig.reader);
+  rig.reader.get = async <T>(...args: Parameters<typeof get>): Promise<T> => {
+    const answer = await get<T>(...args);
+    const first = args[0].includes('/jobs/query/') && log.length === 0;
+    return first ? { ...answer, numberRecordsProcessed: 12_345 } : answer;
+  };
+  const log: string[] = [];
+  const pages = await all(rig, log);
+  assert.equal(new Set(idsOf(pages)).size, 10_000);
+  assert.equal(log.length, 1);
+  assert.match(log[0] ?? '', /it has 12345 records, and its results 10000/);
+});
+
+test('a job that stands still for a quarter of an hour is given up, and its object read by queries', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.switches.bulkJobMs = 60 * MINUTE;
+  rig.org.write('Contact', ...names(10_000));
+  const log: string[] = [];
+  const backfill = new Backfill(rig.reader, rig.sobject, (line) => void log.push(line));
+  let position = (await backfill.page(undefined, signal)).next as BackfillPosition;
+  for (let minute = 0; minute <= 16 && 'job' in position; minute++) {
+    rig.at(NOON + minute * MINUTE);
+    position = (await backfill.page(position, signal)).next as BackfillPosition;
+    assert.equal('job' in position, minute < 16, `after ${minute}`);
+  }
+  assert.deepEqual(position, { after: '' });
+  assert.match(log.join(), /has stood still \(InProgress\) for 15 minutes/);
+  assert.ok(
+    rig.org.requests().some(({ method }) => method === 'PATCH'),
+    'it is aborted',
+  );
+});
+
+test('a query that takes the org too long asks for fewer rows', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.write('Contact', ...names(1_500));
+  rig.reader.before = (path) => {
+    if (!path.includes('LIMIT%202000')) return;
+    rig.org.faults.add({
+      match: { path: '/query*' },
+      action: {
+        status: 400,
+        errorCode: 'QUERY_TIMEOUT',
+        message: 'Your query request was running for too long.',
+      },
+      times: 1,
+    });
+  };
+  const pages = await all(rig);
+  assert.equal(new Set(idsOf(pages)).size, 1_500);
+  assert.equal(pages[0]?.records.length, 500);
+});
+
+test('of wide rows few are read at once, by Bulk and by queries', async (t) => {
+  const wide = await startPoll(t, {
+    schema: [{ name: 'Contact', fields: [{ name: 'Story__c', type: 'textarea', length: 131_072 }] }],
+  });
+  const Story__c = 'x'.repeat(100_000);
+  wide.org.write('Contact', ...names(700).map((one) => ({ ...one, Story__c })));
+  const sizes = (pages: Page[]) => pages.map(({ records }) => records.length);
+  const queried = sizes(await all(wide));
+  assert.equal(
+    queried.reduce((sum, size) => sum + size),
+    700,
+  );
+  assert.ok(Math.max(...queried.slice(1)) * 100_000 <= 8_000_000, String(queried));
+  assert.ok((queried[0] ?? 0) * 100_000 <= 20_000_000, 'the org sends few of them at once');
+  const job = await wide.reader.ask('POST', '/jobs/query', signal, {
+    body: { operation: 'query', query: `SELECT ${wide.sobject.fields.join(',')} FROM Contact` },
+  });
+  const bulk = sizes(await all(wide, [], { job: (job.body as { id: string }).id }));
+  assert.equal(
+    bulk.reduce((sum, size) => sum + size),
+    700,
+  );
+  assert.ok(Math.max(...bulk.slice(bulk.findIndex((size) => size > 0) + 1)) <= 30, String(bulk));
 });

@@ -87,6 +87,7 @@ test('an event that names nothing and comes during a pass leads to another one',
   // Nothing but the rows is asked for, so that nothing else leads to a pass.
   const rows = withoutDeletions(sobject);
   org.bus().changeEvent('Contact', 'GAP_OVERFLOW');
+  await until(() => log.some((line) => line.includes('GAP_OVERFLOW')), { what: 'the event' });
   await one.ready(position, signal);
   const said = log.length;
   // The pass has its answer from the org, but not yet the feed.
@@ -139,4 +140,64 @@ test('a feed goes on behind its position, and closes at any time', async (t) => 
   stop.abort();
   await waiting;
   await feed().close();
+});
+
+test('events that never come are made up for by polling every quarter of an hour', async (t) => {
+  const { org, at, feed, next, settle } = await startFeed(t);
+  const one = feed();
+  let position = await settle(one);
+  // For a while the object is none of Change Data Capture's.
+  const { changeDataCapture } = org.switches;
+  org.switches.changeDataCapture = [];
+  org.write('Contact', ...names(1, 300));
+  org.switches.changeDataCapture = changeDataCapture;
+  const began = position.poll.since;
+  org.clearRequests();
+  org.write('Contact', ...names(1, 400));
+  const read: unknown[] = [];
+  while (!read.includes('Person 400')) {
+    const changes = await next(one, position);
+    ({ position } = changes);
+    read.push(...late(changes.records));
+  }
+  assert.ok(!read.includes('Person 300'));
+  assert.equal(position.poll.since, began, 'what events tell vouches for nothing else');
+  assert.ok(!org.requests().some(({ path }) => path.includes('queryAll')));
+  at(began + 15 * MINUTE);
+  const changes = await next(one, position);
+  assert.ok(late(changes.records).includes('Person 300'));
+  assert.equal(changes.position.poll.since, began + 15 * MINUTE);
+});
+
+test('what an event tells of and nobody can read is no deletion, and is read when it can be', async (t) => {
+  const { org, feed, next, settle, log } = await startFeed(t);
+  const [hidden, removed] = org.write('Contact', ...names(2, 500)).map(({ id }) => String(id));
+  const one = feed();
+  let position = await settle(one);
+  org.switches.unshared = { Contact: [hidden as string, removed as string] };
+  org.write('Contact', { Id: hidden, LastName: 'Person 777' });
+  org.remove('Contact', [removed as string]);
+  const read: SourceRecord[] = [];
+  const stop = AbortSignal.timeout(20_000);
+  while (
+    !stop.aborted &&
+    !(position.unread?.includes(hidden as string) && read.some(({ deleted }) => deleted))
+  ) {
+    const changes = await next(one, position);
+    ({ position } = changes);
+    read.push(...changes.records);
+  }
+  assert.deepEqual(position.unread, [hidden]);
+  assert.deepEqual(
+    read.filter(({ deleted }) => deleted).map(({ id }) => id),
+    [removed],
+    'the event of its deletion is evidence',
+  );
+  assert.ok(read.every(({ unproven }) => !unproven));
+  assert.match(log.join(), /records that this user can't read/);
+  org.switches.unshared = {};
+  t.mock.method(performance, 'now', () => 1e9);
+  const healed = await next(one, position);
+  assert.deepEqual(late(healed.records), ['Person 777']);
+  assert.equal(healed.position.unread, undefined);
 });

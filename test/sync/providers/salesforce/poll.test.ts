@@ -337,9 +337,10 @@ test('neither a full window nor one minute with too many deletions is halved', a
   assert.equal(second.records.length, 5_002);
 });
 
-test('a sync that stood still longer than the org remembers deletions says so and begins anew', async (t) => {
-  const { sobject, poll, pass, at } = await startPoll(t);
+test('a sync that stood still longer than the org remembers deletions says so, and reads the changes on', async (t) => {
+  const { org, sobject, poll, pass, at } = await startPoll(t);
   const longest = 15 * DAY - 10 * MINUTE;
+  org.write('Contact', ...names(1));
   at(NOON + longest);
   const still = await pass(poll.start());
   assert.equal(still.answers[0]?.gap, undefined);
@@ -348,27 +349,124 @@ test('a sync that stood still longer than the org remembers deletions says so an
     stood.answers[0]?.gap ?? '',
     /stood still since 2026-01-31T11:59:59Z, longer than the org remembers/,
   );
-  assert.deepEqual(stood.position, { since: NOON + longest, deletedSince: NOON + longest });
-  assert.deepEqual(
-    [stood.records, stood.answers[0]?.more, stood.answers[0]?.asOf],
-    [[], false, NOON + longest],
-  );
-  assert.deepEqual(stood.asked, [], 'without asking');
+  assert.equal(stood.answers[0]?.lost, 'deletions');
+  assert.deepEqual([stood.position.since, stood.position.deletedSince], [NOON + longest, NOON + longest]);
+  assert.deepEqual(lastNames(stood.records), ['Person 0'], 'changes are not forgotten');
+  assert.ok(!stood.asked.some((path) => path.includes('/deleted')));
   const other = await pass({ since: NOON, deletedSince: NOON - DAY }, poll, withoutDeletions(sobject));
   assert.equal(other.answers[0]?.gap, undefined, 'unless there are none to be remembered');
 });
 
-test('an org that has forgotten earlier than that says so, and so does the gap', async (t) => {
+test('a log of deletions that was purged is said and stood in for by a comparison; changes go on', async (t) => {
   const { org, poll, pass, at } = await startPoll(t);
   const start = poll.start();
+  org.write('Contact', ...names(1));
   at(NOON + 10 * MINUTE);
-  org.switches.purgedDeletions = 'gap';
-  org.switches.deletionsKeptSince = NOON + MINUTE;
-  assert.equal((await pass(start)).answers[0]?.gap, undefined, 'a minute may be missing that had just begun');
-  org.switches.deletionsKeptSince = NOON + MINUTE + 1_000;
-  const { answers, position } = await pass(start);
-  assert.match(answers[0]?.gap ?? '', /no deletions from before 2026-01-31T12:01:01.000\+0000 any more/);
-  assert.deepEqual(position, { since: NOON + 10 * MINUTE, deletedSince: NOON + 10 * MINUTE });
+  org.switches.deletionsKeptSince = NOON + 5 * MINUTE;
+  const first = await pass(start);
+  assert.deepEqual(lastNames(first.records), ['Person 0']);
+  assert.match(first.answers[0]?.gap ?? '', /INVALID_REPLICATION_DATE/);
+  assert.equal(first.answers[0]?.lost, 'deletions');
+  assert.equal(first.position.deletedSince, NOON + 10 * MINUTE);
+  // It refuses whatever it is asked: a comparison every minute would cost more than it finds.
+  org.switches.deletionsKeptSince = NOON + 300 * MINUTE;
+  let { position } = first;
+  for (let minute = 11; minute <= 80; minute++) {
+    at(NOON + minute * MINUTE);
+    const next = await pass(position);
+    ({ position } = next);
+    assert.equal(next.answers[0]?.gap !== undefined, minute === 70, `at ${minute}`);
+  }
+  org.switches.deletionsKeptSince = 0;
+  at(NOON + 81 * MINUTE);
+  assert.equal((await pass(position)).position.deletedSince, NOON + 81 * MINUTE);
+});
+
+test('a window with more deletions than the org gives is halved', async (t) => {
+  const { org, poll, pass, at } = await startPoll(t);
+  org.switches.replicationIds = 2;
+  const ids = org.write('Contact', ...names(4)).map(({ id }) => String(id));
+  const start = poll.start();
+  for (const [minute, id] of ids.entries()) {
+    at(NOON + minute * MINUTE);
+    org.remove('Contact', [id], { hard: true });
+  }
+  at(NOON + 8 * MINUTE);
+  const { records, answers, position } = await pass(start);
+  assert.deepEqual(new Set(records.map(({ id }) => id)), new Set(ids));
+  assert.ok(
+    records.every(({ unproven }) => unproven === undefined),
+    'the log is the evidence',
+  );
+  assert.ok(answers.every(({ gap }) => gap === undefined));
+  assert.equal(position.deletedSince, NOON + 8 * MINUTE);
+});
+
+test('a query that takes too long asks for less, and comes to the end all the same', async (t) => {
+  const { org, poll, pass, at } = await startPoll(t);
+  org.switches.queryWindowMs = 10 * MINUTE;
+  const start = poll.start();
+  for (let minute = 0; minute < 300; minute += 10) {
+    at(NOON + minute * MINUTE);
+    org.write('Contact', ...names(1, minute));
+  }
+  at(NOON + 301 * MINUTE);
+  const { records, asked, position } = await pass(start);
+  assert.equal(new Set(records.map(({ id }) => id)).size, 30);
+  assert.equal(records.length, 30, 'each once');
+  assert.equal(position.since, NOON + 301 * MINUTE);
+  assert.ok(asked.length < 150, String(asked.length));
+  at(NOON + 302 * MINUTE);
+  org.write('Contact', ...names(1, 999));
+  const next = await pass(position);
+  assert.ok(lastNames(next.records).includes('Person 999'));
+});
+
+test('a query whose cursor the org has let go of is begun again', async (t) => {
+  const { org, reader, poll, pass } = await startPoll(t);
+  org.switches.pageSize = 500;
+  org.write('Contact', ...names(1_800));
+  let lost = 0;
+  reader.before = (path) => {
+    if (path.includes('q=') || lost++ > 1) return;
+    org.faults.add({
+      match: { path: '/services/data/*' },
+      action: { status: 400, errorCode: 'INVALID_QUERY_LOCATOR', message: 'invalid query locator' },
+      times: 1,
+    });
+  };
+  const { records } = await pass(poll.start());
+  assert.equal(records.length, 1_800);
+  assert.ok(lost > 2);
+});
+
+test('from now on, nothing is given that was committed before, and all that is later', async (t) => {
+  const { org, sobject, poll, pass, at, open } = await startPoll(t);
+  const ids = org.write('Contact', ...names(4)).map(({ id }) => String(id));
+  org.remove('Contact', [ids[3] as string]);
+  const late = open();
+  at(NOON + 2_000);
+  org.remove('Contact', [ids[2] as string], { hard: true });
+  at(NOON + 3_000);
+  org.write('Contact', { Id: ids[0], LastName: 'At once' });
+  let position = await poll.startOnly(sobject, new AbortController().signal);
+  // Within the same second.
+  org.write('Contact', { Id: ids[0], LastName: 'Afterwards' });
+  late.commit('Late');
+  at(NOON + 20_000);
+  const first = await pass(position);
+  assert.deepEqual(lastNames(first.records).sort(), ['Afterwards', 'Late']);
+  ({ position } = first);
+  for (const minute of [1, 3, 7, 12]) {
+    at(NOON + minute * MINUTE);
+    const next = await pass(position);
+    ({ position } = next);
+    assert.ok(
+      next.records.every(({ id }) => !ids.slice(1).includes(id)),
+      `nothing of before at ${minute}`,
+    );
+  }
+  assert.equal(position.known, undefined, 'and is forgotten when nobody looks back to it');
 });
 
 test('of an object whose deletions the org doesn’t tell only rows are read', async (t) => {
