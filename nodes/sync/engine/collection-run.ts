@@ -366,12 +366,9 @@ export class CollectionRun {
       case 'fields':
         log(`${collection} is read again: ${gap}`);
         return { ...this.afresh(position, true, checkpoint), reconcile: false };
-      case 'all': {
+      case 'all':
         error(`${collection} is read again: ${gap}`);
-        const anew = this.afresh(position, true, checkpoint);
-        // No lost permission: whatever isn't found is gone.
-        return { ...anew, heldAt: anew.resync - 1 };
-      }
+        return this.afresh(position, true, checkpoint);
       case 'changes':
         error(`Changes of ${collection} are lost: ${gap}; everything is read again`);
         return this.afresh(position, true, checkpoint);

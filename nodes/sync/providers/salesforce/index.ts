@@ -164,7 +164,7 @@ class SalesforceCollection implements Collection {
     if (org === undefined || organizationId === undefined || org === organizationId) return undefined;
     await this.feed.close();
     this.feed = this.makeFeed();
-    const why = `the login leads to the organization ${organizationId} instead of ${org}, as after a refresh of a sandbox; what it doesn't have is published as deleted`;
+    const why = `the login leads to the organization ${organizationId} instead of ${org}, as after a refresh of a sandbox`;
     return this.lost(this.kept(this.feed.start()), 'all', why);
   }
 
