@@ -565,6 +565,18 @@ export function pauseProcessing(msg: object): () => void {
   return () => resumes.forEach((resume) => resume());
 }
 
+/**
+ * A node gathers the message with others, so that its requests are full: until the returned function is called it takes
+ * no place among those that are worked on. Does nothing for a message that no consumer holds.
+ */
+export function gatherMessage(msg: object): () => void {
+  return flowTracker.find(msg)?.gather() ?? nothing;
+}
+
+function nothing(): void {
+  // Nobody waits.
+}
+
 /** What `jetstream-ack` does, to every message that was put together as `msg`: false if no unsettled delivery stands behind `msg`. */
 export function commandDelivery(msg: object, command: Command): boolean {
   const delivery = flowTracker.find(msg);
