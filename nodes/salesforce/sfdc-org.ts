@@ -9,7 +9,7 @@ import type { Availability } from './org/availability';
 import { listExternalIdFields, listFields, listObjects, testConnection } from './org/lookups';
 import { PubSub } from './pubsub/client';
 import { listEventFields, listTopics, testPubSub } from './pubsub/lookups';
-import { refreshTokens, type RefreshTokens, type TokenContext } from './org/refresh-tokens';
+import { refreshTokens, type RefreshTokens, type TokenContext } from '../shared/http/refresh-tokens';
 import { OrgSession } from './org/session';
 import { sfdcOrg } from './sfdc-org.settings';
 

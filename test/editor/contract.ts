@@ -164,6 +164,7 @@ export const contract: Record<string, Contract> = {
       mode: 'cdc',
       pollInterval: '1m',
       lookback: '10m',
+      apiBudget: 50,
       reconcile: '',
       baseUrl: '',
       user: '',

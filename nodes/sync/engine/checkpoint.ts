@@ -16,6 +16,10 @@ export interface Checkpoint {
   complete: boolean;
   /** What the backfill doesn't show has to be looked for in the stream, because it may have been deleted. */
   reconcile: boolean;
+  /** When all ids were last compared, epoch ms; only where the collection asks for it. */
+  reconciled?: number;
+  /** A mass loss was found after this command to read everything anew; a later one confirms it. */
+  heldAt?: number;
   /** When the stream was made that all this is about. */
   stream?: string;
 }
@@ -33,7 +37,7 @@ export const LOST: Checkpoint = {
 /** The checkpoint that a text holds; undefined where it says no place to go on from. */
 export function readCheckpoint(text: string): Checkpoint | undefined {
   const stored = readObject(text) ?? {};
-  const { done, total, resync, complete, stream } = stored;
+  const { done, total, resync, complete, stream, reconciled, heldAt } = stored;
   // The other names are those of 0.1.
   const { changesFrom = stored.position, pageFrom = stored.cursor, reconcile = stored.sweep } = stored;
   const phase = stored.phase === 'sweep' ? 'reconcile' : stored.phase;
@@ -48,6 +52,8 @@ export function readCheckpoint(text: string): Checkpoint | undefined {
     resync: typeof resync === 'number' ? resync : 0,
     complete: complete === true,
     reconcile: reconcile === true,
+    ...(typeof reconciled === 'number' && { reconciled }),
+    ...(typeof heldAt === 'number' && { heldAt }),
     ...(typeof stream === 'string' && { stream }),
   };
 }

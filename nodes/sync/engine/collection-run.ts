@@ -7,6 +7,7 @@ import type { PositionStore } from '../../shared/positions';
 import { LOST, readCheckpoint, type Checkpoint } from './checkpoint';
 import { Rate, type Phase, type Progress } from './progress';
 import type { Changes, Collection, Page, Position, Provider } from './provider';
+import { compare, refuseMassLoss, type Comparison } from './reconcile';
 import type { SourceRecord } from './record';
 import type { RecordWriter } from './record-writer';
 
@@ -199,6 +200,7 @@ export class CollectionRun {
       resync,
       complete: complete || !backfill,
       reconcile: before !== undefined,
+      ...(before?.heldAt !== undefined && { heldAt: before.heldAt }),
     };
   }
 
@@ -218,7 +220,7 @@ export class CollectionRun {
           await this.write(collection, records, { events: checkpoint.complete, remember: false }, signal);
           const done = checkpoint.done + records.length;
           checkpoint = { ...checkpoint, pageFrom: next, done };
-          if (!next) checkpoint = this.afterBackfill(checkpoint);
+          if (!next) checkpoint = this.afterBackfill(collection, checkpoint);
           await this.save(checkpoint, signal);
           return wait;
         });
@@ -230,9 +232,10 @@ export class CollectionRun {
     }
   }
 
-  private afterBackfill(checkpoint: Checkpoint): Checkpoint {
+  private afterBackfill({ compareEvery }: Collection, checkpoint: Checkpoint): Checkpoint {
     const { liveIds, collection, log } = this.options;
-    if (!checkpoint.reconcile) return { ...checkpoint, phase: 'live' };
+    const reconciled = compareEvery !== undefined && { reconciled: Date.now() };
+    if (!checkpoint.reconcile) return { ...checkpoint, phase: 'live', ...reconciled };
     if (liveIds) return { ...checkpoint, phase: 'reconcile' };
     log(
       `${collection} was read anew, but records deleted in the meantime can't be found: the NATS user may not read the stream`,
@@ -240,22 +243,49 @@ export class CollectionRun {
     return { ...checkpoint, phase: 'live', complete: true };
   }
 
-  /** Every record that the stream shows as living is read again; what is gone is published as deleted. */
+  /** What the stream shows as living is compared with the API; what is gone is published as deleted. */
   private async reconcile(
     collection: Collection,
     checkpoint: Checkpoint,
     signal: AbortSignal,
   ): Promise<void> {
-    for await (const ids of this.liveIds(signal)) {
-      await this.options.semaphore.take(async () => {
-        const records = await collection.read(ids, signal);
-        await this.write(collection, records, { events: true, remember: false }, signal);
-      });
+    const { semaphore, collection: name } = this.options;
+    const write = async (records: SourceRecord[]): Promise<void> => {
+      await this.write(collection, records, { events: true, remember: false }, signal);
       this.report();
-    }
+    };
+    const found = await compare({
+      collection,
+      liveIds: this.liveIds(signal),
+      write,
+      turn: (work) => semaphore.take(work),
+      signal,
+    });
+    if (signal.aborted) return;
+    const { heldAt } = checkpoint;
+    const confirmed = heldAt !== undefined && checkpoint.resync > heldAt;
+    if (!confirmed) await this.refuseMassLoss(name, found, checkpoint, signal);
+    if (found.lost.length > 0) await semaphore.take(() => write(found.lost));
     if (signal.aborted) return;
     this.reconciledAt = now();
-    await this.save({ ...checkpoint, phase: 'live', reconcile: false, complete: true }, signal);
+    const reconciled = collection.compareEvery === undefined ? undefined : Date.now();
+    const done: Checkpoint = { ...checkpoint, phase: 'live', reconcile: false, complete: true };
+    await this.save({ ...done, heldAt: undefined, ...(reconciled && { reconciled }) }, signal);
+  }
+
+  /** Which command comes after it, and so confirms it, has to be known then. */
+  private async refuseMassLoss(
+    name: string,
+    found: Comparison,
+    checkpoint: Checkpoint,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      refuseMassLoss(name, found);
+    } catch (error) {
+      await this.save({ ...checkpoint, heldAt: checkpoint.resync }, signal);
+      throw error;
+    }
   }
 
   /** What the stream shows as living, as far as the NATS user may read it. */
@@ -270,7 +300,7 @@ export class CollectionRun {
 
   private async live(collection: Collection, from: Checkpoint, signal: AbortSignal): Promise<void> {
     this.enter('live');
-    const { semaphore, reconcile, liveIds, log } = this.options;
+    const { semaphore, liveIds, log } = this.options;
     let checkpoint: Checkpoint = from.complete
       ? from
       : { ...from, complete: true, done: 0, total: undefined };
@@ -290,7 +320,7 @@ export class CollectionRun {
         this.asOf = changes.asOf;
         checkpoint = { ...checkpoint, changesFrom: changes.position, done: checkpoint.done + published };
         if (changes.gap) checkpoint = this.afterGap(changes, checkpoint);
-        else if (reconcile > 0 && liveIds && now() - this.reconciledAt > reconcile)
+        else if (liveIds && this.isDue(collection, checkpoint))
           checkpoint = { ...checkpoint, phase: 'reconcile' };
         await this.save(checkpoint, signal);
         if (published > 0 || collection.problem?.message !== this.hindrance) this.report();
@@ -302,6 +332,13 @@ export class CollectionRun {
       if (idle) await pause(IDLE, awake);
     }
     if (checkpoint.phase === 'reconcile') log(`${this.options.collection} is reconciled with the stream`);
+  }
+
+  /** A comparison with the whole API. Who restarts often still comes to one that is a day apart. */
+  private isDue({ compareEvery }: Collection, { reconciled = 0 }: Checkpoint): boolean {
+    const { reconcile } = this.options;
+    if (reconcile > 0) return now() - this.reconciledAt > reconcile;
+    return compareEvery !== undefined && Math.abs(Date.now() - reconciled) > compareEvery;
   }
 
   private afterGap({ gap, position }: Changes, checkpoint: Checkpoint): Checkpoint {
@@ -321,7 +358,7 @@ export class CollectionRun {
       fence,
       events: events && how.events,
       remember: how.remember,
-      read: (ids) => collection.read(ids, signal),
+      read: collection.read && ((ids) => collection.read?.(ids, signal) ?? Promise.resolve([])),
       refused: (record, reason) =>
         error(`${this.options.collection} ${record.id} is not in the stream: ${reason.message}`),
     });
