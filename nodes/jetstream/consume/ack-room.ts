@@ -30,6 +30,8 @@ export class AckRoom {
     /** Messages that are unacknowledged, and not being worked on. */
     private readonly needed: () => number,
     private readonly warn: (text: string) => void,
+    /** So long after it was needed last it goes back. */
+    private readonly idle = IDLE,
   ) {}
 
   /** The durable was looked at. */
@@ -74,7 +76,7 @@ export class AckRoom {
       void this.change(({ config, num_ack_pending, num_pending }) =>
         num_pending > 0 && num_ack_pending >= config.max_ack_pending ? config.max_ack_pending + needed : 0,
       );
-    } else if (needed === 0 && now - this.neededAt > IDLE) {
+    } else if (needed === 0 && now - this.neededAt > this.idle) {
       this.neededAt = now;
       void this.change(({ num_ack_pending }) => (num_ack_pending < this.base / 2 ? -1 : 0));
     }
