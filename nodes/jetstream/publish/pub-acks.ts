@@ -10,6 +10,8 @@ function reason(code: 'TIMEOUT' | '503' | 'CONNECTION_CLOSED'): Error {
 
 interface Waiting {
   subject: string;
+  data: Uint8Array | string;
+  headers: MsgHdrs | undefined;
   /** By performance.now(). */
   deadline: number;
   resolve: (answer: Msg) => void;
@@ -29,6 +31,9 @@ export class PubAcks {
   private readonly waiting = new Map<number, Waiting>();
   private readonly inbox: string;
   private serial = 0;
+  /** The last one that was handed to the client. */
+  private sent = 0;
+  private turn: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
 
   private constructor(
@@ -54,14 +59,33 @@ export class PubAcks {
     return acks;
   }
 
-  /** Sends at once. Resolves with whatever answers; rejects as the client's request does, after 5 s at the latest. */
+  /** Sends in order, within this turn of the event loop. Resolves with whatever answers; rejects as the client's request does, after 5 s at the latest. */
   request(subject: string, data: Uint8Array | string, headers: MsgHdrs | undefined): Promise<Msg> {
     return new Promise((resolve, reject) => {
       const id = ++this.serial;
-      this.nc.publish(subject, data, { reply: `${this.inbox}.${id}`, ...(headers && { headers }) });
-      this.waiting.set(id, { subject, deadline: performance.now() + TIMEOUT, resolve, reject });
+      const deadline = performance.now() + TIMEOUT;
+      this.waiting.set(id, { subject, data, headers, deadline, resolve, reject });
+      // The client writes to its socket once for all that is published together.
+      this.turn ??= setImmediate(() => this.sendOut());
       this.timer ??= setInterval(() => this.look(), LOOK);
     });
+  }
+
+  private sendOut(): void {
+    this.turn = undefined;
+    for (const last = this.serial; this.sent < last;) {
+      const id = ++this.sent;
+      const waiting = this.waiting.get(id);
+      if (!waiting) continue;
+      const { subject, data, headers } = waiting;
+      waiting.data = '';
+      try {
+        this.nc.publish(subject, data, { reply: `${this.inbox}.${id}`, ...(headers && { headers }) });
+      } catch (error) {
+        this.waiting.delete(id);
+        waiting.reject(error as Error);
+      }
+    }
   }
 
   private answered(msg: Msg): void {

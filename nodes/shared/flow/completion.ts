@@ -70,8 +70,11 @@ class FlowTracker implements FlowHooks {
   private RED: NodeAPI | undefined;
   private drained: Delivery[] = [];
   /** The delivery is settled, by whoever owns it, before the flow has finished. */
-  private readonly forget = (delivery: Delivery, failure?: Failure): void =>
-    this.close(delivery, failure ?? delivery.outcome() ?? { error: joinedGivenUp() });
+  private readonly forget = (delivery: Delivery, failure?: Failure): void => {
+    // An error costs its stack trace: nobody hears of it where nothing goes on as this one.
+    const ended = failure ?? delivery.outcome();
+    this.close(delivery, ended ?? (delivery.isJoined ? { error: joinedGivenUp() } : undefined));
+  };
   /** What one node has sent since the event loop last turned to other code. */
   private sending: { node: RuntimeNode; deliveries: Set<Delivery> } | undefined;
   /** The messages that nodes are being called with at this moment: a Catch node is called within another's call. */

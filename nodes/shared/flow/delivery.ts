@@ -160,6 +160,11 @@ export class Delivery {
     return this === other || (this.into?.has(other) ?? false);
   }
 
+  /** Others go on as it. */
+  get isJoined(): boolean {
+    return this.joined !== undefined && this.joined.size > 0;
+  }
+
   /** Exactly these go on as it. */
   isOf(members: readonly Delivery[]): boolean {
     return this.joined?.size === members.length && members.every((member) => this.joined?.has(member));
