@@ -42,6 +42,7 @@ export const jira: Declaration = {
     { status: 429, do: 'wait', until: 'x-ratelimit-reset|iso', wait: '10s' },
     { status: 503, headers: { 'retry-after': '*' }, do: 'wait' },
     { status: 400, text: 'nextPageToken', do: 'restart' },
+    { status: 400, text: 'page token', do: 'restart' },
     {
       status: 401,
       do: 'login',

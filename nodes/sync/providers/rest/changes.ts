@@ -187,7 +187,7 @@ class CursorFeed implements Feed {
       const since = Math.max(0, state.since - Math.max(lookback, this.lag));
       return { rows: [], state: { since }, more: true };
     }
-    if (next !== undefined && next === state.cursor) return this.stuck(next);
+    if (next !== undefined && next === state.cursor) return this.onOneTime(next, rows, state);
     const ended = next === undefined;
     const reached: FeedState = {
       since: ended ? Math.max(state.since, began - this.lag) : state.since,
@@ -197,9 +197,14 @@ class CursorFeed implements Feed {
   }
 
   /** More records than a page holds have one time, and the cursor is that time. */
-  private async stuck(cursor: string): Promise<FeedStep> {
+  private async onOneTime(cursor: string, rows: unknown[], before: FeedState): Promise<FeedStep> {
+    const isTime = /^\d+$/.test(cursor);
+    const after = String(Number(cursor) + 1);
+    // A page larger than was asked for has all of that time.
+    if (isTime && rows.length > (this.list.size ?? Infinity))
+      return { rows, state: { ...before, cursor: after }, more: true };
     const state = await this.start();
-    const beyond = /^\d+$/.test(cursor) ? { ...state, cursor: String(Number(cursor) + 1) } : state;
+    const beyond = isTime ? { ...state, cursor: after } : state;
     const gap = 'more records than the API gives at once were changed in one second';
     return { rows: [], state: beyond, more: false, gap };
   }

@@ -86,3 +86,22 @@ test('organizations of one second that are more than a page are a gap, read by t
   const after = await changes(collection, stuck.position);
   assert.equal(after.gap, undefined);
 });
+
+test('organizations of one second that come whole, in a larger page, are no gap', async (t) => {
+  const many = Array.from({ length: 1_200 }, (_, id) => ({
+    id,
+    updated_at: '2026-01-03T00:00:00Z',
+    deleted_at: null,
+  }));
+  const later = { id: 5_000, updated_at: '2026-01-04T00:00:00Z', deleted_at: null };
+  const { baseUrl } = await answeringApi(t, ({ path, query }) => {
+    if (path === '/api/v2/organizations') return { body: { organizations: [], meta: { has_more: false } } };
+    if (Number(query.get('start_time')) > 2_000_000_000)
+      return { body: { organizations: [later], end_time: 2_000_000_001, end_of_stream: true } };
+    return { body: { organizations: many, end_time: 2_000_000_000, end_of_stream: false } };
+  });
+  const collection = await opened(t, zendesk, baseUrl, 'organizations');
+  const { records, gap } = await changes(collection, await start(collection));
+  assert.equal(gap, undefined);
+  assert.equal(new Set(records.map(({ id }) => id)).size, 1_201);
+});
