@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { startNats } from '../test/support/nats';
-import { startNodeRed, type FlowNode, type NodeRed } from '../test/support/node-red';
+import { startNodeRed, type FlowNode } from '../test/support/node-red';
 import { until } from '../test/support/until';
 import { median, round, type Row } from './row';
 
@@ -9,34 +9,51 @@ const MESSAGES = 100_000;
 const PREFETCH = 1_000;
 const ROUNDS = 5;
 
-/** Consuming JSON events of about 300 bytes: a flow in Node-RED with ack: flow, and the bare client, in turn. */
+/** What settles the messages of a flow, and how many nodes read at once. */
+interface Kind {
+  name: string;
+  ack: 'flow' | 'manual';
+  nodes: number;
+}
+
+const KINDS: Kind[] = [
+  { name: 'consume through a flow with ack: flow ÷ bare client', ack: 'flow', nodes: 1 },
+  { name: 'consume and jetstream-ack with ack: manual ÷ bare client', ack: 'manual', nodes: 1 },
+  { name: 'four jetstream-in with ack: flow, all together ÷ four bare consumers', ack: 'flow', nodes: 4 },
+];
+
+/** Consuming JSON events of about 300 bytes: a flow in Node-RED and the bare client, in turn. */
 export async function rows(): Promise<Row[]> {
   const nats = await startNats();
   const nc = await connect({ servers: nats.url });
   const jsm = await nc.jetstreamManager();
   await jsm.streams.add({ name: 'crm', subjects: ['crm.>'] });
   await fill(nc);
-  const red = await startNodeRed({ flows: flow(nats.url, 'warm-up') });
-  await consumed(jsm, 'warm-up');
-  const inFlow: number[] = [];
-  const bare: number[] = [];
-  for (let round = 0; round < ROUNDS; round++) {
-    inFlow.push(await byFlow(red, nats.url, jsm, `flow${round}`));
-    bare.push(await byClient(nc, jsm, `bare${round}`));
+  const red = await startNodeRed({ flows: flow(nats.url, ['warm-up'], 'flow') });
+  await consumed(jsm, ['warm-up']);
+  const rows: Row[] = [];
+  for (const { name, ack, nodes } of KINDS) {
+    const [inFlow, bare]: [number[], number[]] = [[], []];
+    for (let turn = 0; turn < (nodes > 1 ? 3 : ROUNDS); turn++) {
+      const durables = (who: string): string[] =>
+        Array.from({ length: nodes }, (_, i) => `${who}-${ack}-${nodes}-${turn}-${i}`);
+      await red.deploy(flow(nats.url, durables('flow'), ack));
+      inFlow.push(await consumed(jsm, durables('flow')));
+      await red.deploy([{ id: 'tab', type: 'tab', label: 'bench' }]);
+      bare.push(await byClient(nc, jsm, durables('bare')));
+    }
+    rows.push({
+      name,
+      value: Math.round(median(inFlow)),
+      unit: 'messages/s',
+      reference: Math.round(median(bare)),
+      ratio: round(median(inFlow.map((rate, index) => rate / (bare[index] ?? NaN)))),
+    });
   }
   await red.stop();
   await nc.close();
   await nats.stop();
-  const [value, reference] = [median(inFlow), median(bare)];
-  return [
-    {
-      name: 'consume through a flow with ack: flow ÷ bare client',
-      value: Math.round(value),
-      unit: 'messages/s',
-      reference: Math.round(reference),
-      ratio: round(median(inFlow.map((rate, index) => rate / (bare[index] ?? NaN)))),
-    },
-  ];
+  return rows;
 }
 
 async function fill(nc: NatsConnection): Promise<void> {
@@ -56,66 +73,60 @@ async function fill(nc: NatsConnection): Promise<void> {
   }
 }
 
-function flow(url: string, durable: string): FlowNode[] {
+function flow(url: string, durables: string[], ack: Kind['ack']): FlowNode[] {
+  const settings = {
+    ...{ type: 'jetstream-in', z: 'tab', server: 'server', stream: 'crm', subject: 'crm.>', ack },
+    ...{ prefetch: PREFETCH, maxAckPending: 10_000, format: 'json', batchSize: 1, wires: [['work']] },
+  };
+  const work: FlowNode =
+    ack === 'manual'
+      ? { id: 'work', type: 'jetstream-ack', z: 'tab', action: 'ack', wires: [[]] }
+      : { id: 'work', type: 'change', z: 'tab', name: '', rules: [], reg: false, wires: [[]] };
   return [
     { id: 'tab', type: 'tab', label: 'bench' },
     { id: 'server', type: 'jetstream-server', servers: url, auth: 'none' },
-    {
-      id: 'in',
-      type: 'jetstream-in',
-      z: 'tab',
-      server: 'server',
-      stream: 'crm',
-      subject: 'crm.>',
-      durable,
-      ack: 'flow',
-      prefetch: PREFETCH,
-      maxAckPending: 10_000,
-      format: 'json',
-      batchSize: 1,
-      wires: [['work']],
-    },
-    { id: 'work', type: 'change', z: 'tab', name: '', rules: [], reg: false, wires: [[]] },
+    ...durables.map((durable) => ({ ...settings, id: `in-${durable}`, durable })),
+    { ...work, x: 1, y: 1 },
   ];
 }
 
-async function byFlow(red: NodeRed, url: string, jsm: JetStreamManager, durable: string): Promise<number> {
-  await red.deploy(flow(url, durable));
-  return consumed(jsm, durable);
-}
-
-async function byClient(nc: NatsConnection, jsm: JetStreamManager, durable: string): Promise<number> {
-  await jsm.consumers.add('crm', {
-    durable_name: durable,
-    ack_policy: 'explicit' as never,
-    max_ack_pending: 10_000,
-  });
+async function byClient(nc: NatsConnection, jsm: JetStreamManager, durables: string[]): Promise<number> {
   const client = await connect({ servers: nc.getServer() });
-  const consumer = await client.jetstream().consumers.get('crm', durable);
-  const messages = await consumer.consume({ max_messages: PREFETCH, bind: true });
-  const reading = (async () => {
-    for await (const msg of messages) {
-      msg.json();
-      msg.ack();
-    }
-  })();
-  const rate = await consumed(jsm, durable);
-  messages.stop();
+  const reading = durables.map(async (durable) => {
+    await jsm.consumers.add('crm', {
+      durable_name: durable,
+      ack_policy: 'explicit' as never,
+      max_ack_pending: 10_000,
+    });
+    const consumer = await client.jetstream().consumers.get('crm', durable);
+    const messages = await consumer.consume({ max_messages: PREFETCH, bind: true });
+    void (async () => {
+      for await (const msg of messages) {
+        msg.json();
+        msg.ack();
+      }
+    })();
+    return messages;
+  });
+  const rate = await consumed(jsm, durables);
+  for (const messages of await Promise.all(reading)) messages.stop();
   await client.close();
-  await Promise.race([reading, new Promise((resolve) => setTimeout(resolve, 100))]);
   return rate;
 }
 
-/** Messages a second from the first acknowledgement that is seen to the last. */
-async function consumed(jsm: JetStreamManager, durable: string): Promise<number> {
-  const acknowledged = async (): Promise<number> =>
-    (await jsm.consumers.info('crm', durable)).ack_floor.stream_seq;
+/** Messages a second, of all together, from the first acknowledgements that are seen to the last. */
+async function consumed(jsm: JetStreamManager, durables: string[]): Promise<number> {
+  const acknowledged = async (): Promise<number> => {
+    const infos = await Promise.all(durables.map((durable) => jsm.consumers.info('crm', durable)));
+    return infos.reduce((sum, info) => sum + info.ack_floor.stream_seq, 0);
+  };
   const first = await until(acknowledged, { interval: 5, what: 'the first acknowledgement' });
   const from = performance.now();
-  await until(async () => (await acknowledged()) === MESSAGES, {
+  const all = MESSAGES * durables.length;
+  await until(async () => (await acknowledged()) === all, {
     timeout: 120_000,
     interval: 10,
     what: 'the last acknowledgement',
   });
-  return ((MESSAGES - first) / (performance.now() - from)) * 1_000;
+  return ((all - first) / (performance.now() - from)) * 1_000;
 }

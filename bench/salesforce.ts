@@ -27,7 +27,7 @@ export async function rows(): Promise<Row[]> {
 }
 
 async function throughput(org: OrgProcess): Promise<Row[]> {
-  const red = await startNodeRed({ flows: flow(org, burst, counter) });
+  const red = await startNodeRed({ flows: upsertFlow(org, burst, counter) });
   const jsforce = await loggedIn(org);
   const [ours, theirs, calls]: [number[], number[], number[]] = [[], [], []];
   try {
@@ -115,7 +115,7 @@ async function idleLatency(org: OrgProcess): Promise<Row> {
   };
   const server: FlowNode = { id: 'server', type: 'jetstream-server', servers: nats.url, auth: 'none' };
   const red = await embedNodeRed({
-    flows: [server, ...flow(org, source, { id: 'end', type: 'debug', active: false })],
+    flows: [server, ...upsertFlow(org, source, { id: 'end', type: 'debug', active: false })],
   });
   const js = client.jetstream();
   const added: number[] = [];
@@ -148,7 +148,7 @@ async function idleLatency(org: OrgProcess): Promise<Row> {
   };
 }
 
-function flow(org: OrgProcess, source: FlowNode, end: FlowNode): FlowNode[] {
+export function upsertFlow(org: OrgProcess, source: FlowNode, end: FlowNode): FlowNode[] {
   const place = { z: 'tab', x: 1, y: 1 };
   return [
     { id: 'tab', type: 'tab', label: 'Bench' },
@@ -176,7 +176,7 @@ function flow(org: OrgProcess, source: FlowNode, end: FlowNode): FlowNode[] {
   ];
 }
 
-interface OrgProcess {
+export interface OrgProcess {
   login: string;
   clientId: string;
   clientSecret: string;
@@ -186,7 +186,7 @@ interface OrgProcess {
 }
 
 /** The simulated org in a process of its own, so that its work is not ours. */
-async function startOrgProcess(): Promise<OrgProcess> {
+export async function startOrgProcess(): Promise<OrgProcess> {
   const root = join(__dirname, '..');
   const args = [
     '--import',

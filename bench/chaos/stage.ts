@@ -34,8 +34,8 @@ export interface StageOptions {
   settings?: Record<string, unknown>;
   /** Code with which good events may be given up. */
   mayGiveUp?: string;
-  /** The number of an event, one that the org would refuse, with which the flow ends the process. */
-  poison?: number;
+  /** What the flow does before it writes: code with `event`, the number of the event, and what functions have. */
+  check?: string;
 }
 
 /** nats-server, Node-RED with a flow from JetStream into a simulated org, and events that keep coming. */
@@ -179,7 +179,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
 function flowOf(
   org: Org,
   server: string,
-  { operation = 'upsert', servers: replicas = 1, consumer, deadStream, poison }: StageOptions,
+  { operation = 'upsert', servers: replicas = 1, consumer, deadStream, check }: StageOptions,
 ): Stage['flow'] {
   return (names = {}) => [
     TAB,
@@ -196,14 +196,14 @@ function flowOf(
       maxAckPending: 200,
       prefetch: 100,
       processingLimit: '10m',
-      wires: [[poison ? 'check' : 'write']],
+      wires: [[check ? 'check' : 'write']],
       ...consumer,
     }),
-    ...(poison
+    ...(check
       ? [
           functionNode(
             'check',
-            `if (JSON.stringify(msg.payload).includes('"event ${poison}"')) process.exit(1);\nreturn msg;`,
+            `const event = Number(/"event (\\d+)"/.exec(JSON.stringify(msg.payload))[1]);\n${check}\nreturn msg;`,
             { libs: [{ var: 'process', module: 'process' }], wires: [['write']] },
           ),
         ]

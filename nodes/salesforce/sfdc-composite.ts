@@ -1,10 +1,11 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import { pauseProcessing } from '../shared/flow/completion';
+import { gatherMessage, pauseProcessing } from '../shared/flow/completion';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseSettings, settingsFor, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { inTurn } from '../shared/async/in-order';
+import { Gathering } from './composite/gathering';
 import { rowsFailed } from './composite/results';
 import type { RowResult, WriteRequest } from './composite/operations';
 import { orgStatus } from './org/status';
@@ -37,6 +38,9 @@ export default function (RED: NodeAPI): void {
     }
 
     const { org, session, payloadOf, settings } = ready;
+    const { records: full, maxRequests } = settings.batch;
+    // All requests under way, and one that fills up meanwhile.
+    const gathering = new Gathering(full * (maxRequests + 1));
     const writer = new Writer(session, { ...settings, ...settings.batch }, () => show());
     const { show, stop } = orgStatus(
       status,
@@ -60,7 +64,13 @@ export default function (RED: NodeAPI): void {
       const byId = own.operation === 'get' || own.operation === 'delete';
       const given = byId && msg.ids !== undefined ? msg.ids : payloadOf(msg);
       const payload: unknown = refuseTooDeep(given instanceof Promise ? await ordered(given) : given);
-      return writer.write(requestOf(msg, own, payload), () => pauseProcessing(msg));
+      const records = Array.isArray(payload) ? payload.length : 1;
+      const leave = gathering.add(records, () => gatherMessage(msg));
+      try {
+        return await writer.write(requestOf(msg, own, payload), () => pauseProcessing(msg));
+      } finally {
+        leave();
+      }
     };
 
     onInput(this, async (msg: Input) => {

@@ -97,7 +97,7 @@ export const faults = [
   activation({
     name: 'poison',
     what: 'a message that ends the process among good ones, Node-RED started anew each time',
-    stage: { gap: 20, poison: 397 },
+    stage: { gap: 20, check: 'if (event === 397) process.exit(1);' },
     async strike({ red, givenUp }) {
       const found = async (): Promise<boolean> => (await givenUp()).includes('ENDED_PROCESS');
       for (let start = 1; start <= 10 && !(await found()); start++) {

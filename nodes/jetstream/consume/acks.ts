@@ -15,6 +15,9 @@ const TERM = Buffer.from('+TERM');
 export class Acks {
   /** Ack subject → what was said, not confirmed yet. */
   private readonly unconfirmed = new Map<string, Uint8Array>();
+  /** Said within this turn of the event loop. */
+  private outgoing: [reply: string, payload: Uint8Array][] = [];
+  private turn: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
   private interrupted = false;
 
@@ -46,12 +49,15 @@ export class Acks {
   /** After a reconnect. */
   repeat(): void {
     this.interrupted = false;
+    this.outgoing = [];
     for (const [reply, payload] of this.unconfirmed) this.publish(reply, payload);
+    this.sendOut();
     this.confirmSoon();
   }
 
   /** The consumer was made anew: there the same ack subjects mean other deliveries. */
   forget(): void {
+    this.outgoing = [];
     this.unconfirmed.clear();
   }
 
@@ -69,9 +75,21 @@ export class Acks {
     this.confirmSoon();
   }
 
+  /** The client writes to its socket once for all that is published within one turn of the event loop's callbacks. */
   private publish(reply: string, payload: Uint8Array): void {
     const nc = this.connected();
-    if (nc && !nc.isClosed()) nc.publish(reply, payload);
+    if (!nc || nc.isClosed()) return;
+    this.outgoing.push([reply, payload]);
+    this.turn ??= setImmediate(() => this.sendOut());
+  }
+
+  private sendOut(): void {
+    clearImmediate(this.turn);
+    this.turn = undefined;
+    const nc = this.connected();
+    const outgoing = this.outgoing.splice(0);
+    if (!nc || nc.isClosed()) return;
+    for (const [reply, payload] of outgoing) nc.publish(reply, payload);
   }
 
   private confirmSoon(): void {
@@ -83,6 +101,7 @@ export class Acks {
 
   private async confirm(): Promise<void> {
     const nc = this.connected();
+    this.sendOut();
     if (!nc || this.interrupted || this.unconfirmed.size === 0) return;
     const sent = [...this.unconfirmed];
     try {

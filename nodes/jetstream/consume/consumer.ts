@@ -2,6 +2,7 @@ import type { Failure } from '../../shared/flow/delivery';
 import { Attempt, where } from '../../shared/flow/settlement';
 import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
 import type { BigNumbers } from '../../shared/json';
+import { AckRoom } from './ack-room';
 import { Acks } from './acks';
 import { pause } from '../../shared/async/pause';
 import { withTimeout } from '../../shared/async/timeout';
@@ -71,6 +72,11 @@ const LINGER = 15_000;
  * chance, killed from outside, that happens to one and the same message once or twice.
  */
 const CRASHES = 5;
+/**
+ * From so many on, a full request of sfdc-composite, what a node gathers is beyond `prefetch`: who asks for fewer wants
+ * no more than that in the flow.
+ */
+const GATHERED_FROM = 1_000;
 
 /**
  * A durable pull consumer that runs until it is stopped: it finds or makes the stream and the durable, hands
@@ -82,6 +88,7 @@ export class Consumer {
   private readonly settlement: Settlement;
   private readonly ledger: Ledger;
   private readonly suspects: Suspects<InFlightMessage>;
+  private readonly ackRoom: AckRoom;
   private pull: { nc: NatsConnection; pull: Pull } | undefined;
   private release: (() => Promise<void>) | undefined;
   private running: Promise<void> = Promise.resolve();
@@ -105,6 +112,8 @@ export class Consumer {
   private readonly batches = new Set<MessageBatch>();
   /** Messages in the flow at this moment. */
   inFlow = 0;
+  /** Those of them that nodes gather for their requests: they take no place of `prefetch`. */
+  private gathered = 0;
   /** Messages that were given up without a dead letter. */
   givenUp = 0;
   private inbox = '';
@@ -129,9 +138,20 @@ export class Consumer {
       log: (level, text) => handler.log(level, text),
     });
     const { settlement } = this;
+    this.ackRoom = new AckRoom(
+      connection,
+      settings,
+      () => settlement.away + this.gathered,
+      (text) => handler.log('warn', text),
+    );
     this.suspects = new Suspects<InFlightMessage>({
       order: (a, b) => settlement.crashes(a) - settlement.crashes(b) || a.info.sequence - b.info.sequence,
-      isQuiet: () => [...this.batches].every(({ progress }) => progress?.held === true),
+      isQuiet: (next) => {
+        const apart = settlement.crashes(next) > 0;
+        return [...this.batches].every(
+          ({ progress, isGathered }) => progress?.held === true || (isGathered && !apart),
+        );
+      },
       begin: (message) => this.deliverAlone(message),
       isOver: (message) => this.isOver(message),
       reopen: () => {
@@ -177,6 +197,7 @@ export class Consumer {
    */
   async stop(grace: number): Promise<void> {
     this.stopping.abort();
+    this.ackRoom.stop();
     this.check?.();
     clearTimeout(this.gatherTimer);
     const stopped = this.pull?.pull.stop();
@@ -244,6 +265,7 @@ export class Consumer {
       `${this.connection.settings.servers} ${info.stream_name} ${info.name}`,
       info.created,
     );
+    this.ackRoom.begin(info);
     await this.ledger.begin(memory, info);
     if (this.isStopping()) return;
     this.acks.repeat();
@@ -263,7 +285,7 @@ export class Consumer {
       durable: settings.durable,
       capacity: settings.prefetch,
       maxRequests: info.config.max_waiting,
-      inFlight: () => Math.max(0, this.settlement.size - this.parked.size),
+      inFlight: () => Math.max(0, this.settlement.size - this.parked.size - this.gathered),
       room: () => this.bytes.room(),
       onMessage: (msg) => this.arrived(msg),
       onProblem: (problem) => this.problem(problem),
@@ -374,7 +396,8 @@ export class Consumer {
    */
   private hasRoom(message: InFlightMessage): boolean {
     const { length } = this.gathering;
-    if (this.suspects.any || this.inFlow + length >= this.settings.prefetch) return false;
+    const working = this.inFlow - this.gathered + length;
+    if (this.suspects.any || working >= this.settings.prefetch) return false;
     return this.inFlow + length === 0 || this.bytes.admits(message);
   }
 
@@ -412,13 +435,22 @@ export class Consumer {
 
   private isOver(message: InFlightMessage): boolean {
     const { attempt } = message;
-    if (attempt && !attempt.ended && attempt.progress?.held !== true) return false;
-    if (attempt && !attempt.ended) {
-      this.settlement.survived(message);
-      void this.ledger.save();
-    }
+    if (!attempt || attempt.ended) return true;
+    // Gathered, it still has to come out of its node: that it has survived is not known, only that others may go beside
+    // it. One with which the process has ended before goes without others all the way.
+    if (attempt.isGathered && this.settlement.crashes(message) <= 1) return true;
+    if (attempt.progress?.held !== true) return false;
+    this.settlement.survived(message);
+    void this.ledger.save();
     return true;
   }
+
+  private readonly gatheringChanged = (batch: MessageBatch): void => {
+    const { prefetch, maxAckPending } = this.settings;
+    if (prefetch >= GATHERED_FROM && (maxAckPending < 0 || maxAckPending >= prefetch))
+      this.gathered += batch.isGathered ? batch.items.length : -batch.items.length;
+    if (batch.isGathered) this.moreRoom();
+  };
 
   private readonly leftFlow = (batch: MessageBatch): void => {
     this.inFlow -= batch.items.length;
@@ -434,7 +466,7 @@ export class Consumer {
   private deliver(decoded: Decoded[]): void {
     this.inFlow += decoded.length;
     const messages = decoded.map(({ message }) => message);
-    const batch: MessageBatch = new Attempt(messages, this.settlement, this.leftFlow);
+    const batch: MessageBatch = new Attempt(messages, this.settlement, this.leftFlow, this.gatheringChanged);
     for (const message of messages) message.attempt = batch;
     this.batches.add(batch);
     try {
@@ -450,10 +482,15 @@ export class Consumer {
 
   private released(): void {
     if (this.settlement.size === 0) this.idle?.();
+    this.moreRoom();
+    this.report();
+  }
+
+  private moreRoom(): void {
     this.suspects.look();
     this.emitBacklog();
+    this.ackRoom.look();
     this.pull?.pull.ask();
-    this.report();
   }
 
   private async deadLetter(message: InFlightMessage, failure: Failure): Promise<void> {

@@ -73,6 +73,8 @@ const NANOS = 1_000_000;
 const UNLIMITED = -1;
 /** Metadata of the durables that this pack has made. */
 const MAX_DELIVER = 'jetforce.max_deliver';
+/** Metadata of one whose max ack pending is raised for a while: what it is without that. (AckRoom) */
+const RAISED_FROM = 'jetforce.max_ack_pending';
 
 /**
  * Finds the durable, creates it where it is missing, applies changed options where the server can. Throws
@@ -108,6 +110,22 @@ export async function ensureDurable(
       ],
     };
   }
+}
+
+/** Raises max ack pending for a while, or takes it back to what the node asks for; the rest of the durable stays. */
+export async function changeMaxAckPending(
+  nc: NatsConnection,
+  domain: string | undefined,
+  wanted: DurableSettings,
+  existing: ConsumerConfig,
+  most: number,
+): Promise<void> {
+  const { [RAISED_FROM]: _, ...others } = existing.metadata ?? {};
+  const metadata: Record<string, string> = { ...others };
+  if (most > wanted.maxAckPending) metadata[RAISED_FROM] = String(wanted.maxAckPending);
+  const config: ConsumerConfig = { ...existing, max_ack_pending: most };
+  if (serverAtLeast(nc, 2, 10)) config.metadata = metadata;
+  await putConsumer(nc, domain, wanted, config, 'update');
 }
 
 export async function consumerInfo(
@@ -172,9 +190,13 @@ function updatedConfig(existing: ConsumerConfig, fresh: ConsumerConfig): Consume
     delete config.filter_subject;
     delete config.filter_subjects;
   }
+  const raised =
+    existing.metadata?.[RAISED_FROM] === String(fresh.max_ack_pending) &&
+    existing.max_ack_pending > fresh.max_ack_pending;
   return {
     ...config,
     ...fresh,
+    ...(raised && { max_ack_pending: existing.max_ack_pending }),
     replay_policy: existing.replay_policy,
     metadata: ours ? { ...existing.metadata, ...fresh.metadata } : existing.metadata,
   };

@@ -16,7 +16,9 @@ export const TRIES_BUCKET = 'jetforce-tries';
 const STREAM = `KV_${TRIES_BUCKET}`;
 /** Records of durables that nobody reads any more go away by themselves. Nanoseconds. */
 const MAX_AGE = 7 * 86_400 * 1e9;
-const MAX_BYTES = 8 * 1024 * 1024;
+const MAX_BYTES = 64 * 1024 * 1024;
+/** Of a message in a record, at most. */
+const ENTRY_BYTES = 64;
 /** Messages in the flow that may come alone after one crash: of more it takes two. */
 const FEW = 50;
 /** Of one durable: more were left behind by processes long gone. */
@@ -114,10 +116,11 @@ export class Ledger {
     if (!nc || !memory || this.denied) return;
     const { domain } = this.connection.settings;
     const subject = `${domain ? `${apiPrefix(domain)}.` : ''}${this.subject}`;
-    const store = async (): Promise<unknown> =>
-      publishOnce(nc, subject, JSON.stringify(recordOf(memory, this.sideBySide && !this.closed, this.beat)), {
-        domain,
-      });
+    const most = Math.floor((nc.info?.max_payload ?? Infinity) / ENTRY_BYTES);
+    const store = async (): Promise<unknown> => {
+      const record = recordOf(memory, this.sideBySide && !this.closed, this.beat, most);
+      return publishOnce(nc, subject, JSON.stringify(record), { domain });
+    };
     try {
       await store();
     } catch (error) {

@@ -3,8 +3,10 @@ import type { DeliveryInfo } from './message';
 
 /** How many messages are remembered, in case the server delivers them again. */
 const REMEMBERED = 20_000;
-/** How many of those that were tried in vain are told to other processes. */
-const TOLD = 1_000;
+/** And of how many that come again it is known how they were tried: as many may wait for a retry. (AckRoom) */
+const TRIED = 100_000;
+/** How many of those that were tried in vain are told to other processes: some 40 bytes each in a record. */
+const TOLD = 10_000;
 /** What the server was told so short a while before the connection was lost, it may have forgotten. Milliseconds. */
 const FORGETFUL = 15_000;
 
@@ -40,7 +42,7 @@ interface Delivered {
 /** What a process knows of the messages of one durable, by stream sequence. */
 export class Memory {
   private readonly settled = new RecentMap<number, Settled>(REMEMBERED);
-  private readonly tried = new RecentMap<number, Tried>(REMEMBERED);
+  private readonly tried = new RecentMap<number, Tried>(TRIED);
   /** Those of `tried` that count for whoever gets the message next, the latest last. */
   readonly counted = new Map<number, Tried>();
   /** What was delivered up to this sequence may have been in the flow of a process that crashed. */

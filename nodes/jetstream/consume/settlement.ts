@@ -63,7 +63,7 @@ export interface InFlightMessage extends Watched<InFlightMessage> {
 export type MessageBatch = Attempt<InFlightMessage>;
 
 /** How many messages that were sent back are known by the time at which they come again. */
-const MOST_RETRIES = 20_000;
+const MOST_RETRIES = 100_000;
 
 /** Settles every message of one consumer exactly once, and keeps those that take long from being delivered again. */
 export class Settlement implements Settler<InFlightMessage> {
@@ -105,6 +105,11 @@ export class Settlement implements Settler<InFlightMessage> {
 
   get size(): number {
     return this.inFlight.size;
+  }
+
+  /** Messages that were sent back and have not come again, about. */
+  get away(): number {
+    return this.retryAt.size;
   }
 
   /** Messages that were sent back and aren't due yet, and when the first one is, ms epoch. */

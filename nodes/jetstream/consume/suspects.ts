@@ -3,11 +3,11 @@ const LOOK = 100;
 export interface Trial<T> {
   /** Which of two comes first. */
   order(a: T, b: T): number;
-  /** Nothing is in the flow but what is held by an outage. */
-  isQuiet(): boolean;
+  /** Nothing is in the flow that it has to be apart from: what is held by an outage, say. */
+  isQuiet(next: T): boolean;
   /** Puts it into the flow. */
   begin(item: T): Promise<void>;
-  /** Its end in the flow is known, or it is held there by an outage. */
+  /** Its end in the flow is known, or it is held there. */
   isOver(item: T): boolean;
   /** None is left. Resolves when the flow may be opened to all again. */
   reopen(): Promise<void>;
@@ -47,8 +47,10 @@ export class Suspects<T> {
       this.alone = undefined;
     }
     if (this.waiting.length === 0) return this.reopen();
-    if (!this.trial.isQuiet()) return;
-    const alone = { item: this.waiting.shift() as T, begun: false };
+    const [next] = this.waiting as [T];
+    if (!this.trial.isQuiet(next)) return;
+    this.waiting.shift();
+    const alone = { item: next, begun: false };
     this.alone = alone;
     void this.trial.begin(alone.item).finally(() => {
       alone.begun = true;

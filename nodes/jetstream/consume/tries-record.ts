@@ -20,9 +20,11 @@ export interface StoredRecord {
   record: TriesRecord;
 }
 
-export function recordOf(memory: Memory, open: boolean, beat: number): TriesRecord {
+/** `most`: of the messages that were tried, the latest. */
+export function recordOf(memory: Memory, open: boolean, beat: number, most = Infinity): TriesRecord {
   const { made, crashedUntil, fewUntil, counted } = memory;
-  const tried = [...counted].map(([sequence, { timestamp, delivery, failures, crashes }]) => [
+  const latest = counted.size > most ? [...counted].slice(-most) : [...counted];
+  const tried = latest.map(([sequence, { timestamp, delivery, failures, crashes }]) => [
     ...([sequence, timestamp, delivery, failures, crashes] as const),
   ]) as TriesRecord['tried'];
   return { made, open, beat, crashedUntil, fewUntil, tried };

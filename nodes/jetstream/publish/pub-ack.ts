@@ -55,8 +55,20 @@ export async function publishOnce(
   data: Uint8Array | string,
   { headers, domain }: { headers?: MsgHdrs; domain?: string },
 ): Promise<Published> {
+  const request = nc.request(subject, data, { timeout: TIMEOUT, ...(headers && { headers }) });
+  return published(nc, request, subject, data, domain);
+}
+
+/** As publishOnce, of a message that was sent already: `answering` is its answer. */
+export async function published(
+  nc: NatsConnection,
+  answering: Promise<Msg>,
+  subject: string,
+  data: Uint8Array | string,
+  domain: string | undefined,
+): Promise<Published> {
   try {
-    const answer = await nc.request(subject, data, { timeout: TIMEOUT, ...(headers && { headers }) });
+    const answer = await answering;
     const said = readPubAck(answer);
     if (said === undefined) throw noPubAck(subject);
     if ('error' in said) throw Object.assign(new Error(said.error.description), { api_error: said.error });

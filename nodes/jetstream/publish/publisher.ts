@@ -4,7 +4,8 @@ import { closedError, type Connection } from '../server/connection';
 import type { MsgHdrs, NatsConnection } from '../server/nats';
 import { serverAtLeast } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
-import { publishOnce, type Published } from './pub-ack';
+import { published, type Published } from './pub-ack';
+import { PubAcks } from './pub-acks';
 import { headerLine, rawHeaders } from './raw-headers';
 
 export interface Outgoing {
@@ -141,7 +142,7 @@ export class Publisher {
 
   private send(nc: NatsConnection, outgoing: Outgoing): Promise<Published> {
     this.inFlight++;
-    return send(nc, this.connection.settings.domain, outgoing).finally(() => {
+    return send(this.connection, nc, outgoing).finally(() => {
       this.inFlight--;
       this.next();
       if (this.inFlight === 0) this.idle?.();
@@ -151,12 +152,13 @@ export class Publisher {
 
 /** Hands it to the connection at once: what is sent later goes out later. */
 async function send(
+  connection: Connection,
   nc: NatsConnection,
-  domain: string | undefined,
   { subject, data, headers, msgId }: Outgoing,
 ): Promise<Published> {
   checkTtl(nc, headers);
-  return publishOnce(nc, subject, data, { headers: messageHeaders(headers, msgId), domain });
+  const answer = PubAcks.of(connection, nc).request(subject, data, messageHeaders(headers, msgId));
+  return published(nc, answer, subject, data, connection.settings.domain);
 }
 
 function queueFull(waiting: string): FlowError {

@@ -76,6 +76,12 @@ export class Connection {
     };
   }
 
+  /** Hears what happens to the connection without keeping it open, until the returned function is called. */
+  listen(listener: ConnectionListener): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
   /** Resolves with the connection as soon as there is one; rejects when `signal` aborts. */
   ready(signal: AbortSignal): Promise<NatsConnection> {
     if (this.open) return Promise.resolve(this.open);

@@ -70,8 +70,11 @@ class FlowTracker implements FlowHooks {
   private RED: NodeAPI | undefined;
   private drained: Delivery[] = [];
   /** The delivery is settled, by whoever owns it, before the flow has finished. */
-  private readonly forget = (delivery: Delivery, failure?: Failure): void =>
-    this.close(delivery, failure ?? delivery.outcome() ?? { error: joinedGivenUp() });
+  private readonly forget = (delivery: Delivery, failure?: Failure): void => {
+    // An error costs its stack trace: nobody hears of it where nothing goes on as this one.
+    const ended = failure ?? delivery.outcome();
+    this.close(delivery, ended ?? (delivery.isJoined ? { error: joinedGivenUp() } : undefined));
+  };
   /** What one node has sent since the event loop last turned to other code. */
   private sending: { node: RuntimeNode; deliveries: Set<Delivery> } | undefined;
   /** The messages that nodes are being called with at this moment: a Catch node is called within another's call. */
@@ -573,6 +576,18 @@ export const flowTracker = new FlowTracker();
 export function pauseProcessing(msg: object): () => void {
   const resumes = [...(flowTracker.find(msg)?.together() ?? [])].map((delivery) => delivery.pause());
   return () => resumes.forEach((resume) => resume());
+}
+
+/**
+ * A node gathers the message with others, so that its requests are full: until the returned function is called it takes
+ * no place among those that are worked on. Does nothing for a message that no consumer holds.
+ */
+export function gatherMessage(msg: object): () => void {
+  return flowTracker.find(msg)?.gather() ?? nothing;
+}
+
+function nothing(): void {
+  // Nobody waits.
 }
 
 /** What `jetstream-ack` does, to every message that was put together as `msg`: false if no unsettled delivery stands behind `msg`. */

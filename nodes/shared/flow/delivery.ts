@@ -18,6 +18,8 @@ export interface DeliveryOwner {
   finished(failure: Failure | undefined): void;
   /** The flow itself says what is to happen. */
   command(command: Command): void;
+  /** All that there is of it in the flow is gathered by nodes, for requests to be full; or not any more. */
+  gathering?(now: boolean): void;
 }
 
 /** What the tracker knows of one running node. */
@@ -78,6 +80,8 @@ export class Delivery {
   private pauses = 0;
   private pausedAt = 0;
   private pausedFor = 0;
+  private gathers = 0;
+  private gathered = false;
 
   constructor(
     readonly token: string,
@@ -154,6 +158,11 @@ export class Delivery {
 
   goesOnAs(other: Delivery): boolean {
     return this === other || (this.into?.has(other) ?? false);
+  }
+
+  /** Others go on as it. */
+  get isJoined(): boolean {
+    return this.joined !== undefined && this.joined.size > 0;
   }
 
   /** Exactly these go on as it. */
@@ -238,6 +247,29 @@ export class Delivery {
       over = true;
       if (--this.pauses === 0) this.pausedFor += performance.now() - this.pausedAt;
     };
+  }
+
+  /**
+   * A node gathers the message with others until the returned function is called. Where other messages of it are
+   * elsewhere in the flow at that moment, it counts as being worked on.
+   */
+  gather(): () => void {
+    this.gathers++;
+    this.tellGathering();
+    let over = false;
+    return () => {
+      if (over) return;
+      over = true;
+      this.gathers--;
+      this.tellGathering();
+    };
+  }
+
+  private tellGathering(): void {
+    const now = this.gathers > 0 && this.gathers === this.count;
+    if (now === this.gathered || this.settled) return;
+    this.gathered = now;
+    this.owner.gathering?.(now);
   }
 
   private way(): Iterable<Delivery> {

@@ -124,6 +124,8 @@ export function where({ node }: Failure): string {
  */
 export class Attempt<T> implements DeliveryOwner {
   ended = false;
+  /** Nodes gather it for their requests: it waits for others like it. */
+  isGathered = false;
   /** Set as soon as it is in the flow. */
   progress: Progress | undefined;
 
@@ -131,6 +133,7 @@ export class Attempt<T> implements DeliveryOwner {
     readonly items: readonly T[],
     private readonly settler: Settler<T>,
     private readonly onEnd?: (attempt: Attempt<T>) => void,
+    private readonly onGathering?: (attempt: Attempt<T>) => void,
   ) {}
 
   get noun(): string {
@@ -165,6 +168,12 @@ export class Attempt<T> implements DeliveryOwner {
     }
   }
 
+  gathering(now: boolean): void {
+    if (this.ended || now === this.isGathered) return;
+    this.isGathered = now;
+    this.onGathering?.(this);
+  }
+
   /** The node is being stopped: what the flow still does with it doesn't count any more. */
   withdraw(): void {
     if (this.end()) this.progress?.abandon();
@@ -185,6 +194,7 @@ export class Attempt<T> implements DeliveryOwner {
 
   private end(): boolean {
     if (this.ended) return false;
+    this.gathering(false);
     this.ended = true;
     this.onEnd?.(this);
     return true;

@@ -108,6 +108,48 @@ describe('consumer', () => {
     assert.equal(rig.consumer.inFlow, 0);
   });
 
+  test('messages that wait for a retry never stop others', async (t) => {
+    const rig = open(t, { maxAckPending: 5, backoff: [60_000] });
+    rig.consumer.start();
+    await rig.ready();
+    for (let n = 0; n < 40; n++) await publish({ n });
+    for (let n = 0; n < 40; n++) {
+      await until(() => rig.batches.length > n, { what: `message ${n + 1} in the flow` });
+      rig.batches[n]?.finished({ error: new Error('not now') });
+    }
+    assert.ok(((await rig.info()).config.max_ack_pending ?? 0) >= 40);
+    await pending(rig, 40);
+  });
+
+  test('one at a time stays one at a time: what waits for its retry holds the others', async (t) => {
+    const rig = open(t, { maxAckPending: 1, backoff: [300] });
+    rig.consumer.start();
+    await rig.ready();
+    for (const n of [1, 2]) await publish({ n });
+    await seen(rig, 1);
+    rig.batches[0]?.finished({ error: new Error('not now') });
+    await seen(rig, 2);
+    assert.deepEqual(rig.payloads[1], [{ n: 1 }]);
+  });
+
+  test('what nodes gather takes no place of a prefetch from 1,000 on, and is no more than that below', async (t) => {
+    for (const prefetch of [1_000, 5]) {
+      const rig = open(t, { prefetch, maxAckPending: prefetch });
+      rig.consumer.start();
+      await rig.ready();
+      const count = prefetch + 10;
+      await Promise.all(Array.from({ length: count }, (_, n) => publish({ n })));
+      await seen(rig, prefetch);
+      for (const batch of rig.batches.slice(0, 600)) batch.gathering(true);
+      if (prefetch < 1_000) continue;
+      await seen(rig, count);
+      assert.equal(rig.consumer.inFlow, count);
+      for (const batch of rig.batches.splice(0)) batch.finished(undefined);
+      await pending(rig, 0);
+      assert.equal(rig.consumer.inFlow, 0);
+    }
+  });
+
   describe('a dead letter that the consumer would read itself is refused', () => {
     const loops: [string[], string][] = [
       [[], 'crm.dead'],

@@ -106,19 +106,19 @@ describe('how a message was tried', () => {
       assert.equal(one.triedOf(delivered(7, { deliveries: 2 }))?.crashes, 1);
   });
 
-  test('only what counts for others is told, of the latest thousand messages that still wait', () => {
+  test('only what counts for others is told, of the latest 10,000 messages that still wait', () => {
     const memory = new Memory(1);
     memory.note(delivered(1), 1, (tried) => void tried.excused++);
     assert.equal(memory.counted.size, 0);
-    for (let sequence = 2; sequence <= 1_101; sequence++)
+    for (let sequence = 2; sequence <= 10_101; sequence++)
       memory.note(delivered(sequence), 1, (tried) => void tried.failures++);
     assert.deepEqual(
       [memory.counted.size, memory.counted.has(101), memory.counted.has(102)],
-      [1_000, false, true],
+      [10_000, false, true],
     );
-    memory.crashedUntil = 1_000;
-    memory.passed(1_100);
-    assert.deepEqual([[...memory.counted.keys()], memory.crashedUntil], [[1_101], 0]);
+    memory.crashedUntil = 10_000;
+    memory.passed(10_100);
+    assert.deepEqual([[...memory.counted.keys()], memory.crashedUntil], [[10_101], 0]);
   });
 });
 

@@ -278,3 +278,36 @@ test('a deploy’s and a joined message’s fault are no try of the message', ()
     assert.match(error.message, words);
   }
 });
+
+describe('a message that nodes gather', () => {
+  const gathered: boolean[] = [];
+  const begin = () => {
+    gathered.length = 0;
+    const told = { ...owner, gathering: (now: boolean) => void gathered.push(now) };
+    return new Delivery('t', 't', told, true, () => undefined);
+  };
+
+  test('is told until its node lets it go, once', () => {
+    const [delivery, a] = [begin(), state('a')];
+    delivery.receive(a);
+    const over = delivery.gather();
+    assert.deepEqual(gathered, [true]);
+    over();
+    over();
+    assert.deepEqual(gathered, [true, false]);
+  });
+
+  test('is being worked on as long as any other of it is elsewhere in the flow', () => {
+    const [delivery, a, b] = [begin(), state('a'), state('b')];
+    delivery.receive(a);
+    delivery.announce(b);
+    const over = delivery.gather();
+    assert.deepEqual(gathered, []);
+    const both = delivery.gather();
+    assert.deepEqual(gathered, [true], 'each of two is gathered');
+    over();
+    assert.deepEqual(gathered, [true, false]);
+    both();
+    assert.deepEqual(gathered, [true, false]);
+  });
+});

@@ -1,0 +1,40 @@
+interface Gathered {
+  records: number;
+  gather: () => () => void;
+  release: (() => void) | undefined;
+}
+
+/**
+ * A writer has its requests full when what they carry is there beside what its consumer lets be worked on: so many
+ * records of those it holds count as gathered, the first first. The others keep their place in the flow, which is what
+ * stops the consumer.
+ */
+export class Gathering {
+  private records = 0;
+  private readonly outside = new Set<Gathered>();
+
+  constructor(private readonly most: number) {}
+
+  /** A message is held until the returned function is called; `gather` counts it as gathered until its own is. */
+  add(records: number, gather: () => () => void): () => void {
+    const gathered: Gathered = { records, gather, release: undefined };
+    this.outside.add(gathered);
+    this.fill();
+    return () => {
+      if (gathered.release) {
+        gathered.release();
+        this.records -= records;
+      } else this.outside.delete(gathered);
+      this.fill();
+    };
+  }
+
+  private fill(): void {
+    for (const gathered of this.outside) {
+      if (this.records >= this.most) return;
+      this.outside.delete(gathered);
+      this.records += gathered.records;
+      gathered.release = gathered.gather();
+    }
+  }
+}
