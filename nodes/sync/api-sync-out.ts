@@ -7,6 +7,7 @@ import { pauseProcessing } from '../shared/flow/completion';
 import { contextPositions } from '../shared/positions';
 import { claimStream, type Claim } from '../jetstream/streams/claims';
 import { whenDeployed } from '../shared/flow/deployed';
+import { operate, type Action } from '../shared/operations/registry';
 import { parseSettings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { logOf } from '../shared/log';
@@ -14,7 +15,7 @@ import type { SourceNode } from './api-source';
 import { apiSyncOut, recordStreamOf } from './api-sync-out.settings';
 import type { ControlCommand } from './engine/control';
 import { SyncOut, type Source } from './engine/sync-out';
-import { syncStatus } from './engine/status';
+import { collectionState, syncStatus } from './engine/status';
 import { withTimeout } from '../shared/async/timeout';
 
 type SyncOutDef = NodeDef & Stored<typeof apiSyncOut>;
@@ -23,7 +24,7 @@ type SyncOutMessage = NodeMessage & { sync_id?: unknown };
 
 /** Node-RED gives up on a node that isn't closed after 15 s. */
 const CLOSE_MS = 12_000;
-const COMMANDS = new Set<unknown>(['start', 'stop', 'resync'] satisfies ControlCommand[]);
+const COMMANDS = new Set<unknown>(['start', 'stop', 'resync', 'reconcile'] satisfies ControlCommand[]);
 
 export default function (RED: NodeAPI): void {
   function ApiSyncOut(this: Node, def: SyncOutDef): void {
@@ -87,6 +88,13 @@ export default function (RED: NodeAPI): void {
       show();
     });
     show();
+    const unlist = operate({
+      ...{ kind: 'syncs', id: this.id, name: this.name || this.id, actions: syncActions(out) },
+      state: () => ({
+        ...{ id: this.id, name: this.name || this.id, server: def.server ?? '', stream: out.streamName },
+        collections: connection.secrets.inValue(out.progress.map(collectionState)),
+      }),
+    });
 
     this.on('input', (msg: SyncOutMessage, _send, done) => {
       if (conflict) return done(conflict);
@@ -98,6 +106,7 @@ export default function (RED: NodeAPI): void {
 
     this.on('close', (_removed: boolean, done: () => void) => {
       forget();
+      unlist();
       claim?.release();
       void withTimeout(CLOSE_MS, out.stop()).finally(() => {
         status.stop();
@@ -127,6 +136,18 @@ function conflictOf(claim: Claim | undefined): FlowError | undefined {
     return error as FlowError;
   }
   return undefined;
+}
+
+/** Of one collection, or of all. */
+function syncActions(out: SyncOut): Record<ControlCommand, Action> {
+  const command =
+    (name: ControlCommand): Action =>
+    ({ collection }) =>
+      out.command(name, collectionsOf(collection));
+  return {
+    ...{ start: command('start'), stop: command('stop') },
+    ...{ resync: command('resync'), reconcile: command('reconcile') },
+  };
 }
 
 async function handle(out: SyncOut, msg: SyncOutMessage, connection: Connection): Promise<void> {

@@ -62,6 +62,10 @@ export class CollectionRun {
   private wakeUp = new AbortController();
   private reconciledAt = now();
   private failures = 0;
+  /** Which command to compare everything with the stream is to be followed. */
+  private comparison = 0;
+  /** Calls of the collection as it was opened before. */
+  private calls = 0;
 
   constructor(
     private readonly options: RunOptions,
@@ -93,6 +97,7 @@ export class CollectionRun {
     try {
       await this.follow(collection, signal);
     } finally {
+      this.calls += collection.apiCalls ?? 0;
       this.collection = undefined;
       await collection.close().catch(() => undefined);
     }
@@ -104,6 +109,13 @@ export class CollectionRun {
     if (this.checkpoint && this.isOutdated(this.checkpoint)) this.wake();
   }
 
+  /** Compares everything with the stream if it hasn't been told so already. */
+  askReconcile(comparison: number): void {
+    if (comparison <= this.comparison) return;
+    this.comparison = comparison;
+    this.wake();
+  }
+
   /** A failure isn't waited out any longer. */
   wake(): void {
     this.wakeUp.abort();
@@ -112,6 +124,7 @@ export class CollectionRun {
   get progress(): Progress {
     const { syncId, collection, provider } = this.options;
     const { unavailable } = provider;
+    const calls = this.calls + (this.collection?.apiCalls ?? 0);
     const problem =
       this.problem ??
       (unavailable && { code: unavailable.code, message: unavailable.message }) ??
@@ -126,6 +139,7 @@ export class CollectionRun {
       lag: this.phase === 'live' && this.asOf !== undefined ? Math.max(0, Date.now() - this.asOf) : null,
       published: this.published,
       refused: this.refused,
+      ...(calls > 0 && { calls }),
       ...(problem && { error: problem }),
     };
   }
@@ -199,6 +213,7 @@ export class CollectionRun {
       resync,
       complete: complete || !backfill,
       reconcile: before !== undefined,
+      ...(this.comparison > 0 && { reconciled: this.comparison }),
     };
   }
 
@@ -290,6 +305,7 @@ export class CollectionRun {
         this.asOf = changes.asOf;
         checkpoint = { ...checkpoint, changesFrom: changes.position, done: checkpoint.done + published };
         if (changes.gap) checkpoint = this.afterGap(changes, checkpoint);
+        else if (this.comparison > (checkpoint.reconciled ?? 0)) checkpoint = this.compared(checkpoint);
         else if (reconcile > 0 && liveIds && now() - this.reconciledAt > reconcile)
           checkpoint = { ...checkpoint, phase: 'reconcile' };
         await this.save(checkpoint, signal);
@@ -302,6 +318,12 @@ export class CollectionRun {
       if (idle) await pause(IDLE, awake);
     }
     if (checkpoint.phase === 'reconcile') log(`${this.options.collection} is reconciled with the stream`);
+  }
+
+  private compared(checkpoint: Checkpoint): Checkpoint {
+    const { liveIds, collection, error } = this.options;
+    if (!liveIds) error(`${collection} can't be compared: the NATS user may not read the stream`);
+    return { ...checkpoint, phase: liveIds ? 'reconcile' : 'live', reconciled: this.comparison };
   }
 
   private afterGap({ gap, position }: Changes, checkpoint: Checkpoint): Checkpoint {

@@ -43,6 +43,8 @@ export interface Collection {
   read(ids: readonly string[], signal: AbortSignal): Promise<SourceRecord[]>;
   /** Why changes come later than they should, although they come. */
   readonly problem: { code: string; message: string } | undefined;
+  /** API calls made for it since it was opened, where they are counted. */
+  readonly apiCalls?: number;
   /** Lets go of what the collection holds, a subscription say. */
   close(): Promise<void>;
 }
