@@ -74,6 +74,9 @@ const letters = async (id = 'in') =>
   ((await get(`nodes/${id}/letters`)) as { data: { letters: ListedLetter[] } }).data.letters;
 const durable = async () => (await state()).durables[0] ?? assert.fail('there is no durable');
 
+const isReady = () =>
+  until(async () => (await durable()).phase === 'ready', { what: 'the consumer to be ready' });
+
 /** Each message fails while `broken`, else it is kept in the list that is given back. */
 function flow(id = 'next'): { broken: boolean; seen: Record<string, unknown>[] } {
   const how = { broken: true, seen: [] as Record<string, unknown>[] };
@@ -268,6 +271,7 @@ test('one that is in the flow when the process goes stays as it was', async () =
   await act('in', 'replay', { all: true });
   await until(() => begun);
   await red.load(server(), reader(), judge());
+  await isReady();
   assert.deepEqual(await letters(), before);
 });
 
@@ -275,6 +279,7 @@ test('discarded are those that are named, and none of another consumer', async (
   await deadLetters();
   const [one, two] = await letters();
   await red.load(server(), reader(), reader({ id: 'beside', durable: 'other', wires: [['next']] }), judge());
+  await isReady();
   assert.deepEqual(await letters('beside'), []);
   assert.equal((await act('beside', 'discard', { sequences: [one?.sequence] })).data?.count, 0);
   assert.equal((await act('in', 'discard', { sequences: [one?.sequence] })).data?.count, 1);

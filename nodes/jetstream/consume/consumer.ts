@@ -70,7 +70,7 @@ const LONGEST_DEAD_LETTER_RETRY = 30_000;
 /** Somebody has to change something before. */
 const HOPELESS_RETRY = 300_000;
 /** Milliseconds until the dead letter stream that is missing is looked for again. */
-const LOOK_AGAIN = 10_000;
+const LOOK_AGAIN = 5_000;
 /** Node-RED waits 15 s for a node to close; so long may the work of a stopped flow go on. */
 const LINGER = 15_000;
 /**

@@ -31,6 +31,21 @@ declare const RED: {
     /** Sets `valid` and `validationErrors` of the node anew. */
     validateNode(node: EditorNode): boolean;
   };
+  sidebar: {
+    addTab(tab: {
+      id: string;
+      name: string;
+      label: string;
+      iconClass: string;
+      content: JQuery;
+      enableOnEdit?: boolean;
+      onchange?(): void;
+    }): void;
+    show(id: string): void;
+  };
+  /** Of Node-RED 4 and 5; without users everybody may everything. */
+  user: { hasPermission(permission: string): boolean };
+  actions: { add(name: string, action: () => void, options?: { label: string }): void };
   view: { redraw(updateActive?: boolean): void };
 };
 
