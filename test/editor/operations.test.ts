@@ -43,7 +43,8 @@ function flows(): FlowNode[] {
         type: 'sfdc-composite',
         z: 'tab',
         org: 'org',
-        operation: 'create',
+        externalIdField: 'ExternalId__c',
+        operation: 'upsert',
         sobject: 'Contact',
       },
       wires: [[], []],
@@ -59,7 +60,12 @@ async function card(key: string): Promise<Locator> {
   return found;
 }
 const shows = (where: Locator, text: RegExp) =>
-  until(async () => text.test(await where.innerText()), { timeout: 20_000, what: `the tab to show ${text}` });
+  until(async () => text.test(await where.innerText()), {
+    timeout: 20_000,
+    what: `the tab to show ${text}`,
+  }).catch(async (error: Error) =>
+    assert.fail(`${error.message}\n${await where.innerText()}\n${bench.nodeRed.log.slice(-6).join('\n')}`),
+  );
 const lastNames = () => org.records('Contact').map(({ LastName }) => LastName);
 
 test(
@@ -76,12 +82,12 @@ test(
       action: { rowError: 'FIELD_CUSTOM_VALIDATION_EXCEPTION' },
       times: 1,
     });
-    await room.publish('crm.contact', { LastName: 'Refused' });
+    await room.publish('crm.contact', { ExternalId__c: 'a', LastName: 'Refused' });
     await shows(durable, /Dead letters \(1\)/);
     assert.deepEqual(lastNames(), []);
 
     org.faults.add({ match: { path: '/services/data' }, action: { status: 503 }, times: 1_000 });
-    await room.publish('crm.contact', { LastName: 'Waits' });
+    await room.publish('crm.contact', { ExternalId__c: 'b', LastName: 'Waits' });
     await shows(await card('org'), /Out of reach since \d/);
     await shows(durable, /The flow waits for something out of reach since \d/);
     org.faults.clear();
