@@ -21,7 +21,7 @@ import { lookOf, stalled, statusKey, type Look, type Reading } from './consume/i
 import { connectionOf } from './jetstream-server';
 import { whenDeployed } from '../shared/flow/deployed';
 import { decodePayload, jetStreamProperties, type JetStreamProperties } from './consume/message';
-import { durableStates, isPausedHere, pauseActions } from './operations/durable';
+import { durableStates, isPausedHere, pauseActions, resumeHere } from './operations/durable';
 import { isLetterOf, letterProperties } from './operations/letters';
 import type { InFlightMessage, MessageBatch } from './consume/settlement';
 
@@ -68,7 +68,7 @@ export default function (RED: NodeAPI): void {
     let state: ConsumerState = { phase: 'connecting' };
     let letters: Letters | undefined;
     let holdup: Holdup | undefined;
-    const givenUp = new GivenUp(this.id);
+    const givenUp = new GivenUp(`${this.id} ${stream} ${durable}`);
     const inFlow = (): number => consumer?.inFlow ?? 0;
     const retries = (): Reading['retries'] => consumer?.retries() ?? { count: 0, first: 0 };
     const ready = (): NodeStatus =>
@@ -141,8 +141,8 @@ export default function (RED: NodeAPI): void {
     };
     try {
       letters = settings.deadLetter ? replayLetters(settings.deadLetter) : undefined;
-    } catch (error) {
-      refuse(error);
+    } catch {
+      // A subject that is none: the consumer says so.
     }
     const changed = (): void => {
       if (consumer) consumer.paused = isPausedHere(this.id);
@@ -162,7 +162,11 @@ export default function (RED: NodeAPI): void {
       actions: { ...actions, ...pauseActions(operated) },
     });
 
-    this.on('close', (_removed: boolean, done: () => void) => {
+    this.on('close', (removed: boolean, done: () => void) => {
+      if (removed) {
+        givenUp.looked();
+        resumeHere(this.id);
+      }
       const fail = (error: unknown): void => this.error(messageOf(error));
       forget();
       unwatch();

@@ -35,7 +35,7 @@ export default function (RED: NodeAPI): void {
   const answer = async (work: (signal: AbortSignal) => unknown): Promise<object> => {
     const over = new AbortController();
     try {
-      const done = Promise.resolve(work(over.signal));
+      const done = Promise.resolve().then(() => work(over.signal));
       return { ok: true, data: (await inTime(TIMEOUT, done, noAnswer)) ?? null };
     } catch (error) {
       return { ok: false, error: { code: codeOf(error), message: messageOf(error) } };
@@ -45,13 +45,13 @@ export default function (RED: NodeAPI): void {
   };
   httpAdmin.get('/jetforce/nodes/:id/:query', mayRead, (req, res) => {
     const { id = '', query = '' } = req.params as Record<string, string>;
-    void answer(async (signal) => actionOf(id, 'queries', query)(req.query as Params, signal)).then((said) =>
+    void answer((signal) => actionOf(id, 'queries', query)(req.query as Params, signal)).then((said) =>
       res.json(said),
     );
   });
   httpAdmin.post('/jetforce/nodes/:id/:action', mayWrite, (req, res) => {
     const { id = '', action = '' } = req.params as Record<string, string>;
-    void answer(async (signal) => {
+    void answer((signal) => {
       // A page of another origin could send anything else without being asked.
       if (!req.is('application/json')) throw new FlowError('BAD_REQUEST', 'The request is no JSON', false);
       latest = undefined;

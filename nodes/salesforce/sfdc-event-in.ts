@@ -55,7 +55,7 @@ export default function (RED: NodeAPI): void {
     const { topic, replay, ack, maxDeliver } = settings;
     const stopping = new AbortController();
     const source = new FlowSource(RED, this, ack);
-    const givenUp = new GivenUp(this.id);
+    const givenUp = new GivenUp(`${this.id} ${topic}`);
     const events: EventReaderHandler = {
       deliver: (attempt, event, deliveries) =>
         source.send(attempt, (token) => flowMessage(event, topic, deliveries, token)),
@@ -107,7 +107,8 @@ export default function (RED: NodeAPI): void {
     show();
     reader.start(replay);
 
-    this.on('close', (_removed: boolean, done: () => void) => {
+    this.on('close', (removed: boolean, done: () => void) => {
+      if (removed) givenUp.looked();
       unlist();
       void Promise.all([reader.stop(GRACE), replays?.stop(GRACE)]).finally(() => {
         stopping.abort();

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import helper from 'node-red-node-test-helper';
 import jetstreamIn from '../../nodes/jetstream/jetstream-in';
 import jetstreamServer from '../../nodes/jetstream/jetstream-server';
 import operations from '../../nodes/operations/operations';
@@ -14,7 +13,7 @@ import apiSource from '../../nodes/sync/api-source';
 import apiSyncOut from '../../nodes/sync/api-sync-out';
 import { openRoom, type Room } from '../jetstream/room';
 import { startOrg, type Org } from '../org/org';
-import { orgNode } from '../salesforce/event-flows';
+import { orgNode, receiveNode } from '../salesforce/event-flows';
 import type { FlowNode } from '../support/node-red';
 import { until } from '../support/until';
 import { inbox, stage } from './helper';
@@ -34,7 +33,7 @@ after(async () => {
   await org.close();
 });
 afterEach(async () => {
-  new GivenUp('in').looked();
+  new GivenUp('in crm writer').looked();
   await room.jsm.consumers.delete('crm', 'writer').catch(() => undefined);
   await room.jsm.consumers.delete('crm', 'other').catch(() => undefined);
   await room.jsm.streams.purge('crm');
@@ -61,9 +60,9 @@ const reader = (more: object = {}): FlowNode => ({
 /** Fails what is said to fail. */
 const judge = (id = 'next'): FlowNode => ({ id, type: 'helper', wires: [] });
 
-const get = async (path: string) => (await helper.request().get(`/jetforce/${path}`)).body as unknown;
+const get = async (path: string) => (await red.get(`/jetforce/${path}`)).body as unknown;
 const state = async () => (await get('state')) as States & { unknown: object[] };
-const metrics = async () => (await helper.request().get('/jetforce/metrics')).text;
+const metrics = async () => (await red.get('/jetforce/metrics')).text;
 const act = (id: string, action: string, params: object = {}) =>
   red.ask(`/jetforce/nodes/${id}/${action}`, params) as Promise<{
     ok: boolean;
@@ -327,7 +326,32 @@ test('what is not there can not be done, and nothing is done by what is no JSON'
     ['in', 'letters'],
   ] as const)
     assert.equal((await act(id, action)).error?.code, 'NO_SUCH_ACTION', `${id} ${action}`);
-  const { body } = await helper.request().post('/jetforce/nodes/in/pause').type('form').send('a=b');
+  const body = await red.post('/jetforce/nodes/in/pause', 'form', 'a=b');
   assert.equal((body as { error: { code: string } }).error.code, 'BAD_REQUEST');
   assert.equal((await durable()).paused, false);
+});
+
+test('a dead letter of an event goes through the flow of its topic again', async () => {
+  await room.jsm.streams.add({ name: 'DEAD', subjects: ['dead.>'] });
+  await red.load(
+    ...[server(), orgNode(org), judge()],
+    receiveNode({
+      ...{ topic: '/data/ContactChangeEvent', replay: 'latest', server: 'server' },
+      ...{ maxDeliver: 1, deadLetter: 'dead.events' },
+    }),
+  );
+  const how = flow();
+  await red.waitForStatus('receive', 'status.ready');
+  await until(async () => (await state()).topics[0]?.phase === 'ready');
+  org.write('Contact', { LastName: 'Doe' });
+  await until(async () => (await letters('receive')).length === 1, { what: 'a dead letter' });
+  const { givenUp, deadLetter } = (await state()).topics[0] ?? {};
+  assert.deepEqual([givenUp, deadLetter?.stored], [1, 1]);
+  how.broken = false;
+  await act('receive', 'replay', { all: true });
+  await until(async () => (await letters('receive')).length === 0);
+  const { payload, salesforce } = how.seen[0] as Record<string, Record<string, unknown>>;
+  assert.equal(payload?.LastName, 'Doe');
+  assert.equal(salesforce?.deliveries, 2);
+  assert.match(String(salesforce.replayId), /^\d+$/);
 });

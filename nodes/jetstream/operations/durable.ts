@@ -90,6 +90,10 @@ export function isPausedHere(id: string): boolean {
   return pausedHere.has(id);
 }
 
+export function resumeHere(id: string): void {
+  pausedHere.delete(id);
+}
+
 /** The server wants a time at which a pause ends by itself. */
 const PAUSE = 20 * 365 * 86_400_000;
 
@@ -115,7 +119,7 @@ export function pauseActions(node: DurableNode): Record<'pause' | 'resume', Acti
       return { where: done ? 'server' : 'here' };
     },
     resume: async () => {
-      pausedHere.delete(id);
+      resumeHere(id);
       const done = await atServer();
       node.changed();
       return { where: done ? 'server' : 'here' };

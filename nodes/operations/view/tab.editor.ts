@@ -109,7 +109,8 @@ export class OperationsTab {
     };
     const pause = card.button(say('pause'), () => told('pause'));
     const resume = card.button(say('resume'), () => told('resume'));
-    if (this.mayWrite) card.buttons.append(pause, resume);
+    const seen = this.seen(id, card);
+    if (this.mayWrite) card.buttons.append(pause, resume, seen);
     const letters = new LetterList(id, name, card, this.mayWrite, () => void this.look());
     return [
       card.element,
@@ -117,18 +118,31 @@ export class OperationsTab {
         card.show(durableFace(state));
         pause.prop('hidden', state.paused);
         resume.prop('hidden', !state.paused);
+        seen.prop('hidden', state.givenUp === 0);
         letters.show(state.deadLetter);
       },
     ];
   }
 
+  /** What was given up counts until somebody says this, or looks at the dead letters. */
+  private seen(id: string, card: Card): JQuery {
+    return card.button(say('seen'), async () => {
+      await act(id, 'looked');
+      await this.look();
+      return say('done');
+    });
+  }
+
   private topic({ id, name }: States['topics'][number]): [JQuery, Show<States['topics'][number]>] {
     const card = new Card(id);
+    const seen = this.seen(id, card);
+    if (this.mayWrite) card.buttons.append(seen);
     const letters = new LetterList(id, name, card, this.mayWrite, () => void this.look());
     return [
       card.element,
       (state) => {
         card.show(topicFace(state));
+        seen.prop('hidden', state.givenUp === 0);
         letters.show(state.deadLetter);
       },
     ];

@@ -37,7 +37,7 @@ export function span(ms: number): string {
     ['seconds', 1_000],
   ];
   const [key, unit] = steps.find(([, size]) => ms >= size) ?? ['ms', 1];
-  return say(key as Key, { count: Math.floor(ms / unit) });
+  return say(key, { count: Math.floor(ms / unit) });
 }
 
 /** "Paused since 12:00:00 (3 min)". */

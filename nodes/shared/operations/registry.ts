@@ -28,7 +28,7 @@ const nodes = new Map<string, Operated>();
 
 /** Until the returned function is called. */
 export function operate<K extends Kind>(node: Operated<K>): () => void {
-  nodes.set(node.id, node as unknown as Operated);
+  nodes.set(node.id, node);
   return () => {
     if (nodes.get(node.id) === (node as unknown as Operated)) nodes.delete(node.id);
   };
