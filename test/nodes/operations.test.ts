@@ -341,8 +341,7 @@ test('a dead letter of an event goes through the flow of its topic again', async
     }),
   );
   const how = flow();
-  await red.waitForStatus('receive', 'status.ready');
-  await until(async () => (await state()).topics[0]?.phase === 'ready');
+  await until(async () => (await state()).topics[0]?.phase === 'ready', { what: 'the topic to be read' });
   org.write('Contact', { LastName: 'Doe' });
   await until(async () => (await letters('receive')).length === 1, { what: 'a dead letter' });
   const { givenUp, deadLetter } = (await state()).topics[0] ?? {};

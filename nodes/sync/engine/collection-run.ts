@@ -185,6 +185,8 @@ export class CollectionRun {
       if (!checkpoint || this.isOutdated(checkpoint)) await this.begin(collection, checkpoint, signal);
       else if (checkpoint.phase === 'backfill') await this.backfill(collection, checkpoint, signal);
       else if (checkpoint.phase === 'reconcile') await this.reconcile(collection, checkpoint, signal);
+      else if (this.comparison > (checkpoint.reconciled ?? 0))
+        await this.save(this.compared(checkpoint), signal);
       else await this.live(collection, checkpoint, signal);
     }
   }
@@ -305,7 +307,6 @@ export class CollectionRun {
         this.asOf = changes.asOf;
         checkpoint = { ...checkpoint, changesFrom: changes.position, done: checkpoint.done + published };
         if (changes.gap) checkpoint = this.afterGap(changes, checkpoint);
-        else if (this.comparison > (checkpoint.reconciled ?? 0)) checkpoint = this.compared(checkpoint);
         else if (reconcile > 0 && liveIds && now() - this.reconciledAt > reconcile)
           checkpoint = { ...checkpoint, phase: 'reconcile' };
         await this.save(checkpoint, signal);
@@ -321,8 +322,9 @@ export class CollectionRun {
   }
 
   private compared(checkpoint: Checkpoint): Checkpoint {
-    const { liveIds, collection, error } = this.options;
-    if (!liveIds) error(`${collection} can't be compared: the NATS user may not read the stream`);
+    const { liveIds, collection, log, error } = this.options;
+    if (liveIds) log(`${collection} is reconciled with the stream`);
+    else error(`${collection} can't be compared: the NATS user may not read the stream`);
     return { ...checkpoint, phase: liveIds ? 'reconcile' : 'live', reconciled: this.comparison };
   }
 
