@@ -12,7 +12,7 @@ const HELP = `npm run api -- ${NAMES} [--port N] [--latency MS] [--seed FILE]
   --latency  simulated milliseconds of a call
   --seed     JSON file: {"contacts": [{"email": "…"}], "companies": 1000, …}; a number makes so many computed records
 
-The first line on stdout is JSON {baseUrl, token, user?, collections}. Control is under /_api.`;
+The first line on stdout is JSON {baseUrl, token, user?, oauth?, collections}. Control is under /_api.`;
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -36,8 +36,10 @@ async function main(): Promise<void> {
         ? undefined
         : (JSON.parse(readFileSync(values.seed, 'utf8')) as ApiOptions['seed']),
   });
-  const { baseUrl, token, user } = api;
-  process.stdout.write(`${JSON.stringify({ baseUrl, token, user, collections: api.collections() })}\n`);
+  const { baseUrl, token, user, oauth } = api;
+  process.stdout.write(
+    `${JSON.stringify({ baseUrl, token, user, oauth, collections: api.collections() })}\n`,
+  );
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void api.close().then(() => process.exit(0)));
 }

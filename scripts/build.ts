@@ -116,9 +116,9 @@ const editorAsModule: Plugin = {
  */
 function copies(): Map<string, string> {
   const locales = globSync('*/locales/**/*.{json,html}', { cwd: nodes });
-  const protos = globSync('**/*.proto', { cwd: nodes });
+  const others = globSync(['**/*.proto', '**/*.schema.json'], { cwd: nodes });
   const files = new Map(locales.map((path) => [path, join(nodes, path)]));
-  for (const path of protos) files.set(basename(path), join(nodes, path));
+  for (const path of others) files.set(basename(path), join(nodes, path));
   for (const icon of globSync('icons/*.svg', { cwd: root })) {
     const [page] = globSync(`*/${basename(icon, '.svg')}.html`, { cwd: nodes });
     if (page) files.set(join(dirname(page), 'icons', basename(icon)), join(root, icon));

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
 import { natsServerPath } from './nats-server';
+import { salesforceCliPath } from './salesforce-cli';
 
 /**
  * npm test [-- part …] [-- --flag …]: node's own test runner over test/**, or over the files whose path contains
@@ -12,7 +13,7 @@ const TEST_TIMEOUT = 180_000;
 /** West of UTC, half an hour off, with daylight saving: what is read as local time, or as whole hours, is noticed. */
 const ZONE = 'America/St_Johns';
 /** They come first, so that two processes end together. */
-const LONGEST = ['sync/oracle', 'editor/look', 'sync/edges', 'jetstream/recovery', 'house/demo'];
+const LONGEST = ['sync/oracle', 'editor/look', 'org/cli', 'sync/edges', 'jetstream/recovery', 'house/demo'];
 
 /** How node's test runner is called; from the root of the repository. */
 export const RUNNER = [
@@ -24,6 +25,9 @@ export const RUNNER = [
   `--test-timeout=${TEST_TIMEOUT}`,
   '--test-force-exit', // a test that failed half way leaves sockets open, and its file would never end
 ];
+
+/** It drives the org with the Salesforce CLI. */
+const CLI_TEST = 'org/cli.test.ts';
 
 const rank = (file: string): number =>
   LONGEST.findIndex((part) => file.includes(part)) + 1 || LONGEST.length + 1;
@@ -41,7 +45,10 @@ async function main(): Promise<void> {
   }
 
   // Fetched once, before any test's time runs. Where there is none, each test that needs it says so.
-  await natsServerPath().catch((error: Error) => console.error(error.message));
+  const fetches: Promise<unknown>[] = [natsServerPath()];
+  if (files.some((file) => file.endsWith(CLI_TEST))) fetches.push(salesforceCliPath());
+  for (const fetched of await Promise.allSettled(fetches))
+    if (fetched.status === 'rejected') console.error((fetched.reason as Error).message);
   const runner = spawn(process.execPath, [...RUNNER, ...flags, ...files], {
     cwd: root,
     stdio: 'inherit',

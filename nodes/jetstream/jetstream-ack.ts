@@ -2,6 +2,7 @@ import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { Command } from '../shared/flow/delivery';
 import { FlowError, messageOf } from '../shared/errors';
 import { commandDelivery } from '../shared/flow/completion';
+import { onInput, refuseInput } from '../shared/flow/input';
 import { parseSetting, parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { jetstreamAck } from './jetstream-ack.settings';
 
@@ -17,24 +18,18 @@ export default function (RED: NodeAPI): void {
     try {
       settings = parseSettings(jetstreamAck, def);
     } catch (error) {
-      this.on('input', (_msg, _send, done) => done(error as Error));
-      this.error(messageOf(error));
+      refuseInput(this, error);
       return;
     }
 
-    this.on('input', (msg, send, done) => {
-      try {
-        const command = commandOf(settings, msg);
-        if (!commandDelivery(msg, command)) {
-          this.warn(
-            `Nothing to ${command.action}: the message is settled already, or no jetstream-in node of this Node-RED delivered it`,
-          );
-        }
-      } catch (error) {
-        return done(error as Error);
+    onInput(this, (msg) => {
+      const command = commandOf(settings, msg);
+      if (!commandDelivery(msg, command)) {
+        this.warn(
+          `Nothing to ${command.action}: the message is settled already, or no jetstream-in node of this Node-RED delivered it`,
+        );
       }
-      send(msg);
-      done();
+      return msg;
     });
   }
 
@@ -50,7 +45,7 @@ function commandOf(settings: AckSettings, msg: NodeMessage): Command {
   if (typeof action !== 'string' || !ACTIONS.includes(action)) {
     throw new FlowError(
       'INVALID_ACTION',
-      `msg.ack says ${JSON.stringify(action)}: it must be one of ${ACTIONS.join(', ')}, or an object with action and delay`,
+      `msg.ack says ${messageOf(action)}: it must be one of ${ACTIONS.join(', ')}, or an object with action and delay`,
       false,
     );
   }

@@ -1,6 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
 import { codeOf, FlowError, messageOf } from '../shared/errors';
 import { flowTracker, pauseProcessing } from '../shared/flow/completion';
+import { finish, refuseInput, sendOn } from '../shared/flow/input';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { templateScope } from '../shared/template';
@@ -29,8 +30,7 @@ export default function (RED: NodeAPI): void {
       connection = connectionOf(RED, settings.server);
       render = compileOutgoing(settings, connection.settings.inboxPrefix);
     } catch (error) {
-      this.on('input', (_msg, _send, done) => done(error as Error));
-      this.error(messageOf(error));
+      refuseInput(this, error);
       status.show({ fill: 'red', shape: 'ring', text: RED._('status.misconfigured') });
       return;
     }
@@ -61,16 +61,13 @@ export default function (RED: NodeAPI): void {
       // A node that reads stops at its prefetch, and what it has read comes again if it isn't published.
       const comesAgain = flowTracker.find(msg) !== undefined;
       publish(msg, comesAgain).then(
-        () => {
-          send(msg);
-          done();
-        },
+        () => sendOn(this, send, done, msg),
         (thrown: unknown) => {
           const error = connection.secrets.inError(thrown);
           if (closing && !comesAgain && codeOf(error) === 'CLOSED') return afterDeploy.fail(msg, notSent());
           // A Catch node that is being stopped too keeps it to itself.
           if (closing && !comesAgain) this.warn(messageOf(error));
-          done(error as Error);
+          finish(this, done, error);
         },
       );
     });

@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import { messageOf } from '../shared/errors';
 import { pauseProcessing } from '../shared/flow/completion';
-import { compilePayload } from '../shared/payload';
+import { onInput, refuseInput } from '../shared/flow/input';
+import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseSettings, settingsFor, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { inTurn } from '../shared/async/in-order';
@@ -31,8 +31,7 @@ export default function (RED: NodeAPI): void {
     try {
       ready = setUp();
     } catch (error) {
-      this.on('input', (_msg, _send, done) => done(error as Error));
-      this.error(messageOf(error));
+      refuseInput(this, error);
       status.show({ fill: 'red', shape: 'ring', text: RED._('status.misconfigured') });
       return;
     }
@@ -60,34 +59,27 @@ export default function (RED: NodeAPI): void {
     const write = async (msg: Input, own: CompositeSettings): Promise<RowResult[]> => {
       const byId = own.operation === 'get' || own.operation === 'delete';
       const given = byId && msg.ids !== undefined ? msg.ids : payloadOf(msg);
-      const payload: unknown = given instanceof Promise ? await ordered(given) : given;
+      const payload: unknown = refuseTooDeep(given instanceof Promise ? await ordered(given) : given);
       return writer.write(requestOf(msg, own, payload), () => pauseProcessing(msg));
     };
 
-    this.on('input', (msg: Input, send, done) => {
-      let own: CompositeSettings;
-      try {
-        own = settingsFor(sfdcComposite, settings, msg);
-      } catch (error) {
-        return done(error as Error);
-      }
+    onInput(this, async (msg: Input) => {
+      const own = settingsFor(sfdcComposite, settings, msg);
       const { operation, sobject } = own;
-      write(msg, own).then((results) => {
-        const sfdc = { operation, sobject, apiUsage: session.budget.usage };
-        const failed = results.filter((result) => !result.success);
-        const superseded = results.filter((result) => result.superseded).length;
-        if (superseded > 0)
-          this.log(
-            `A message came again after newer ones: ${superseded} of its records keep what those have written`,
-          );
-        if (failed.length > 0 && !isWired(this, 1)) return done(rowsFailed(operation, sobject, results));
-        const nothingWritten = failed.length > 0 && failed.length === results.length;
-        send([
-          nothingWritten ? null : { ...msg, payload: results, sfdc },
-          failed.length > 0 ? { ...msg, payload: failed, sfdc } : null,
-        ]);
-        done();
-      }, done);
+      const results = await write(msg, own);
+      const sfdc = { operation, sobject, apiUsage: session.budget.usage };
+      const failed = results.filter((result) => !result.success);
+      const superseded = results.filter((result) => result.superseded).length;
+      if (superseded > 0)
+        this.log(
+          `A message came again after newer ones: ${superseded} of its records keep what those have written`,
+        );
+      if (failed.length > 0 && !isWired(this, 1)) throw rowsFailed(operation, sobject, results);
+      const nothingWritten = failed.length > 0 && failed.length === results.length;
+      return [
+        nothingWritten ? null : { ...msg, payload: results, sfdc },
+        failed.length > 0 ? { ...msg, payload: failed, sfdc } : null,
+      ];
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {

@@ -1,7 +1,7 @@
 import { FlowError } from '../shared/errors';
 import * as formats from '../shared/settings/formats';
-import { choice, credential, text, textAs, textOf, whole } from '../shared/settings/kinds';
-import { declare, wrong, type Options, type Setting } from '../shared/settings/settings';
+import { choice, credential, percent, text, textAs } from '../shared/settings/kinds';
+import { declare } from '../shared/settings/settings';
 
 const BY_FORM = 'auth=client-credentials|jwt|refresh-token|password';
 
@@ -37,18 +37,6 @@ export const sfdcOrg = declare('sfdc-org', 1, {
     section: 'advanced',
   }),
 });
-
-/** A share, which may be a part of a percent. */
-function percent(value: number, options: Options<number>): Setting<number, number | string> {
-  return {
-    ...whole(value, { ...options, min: 1, max: 100 }),
-    parse(stored, title) {
-      const share = Number(textOf(stored, title));
-      if (share > 0 && share <= 100) return share;
-      throw wrong('INVALID_API_BUDGET', title, stored, 'is not a percentage between 1 and 100');
-    },
-  };
-}
 
 function readVersion(typed: string): string {
   const match = /^v?(\d+)(\.0)?$/.exec(typed);

@@ -11,7 +11,7 @@ import { listExternalIdFields, listFields, listObjects, testConnection } from '.
 import { PubSub } from './pubsub/client';
 import { listEventFields, listTopics, testPubSub } from './pubsub/lookups';
 import { orgState } from './org/state';
-import { refreshTokens, type RefreshTokens, type TokenContext } from './org/refresh-tokens';
+import { refreshTokens, type RefreshTokens, type TokenContext } from '../shared/http/refresh-tokens';
 import { OrgSession } from './org/session';
 import { sfdcOrg } from './sfdc-org.settings';
 

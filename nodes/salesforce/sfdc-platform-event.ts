@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import { messageOf } from '../shared/errors';
 import { pauseProcessing } from '../shared/flow/completion';
-import { compilePayload } from '../shared/payload';
+import { onInput, refuseInput } from '../shared/flow/input';
+import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseSettings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { eventIds } from './events/event-ids';
@@ -30,8 +30,7 @@ export default function (RED: NodeAPI): void {
     try {
       ready = setUp();
     } catch (error) {
-      this.on('input', (_msg, _send, done) => done(error as Error));
-      this.error(messageOf(error));
+      refuseInput(this, error);
       status.show({ fill: 'red', shape: 'ring', text: RED._('status.misconfigured') });
       return;
     }
@@ -55,17 +54,16 @@ export default function (RED: NodeAPI): void {
     const ordered = inTurn();
     const publish = async (msg: NodeMessage): Promise<PublishResult[]> => {
       const given = payloadOf(msg);
-      const payload: unknown = given instanceof Promise ? await ordered(given) : given;
+      const payload: unknown = refuseTooDeep(given instanceof Promise ? await ordered(given) : given);
       const records: unknown[] = Array.isArray(payload) ? payload : [payload];
       return publisher.publish(records, eventIds(msg, this.id, records), () => pauseProcessing(msg));
     };
 
-    this.on('input', (msg, send, done) => {
-      publish(msg).then((results) => {
-        send({ ...msg, payload: results, sfdc: { topic: settings.topic } });
-        done();
-      }, done);
-    });
+    onInput(this, async (msg) => ({
+      ...msg,
+      payload: await publish(msg),
+      sfdc: { topic: settings.topic },
+    }));
 
     this.on('close', (_removed: boolean, done: () => void) => {
       void publisher.close(CLOSE_MS).finally(() => {

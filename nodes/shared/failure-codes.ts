@@ -17,6 +17,26 @@ export const FAILURE_CODES = {
     "The org's daily API calls have reached the share that this pack may bring them to.",
     'Wait until older calls fall out of the last 24 hours, or raise the API budget of the sfdc-org.',
   ),
+  API_LIMIT: outage(
+    'The API that a sync reads has answered that its own limit of requests is spent.',
+    'Nothing: the sync goes on when the API says so. Lower the API budget or ask less often if it stays.',
+  ),
+  API_LOGIN: depends(
+    'The API that a sync reads refuses the token, or gives none for the credentials.',
+    'Enter a token that is valid in the api-source; the message has what the API said.',
+  ),
+  API_PAGING: retried(
+    'The API that a sync reads names a page that it has given already, or one that can never end.',
+    'Nothing for once: the list is begun again. If it stays, report it to the maker of the API.',
+  ),
+  API_REFUSED: depends(
+    'The API that a sync reads refused a request.',
+    'Read the message: it has what the API said, and which right may be missing.',
+  ),
+  API_UNREACHABLE: outage(
+    'The API that a sync reads could not be reached, or answered with an error of its own.',
+    'Nothing: it is tried again. If it stays, check the address, the network and the proxy.',
+  ),
   AUTHORIZATION: outage(
     'The NATS server refused the login, or the credentials have expired.',
     'Check the authentication of the jetstream-server node, or renew the credentials.',
@@ -144,6 +164,10 @@ export const FAILURE_CODES = {
     'Something is missing in the login of the sfdc-org, or malformed.',
     'Enter what the message names, or mend the credentials file; it is read anew at each login.',
   ),
+  INVALID_DECLARATION: never(
+    'The declaration of an API does not fit what the API answers, or is none.',
+    'Mend the declaration; the message names the place.',
+  ),
   INVALID_DURABLE: never(
     'The durable name is empty or holds characters that NATS refuses.',
     'Give a name without blanks, dots, slashes, * or >.',
@@ -235,6 +259,10 @@ export const FAILURE_CODES = {
     "The org's limit for publishing events is spent.",
     'See Setup → Company Information; it is tried again with growing pauses.',
   ),
+  MASS_LOSS: never(
+    'Most records of a collection are gone from the API at once, which a lost permission looks like, too: none of them is published as deleted.',
+    'Give the permission back, or send the command "resync" if the records were really deleted.',
+  ),
   MAX_DELIVERIES: never(
     'The message was delivered as often as it may be, without an end of its processing. Only where what was tried can not be kept in a bucket.',
     'See why the flow does not finish it, then send it again from the dead letter. Give the user the rights to the bucket.',
@@ -255,6 +283,10 @@ export const FAILURE_CODES = {
   NOT_SYNCABLE: never(
     'An object of the org cannot be queried, or has no time of change.',
     'Take it off the collections.',
+  ),
+  NOT_SENT_ON: never(
+    'What was asked of the node is done, but the runtime could not send the message on, which cannot be copied.',
+    'Look for what a function node before it has put on the message: a proxy, a getter, thousands of levels.',
   ),
   NOT_WIRED: unwired(
     'No enabled node is wired to the node that reads, or a node of the flow sent the message only to nodes that are disabled or do not run.',

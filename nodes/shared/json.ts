@@ -137,11 +137,24 @@ function plain({ sign, digits, exponent }: Decimal): string {
 }
 
 /**
- * Whether JSON nests arrays and objects deeper than so many levels; `value` is what it was parsed to. The runtime and
- * core nodes copy messages by recursion, which ends the process some thousand levels down.
+ * Levels of arrays and objects in what comes in and goes out. The runtime and core nodes copy messages by recursion,
+ * which ends the process some thousand levels down.
  */
-export function nestsDeeper(json: string, value: unknown, levels: number): boolean {
-  return !hasAtMost(json, levels) && exceeds(value, levels);
+export const DEEPEST = 200;
+
+/** Whether JSON nests deeper than `DEEPEST` levels; `value` is what it was parsed to. */
+export function jsonIsTooDeep(json: string, value: unknown): boolean {
+  return !hasAtMost(json, DEEPEST) && exceeds(value, DEEPEST);
+}
+
+/** Whether a value that a flow made nests deeper than `DEEPEST` levels: one that holds itself does. */
+export function isTooDeep(value: unknown): boolean {
+  try {
+    return exceeds(value, DEEPEST);
+  } catch {
+    // A getter that throws: whoever reads it next says so.
+    return false;
+  }
 }
 
 /** Most messages have fewer brackets than that in all, which is quickly seen. */
@@ -156,9 +169,11 @@ function hasAtMost(json: string, brackets: number): boolean {
 }
 
 function exceeds(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return false;
   if (levels === 0) return true;
-  return Object.values(value).some((inner) => exceeds(inner, levels - 1));
+  if (Array.isArray(value)) return value.some((inner) => exceeds(inner, levels - 1));
+  for (const inner of Object.values(value)) if (exceeds(inner, levels - 1)) return true;
+  return false;
 }
 
 /**

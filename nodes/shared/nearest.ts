@@ -1,5 +1,9 @@
+/** Letters of the longest name that is compared: Salesforce's own are far below. */
+const LONGEST = 255;
+
 /** The candidate that `name` was most likely meant to be, without regard to case; undefined if none is close. */
 export function nearest(name: string, candidates: Iterable<string>): string | undefined {
+  if (name.length > LONGEST) return undefined;
   const wanted = name.toLowerCase();
   let best: string | undefined;
   let least = Math.max(2, Math.ceil(wanted.length / 2));
@@ -7,7 +11,8 @@ export function nearest(name: string, candidates: Iterable<string>): string | un
     const known = candidate.toLowerCase();
     // What is cut off at an end ("Status" of "Status__c") is nearer than as many other letters.
     const cutOff = known.startsWith(wanted) || wanted.startsWith(known);
-    // No fewer letters than one is longer than the other: a name out of a message may be a megabyte.
+    if (known.length > LONGEST) continue;
+    // No fewer letters than one is longer than the other.
     if (!cutOff && Math.abs(known.length - wanted.length) >= least) continue;
     const distance = cutOff ? 1 : editDistance(wanted, known);
     if (distance < least) {

@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeMessage } from 'node-red';
 import { FlowError, messageOf } from './errors';
-import { exactNumber, parseJson } from './json';
+import { DEEPEST, exactNumber, isTooDeep, parseJson } from './json';
 import { fieldName } from './settings/formats';
 import { compileTemplate, templateScope } from './template';
 
@@ -21,6 +21,19 @@ export type PayloadConfig = { mode: 'event' } | { mode: 'map'; fields: PayloadFi
 export type PayloadOf = (msg: NodeMessage) => unknown;
 
 type FieldValue = (msg: NodeMessage) => unknown;
+
+/**
+ * Throws BAD_PAYLOAD for what nests deeper than the runtime survives, or holds itself: the results carry the records,
+ * and would be copied after all has been written.
+ */
+export function refuseTooDeep<T>(payload: T): T {
+  if (!isTooDeep(payload)) return payload;
+  throw new FlowError(
+    'BAD_PAYLOAD',
+    `The payload nests arrays and objects deeper than ${DEEPEST} levels, or holds itself, which Node-RED does not survive; nothing was sent. Make it flat`,
+    false,
+  );
+}
 
 /**
  * Compiles the payload setting of a node. With a map every field must have a value: what leads nowhere is an

@@ -1,8 +1,12 @@
+import { isError } from './errors';
+
 const STRUCK = '***';
 /** Below this length a secret is struck only where it stands as a value of its own: "no" is in every "not". */
 const SHORT = 6;
 /** A session's tokens change for ever; those of long ago are worth nothing. */
 const KEPT = 64;
+/** Signs of a secret that are looked for: no header carries longer ones, and looking for a megabyte takes seconds. */
+const LONGEST = 16_384;
 /** Of a secret with several lines, those that say something when they are quoted alone. */
 const LONG_LINE = 16;
 /** Objects within one value; nobody reads more of an error. */
@@ -22,8 +26,9 @@ export class Secrets {
   add(...secrets: unknown[]): this {
     for (const secret of secrets) {
       if (typeof secret !== 'string' || secret.trim() === '') continue;
-      this.known.delete(secret);
-      this.known.set(secret, formsOf(secret));
+      const known = secret.slice(0, LONGEST);
+      this.known.delete(known);
+      this.known.set(known, formsOf(known));
       this.patterns = undefined;
     }
     for (const oldest of this.known.keys()) {
@@ -49,7 +54,7 @@ export class Secrets {
   }
 
   private error<T>(thrown: T, seen: Map<unknown, unknown>): T {
-    if (!(thrown instanceof Error)) return this.value(thrown, seen);
+    if (!isError(thrown)) return this.value(thrown, seen);
     if (seen.has(thrown)) return thrown;
     seen.set(thrown, thrown);
     for (const name of new Set(['message', 'stack', ...Object.getOwnPropertyNames(thrown)])) {
@@ -69,7 +74,7 @@ export class Secrets {
     if (typeof value === 'string') return this.strike(value) as T;
     if (typeof value !== 'object' || value === null) return value;
     if (seen.has(value)) return seen.get(value) as T;
-    if (!Array.isArray(value) && !isPlain(value)) return value;
+    if (!isPlain(value)) return value;
     seen.set(value, STRUCK);
     const copy = (seen.size > MOST_PARTS ? STRUCK : this.parts(value, seen)) as T;
     seen.set(value, copy);
@@ -137,6 +142,12 @@ function patternsOf(forms: string[]): RegExp[] {
 }
 
 function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
+  try {
+    if (Array.isArray(value)) return true;
+    const prototype: unknown = Object.getPrototypeOf(value);
+    return prototype === Object.prototype || prototype === null;
+  } catch {
+    // A proxy that refuses has nothing that could be read.
+    return false;
+  }
 }

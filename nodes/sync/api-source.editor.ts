@@ -7,17 +7,13 @@ import { newUuid } from '../shared/editor/uuid';
 import { credentialsOf } from '../shared/settings/settings';
 import { apiSource } from './api-source.settings';
 import { collectionList, readCollections } from './providers/collections.editor';
-import { READY, type ProviderName } from './providers/catalog';
+import { declarationOf } from './providers/catalog';
 
-/** Where the APIs are; those of one's own account as an example. */
-const ADDRESSES: Record<string, string> = {
-  hubspot: 'https://api.hubapi.com',
-  stripe: 'https://api.stripe.com',
-  zendesk: 'https://example.zendesk.com',
-  jira: 'https://example.atlassian.net',
-  github: 'https://api.github.com',
-  custom: 'https://api.example.com/v1',
-};
+/** Where an API is; of one's own account, or one's own API, as an example. */
+function addressOf(provider: string): string {
+  const { baseUrl, example } = declarationOf(provider) ?? { example: 'https://api.example.com/v1' };
+  return baseUrl ?? example ?? '';
+}
 
 RED.nodes.registerType('api-source', {
   category: 'config',
@@ -43,7 +39,7 @@ RED.nodes.registerType('api-source', {
     testConnection(this, form, source);
     form.watch(() => {
       $('#jetforce-polling').prop('hidden', !polls(form));
-      form.input('baseUrl').attr('placeholder', ADDRESSES[form.text('provider')] ?? '');
+      form.input('baseUrl').attr('placeholder', addressOf(form.text('provider')));
     });
     showHints(form, () => hints(this, form).map((key) => this._(`hint.${key}`)));
   },
@@ -75,11 +71,6 @@ function hints(node: EditorNode, form: Form): string[] {
     shared ||= other.type === node.type && other.id !== node.id && id !== '' && other['syncId'] === id;
     return true;
   });
-  if (!isReady(form.text('provider'))) found.push('notReady');
   if (shared) found.push('sharedId');
   return found;
-}
-
-function isReady(provider: unknown): boolean {
-  return READY.includes(provider as ProviderName);
 }

@@ -9,22 +9,21 @@ import {
   list,
   node,
   onlyWhen,
+  percent,
   text,
-  textOf,
 } from '../shared/settings/kinds';
 import { declare, type Setting, type Settings } from '../shared/settings/settings';
-import { PROVIDERS, READY, type ProviderName } from './providers/catalog';
+import { APIS, PROVIDERS } from './providers/catalog';
 
-const REST = 'provider=hubspot|stripe|zendesk|jira|github|custom';
+/** Whatever is read by a declaration. */
+const REST = `provider=${[...Object.keys(APIS), 'custom'].join('|')}`;
+const OF_ACCOUNT = `provider=${[...accounts(), 'custom'].join('|')}`;
 
 export const apiSource = declare('api-source', 1, {
   name: text(''),
-  provider: provider(),
+  provider: choice(PROVIDERS, 'salesforce', { code: 'INVALID_SOURCE', noun: 'a provider' }),
   org: node('sfdc-org', { required: 'provider=salesforce' }),
-  baseUrl: onlyWhen(
-    REST,
-    text('', { required: 'provider=zendesk|jira|custom', format: formats.url, address: true }),
-  ),
+  baseUrl: onlyWhen(REST, text('', { required: OF_ACCOUNT, format: formats.url, address: true })),
   user: text('', { required: 'provider=zendesk|jira' }),
   token: credential(),
   secret: credential(),
@@ -33,27 +32,16 @@ export const apiSource = declare('api-source', 1, {
   mode: choice(['cdc', 'poll'], 'cdc'),
   pollInterval: duration('1m', { min: '100ms', required: true, title: 'Ask every' }),
   lookback: duration('10m', { max: '1d', required: true, title: 'Look back' }),
+  apiBudget: onlyWhen(REST, percent(50, { required: true })),
   reconcile: duration('', { empty: 0, title: 'Compare every' }),
   syncId: text('', { required: true }),
 });
 
 export type SourceSettings = Settings<typeof apiSource>;
 
-function provider(): Setting<ProviderName, ProviderName> {
-  const any = choice(PROVIDERS, 'salesforce');
-  return {
-    ...any,
-    parse(stored, title) {
-      const typed = textOf(stored, title).trim();
-      const name = PROVIDERS.find((one) => one === typed);
-      if (!name) throw invalid(`"${typed}" is not a provider; use one of ${PROVIDERS.join(', ')}`);
-      if (READY.includes(name)) return name;
-      throw invalid(
-        `This version can't read ${name} yet; read it in a flow and hand its records to an api-source with the provider "flow"`,
-      );
-    },
-    check: (name) => (READY.includes(name as ProviderName) ? undefined : { text: 'wrong.notReady' }),
-  };
+/** Those whose address is the account's own. */
+function accounts(): string[] {
+  return Object.values(APIS).flatMap(({ name, baseUrl }) => (baseUrl === undefined ? [name] : []));
 }
 
 /** Records from a flow bring their collections with them. */
@@ -83,7 +71,10 @@ function collections(): Setting<string[], string[]> {
 export function fullName(provider: string, typed: string): string {
   const name = typed.trim();
   if (name === '' || name.startsWith('${')) return name;
-  const full = name.includes(':') ? name : `${provider}:${name}`;
+  // A colon may stand in the name itself: "owner/repo:issues".
+  const named =
+    PROVIDERS.some((one) => name.startsWith(`${one}:`)) || (name.includes(':') && !(provider in APIS));
+  const full = named ? name : `${provider}:${name}`;
   return provider === 'salesforce' ? full.toLowerCase() : full;
 }
 

@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import type { Node, NodeAPI, NodeDef } from 'node-red';
 import { lookupRoute, type ConfigValues, type LookupRequest } from '../shared/admin';
 import { FlowError, messageOf } from '../shared/errors';
+import { refreshTokens } from '../shared/http/refresh-tokens';
 import { credentialsOf, parseSettings, type Secrets, type Stored } from '../shared/settings/settings';
 import { listObjects, testConnection } from '../salesforce/org/lookups';
 import type { OrgSession } from '../salesforce/org/session';
@@ -8,12 +10,17 @@ import { sessionFor, sessionOf } from '../salesforce/sfdc-org';
 import { sfdcOrg } from '../salesforce/sfdc-org.settings';
 import { apiSource, type SourceSettings } from './api-source.settings';
 import type { Provider } from './engine/provider';
+import { declarationOf, PROVIDERS } from './providers/catalog';
+import { readDeclaration } from './providers/rest/check';
+import type { ClientOptions } from './providers/rest/client';
+import type { Declaration } from './providers/rest/declaration';
+import { collectionChoices, testApi, tryPage } from './providers/rest/lookups';
+import { RestProvider } from './providers/rest/provider';
 import { SalesforceProvider } from './providers/salesforce';
 import type { Source } from './engine/sync-out';
 import { withTimeout } from '../shared/async/timeout';
 
 type SourceDef = NodeDef & Stored<typeof apiSource>;
-/** For the providers to come. */
 type SourceSecrets = Secrets<typeof apiSource>;
 
 /** What api-sync-out uses. */
@@ -44,7 +51,10 @@ export default function (RED: NodeAPI): void {
       if (!settings) return undefined;
       const source = sources.get(user) ?? {
         settings,
-        openProvider: (log: (text: string) => void) => openSalesforce(user, settings, log),
+        openProvider: (log: (text: string) => void) =>
+          settings.provider === 'salesforce'
+            ? openSalesforce(user, settings, log)
+            : new RestProvider({ ...settings, ...restOptions(settings, this.credentials, log) }),
         use: (stop: () => Promise<void>) => {
           stops.add(stop);
           return () => void stops.delete(stop);
@@ -66,14 +76,33 @@ export default function (RED: NodeAPI): void {
     return new SalesforceProvider(session, { ...settings, log }, pubsub, () => org.deregister(user));
   }
 
+  function restOptions(
+    settings: SourceSettings,
+    credentials: SourceSecrets | undefined,
+    warn: (text: string) => void,
+  ): ClientOptions {
+    const { baseUrl, user, apiBudget = 100 } = settings;
+    const { token, secret } = credentials ?? {};
+    return {
+      declaration: declared(settings),
+      values: { baseUrl, user, token, secret },
+      budget: apiBudget,
+      refreshTokens: refreshTokens(tokenFolder(RED), warn),
+    };
+  }
+
   RED.nodes.registerType<SourceNode, SourceDef, object, SourceSecrets>('api-source', ApiSource, {
     credentials: credentialsOf(apiSource),
   });
 
   const lookup = (action: string, find: (request: LookupRequest) => Promise<unknown>) =>
     lookupRoute(RED, apiSource, action, find, { org: sfdcOrg });
+  const ofForm = ({ config, credentials }: LookupRequest): ClientOptions =>
+    restOptions(parseSettings(apiSource, config), credentials, () => undefined);
   lookup('collections', ({ config, references, signal }) => {
-    if (config.provider !== 'salesforce') return Promise.resolve([]);
+    const { provider } = config;
+    if (provider === 'flow') return Promise.resolve([]);
+    if (provider !== 'salesforce') return Promise.resolve(choicesOf(config));
     return ask(RED, references.org, signal, async (session) =>
       (await listObjects(session)).map(({ value, label }) => ({
         value: `salesforce:${value.toLowerCase()}`,
@@ -81,23 +110,46 @@ export default function (RED: NodeAPI): void {
       })),
     );
   });
-  lookup('test', ({ config, references, signal }) => {
-    const { collections } = parseSettings(apiSource, config);
-    return ask(RED, references.org, signal, async (session) => {
-      const { message } = await testConnection(session);
-      const known = new Set(
-        (await listObjects(session)).map(({ value }) => `salesforce:${value.toLowerCase()}`),
-      );
-      const missing = collections.filter((collection) => !known.has(collection));
-      if (missing.length > 0)
-        throw new FlowError(
-          'NO_SUCH_OBJECT',
-          `${message} But the user can't see ${missing.join(', ')}: check the names and the user's permissions`,
-          false,
-        );
-      return { message: `${message} All ${collections.length} collections are there.` };
-    });
+  lookup('try', (request) => tryPage(ofForm(request), request.params.collection ?? '', request.signal));
+  lookup('test', (request) => {
+    const { collections, provider } = parseSettings(apiSource, request.config);
+    if (provider !== 'salesforce') return testApi(ofForm(request), collections, request.signal);
+    return ask(RED, request.references.org, request.signal, (session) => testOrg(session, collections));
   });
+}
+
+/** The declaration of what the settings name. Throws INVALID_SOURCE, and INVALID_DECLARATION. */
+function declared({ provider, definition }: Pick<SourceSettings, 'provider' | 'definition'>): Declaration {
+  if (provider === 'custom') return readDeclaration(definition ?? '');
+  const found = declarationOf(provider);
+  if (found) return found;
+  throw new FlowError('INVALID_SOURCE', `The api-source reads no API, but records of a ${provider}`, false);
+}
+
+function choicesOf({ provider, definition }: Record<string, unknown>): { value: string; label: string }[] {
+  const name = PROVIDERS.find((one) => one === provider) ?? 'custom';
+  return collectionChoices(
+    declared({ provider: name, definition: typeof definition === 'string' ? definition : '' }),
+  );
+}
+
+/** Where refresh tokens are kept that an API has put in the place of those configured. */
+function tokenFolder(RED: NodeAPI): string | undefined {
+  const { userDir } = RED.settings as { userDir?: string };
+  return userDir === undefined ? undefined : join(userDir, '.jetforce', 'tokens');
+}
+
+async function testOrg(session: OrgSession, collections: readonly string[]): Promise<{ message: string }> {
+  const { message } = await testConnection(session);
+  const known = new Set((await listObjects(session)).map(({ value }) => `salesforce:${value.toLowerCase()}`));
+  const missing = collections.filter((collection) => !known.has(collection));
+  if (missing.length > 0)
+    throw new FlowError(
+      'NO_SUCH_OBJECT',
+      `${message} But the user can't see ${missing.join(', ')}: check the names and the user's permissions`,
+      false,
+    );
+  return { message: `${message} All ${collections.length} collections are there.` };
 }
 
 /** Asks the org as its form stands. */

@@ -2,8 +2,9 @@ import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { Connection } from '../jetstream/server/connection';
 import { connectionOf } from '../jetstream/jetstream-server';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
-import { FlowError, messageOf } from '../shared/errors';
+import { FlowError } from '../shared/errors';
 import { pauseProcessing } from '../shared/flow/completion';
+import { onInput, refuseInput } from '../shared/flow/input';
 import { contextPositions } from '../shared/positions';
 import { claimStream, type Claim } from '../jetstream/streams/claims';
 import { whenDeployed } from '../shared/flow/deployed';
@@ -72,8 +73,7 @@ export default function (RED: NodeAPI): void {
       out = setUp();
     } catch (error) {
       claim?.release();
-      this.on('input', (_msg, _send, done) => done(error as Error));
-      this.error(messageOf(error));
+      refuseInput(this, error);
       status.show({ fill: 'red', shape: 'ring', text: RED._('status.misconfigured') });
       return;
     }
@@ -96,12 +96,14 @@ export default function (RED: NodeAPI): void {
       }),
     });
 
-    this.on('input', (msg: SyncOutMessage, _send, done) => {
-      if (conflict) return done(conflict);
-      handle(out, msg, connection).then(
-        () => done(),
-        (error: unknown) => done(connection.secrets.inError(error) as Error),
-      );
+    onInput(this, async (msg: SyncOutMessage) => {
+      if (conflict) throw conflict;
+      try {
+        await handle(out, msg, connection);
+      } catch (error) {
+        throw connection.secrets.inError(error);
+      }
+      return undefined;
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {

@@ -16,6 +16,7 @@ import { CATALOG, type ApiName } from './catalog';
 import { Clock } from './frame/clock';
 import { act, control, known, setSwitches, type Controlled } from './frame/control';
 import { type Limit } from './frame/limits';
+import { type OAuthClient } from './frame/oauth';
 import { Refusal, type Row, type Simulation } from './frame/simulation';
 
 export interface ApiOptions {
@@ -33,7 +34,11 @@ export interface Api {
   /** `http://127.0.0.1:port`, in the place of `https://api.…`: paths begin as the API's own do. */
   readonly baseUrl: string;
   readonly token: string;
+  /** Whose it is, where the API has Basic authentication. */
   readonly user: string | undefined;
+  /** The header that says who one is. */
+  readonly authorization: string;
+  readonly oauth: OAuthClient | undefined;
   collections(): string[];
   readonly clock: Clock;
   readonly faults: Faults;
@@ -73,6 +78,8 @@ export async function startApi(name: ApiName, options: ApiOptions = {}): Promise
     baseUrl: url,
     token: simulation.token,
     user: simulation.user,
+    authorization: simulation.authorization ?? `Bearer ${simulation.token}`,
+    oauth: simulation.oauth,
     ...controls(on),
     close: () => closeServer(server),
   };
@@ -83,7 +90,9 @@ function seed(simulation: Simulation, collection: string, rows: readonly Row[] |
   else simulation.write(collection, rows, clock.now());
 }
 
-function controls(on: Controlled): Omit<Api, 'baseUrl' | 'token' | 'user' | 'close'> {
+function controls(
+  on: Controlled,
+): Omit<Api, 'baseUrl' | 'token' | 'user' | 'authorization' | 'oauth' | 'close'> {
   const { simulation, clock, faults, ledger } = on;
   return {
     clock,

@@ -32,7 +32,7 @@ export async function call(
     method,
     redirect: 'manual',
     headers: {
-      Authorization: `Bearer ${api.token}`,
+      Authorization: api.authorization,
       'User-Agent': 'tests',
       ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       ...headers,

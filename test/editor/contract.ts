@@ -165,6 +165,7 @@ export const contract: Record<string, Contract> = {
       mode: 'cdc',
       pollInterval: '1m',
       lookback: '10m',
+      apiBudget: 50,
       reconcile: '',
       baseUrl: '',
       user: '',

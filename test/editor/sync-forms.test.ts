@@ -104,13 +104,14 @@ test('api-source: shows what the API needs, and says which ones it can’t read 
   assert.equal(await page.locator('.jetforce-collections').isVisible(), false);
   assert.equal(await hints.count(), 0);
   await provider('stripe');
-  assert.equal(await shown(), 'baseUrl token pollInterval lookback reconcile syncId');
-  assert.match(await hints.innerText(), /can't read this API yet/);
+  assert.equal(await shown(), 'baseUrl token pollInterval lookback apiBudget reconcile syncId');
   await provider('jira');
-  assert.equal(await shown(), 'baseUrl user token pollInterval lookback reconcile syncId');
+  assert.equal(await shown(), 'baseUrl user token secret pollInterval lookback apiBudget reconcile syncId');
   await provider('custom');
-  assert.equal(await shown(), 'baseUrl user token secret definition pollInterval lookback reconcile syncId');
-  assert.match(await hints.innerText(), /can't read this API yet/);
+  assert.equal(
+    await shown(),
+    'baseUrl user token secret definition pollInterval lookback apiBudget reconcile syncId',
+  );
   await editor.cancel();
 });
 

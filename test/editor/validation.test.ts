@@ -73,7 +73,7 @@ test('validators say what is wrong, in a sentence that names the setting', { ski
     ['api-source', { lookback: 'long' }, /^Look back: not a duration/],
     ['api-source', { lookback: '2d' }, /^Look back: at most 1d/],
     ['api-source', { reconcile: 'weekly' }, /^Compare every: not a duration/],
-    ['api-source', { provider: 'stripe', collections: ['stripe:charge'] }, /can't read this API yet/],
+    ['api-source', { provider: 'stripe', apiBudget: 0, collections: ['stripe:charges'] }, /^API budget/],
     ['api-sync-out', { subjectPrefix: 'crm.>' }, /^Subject prefix: not a subject/],
     ['api-sync-out', { stream: 'a.b' }, /^Stream: not a valid name/],
     ['api-sync-out', { bucket: 'a.b' }, /^Bucket: not a bucket's name/],

@@ -62,7 +62,8 @@ describe('while the org is away', { skip: process.platform !== 'linux' && 'reads
       { timeout: 120_000, interval: 200, what: 'no more to be delivered' },
     );
     // It answers when all that has arrived is parsed.
-    await red.api('GET', '/flows');
+    const node = red;
+    await until(async () => (await node.api('GET', '/flows')) !== undefined, { timeout: 60_000 });
     assert.ok(before < 15, `${before} messages are unacknowledged`);
     assert.ok(peak() < 1_000, `${peak()} MiB`);
   });

@@ -45,6 +45,7 @@ test('has defaults for all that is not said', async () => {
     mode: 'cdc',
     pollInterval: 60_000,
     lookback: 600_000,
+    apiBudget: undefined,
     reconcile: 0,
   });
 });

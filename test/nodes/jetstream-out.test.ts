@@ -67,8 +67,8 @@ test('what has no JSON fails for good, and says why', async () => {
   circular.self = circular;
   red.node('out').receive({ payload: circular });
   const error = errorOf(await red.one('caught'));
-  assert.equal(error.code, 'INVALID_PAYLOAD');
-  assert.match(error.message, /circular/);
+  assert.equal(error.code, 'BAD_PAYLOAD');
+  assert.match(error.message, /holds itself/);
 });
 
 test('shows that it connects, then that it is ready', async () => {

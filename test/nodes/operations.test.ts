@@ -26,7 +26,7 @@ let room: Room;
 let org: Org;
 before(async () => {
   room = await openRoom();
-  org = await startOrg();
+  org = await startOrg({ pubsub: true });
 });
 after(async () => {
   await room.stop();

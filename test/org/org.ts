@@ -12,6 +12,7 @@ import { QueryJobs } from './bulk/query';
 import { makeAuthority } from '../support/certificates';
 import { closeServer, listen } from '../support/simulated/exchange';
 import { allRecords, removeRecords, undelete, write, writeLate, type Colleague } from './control/colleague';
+import { archive, refreshSandbox } from './control/admin';
 import { setLimits } from './control/routes';
 import { initialLimits } from './rest/describe';
 import { type SaveResult } from './store/dml';
@@ -25,7 +26,7 @@ import { Locks } from './store/locks';
 import { ConnectedApp } from './rest/oauth';
 import { startPubSub } from './pubsub/server';
 import { EventBus, type ListedEvent } from './pubsub/bus';
-import { Cursors } from './rest/query';
+import { Cursors } from './rest/cursors';
 import { Schema, type SObjectDeclaration, type SObjectType } from './store/schema';
 import { Sessions } from './rest/sessions';
 import { SWITCHES, type Limit, type Certificates, type OrgState, type Switches } from './state';
@@ -92,6 +93,10 @@ export interface Org extends Readonly<Omit<OrgState, 'faults' | 'limits'>> {
    * redirected. `url`, where to log in, stays.
    */
   migrate(): void;
+  /** Archives tasks or events: from then on only queryAll has them. */
+  archive(sobject: string, ids: string[]): void;
+  /** The org becomes another copy of its production: another organization id, the same logins, no sessions, no events. */
+  refreshSandbox(): void;
   /** Makes an object or changes its fields. */
   declare(declaration: SObjectDeclaration): SObjectType;
   close(): Promise<void>;
@@ -101,9 +106,9 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
   const schema = new Schema([...STANDARD_OBJECTS, ...(options.schema ?? [])]);
   const generators = new Map<string, Generator>();
   const store = new Store(schema, generators);
-  const orgId = recordId('00D', 1);
   const username = options.username ?? 'admin@org.example';
   const users = addUsers(store, username);
+  const orgId = addOrganization(store, users.admin);
   for (const [sobject, count] of Object.entries(options.generate ?? {})) {
     generators.set(sobject, generator(named(schema, sobject), count, users.colleague, store.now()));
   }
@@ -128,7 +133,10 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
     schema,
     store,
     app: new ConnectedApp(),
-    sessions: new Sessions(orgId, () => store.now()),
+    sessions: new Sessions(
+      () => state.orgId,
+      () => store.now(),
+    ),
     locks: new Locks(),
     cursors: new Cursors(),
     queryJobs: new QueryJobs(),
@@ -138,6 +146,7 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
     switches: { ...SWITCHES, ...options.switches },
     limits: initialLimits(),
   };
+  schema.hides = (sobject) => state.switches.hiddenFields[sobject];
   const on: Colleague = { org: state, userId: users.colleague };
   for (const [sobject, records] of Object.entries(options.seed ?? {}))
     write(on, named(schema, sobject), records);
@@ -154,6 +163,9 @@ export async function startOrg(options: OrgOptions = {}): Promise<Org> {
   return {
     ...state,
     ...helpers(on),
+    get orgId() {
+      return state.orgId;
+    },
     ca: certificates?.ca,
     close: async () => void (await Promise.all(closing.map((end) => end()))),
   };
@@ -194,8 +206,21 @@ function addUsers(store: Store, username: string): { admin: string; colleague: s
   return { admin, colleague };
 }
 
+/** What the org says about itself, in a record that has its id. */
+function addOrganization(store: Store, user: string): string {
+  const tx = store.begin({ user, origin: 'com/salesforce/setup' });
+  const id = tx.insert(named(store.schema, 'Organization'), {
+    Name: 'Simulated Org',
+    OrganizationType: 'Developer Edition',
+    InstanceName: 'SIM1',
+    IsSandbox: false,
+  });
+  tx.commit();
+  return id;
+}
+
 function named(schema: Schema, name: string): SObjectType {
-  const type = schema.type(name);
+  const type = schema.whole(name);
   if (!type) throw new Error(`the org has no object ${name}`);
   return type;
 }
@@ -228,6 +253,8 @@ function helpers(on: Colleague): Omit<Org, keyof OrgState | 'close' | 'ca'> & Pi
       return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
     },
     migrate: () => migrate(org),
+    archive: (sobject, ids) => archive(org, named(org.schema, sobject), ids),
+    refreshSandbox: () => refreshSandbox(org),
     declare: (declaration) => org.schema.declare(declaration),
   };
 }

@@ -7,7 +7,7 @@ import { type Locks } from './store/locks';
 import { type ConnectedApp } from './rest/oauth';
 import { type EventBus } from './pubsub/bus';
 import { PUBSUB_SWITCHES, type PubSubSwitches } from './pubsub/switches';
-import { type Cursors } from './rest/query';
+import { type Cursors } from './rest/cursors';
 import { type Schema } from './store/schema';
 import { type Session, type Sessions } from './rest/sessions';
 import { type Store, type Transaction } from './store/store';
@@ -26,6 +26,8 @@ export interface Switches extends PubSubSwitches {
   loginsPerHour: number;
   /** What a failed row without a record has for `id`: nothing, as documented, or null. */
   failedRowId: 'absent' | 'null';
+  /** A failed row of an upsert says created: true, as some orgs do: only `success` tells. */
+  failedRowCreated: boolean;
   /** Values that the JSON reader can't take, and unknown fields, fail their row or the whole collection (400). */
   unreadable: 'row' | 'request';
   /** The error code of a collection with more than 200 records, or 10 chunks. */
@@ -43,13 +45,37 @@ export interface Switches extends PubSubSwitches {
   duplicateRules: boolean;
   /** Rows in a page of a query. */
   pageSize: number;
-  /** How long a bulk query job takes before its results are there. */
+  /** Bytes of values in a page of a query after which it comes short, as pages of wide rows do; 0 never. */
+  pageBytes: number;
+  /** The same of a page of bulk results, however many records were asked for. */
+  bulkPageBytes: number;
+  /** Milliseconds of SystemModstamp that a query may ask for before it is a QUERY_TIMEOUT; 0 any. */
+  queryWindowMs: number;
+  /** COUNT() is a QUERY_TIMEOUT, as on objects that are too large to be counted. */
+  countTimesOut: boolean;
+  /** Open cursors of a user; the next one releases the oldest. */
+  cursorsPerUser: number;
+  /** How long a bulk job takes before its results are there. */
   bulkJobMs: number;
+  /** Bytes of a file that a bulk job takes. */
+  bulkUploadBytes: number;
+  /** Answers are packed for clients that take gzip. */
+  gzip: boolean;
+  /** Sforce-Limit-Info is behind by up to so many calls, differently from answer to answer. */
+  usageDrift: number;
   /** Calls that may be under way for this long or longer, side by side, before others are refused. */
   longRunningCalls: number;
   longRunningMs: number;
-  /** Epoch ms before which the log of deletions is gone, as after an emptied recycle bin. */
+  /** Epoch ms before which the log of deletions was purged. */
   deletionsKeptSince: number;
+  /** What a start before the log is: INVALID_REPLICATION_DATE, or an answer whose earliestDateAvailable tells. */
+  purgedDeletions: 'refused' | 'gap';
+  /** Ids that /updated and /deleted give before they refuse the window. */
+  replicationIds: number;
+  /** Records that aren't shared with the API's user, by object: 'all' or their ids. Reads just don't have them. */
+  unshared: Record<string, 'all' | readonly string[]>;
+  /** Fields that the API's user may not see, by object. */
+  hiddenFields: Record<string, readonly string[]>;
   /** A planned site switch: the org reads and doesn't write. */
   readOnly: boolean;
   /** Somebody else creates the record of an upsert just before it, so many times: the key is taken. */
@@ -71,6 +97,7 @@ export const SWITCHES: Switches = {
   rotateRefreshTokens: false,
   loginsPerHour: 3600,
   failedRowId: 'absent',
+  failedRowCreated: false,
   unreadable: 'row',
   collectionLimitCode: 'EXCEEDED_ID_LIMIT',
   outerAllOrNoneOverrides: false,
@@ -78,10 +105,22 @@ export const SWITCHES: Switches = {
   lateCommitMs: 0,
   duplicateRules: false,
   pageSize: 2000,
+  pageBytes: 8 * 1024 * 1024,
+  bulkPageBytes: 256 * 1024 * 1024,
+  queryWindowMs: 0,
+  countTimesOut: false,
+  cursorsPerUser: 10,
   bulkJobMs: 0,
+  bulkUploadBytes: 100 * 1024 * 1024,
+  gzip: true,
+  usageDrift: 0,
   longRunningCalls: 25,
   longRunningMs: 20_000,
   deletionsKeptSince: 0,
+  purgedDeletions: 'refused',
+  replicationIds: 600_000,
+  unshared: {},
+  hiddenFields: {},
   readOnly: false,
   upsertRaces: 0,
   triggerRows: {},
@@ -101,7 +140,8 @@ export interface Limit {
 }
 
 export interface OrgState {
-  readonly orgId: string;
+  /** Another one after a sandbox was refreshed. */
+  orgId: string;
   readonly userId: string;
   readonly clientId: string;
   readonly clientSecret: string;

@@ -1,7 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { FlowError, codeOf, isRetryable, messageOf } from '../../nodes/shared/errors';
+import { runInNewContext } from 'node:vm';
+import {
+  FlowError,
+  codeOf,
+  errorOf,
+  isFlowError,
+  isOutage,
+  isRetryable,
+  messageOf,
+} from '../../nodes/shared/errors';
+import { Secrets } from '../../nodes/shared/secrets';
 
 test('a FlowError carries its code, whether it is worth another try, its cause and facts', () => {
   const cause = new Error('socket');
@@ -35,10 +45,64 @@ test('a thrown value says its message, whatever was thrown', () => {
     [7n, '7'],
     [Symbol('s'), 'Symbol(s)'],
     [circular, '[object Object]'],
-    [{ message: Object.create(null) as unknown }, '[object Object]'],
-    [Object.assign(new Error(), { message: { inner: 1 } }), '[object Object]'],
+    [{ message: Object.create(null) as unknown }, '{}'],
+    [Object.assign(new Error(), { message: { inner: 1 } }), '{"inner":1}'],
+    [{ message: { toString: 1, valueOf: 1 } }, '{"toString":1,"valueOf":1}'],
+    [{ n: 1n }, '[object Object]'],
+    [Array.from({ length: 100_000 }, () => 0), '[object Object]'],
+    ['two\nlines\r\n\u001b[31mred\u2028\u202e', 'two\\nlines\\r\\n\\u001b[31mred\\u2028\\u202e'],
+    [new Error('x'.repeat(10_001)), `${'x'.repeat(10_000)}…`],
+    [runInNewContext('new RangeError("of another realm")'), 'of another realm'],
   ] as [unknown, string][])
     assert.equal(messageOf(thrown), message);
+});
+
+test('the message of a FlowError is one line, whatever it quotes', () => {
+  const error = new FlowError('C' as string, `said "\n\u001b[2J${'x'.repeat(20_000)}"`);
+  assert.ok(error.message.startsWith('said "\\n\\u001b[2Jxxx'));
+  assert.ok(error.message.length < 10_100);
+});
+
+/** What a function node may hand to node.error, or to done. */
+function hostile(): unknown[] {
+  const revoked = <T extends object>(target: T): T => {
+    const { proxy, revoke } = Proxy.revocable(target, {});
+    revoke();
+    return proxy;
+  };
+  const thrower = (target: object): object =>
+    new Proxy(target, {
+      get: () => assert.fail(),
+      has: () => assert.fail(),
+      ownKeys: () => assert.fail(),
+      getPrototypeOf: () => assert.fail(),
+    });
+  const getter = (name: string | symbol): object =>
+    Object.defineProperty({}, name, { get: () => assert.fail(), enumerable: true });
+  return [
+    ...[{}, [], new Error('x'), () => 0].map(revoked),
+    ...[{}, [], new Error('x')].map(thrower),
+    ...['message', 'code', 'retryable', 'outage', 'name', 'toJSON', Symbol.toStringTag].map(getter),
+    { message: Symbol('s') },
+    { message: revoked({}), code: Symbol('c') },
+    { toJSON: () => assert.fail(), toString: () => assert.fail() },
+    { toJSON: () => undefined },
+    Object.assign(Object.create(null) as object, { message: 'm' }),
+    Array.from({ length: 20_000 }).reduce((inner) => [inner], 1),
+    'x'.repeat(2 ** 24),
+  ];
+}
+
+test('what does not want to be told neither throws nor makes anything throw', () => {
+  for (const thrown of hostile()) {
+    assert.equal(typeof messageOf(thrown), 'string');
+    assert.equal(typeof codeOf(thrown), 'string');
+    assert.equal(typeof isRetryable(thrown), 'boolean');
+    assert.equal(isOutage(thrown), false);
+    assert.equal(isFlowError(thrown), false);
+    assert.equal(typeof errorOf(thrown).message, 'string');
+    assert.doesNotThrow(() => new Secrets('secret').inError(thrown));
+  }
 });
 
 test('nothing that is thrown makes the message, the code or the verdict throw', () => {

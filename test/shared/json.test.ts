@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { exactNumber, nestsDeeper, parseJson, staysTheSame, stringifyJson } from '../../nodes/shared/json';
+import {
+  exactNumber,
+  isTooDeep,
+  jsonIsTooDeep,
+  parseJson,
+  staysTheSame,
+  stringifyJson,
+} from '../../nodes/shared/json';
 import { watchHeartbeat } from '../support/heartbeat';
 
 // Some hundred thousand numbers or quotes are read in a moment, not each by a look at all the others.
@@ -250,7 +257,7 @@ test('all else is written as JSON.stringify does, and what that refuses is refus
 });
 
 test('deep nesting is told from many brackets side by side, or in texts', () => {
-  const deeper = (json: string, levels = 200) => nestsDeeper(json, JSON.parse(json), levels);
+  const deeper = (json: string) => jsonIsTooDeep(json, JSON.parse(json));
   const nested = (levels: number, inner = '') => `${'['.repeat(levels)}${inner}${']'.repeat(levels)}`;
   assert.equal(deeper(nested(200)), false);
   assert.equal(deeper(nested(201)), true);
@@ -259,6 +266,18 @@ test('deep nesting is told from many brackets side by side, or in texts', () => 
   assert.equal(deeper(`{"a":"${'['.repeat(1_000)}"}`), false);
   assert.equal(deeper(JSON.stringify(Array.from({ length: 1_000 }, () => ({ a: [] })))), false);
   assert.equal(deeper(nested(100_000)), true);
-  assert.equal(deeper('[[1]]', 1), true);
-  assert.equal(deeper('[1]', 1), false);
+});
+
+test('what a flow made is too deep where it holds itself, and not where a getter throws', () => {
+  const nested = (levels: number): unknown => (levels === 0 ? 1 : { a: 0, b: nested(levels - 1) });
+  assert.equal(isTooDeep(nested(200)), false);
+  assert.equal(isTooDeep(nested(201)), true);
+  const circular: Record<string, unknown> = {};
+  circular.self = [circular];
+  assert.equal(isTooDeep(circular), true);
+  assert.equal(
+    isTooDeep(Object.defineProperty({}, 'a', { get: () => assert.fail(), enumerable: true })),
+    false,
+  );
+  assert.equal(isTooDeep(Buffer.alloc(1_000_000)), false);
 });

@@ -170,7 +170,7 @@ interface ReceiveEvent {
 
 function readEntry({ level, id, type, msg }: RawEntry): LogEntry {
   const text = msg instanceof Error ? msg.message : typeof msg === 'string' ? msg : JSON.stringify(msg);
-  return { level: LEVELS[level] ?? 'info', id, type, text };
+  return { level: LEVELS[level] ?? 'info', id, type, text: text ?? String(msg) };
 }
 
 /**

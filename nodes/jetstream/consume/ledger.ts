@@ -17,6 +17,8 @@ const STREAM = `KV_${TRIES_BUCKET}`;
 /** Records of durables that nobody reads any more go away by themselves. Nanoseconds. */
 const MAX_AGE = 7 * 86_400 * 1e9;
 const MAX_BYTES = 8 * 1024 * 1024;
+/** Messages in the flow that may come alone after one crash: of more it takes two. */
+const FEW = 50;
 /** Of one durable: more were left behind by processes long gone. */
 const MOST_RECORDS = 200;
 /** Whoever waits for a write waits no longer. */
@@ -137,7 +139,9 @@ export class Ledger {
     const { crashed, over } = learnFrom(memory, others, own?.at ?? 0);
     if (crashed) {
       const info = await consumerInfo(nc, domain, this.settings.stream, this.settings.durable);
-      memory.crashedUntil = Math.max(memory.crashedUntil, info?.delivered.stream_seq ?? 0);
+      const delivered = info?.delivered.stream_seq ?? 0;
+      memory.crashedUntil = Math.max(memory.crashedUntil, delivered);
+      if ((info?.num_ack_pending ?? 0) <= FEW) memory.fewUntil = Math.max(memory.fewUntil, delivered);
       this.floor = info?.ack_floor.stream_seq ?? 0;
     }
     memory.passed(this.floor);

@@ -45,6 +45,8 @@ export class Memory {
   readonly counted = new Map<number, Tried>();
   /** What was delivered up to this sequence may have been in the flow of a process that crashed. */
   crashedUntil = 0;
+  /** The same, where that were so few messages that it costs nothing to be careful with each at once. */
+  fewUntil = 0;
   private lostAt = Infinity;
   private backAt = Infinity;
 
@@ -92,7 +94,7 @@ export class Memory {
     this.settled.clear();
     this.tried.clear();
     this.counted.clear();
-    this.crashedUntil = 0;
+    this.crashedUntil = this.fewUntil = 0;
   }
 
   triedOf({ info, deliveries }: Delivered): Tried | undefined {
@@ -121,6 +123,7 @@ export class Memory {
   passed(floor: number): void {
     for (const sequence of this.counted.keys()) if (sequence <= floor) this.counted.delete(sequence);
     if (this.crashedUntil <= floor) this.crashedUntil = 0;
+    if (this.fewUntil <= floor) this.fewUntil = 0;
   }
 
   private keep(sequence: number, tried: Tried): void {

@@ -1,5 +1,5 @@
 import { FlowError } from '../../shared/errors';
-import { nestsDeeper, parseJson, type BigNumbers } from '../../shared/json';
+import { DEEPEST, jsonIsTooDeep, parseJson, type BigNumbers } from '../../shared/json';
 import type { Msg, MsgHdrs } from '../server/nats';
 
 export type PayloadFormat = 'auto' | 'json' | 'string' | 'buffer';
@@ -35,9 +35,6 @@ export function deliveryInfo(reply: string): DeliveryInfo {
 }
 
 const strict = new TextDecoder('utf-8', { fatal: true });
-
-/** Node-RED's own nodes copy messages by recursion, and end the process at some thousands. */
-const DEEPEST = 200;
 
 /**
  * The payload as the flow gets it. Throws BAD_PAYLOAD and BIG_NUMBER (not retryable: no repetition makes it valid).
@@ -87,7 +84,7 @@ function guess(buffer: Buffer, bigNumbers: BigNumbers | undefined): unknown {
 /** Throws SyntaxError for what is no JSON. */
 function jsonOf(string: string, bigNumbers: BigNumbers | undefined): unknown {
   const value = parseJson(string, bigNumbers);
-  if (!nestsDeeper(string, value, DEEPEST)) return value;
+  if (!jsonIsTooDeep(string, value)) return value;
   throw new FlowError(
     'BAD_PAYLOAD',
     `The message nests arrays and objects deeper than ${DEEPEST} levels, which Node-RED does not survive: mend the sender, or choose the format "string"`,

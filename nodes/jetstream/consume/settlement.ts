@@ -157,14 +157,23 @@ export class Settlement implements Settler<InFlightMessage> {
 
   /** How its last delivery ended is known, or this is the first. */
   isExplained(message: InFlightMessage): boolean {
-    const { deliveries, memory } = message;
-    return deliveries <= 1 || memory.triedOf(message)?.delivery === deliveries - 1;
+    return this.unexplained(message) === 0;
   }
 
-  /** It may have been in the flow when a process ended: it has to go into the flow alone. */
+  /**
+   * It may be what ended a process: it has to go into the flow alone. Where few were in the flow, each of them; else those
+   * that were there twice in a row, because most processes are ended from outside, and alone is slow.
+   */
   isSuspect(message: InFlightMessage): boolean {
     if (this.crashes(message) > 0) return true;
-    return !this.isExplained(message) && message.info.sequence <= message.memory.crashedUntil;
+    const { info, memory } = message;
+    const enough = info.sequence <= memory.fewUntil ? 1 : 2;
+    return info.sequence <= memory.crashedUntil && this.unexplained(message) >= enough;
+  }
+
+  /** Its latest deliveries in a row of which nobody knows how they ended. */
+  private unexplained({ deliveries, memory, info }: InFlightMessage): number {
+    return deliveries - 1 - (memory.triedOf({ deliveries, info })?.delivery ?? 0);
   }
 
   /** How often in a row the process ended while it was alone in the flow. */

@@ -9,6 +9,7 @@ export interface TriesRecord {
   /** Milliseconds after which the record is written again at the latest, while it is open. */
   beat: number;
   crashedUntil: number;
+  fewUntil: number;
   tried: [sequence: number, timestamp: string, delivery: number, failures: number, crashes: number][];
 }
 
@@ -20,19 +21,19 @@ export interface StoredRecord {
 }
 
 export function recordOf(memory: Memory, open: boolean, beat: number): TriesRecord {
-  const { made, crashedUntil, counted } = memory;
+  const { made, crashedUntil, fewUntil, counted } = memory;
   const tried = [...counted].map(([sequence, { timestamp, delivery, failures, crashes }]) => [
     ...([sequence, timestamp, delivery, failures, crashes] as const),
   ]) as TriesRecord['tried'];
-  return { made, open, beat, crashedUntil, tried };
+  return { made, open, beat, crashedUntil, fewUntil, tried };
 }
 
 /** Undefined for what is none: whoever has the right may write into the bucket. */
 export function readRecord(text: string): TriesRecord | undefined {
   try {
     const said = JSON.parse(text) as Partial<TriesRecord> | null;
-    const { made, open, beat, crashedUntil, tried } = said ?? {};
-    const numbers = [made, beat, crashedUntil].every((value) => Number.isFinite(value));
+    const { made, open, beat, crashedUntil, fewUntil, tried } = said ?? {};
+    const numbers = [made, beat, crashedUntil, fewUntil].every((value) => Number.isFinite(value));
     if (!numbers || typeof open !== 'boolean' || !Array.isArray(tried)) return undefined;
     return { ...(said as TriesRecord), tried: tried.filter(isEntry) };
   } catch {
@@ -65,6 +66,7 @@ export function learnFrom(
       continue;
     }
     memory.crashedUntil = Math.max(memory.crashedUntil, record.crashedUntil);
+    memory.fewUntil = Math.max(memory.fewUntil, record.fewUntil);
     for (const [sequence, timestamp, delivery, failures, crashes] of record.tried) {
       const tried: Tried = { timestamp, delivery, failures, crashes, excused: 0, inARow: 0 };
       memory.learn(sequence, tried);

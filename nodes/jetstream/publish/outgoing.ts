@@ -1,6 +1,7 @@
 import { bytesOf } from '../../shared/bytes';
 import { FlowError, messageOf } from '../../shared/errors';
 import { stringifyJson } from '../../shared/json';
+import { refuseTooDeep } from '../../shared/payload';
 import { compileText, literalStart, type TemplateScope } from '../../shared/template';
 import { escapeToken } from '../../shared/token';
 import type { Header } from './headers';
@@ -78,7 +79,7 @@ function chosenHeader(name: string): FlowError {
   );
 }
 
-/** Text and bytes as they are, everything else as JSON. Throws NO_PAYLOAD and INVALID_PAYLOAD, permanent, for what JSON can't say. */
+/** Text and bytes as they are, everything else as JSON. Throws NO_PAYLOAD, BAD_PAYLOAD and INVALID_PAYLOAD, permanent, for what JSON can't say. */
 export function encodePayload(payload: unknown): Uint8Array | string {
   if (typeof payload === 'string') return payload;
   const json = written(payload);
@@ -93,8 +94,9 @@ export function encodePayload(payload: unknown): Uint8Array | string {
 function written(payload: unknown): Uint8Array | string | undefined {
   try {
     // A buffer that was handed over to a worker can't be read any more.
-    return bytesOf(payload) ?? stringifyJson(payload);
+    return bytesOf(payload) ?? stringifyJson(refuseTooDeep(payload));
   } catch (error) {
+    if (error instanceof FlowError) throw error;
     throw new FlowError(
       'INVALID_PAYLOAD',
       `msg.payload can't be written: ${messageOf(error)}; send a text, bytes, or plain values`,

@@ -82,11 +82,15 @@ async function listAll<T>(
   }
 }
 
+/** What the nodes keep for themselves is nobody's source. */
+const OWN_BUCKETS = 'KV_jetforce-';
+
 export async function listStreams(settings: ServerSettings, signal?: AbortSignal): Promise<Choice[]> {
   return askServer(
     settings,
     async (nc) => {
-      const streams = await listAll<string>(nc, settings.domain, 'STREAM.NAMES', 'streams');
+      const all = await listAll<string>(nc, settings.domain, 'STREAM.NAMES', 'streams');
+      const streams = all.filter((name) => !name.startsWith(OWN_BUCKETS));
       return streams.sort().map((value) => ({ value }));
     },
     signal,

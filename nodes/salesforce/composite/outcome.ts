@@ -3,7 +3,8 @@ import type { CollectionAnswer } from './requests';
 import { fieldOf } from './keys';
 import { isRecord } from './limits';
 import type { Endpoint, RowError, RowResult, Write } from './operations';
-import { judgeAnswer, orgAway, outageOf, restError } from '../org/answer';
+import { messageOf } from '../../shared/errors';
+import { judgeAnswer, namesOf, orgAway, outageOf, restError } from '../org/answer';
 import { AWAY, ROLLED_BACK, holdsGovernorLimit, holdsLock, namesData, passes } from '../org/error-codes';
 import { OrgOutage } from '../org/outage';
 
@@ -182,7 +183,7 @@ function resultOf(write: Write, body: unknown, answer: unknown): RowResult {
     return { id: textOf(body), success: false, errors: [error], record: null };
   }
   const row = isRecord(answer) ? answer : {};
-  const errors = Array.isArray(row.errors) ? row.errors.filter(isRecord).map(rowErrorOf) : [];
+  const errors = rowErrorsOf(row.errors);
   const id =
     textOf(row.id) ??
     textOf(write.endpoint.operation === 'delete' ? body : isRecord(body) ? (body.Id ?? body.id) : null);
@@ -199,16 +200,6 @@ function resultOf(write: Write, body: unknown, answer: unknown): RowResult {
   return { id, success: false, errors, record: null };
 }
 
-function rowErrorOf(error: Record<string, unknown>): RowError {
-  const { statusCode, message, fields } = error;
-  return {
-    ...error,
-    statusCode: typeof statusCode === 'string' ? statusCode : 'UNKNOWN_ERROR',
-    message: typeof message === 'string' ? message : '',
-    fields: Array.isArray(fields) ? fields.filter((field) => typeof field === 'string') : [],
-  };
-}
-
 /** A delete that may have been carried out before finds its record gone: that is what was wanted. */
 function deletedBefore(write: Write, errors: RowError[]): boolean {
   const repeated = write.losses > 0 || write.message.request.repeated === true;
@@ -217,6 +208,18 @@ function deletedBefore(write: Write, errors: RowError[]): boolean {
     repeated &&
     errors.length > 0 &&
     errors.every((error) => error.statusCode === 'ENTITY_IS_DELETED')
+  );
+}
+
+/** Whatever stands in the place of a row's errors; what is none is left out, and what has no text is told as it is. */
+function rowErrorsOf(errors: unknown): RowError[] {
+  return (Array.isArray(errors) ? errors.filter(isRecord) : []).map(
+    ({ statusCode, message, fields, ...more }) => ({
+      statusCode: textOf(statusCode) ?? 'UNKNOWN_ERROR',
+      message: textOf(message) ?? (message === undefined ? '' : messageOf(message)),
+      fields: namesOf(fields),
+      ...more,
+    }),
   );
 }
 
@@ -256,9 +259,7 @@ function treeOutcome(collection: Collection, answer: CollectionAnswer): Collecti
       const references = Object.fromEntries(names.map((name, i) => [name, textOf(own[i]?.id) ?? '']));
       return { id: textOf(own[0]?.id), success: true, errors: [], record: null, references };
     }
-    const errors = own.flatMap((result) =>
-      Array.isArray(result?.errors) ? result.errors.filter(isRecord).map(rowErrorOf) : [],
-    );
+    const errors = own.flatMap((result) => rowErrorsOf(result?.errors));
     return { id: null, success: false, errors: errors.length > 0 ? errors : [HALTED], record: null };
   });
   return { kind: 'rows', outcomes: [outcomeOfRows(rows, collection.endpoint)] };

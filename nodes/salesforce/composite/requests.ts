@@ -67,27 +67,20 @@ export function answersOf(call: Call, answer: OrgAnswer): CollectionAnswer[] {
   const composite = call.collections.length > 1 || slices.some((parts) => parts.length > 1);
   if (!composite || answer.status !== 200) return call.collections.map(() => whole);
 
-  const parts = subresponsesOf(answer.body);
-  if (parts.length !== slices.flat().length)
+  const parts = isRecord(answer.body) ? answer.body.compositeResponse : undefined;
+  if (!Array.isArray(parts) || parts.length !== slices.flat().length)
     return call.collections.map(() => ({ status: 200, body: undefined }));
   let next = 0;
   return slices.map((bodies) => {
-    const own = parts
-      .slice(next, (next += bodies.length))
-      .map((part) => ({ status: part.httpStatusCode, body: part.body }));
+    const own = parts.slice(next, (next += bodies.length)).map(partOf);
     return own.length === 1 && own[0] ? own[0] : join(own, bodies);
   });
 }
 
-function subresponsesOf(body: unknown): { httpStatusCode: number; body: unknown }[] {
-  const parts: unknown[] =
-    isRecord(body) && Array.isArray(body.compositeResponse) ? body.compositeResponse : [];
-  return parts.map((part) => {
-    const { httpStatusCode, body } = isRecord(part) ? part : {};
-    return typeof httpStatusCode === 'number'
-      ? { httpStatusCode, body }
-      : { httpStatusCode: 200, body: undefined };
-  });
+/** One subrequest's answer; what is none says as little as an empty one, so that nobody knows. */
+function partOf(part: unknown): CollectionAnswer {
+  const { httpStatusCode: status, body } = isRecord(part) ? part : {};
+  return typeof status === 'number' ? { status, body } : { status: 200, body: undefined };
 }
 
 function subrequest({ endpoint, atomic }: Collection, bodies: unknown[]): Subrequest {

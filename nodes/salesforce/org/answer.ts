@@ -1,4 +1,5 @@
 import { judge, type Judgement } from '../../shared/http/judge';
+import { retryAfter } from '../../shared/http/retry-after';
 import { API_OFF, AWAY, METERED } from './error-codes';
 import { OrgOutage } from './outage';
 
@@ -12,7 +13,7 @@ export interface OrgAnswer {
 export interface RestError {
   errorCode: string;
   message: string;
-  fields?: string[];
+  fields: string[];
 }
 
 /** Whose answer it is. The org's own refusals are `[{message, errorCode}]`, or the rows of a tree. */
@@ -27,8 +28,9 @@ export function judgeAnswer({ status, headers, body }: OrgAnswer): Judgement {
 export function outageOf(answer: OrgAnswer, write = true): OrgOutage | undefined {
   const { errorCode, message } = restError(answer);
   const said = `(${answer.status} ${errorCode}: ${message})`;
+  const wait = retryAfter(answer.headers, Date.parse(String(answer.headers.date)) || Date.now());
   const outage = (reason: OrgOutage['reason'], sentence: string, sent = false) =>
-    new OrgOutage(reason, errorCode, sentence, sent);
+    new OrgOutage(reason, errorCode, sentence, sent, { wait });
   switch (judgeAnswer(answer)) {
     case 'done':
     case 'large':
@@ -93,16 +95,30 @@ export function orgAway(code: string, said: string): OrgOutage {
 /** First entry of a REST error body `[{message, errorCode}]`, or what stands in its place. */
 export function restError(answer: Pick<OrgAnswer, 'status' | 'body'>): RestError {
   const { errorCode, message, fields } = firstOf(answer.body);
-  if (typeof errorCode === 'string')
+  if (typeof errorCode === 'string' && errorCode !== '')
     return {
       errorCode,
       message: typeof message === 'string' ? message : '',
-      fields: Array.isArray(fields) ? fields.map(String) : undefined,
+      fields: namesOf(fields),
     };
   return {
     errorCode: `HTTP_${answer.status}`,
     message: typeof answer.body === 'string' ? answer.body.slice(0, 200) : '',
+    fields: [],
   };
+}
+
+/** The names of fields in an error: a list of texts, or one text; anything else names none. */
+export function namesOf(fields: unknown): string[] {
+  const list: unknown[] = Array.isArray(fields) ? fields : [fields];
+  return list.filter((name): name is string => typeof name === 'string' && name !== '');
+}
+
+/** What GET /limits says of the day's API calls; undefined where it doesn't. */
+export function dailyCalls(body: unknown): { used: number; max: number } | undefined {
+  const { DailyApiRequests: daily } = { ...(body as { DailyApiRequests?: unknown } | undefined) };
+  const { Max: max, Remaining: left } = { ...(daily as { Max?: unknown; Remaining?: unknown } | undefined) };
+  return typeof max === 'number' && typeof left === 'number' ? { used: max - left, max } : undefined;
 }
 
 function firstOf(body: unknown): Record<string, unknown> {

@@ -2,7 +2,8 @@ import { createSign } from 'node:crypto';
 import { messageOf } from '../../shared/errors';
 import { judge } from '../../shared/http/judge';
 import { Secrets } from '../../shared/secrets';
-import { isSecure, type LoginGrant } from './credentials';
+import { isSecure } from '../../shared/http/secure';
+import type { LoginGrant } from './credentials';
 import type { HttpAnswer, HttpClient } from './http';
 import { OrgOutage } from './outage';
 
@@ -25,6 +26,7 @@ interface TokenAnswer {
 }
 
 const LOGIN_TIMEOUT = 30_000;
+const LONGEST_DESCRIPTION = 500;
 
 /**
  * One login by one of the four OAuth flows at `{loginUrl}/services/oauth2/token`. Throws OrgOutage:
@@ -46,16 +48,16 @@ export async function logIn(http: HttpClient, grant: LoginGrant, secrets = new S
   const outage = onTheWay(grant.loginUrl, answer, body);
   if (outage) throw outage;
   if (answer.status !== 200 || typeof body.access_token !== 'string')
-    throw refusal(grant, answer.status, body);
+    throw refusal(grant, answer.status, body, secrets);
 
   const token = body as unknown as TokenAnswer;
   const instanceUrl = String(token.instance_url ?? grant.loginUrl).replace(/\/+$/, '');
   if (!URL.canParse(instanceUrl) || !isSecure(new URL(instanceUrl))) {
-    const why = `The login at ${grant.loginUrl} names "${instanceUrl}" as the address of the org, which is no https URL; check the login URL and any proxy before it`;
+    const why = `The login at ${grant.loginUrl} names "${secrets.strike(instanceUrl).slice(0, 200)}" as the address of the org, which is no https URL; check the login URL and any proxy before it`;
     throw new OrgOutage('login', 'INVALID_INSTANCE_URL', why, false);
   }
-  if (!/^[\x21-\x7e]+$/.test(token.access_token)) {
-    const why = `The login at ${grant.loginUrl} gives an access token with blanks or other signs that no header can carry; check the login URL and any proxy before it`;
+  if (!/^[\x21-\x7e]{1,10000}$/.test(token.access_token)) {
+    const why = `The login at ${grant.loginUrl} gives an access token that no header can carry (blanks or other signs, or thousands of them); check the login URL and any proxy before it`;
     throw new OrgOutage('login', 'INVALID_ACCESS_TOKEN', why, false);
   }
   const identity =
@@ -169,9 +171,16 @@ async function askIdentity(http: HttpClient, instanceUrl: string, accessToken: s
 }
 
 /** What the refusal means, and the way out. Neither carries a secret. */
-function refusal(grant: LoginGrant, status: number, body: Record<string, unknown>): OrgOutage {
-  const error = typeof body.error === 'string' ? body.error : `HTTP_${status}`;
-  const description = typeof body.error_description === 'string' ? body.error_description : 'no description';
+function refusal(
+  grant: LoginGrant,
+  status: number,
+  body: Record<string, unknown>,
+  secrets: Secrets,
+): OrgOutage {
+  const error = typeof body.error === 'string' ? secrets.strike(body.error).slice(0, 100) : `HTTP_${status}`;
+  const said = typeof body.error_description === 'string' ? body.error_description : 'no description';
+  // What it echoes is struck whole before it is cut.
+  const description = secrets.strike(said).slice(0, LONGEST_DESCRIPTION);
   const advice = adviceFor(grant, error, description.toLowerCase());
   return new OrgOutage(
     'login',

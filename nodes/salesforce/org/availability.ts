@@ -24,6 +24,9 @@ export const PROBE_PAUSES: ProbePauses = {
   budget: [30_000, 900_000],
 };
 
+/** Milliseconds that are waited on somebody's word, at most: a portal may say anything. */
+const LONGEST_WAIT = 15 * 60_000;
+
 /**
  * One org's state of "not now", shared by all its nodes: whoever sees an outage begins it, then one probe at a
  * time goes out with growing pauses, and everybody waits for the same one. The pauses keep growing while the
@@ -60,7 +63,7 @@ export class Availability {
     const { signal } = this.closing;
     for (let why: OrgOutage | undefined = outage; why;) {
       const { reason, code, message } = why;
-      const ms = this.nextPause(reason);
+      const ms = Math.max(this.nextPause(reason), Math.min(LONGEST_WAIT, why.wait));
       this.current = { reason, code, message, since, nextProbe: Date.now() + ms };
       this.changed();
       await pause(ms, signal);

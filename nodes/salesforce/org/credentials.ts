@@ -1,5 +1,6 @@
 import { readCredentialsFile as readText } from '../../shared/credentials-file';
 import { FlowError, messageOf } from '../../shared/errors';
+import { isSecure } from '../../shared/http/secure';
 import type { Secrets, Settings, Stored } from '../../shared/settings/settings';
 import type { sfdcOrg } from '../sfdc-org.settings';
 
@@ -131,15 +132,6 @@ function readLoginUrl(text: string, where?: string): string {
   throw invalid(
     `The login URL ${shown} is not an https URL; write for example https://acme.my.salesforce.com`,
   );
-}
-
-/** Secrets travel in the clear only where they don't leave the machine. */
-export function isSecure({ protocol, hostname }: URL): boolean {
-  return protocol === 'https:' || (protocol === 'http:' && isLoopback(hostname));
-}
-
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname);
 }
 
 function invalid(message: string): FlowError {

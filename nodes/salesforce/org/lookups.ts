@@ -1,5 +1,6 @@
 import { FlowError, codeOf } from '../../shared/errors';
 import { jsforceOver } from './jsforce';
+import { dailyCalls } from './answer';
 import type { OrgSession } from './session';
 
 /** One entry of a picker. */
@@ -14,11 +15,8 @@ export async function testConnection(session: OrgSession): Promise<{ message: st
   const user = await session
     .get<{ preferred_username?: string }>('/services/oauth2/userinfo')
     .catch(() => undefined);
-  const limits = await session
-    .get<{ DailyApiRequests?: { Max: number; Remaining: number } }>('/limits')
-    .catch(explainApi);
-  const daily = limits.DailyApiRequests;
-  const calls = daily ? ` The org has ${daily.Remaining} of ${daily.Max} API calls left today.` : '';
+  const daily = dailyCalls(await session.get('/limits').catch(explainApi));
+  const calls = daily ? ` The org has ${daily.max - daily.used} of ${daily.max} API calls left today.` : '';
   return {
     message: `Connected to ${instanceUrl} (org ${organizationId}) as ${user?.preferred_username ?? 'its user'}.${calls}`,
   };

@@ -10,6 +10,8 @@ export type OutageReason = 'unreachable' | 'login' | 'limit' | 'budget';
 export class OrgOutage extends FlowError {
   /** So that it is no try of the message. */
   readonly outage = true;
+  /** Milliseconds for which whoever answered wants to be left alone. */
+  readonly wait: number;
 
   constructor(
     readonly reason: OutageReason,
@@ -17,8 +19,9 @@ export class OrgOutage extends FlowError {
     message: string,
     /** True when the request may have been carried out although its answer never came. */
     readonly sent: boolean,
-    options?: { cause?: unknown; details?: unknown },
+    options: { cause?: unknown; details?: unknown; wait?: number | undefined } = {},
   ) {
     super(code, message, true, options);
+    this.wait = options.wait ?? 0;
   }
 }

@@ -1,8 +1,8 @@
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
-import { parseJson, stringifyJson } from '../../shared/json';
+import { jsonIsTooDeep, parseJson, stringifyJson } from '../../shared/json';
 import { Secrets } from '../../shared/secrets';
 import { parseSettings, type Settings } from '../../shared/settings/settings';
-import { judgeAnswer, moved, outageOf, restError, type OrgAnswer } from './answer';
+import { dailyCalls, judgeAnswer, moved, outageOf, restError, type OrgAnswer } from './answer';
 import { logIn, type Grant } from './auth';
 import { ApiBudget } from './budget';
 import { readGrant, secretsOf, type OrgConfig, type OrgSecrets } from './credentials';
@@ -11,7 +11,7 @@ import { Describes } from './describes';
 import { passes } from './error-codes';
 import { HttpClient } from './http';
 import { OrgOutage } from './outage';
-import type { RefreshTokens } from './refresh-tokens';
+import type { RefreshTokens } from '../../shared/http/refresh-tokens';
 import { strikeErrors } from './struck';
 import { sfdcOrg } from '../sfdc-org.settings';
 
@@ -218,10 +218,7 @@ export class OrgSession {
     const answer = await this.request('GET', '/limits', { timeout: PROBE_TIMEOUT });
     const outage = outageOf(answer, false);
     if (outage) throw outage;
-    const { DailyApiRequests: daily } = (answer.body ?? {}) as {
-      DailyApiRequests?: { Max: number; Remaining: number };
-    };
-    if (daily) this.budget.usage = { used: daily.Max - daily.Remaining, max: daily.Max };
+    this.budget.usage = dailyCalls(answer.body) ?? this.budget.usage;
     if (this.budget.spent()) throw this.budgetOutage();
   }
 
@@ -246,7 +243,10 @@ export class OrgSession {
 
 function parseBody(text: string): unknown {
   try {
-    return text === '' ? undefined : parseJson(text);
+    if (text === '') return undefined;
+    const body = parseJson(text);
+    // Messages carry what is read on, and Node-RED doesn't survive what is too deep: it is as good as no JSON.
+    return jsonIsTooDeep(text, body) ? text : body;
   } catch {
     return text;
   }

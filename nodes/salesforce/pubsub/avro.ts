@@ -11,7 +11,11 @@ export interface Codec {
 /** The coder of an event's Avro schema. Unions are plain values: `"x"`, not `{string: "x"}`. */
 export function compileCodec(schemaJson: string): Codec {
   const schema = JSON.parse(schemaJson) as Parameters<typeof Type.forSchema>[0];
-  const type = Type.forSchema(schema, { registry: { long: exactLong }, omitRecordMethods: true });
+  const type = Type.forSchema(schema, {
+    registry: { long: exactLong },
+    omitRecordMethods: true,
+    typeHook: limited,
+  });
   return {
     encode: (values) => {
       // toBuffer takes a fresh, zeroed piece of memory for each event, which costs more than all the rest.
@@ -20,6 +24,65 @@ export function compileCodec(schemaJson: string): Codec {
     },
     decode: (payload) => plain(type.fromBuffer(payload)) as Record<string, unknown>,
   };
+}
+
+/** What avsc reads with. */
+interface Tap {
+  buf: Buffer;
+  pos: number;
+  readLong(): number;
+  readString(): string;
+}
+
+interface Reader {
+  _read(tap: Tap): unknown;
+}
+
+/**
+ * avsc reads as many items as an array or a map says it has, also behind the end of the bytes, and only then looks
+ * where it is: an event of some bytes fills the memory. Here a count is held against the bytes that are left, as each
+ * item takes one at least.
+ */
+class LimitedArray extends types.ArrayType implements Reader {
+  _read(tap: Tap): unknown[] {
+    const items = this.itemsType as unknown as Reader;
+    const list: unknown[] = [];
+    for (let left = countOf(tap); left > 0; left = countOf(tap))
+      while (left-- > 0) list.push(items._read(tap));
+    return list;
+  }
+}
+
+class LimitedMap extends types.MapType implements Reader {
+  _read(tap: Tap): Record<string, unknown> {
+    const values = this.valuesType as unknown as Reader;
+    const entries: [string, unknown][] = [];
+    for (let left = countOf(tap); left > 0; left = countOf(tap))
+      while (left-- > 0) entries.push([tap.readString(), values._read(tap)]);
+    return Object.fromEntries(entries);
+  }
+}
+
+type Hook = NonNullable<NonNullable<Parameters<typeof Type.forSchema>[1]>['typeHook']>;
+
+const limited: Hook = (schema, options) => {
+  if (typeof schema !== 'object' || schema === null || Array.isArray(schema)) return undefined;
+  const { type, fields } = schema as { type?: unknown; fields?: { name?: unknown }[] };
+  if (type === 'array') return new LimitedArray(schema, options);
+  if (type === 'map') return new LimitedMap(schema, options);
+  // The object that an event becomes would get another prototype.
+  if (Array.isArray(fields) && fields.some((field) => field?.name === '__proto__'))
+    throw new Error('a field is called __proto__');
+  return undefined;
+};
+
+/** Of the next block; a negative one has its size in bytes behind it. */
+function countOf(tap: Tap): number {
+  const count = tap.readLong();
+  if (count < 0) tap.readLong();
+  const left = tap.buf.length - tap.pos;
+  if (!(Math.abs(count) <= left)) throw new Error(`${Math.abs(count)} items are said to be in ${left} bytes`);
+  return Math.abs(count);
 }
 
 const scratch = Buffer.allocUnsafeSlow(64 * 1024);

@@ -72,10 +72,15 @@ export class EventSchemas {
   }
 }
 
-/** What fails is forgotten, and asked for again by the next who needs it. */
+/** Schemas that are kept; an org has one for each version of each event. */
+const MOST_SCHEMAS = 1_000;
+
+/** What fails is forgotten, and asked for again by the next who needs it. The oldest make room for new ones. */
 function remember<T>(known: Map<string, Promise<T>>, key: string, load: () => Promise<T>): Promise<T> {
   let value = known.get(key);
   if (!value) {
+    const [oldest] = known.size >= MOST_SCHEMAS ? known.keys() : [];
+    if (oldest !== undefined) known.delete(oldest);
     known.set(key, (value = load()));
     value.catch(() => known.delete(key));
   }

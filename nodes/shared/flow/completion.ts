@@ -145,8 +145,13 @@ class FlowTracker implements FlowHooks {
 
   /** The unsettled delivery that `msg` belongs to. */
   find(msg: object): Delivery | undefined {
-    const token = tokenOf(msg);
-    return token === undefined ? this.named(msg) : this.byToken.get(token);
+    try {
+      const token = tokenOf(msg);
+      return token === undefined ? this.named(msg) : this.byToken.get(token);
+    } catch {
+      // A getter that throws, a proxy that is revoked: whatever a function node makes is nobody's.
+      return undefined;
+    }
   }
 
   /** Whose it is by what stands in it. */
@@ -423,7 +428,12 @@ class FlowTracker implements FlowHooks {
       if (delivery.settled || !delivery.isDrained()) continue;
       const failure = delivery.outcome();
       this.close(delivery, failure);
-      delivery.owner.finished(failure);
+      try {
+        delivery.owner.finished(failure);
+      } catch (error) {
+        // One that can't be settled comes again by itself; the others still are.
+        this.RED?.log.error(`A ${delivery.owner.noun} could not be settled: ${messageOf(error)}`);
+      }
     }
   }
 

@@ -14,7 +14,12 @@ export type Tracked = object & {
 };
 
 export function tokenOf(msg: Tracked): string | undefined {
-  return msg[TOKEN];
+  try {
+    return msg[TOKEN];
+  } catch {
+    // A proxy that is revoked, say: whatever a function node makes is nobody's.
+    return undefined;
+  }
 }
 
 /** Writes it on a message that nobody else holds; does nothing where that is frozen. */

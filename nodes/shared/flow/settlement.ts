@@ -1,5 +1,5 @@
 import { formatDuration } from '../duration';
-import { FlowError, isOutage, isRetryable, messageOf } from '../errors';
+import { FlowError, isFlowError, isOutage, isRetryable, messageOf } from '../errors';
 import { FAILURE_CODES, type FailureRow, type InnocentCause } from '../failure-codes';
 import { describeNode, type Command, type DeliveryOwner, type Failure } from './delivery';
 import type { Level } from '../log';
@@ -53,7 +53,7 @@ const PAUSES: Record<InnocentCause, { first: number; step: number; longest: numb
 
 /** A code counts where it is of our own errors: those of others' nodes may mean anything. */
 function innocentCause(error: unknown): InnocentCause | undefined {
-  if (!(error instanceof FlowError)) return undefined;
+  if (!isFlowError(error)) return undefined;
   const row = (FAILURE_CODES as Record<string, FailureRow | undefined>)[error.code];
   return row?.innocent ?? (isOutage(error) ? 'outage' : undefined);
 }

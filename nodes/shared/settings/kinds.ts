@@ -70,6 +70,18 @@ export function whole(
   };
 }
 
+/** A share, which may be a part of a percent. */
+export function percent(value: number, options: Options<number> = {}): Setting<number, number | string> {
+  return {
+    ...whole(value, { ...options, min: 1, max: 100 }),
+    parse(stored, title) {
+      const share = Number(textOf(stored, title));
+      if (share > 0 && share <= 100) return share;
+      throw wrong('INVALID_API_BUDGET', title, stored, 'is not a percentage between 1 and 100');
+    },
+  };
+}
+
 /** Milliseconds, from "10s"; so are the limits written. */
 export function duration(
   value: string,

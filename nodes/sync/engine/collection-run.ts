@@ -7,6 +7,7 @@ import type { PositionStore } from '../../shared/positions';
 import { LOST, readCheckpoint, type Checkpoint } from './checkpoint';
 import { Rate, type Phase, type Progress } from './progress';
 import type { Changes, Collection, Page, Position, Provider } from './provider';
+import { compare, refuseMassLoss, type Comparison } from './reconcile';
 import type { SourceRecord } from './record';
 import type { RecordWriter } from './record-writer';
 
@@ -185,7 +186,7 @@ export class CollectionRun {
       if (!checkpoint || this.isOutdated(checkpoint)) await this.begin(collection, checkpoint, signal);
       else if (checkpoint.phase === 'backfill') await this.backfill(collection, checkpoint, signal);
       else if (checkpoint.phase === 'reconcile') await this.reconcile(collection, checkpoint, signal);
-      else if (this.comparison > (checkpoint.reconciled ?? 0))
+      else if (this.comparison > (checkpoint.compared ?? 0))
         await this.save(this.compared(checkpoint), signal);
       else await this.live(collection, checkpoint, signal);
     }
@@ -215,7 +216,8 @@ export class CollectionRun {
       resync,
       complete: complete || !backfill,
       reconcile: before !== undefined,
-      ...(this.comparison > 0 && { reconciled: this.comparison }),
+      ...(this.comparison > 0 && { compared: this.comparison }),
+      ...(before?.heldAt !== undefined && { heldAt: before.heldAt }),
     };
   }
 
@@ -235,7 +237,7 @@ export class CollectionRun {
           await this.write(collection, records, { events: checkpoint.complete, remember: false }, signal);
           const done = checkpoint.done + records.length;
           checkpoint = { ...checkpoint, pageFrom: next, done };
-          if (!next) checkpoint = this.afterBackfill(checkpoint);
+          if (!next) checkpoint = this.afterBackfill(collection, checkpoint);
           await this.save(checkpoint, signal);
           return wait;
         });
@@ -247,9 +249,10 @@ export class CollectionRun {
     }
   }
 
-  private afterBackfill(checkpoint: Checkpoint): Checkpoint {
+  private afterBackfill({ compareEvery }: Collection, checkpoint: Checkpoint): Checkpoint {
     const { liveIds, collection, log } = this.options;
-    if (!checkpoint.reconcile) return { ...checkpoint, phase: 'live' };
+    const reconciled = compareEvery !== undefined && { reconciled: Date.now() };
+    if (!checkpoint.reconcile) return { ...checkpoint, phase: 'live', ...reconciled };
     if (liveIds) return { ...checkpoint, phase: 'reconcile' };
     log(
       `${collection} was read anew, but records deleted in the meantime can't be found: the NATS user may not read the stream`,
@@ -257,22 +260,49 @@ export class CollectionRun {
     return { ...checkpoint, phase: 'live', complete: true };
   }
 
-  /** Every record that the stream shows as living is read again; what is gone is published as deleted. */
+  /** What the stream shows as living is compared with the API; what is gone is published as deleted. */
   private async reconcile(
     collection: Collection,
     checkpoint: Checkpoint,
     signal: AbortSignal,
   ): Promise<void> {
-    for await (const ids of this.liveIds(signal)) {
-      await this.options.semaphore.take(async () => {
-        const records = await collection.read(ids, signal);
-        await this.write(collection, records, { events: true, remember: false }, signal);
-      });
+    const { semaphore, collection: name } = this.options;
+    const write = async (records: SourceRecord[]): Promise<void> => {
+      await this.write(collection, records, { events: true, remember: false }, signal);
       this.report();
-    }
+    };
+    const found = await compare({
+      collection,
+      liveIds: this.liveIds(signal),
+      write,
+      turn: (work) => semaphore.take(work),
+      signal,
+    });
+    if (signal.aborted) return;
+    const { heldAt } = checkpoint;
+    const confirmed = heldAt !== undefined && checkpoint.resync > heldAt;
+    if (!confirmed) await this.refuseMassLoss(name, found, checkpoint, signal);
+    if (found.lost.length > 0) await semaphore.take(() => write(found.lost));
     if (signal.aborted) return;
     this.reconciledAt = now();
-    await this.save({ ...checkpoint, phase: 'live', reconcile: false, complete: true }, signal);
+    const reconciled = collection.compareEvery === undefined ? undefined : Date.now();
+    const done: Checkpoint = { ...checkpoint, phase: 'live', reconcile: false, complete: true };
+    await this.save({ ...done, heldAt: undefined, ...(reconciled && { reconciled }) }, signal);
+  }
+
+  /** Which command comes after it, and so confirms it, has to be known then. */
+  private async refuseMassLoss(
+    name: string,
+    found: Comparison,
+    checkpoint: Checkpoint,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      refuseMassLoss(name, found);
+    } catch (error) {
+      await this.save({ ...checkpoint, heldAt: checkpoint.resync }, signal);
+      throw error;
+    }
   }
 
   /** What the stream shows as living, as far as the NATS user may read it. */
@@ -287,7 +317,7 @@ export class CollectionRun {
 
   private async live(collection: Collection, from: Checkpoint, signal: AbortSignal): Promise<void> {
     this.enter('live');
-    const { semaphore, reconcile, liveIds, log } = this.options;
+    const { semaphore, liveIds, log } = this.options;
     let checkpoint: Checkpoint = from.complete
       ? from
       : { ...from, complete: true, done: 0, total: undefined };
@@ -307,7 +337,7 @@ export class CollectionRun {
         this.asOf = changes.asOf;
         checkpoint = { ...checkpoint, changesFrom: changes.position, done: checkpoint.done + published };
         if (changes.gap) checkpoint = this.afterGap(changes, checkpoint);
-        else if (reconcile > 0 && liveIds && now() - this.reconciledAt > reconcile)
+        else if (liveIds && this.isDue(collection, checkpoint))
           checkpoint = { ...checkpoint, phase: 'reconcile' };
         await this.save(checkpoint, signal);
         if (published > 0 || collection.problem?.message !== this.hindrance) this.report();
@@ -325,7 +355,14 @@ export class CollectionRun {
     const { liveIds, collection, log, error } = this.options;
     if (liveIds) log(`${collection} is reconciled with the stream`);
     else error(`${collection} can't be compared: the NATS user may not read the stream`);
-    return { ...checkpoint, phase: liveIds ? 'reconcile' : 'live', reconciled: this.comparison };
+    return { ...checkpoint, phase: liveIds ? 'reconcile' : 'live', compared: this.comparison };
+  }
+
+  /** A comparison with the whole API. Who restarts often still comes to one that is a day apart. */
+  private isDue({ compareEvery }: Collection, { reconciled = 0 }: Checkpoint): boolean {
+    const { reconcile } = this.options;
+    if (reconcile > 0) return now() - this.reconciledAt > reconcile;
+    return compareEvery !== undefined && Math.abs(Date.now() - reconciled) > compareEvery;
   }
 
   private afterGap({ gap, position }: Changes, checkpoint: Checkpoint): Checkpoint {
@@ -345,7 +382,7 @@ export class CollectionRun {
       fence,
       events: events && how.events,
       remember: how.remember,
-      read: (ids) => collection.read(ids, signal),
+      read: collection.read && ((ids) => collection.read?.(ids, signal) ?? Promise.resolve([])),
       refused: (record, reason) =>
         error(`${this.options.collection} ${record.id} is not in the stream: ${reason.message}`),
     });

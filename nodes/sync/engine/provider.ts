@@ -26,7 +26,8 @@ export interface Changes {
 
 /**
  * One collection of an API. Every call may wait while the API is out of reach or its limit is spent, and throws
- * FlowError: with `retryable: false` the collection can't be read until somebody changes something.
+ * FlowError: with `retryable: false` the collection can't be read until somebody changes something. After an error it
+ * is closed and opened anew, so that what it keeps in memory is about what is in the stream.
  */
 export interface Collection {
   /** How many records there are; undefined where that can't be told cheaply. */
@@ -39,8 +40,18 @@ export interface Collection {
   ready(from: Position, signal: AbortSignal): Promise<void>;
   /** What has changed since. */
   changes(from: Position, signal: AbortSignal): Promise<Changes>;
-  /** The records with these ids as they are now, deleted ones included: one for each id. */
-  read(ids: readonly string[], signal: AbortSignal): Promise<SourceRecord[]>;
+  /**
+   * The records with these ids as they are now, however many, deleted ones included: one for each id. Without it only
+   * a record's own time tells which of two versions is newer.
+   */
+  read?: (ids: readonly string[], signal: AbortSignal) => Promise<SourceRecord[]>;
+  /**
+   * The ids of everything there is, in pages, for an API that can list them: what was there before it began and isn't
+   * among them is gone. Without it every id that the stream shows is read.
+   */
+  ids?: (signal: AbortSignal) => AsyncIterable<string[]>;
+  /** Milliseconds from one comparison of all ids to the next, where changes() can't tell every deletion. */
+  readonly compareEvery?: number;
   /** Why changes come later than they should, although they come. */
   readonly problem: { code: string; message: string } | undefined;
   /** API calls made for it since it was opened, where they are counted. */

@@ -55,8 +55,8 @@ const TRIES = 10;
 /**
  * Publishes the records of one collection so that a subject never goes back to an older version. Records are
  * handed in in the order in which they were read, so what this writer has published itself is older than what it
- * is given. What somebody else published (or this one in an earlier life) is looked at first, and is replaced
- * only by a record that is newer by its own time, or was read again afterwards. Each message names the sequence
+ * is given, unless its own time says otherwise. What somebody else published (or this one in an earlier life) is looked
+ * at first, and is replaced only by a record that is newer by its own time, or was read again afterwards. Each message names the sequence
  * that it replaces: whatever comes in between makes the stream refuse it, and it is looked at again.
  */
 export class RecordWriter {
@@ -145,10 +145,9 @@ export class RecordWriter {
     const unknown = wanted.filter(({ record }) => !this.published.get(record.id));
     // An event can't be taken back when its record turns out to be there: then each record is looked at.
     const guess = this.expectNew && options.remember === false && !options.events;
-    if (unknown.length > 0 && !guess) {
-      const doubtful = await this.lookUp(unknown, options.signal);
-      wanted = (await this.readAgain(wanted, doubtful, options)).filter((entry) => !this.isThere(entry));
-    }
+    const doubtful = wanted.filter((entry) => this.isDoubtful(entry)).map(({ record }) => record.id);
+    if (unknown.length > 0 && !guess) doubtful.push(...(await this.lookUp(unknown, options.signal)));
+    wanted = (await this.readAgain(wanted, doubtful, options)).filter((entry) => !this.isThere(entry));
     if (!options.read) wanted = wanted.filter((entry) => !this.isOlder(entry));
     written.unchanged += entries.length - wanted.length;
     if (wanted.length === 0) return [];
@@ -165,6 +164,15 @@ export class RecordWriter {
     return (
       before !== undefined && (before.fingerprint === fingerprint || (before.deleted && record.gone === true))
     );
+  }
+
+  /** Older by its own time than what was published, or alive again without being newer: an index may lag behind. */
+  private isDoubtful({ record }: Entry): boolean {
+    const before = this.published.get(record.id);
+    if (!before) return false;
+    const time = timeOf(record.updatedAt);
+    if (isBefore(time, before.updatedAt)) return true;
+    return before.deleted && !record.deleted && !isBefore(before.updatedAt, time);
   }
 
   private isOlder({ record }: Entry): boolean {

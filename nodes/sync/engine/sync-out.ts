@@ -36,6 +36,9 @@ interface Running {
   leave: () => void;
 }
 
+/** Collections of flows whose progress is told, those written to last. */
+const FLOW_COLLECTIONS = 1_000;
+
 /** All the syncs of one api-sync-out: their sources' records into its stream. */
 export class SyncOut {
   private readonly stopping = new AbortController();
@@ -203,6 +206,9 @@ export class SyncOut {
   private flowWritten(syncId: string, collection: string, done: number, published: number): void {
     const key = `${syncId} ${collection}`;
     const before = this.flowProgress.get(key);
+    this.flowProgress.delete(key);
+    const [oldest] = this.flowProgress.size >= FLOW_COLLECTIONS ? this.flowProgress.keys() : [];
+    if (oldest !== undefined) this.flowProgress.delete(oldest);
     this.flowProgress.set(key, {
       sync_id: syncId,
       collection,

@@ -1,16 +1,27 @@
+import { github } from './github';
+import { hubspot } from './hubspot';
+import { jira } from './jira';
+import type { Declaration } from './rest/declaration';
+import { stripe } from './stripe';
+import { zendesk } from './zendesk';
+
+/** The APIs that are declared: a new one is a file, and a line here. */
+const DECLARED = { hubspot, stripe, zendesk, jira, github };
+
+type DeclaredName = keyof typeof DECLARED;
+export type ProviderName = 'salesforce' | DeclaredName | 'custom' | 'flow';
+
+export const APIS: Readonly<Record<DeclaredName, Declaration>> = DECLARED;
+
 /** What an api-source can be set to. */
-export const PROVIDERS = [
+export const PROVIDERS: readonly ProviderName[] = [
   'salesforce',
-  'hubspot',
-  'stripe',
-  'zendesk',
-  'jira',
-  'github',
+  ...(Object.keys(DECLARED) as DeclaredName[]),
   'custom',
   'flow',
-] as const;
+];
 
-export type ProviderName = (typeof PROVIDERS)[number];
-
-/** Those that this version can read. */
-export const READY: readonly ProviderName[] = ['salesforce', 'flow'];
+/** The declaration of an API by its name; undefined for what isn't declared here. */
+export function declarationOf(name: string): Declaration | undefined {
+  return Object.hasOwn(APIS, name) ? APIS[name as DeclaredName] : undefined;
+}

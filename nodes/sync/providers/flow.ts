@@ -1,4 +1,5 @@
 import { FlowError } from '../../shared/errors';
+import { DEEPEST, isTooDeep } from '../../shared/json';
 import { isoTime, type SourceRecord } from '../engine/record';
 import { RecordWriter, type RecordStream } from '../engine/record-writer';
 
@@ -14,6 +15,9 @@ interface CollectionQueue {
   waiting: Waiting[];
   busy: boolean;
 }
+
+/** Collections at rest of which is kept what was published; of others the stream is looked at again. */
+export const KEPT = 200;
 
 export interface FlowRecordsOptions {
   syncId: string;
@@ -100,13 +104,28 @@ export class FlowRecords {
       }
     }
     queue.busy = false;
+    this.forgetOldest(collection, queue);
+  }
+
+  /** A flow may make up a collection for every record. */
+  private forgetOldest(collection: string, queue: CollectionQueue): void {
+    this.queues.delete(collection);
+    this.queues.set(collection, queue);
+    for (const [name, { busy }] of this.queues) {
+      if (this.queues.size <= KEPT) return;
+      if (!busy) this.queues.delete(name);
+    }
   }
 }
 
 function readRecord(value: unknown): { collection: string; record: SourceRecord } {
   if (typeof value !== 'object' || value === null) throw invalid('is not an object');
-  const { collection_id, upstream_id, data, upstream_created_at, upstream_updated_at, deleted } =
-    value as Record<string, unknown>;
+  const { collection_id, data, upstream_created_at, upstream_updated_at, deleted, ...rest } = value as Record<
+    string,
+    unknown
+  >;
+  // Where a message of ours has it.
+  const upstream_id = rest.upstream_id ?? (data as { upstream_id?: unknown } | null | undefined)?.upstream_id;
   if (typeof collection_id !== 'string' || collection_id === '')
     throw invalid('has no collection_id, a text such as "github:issue"');
   if (typeof upstream_id !== 'string' && typeof upstream_id !== 'number' && typeof upstream_id !== 'bigint')
@@ -116,6 +135,7 @@ function readRecord(value: unknown): { collection: string; record: SourceRecord 
   if (data !== undefined && (typeof data !== 'object' || data === null || Array.isArray(data)))
     throw invalid('has data that are no object');
   if (data === undefined && deleted !== true) throw invalid('has no data');
+  if (isTooDeep(data)) throw invalid(`has data that nest deeper than ${DEEPEST} levels, or hold themselves`);
   return {
     collection: collection_id,
     record: {

@@ -4,14 +4,19 @@ import { type Reply, type Request } from '../../support/simulated/exchange';
 import { type LedgerEntry } from '../../support/simulated/ledger';
 import { type Clock } from './clock';
 import { type Limits } from './limits';
+import { type OAuthClient } from './oauth';
 
 export type Row = Readonly<Record<string, unknown>>;
 
 export interface Simulation {
   /** What a client authenticates with. */
   readonly token: string;
-  /** The name before it, where the API has Basic authentication. */
+  /** Whose it is, where the API has Basic authentication. */
   readonly user?: string;
+  /** The header that they make, where that isn't `Bearer token`. */
+  readonly authorization?: string;
+  /** Where it has OAuth. */
+  readonly oauth?: OAuthClient;
   readonly limits: Limits;
   /** What is unconfirmed of the API, and what tests turn on; read at each call. */
   readonly switches: object;

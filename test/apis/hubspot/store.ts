@@ -1,7 +1,7 @@
 /** Records of one object type: lists, the archive, merges, and what search has indexed of them so far. */
 import { type Clock } from '../frame/clock';
+import { SearchIndex } from '../frame/search-index';
 import { ControlError, type Row } from '../frame/simulation';
-import { SearchIndex } from './search-index';
 import { type Switches } from './switches';
 import { TYPES, type Property, type TypeName } from './types';
 
@@ -22,7 +22,7 @@ export class TypeStore {
   /** Every id there ever was, ascending. */
   readonly ids: number[] = [];
   readonly properties: Map<string, Property>;
-  readonly index: SearchIndex;
+  readonly index: SearchIndex<Stored>;
   readonly #records = new Map<number, Stored>();
   readonly #mergedInto = new Map<number, number>();
 
@@ -33,7 +33,7 @@ export class TypeStore {
     private readonly switches: Switches,
   ) {
     this.properties = new Map(TYPES[type].properties.map((property) => [property.name, property]));
-    this.index = new SearchIndex(clock, switches);
+    this.index = new SearchIndex(clock, () => switches.indexLagMs);
   }
 
   /** A record that is there, in the bin or not; an id that was merged away leads to who has it now. */

@@ -29,7 +29,7 @@ async function main({ url, login, settings, work, outage }: FlowProcess): Promis
   const js = nc.jetstream();
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   let phase = '';
-  const consumer: Consumer = new Consumer(new Connection({ servers: url, auth: 'none' }), settings, {
+  const consumer: Consumer = new Consumer(new Connection(server), settings, {
     deliver: (batch, payloads) => {
       const [order] = payloads as Order[];
       const run = async (): Promise<void> => {

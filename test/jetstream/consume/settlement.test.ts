@@ -708,3 +708,33 @@ describe('stop', () => {
     }
   });
 });
+
+describe('a message that was in the flow when a process ended', () => {
+  test('is suspect at once where those were few', () => {
+    const { settlement, ...rig } = rigAfterCrash({ fewUntil: 9 });
+    assert.equal(settlement.isSuspect(rig.arrive(8, { deliveries: 2 })), true);
+    assert.equal(settlement.isSuspect(rig.arrive(9)), false, 'it was never delivered before');
+    assert.equal(settlement.isSuspect(rig.arrive(10, { deliveries: 2 })), false, 'it came later');
+  });
+
+  test('is suspect from the second time in a row on where those were many', () => {
+    const { settlement, ...rig } = rigAfterCrash({ fewUntil: 0 });
+    assert.equal(settlement.isSuspect(rig.arrive(7, { deliveries: 2 })), false);
+    assert.equal(settlement.isSuspect(rig.arrive(8, { deliveries: 3 })), true);
+  });
+
+  test('is not suspect where it is known how it was in between', () => {
+    const { settlement, ...rig } = rigAfterCrash({ fewUntil: 0 });
+    settlement.retry(rig.arrive(8, { deliveries: 2 }), 0);
+    assert.equal(settlement.isSuspect(rig.arrive(8, { deliveries: 4 })), false);
+  });
+
+  /** One that had delivered up to message 9. */
+  function rigAfterCrash({ fewUntil }: { fewUntil: number }) {
+    const rig = new Rig();
+    const { settlement } = rig;
+    const memory = settlement.start('the durable', rig.consumer);
+    Object.assign(memory, { crashedUntil: 9, fewUntil });
+    return { settlement, arrive: rig.arrive.bind(rig) };
+  }
+});

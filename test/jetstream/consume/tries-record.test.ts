@@ -12,7 +12,7 @@ import {
 
 const MADE = Date.UTC(2026, 0, 1);
 const record = (more: Partial<TriesRecord> = {}): TriesRecord => ({
-  ...{ made: MADE, open: true, beat: 1_000, crashedUntil: 0, tried: [] },
+  ...{ made: MADE, open: true, beat: 1_000, crashedUntil: 0, fewUntil: 0, tried: [] },
   ...more,
 });
 const stored = (more: Partial<TriesRecord> = {}, at = 10_000): StoredRecord => ({
@@ -22,8 +22,11 @@ const stored = (more: Partial<TriesRecord> = {}, at = 10_000): StoredRecord => (
 
 test('what is told is what is known', () => {
   const memory = new Memory(MADE);
-  learnFrom(memory, [stored({ crashedUntil: 9, tried: [[7, '170', 2, 1, 3]] })], 10_000);
-  assert.deepEqual(recordOf(memory, true, 1_000), record({ crashedUntil: 9, tried: [[7, '170', 2, 1, 3]] }));
+  learnFrom(memory, [stored({ crashedUntil: 9, fewUntil: 8, tried: [[7, '170', 2, 1, 3]] })], 10_000);
+  assert.deepEqual(
+    recordOf(memory, true, 1_000),
+    record({ crashedUntil: 9, fewUntil: 8, tried: [[7, '170', 2, 1, 3]] }),
+  );
   assert.deepEqual(readRecord(JSON.stringify(recordOf(memory, false, 5))), { ...recordOf(memory, false, 5) });
 });
 

@@ -207,7 +207,7 @@ describe('payload', () => {
       },
     });
     for (const payload of [undefined, () => 1, Symbol('x'), circular, throws])
-      assert.throws(() => encodePayload(payload), { code: /^(NO|INVALID)_PAYLOAD$/, retryable: false });
+      assert.throws(() => encodePayload(payload), { code: /^(NO|INVALID|BAD)_PAYLOAD$/, retryable: false });
     assert.throws(() => encodePayload(throws), /no x/);
   });
 });

@@ -147,6 +147,7 @@ test('ack subjects of old and new servers are read alike', () => {
     consumer: 'flow',
     deliveries: 3,
     sequence: 17,
+    consumerSequence: 9,
     timestamp: '1700000000123456789',
     pending: 42,
   });

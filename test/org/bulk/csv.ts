@@ -1,8 +1,9 @@
 /** CSV as Bulk API 2.0 reads and writes it: RFC 4180, LF, every value of an answer in quotes. */
 import { type Value } from '../store/table';
 
-export function csvLine(values: readonly Value[]): string {
-  return `${values.map((value) => (value === null ? '""' : quoted(value))).join(',')}\n`;
+export function csvLine(values: readonly Value[], separator = ',', lineEnding: 'LF' | 'CRLF' = 'LF'): string {
+  const line = values.map((value) => (value === null ? '""' : quoted(value))).join(separator);
+  return line + (lineEnding === 'LF' ? '\n' : '\r\n');
 }
 
 function quoted(value: string | number | boolean): string {

@@ -4,9 +4,13 @@ import { dateTimeText } from '../store/dates';
 import { isRecord } from '../store/dml';
 import { ApiError, methodNotAllowed, notFound } from '../store/errors';
 import { recordId, recordNumber } from '../store/ids';
-import { columns, find, type Found } from '../rest/query';
-import { parseSoql } from '../rest/soql';
+import { find, type Found } from '../rest/select';
+import { columns } from '../rest/shapes';
+import { onlyGet } from '../rest/sobjects';
+import { isAggregated, parseSoql } from '../rest/soql';
 import { type Call, type OrgState, type Reply } from '../state';
+import { isCompound, type Field } from '../store/schema';
+import { plainValue } from '../store/shown';
 import { type Commit } from '../store/store';
 import { type Row, type Value } from '../store/table';
 
@@ -55,6 +59,7 @@ export function queryJobs(org: OrgState, call: Call): Reply {
   if (!job) throw notFound();
   advance(org, job);
   if (part === 'results') return results(org, call, job);
+  if (part === 'resultPages') return onlyGet(call, () => resultPages(call, job));
   if (part !== undefined) throw notFound();
   switch (call.method) {
     case 'GET':
@@ -120,8 +125,10 @@ function create(org: OrgState, call: Call): Reply {
     throw new ApiError(400, 'INVALIDJOB', 'The operation must be query or queryAll.');
   if (typeof query !== 'string') throw new ApiError(400, 'INVALIDJOB', 'The query property is required.');
   const soql = parseSoql(query);
-  if (soql.count || soql.select.some(({ aggregate }) => aggregate))
+  if (soql.count || isAggregated(soql))
     throw new ApiError(400, 'API_ERROR', 'Aggregate queries are not supported by Bulk API 2.0.');
+  if (soql.select.some(({ children }) => children))
+    throw new ApiError(400, 'API_ERROR', 'Subqueries are not supported by Bulk API 2.0.');
   if (soql.offset > 0) throw new ApiError(400, 'API_ERROR', 'OFFSET is not supported by Bulk API 2.0.');
   if (!org.schema.type(soql.from))
     throw new ApiError(400, 'INVALIDENTITY', `Unable to find object: ${soql.from}`);
@@ -148,8 +155,8 @@ function advance(org: OrgState, job: Job): void {
     return;
   }
   try {
-    job.found = find(org.store, job.text, job.operation === 'queryAll');
-    columns(org.store, job.found);
+    job.found = find(org, job.text, job.operation === 'queryAll');
+    for (const { field } of columns(org.store, job.found)) checkType(field);
     job.state = 'JobComplete';
     keepAsItIs(org, job, job.found.type.name);
   } catch (thrown) {
@@ -157,6 +164,13 @@ function advance(org: OrgState, job: Job): void {
     job.state = 'Failed';
     job.errorMessage = `${thrown.errorCode}: ${thrown.message}`;
   }
+}
+
+function checkType({ type, name }: Field): void {
+  if (type === 'base64')
+    throw new ApiError(400, 'FEATURENOTENABLED', `Binary fields not supported in Bulk Query: ${name}`);
+  if (isCompound(type))
+    throw new ApiError(400, 'FEATURENOTENABLED', 'Selecting compound data not supported in Bulk Query');
 }
 
 /** Results are read long after the job was done, and say what was so then. */
@@ -182,15 +196,20 @@ function results(org: OrgState, call: Call, job: Job): Reply {
   const asked = Number(call.query.get('maxRecords') ?? DEFAULT_MAX_RECORDS);
   if (from === undefined || from > numbers.length || !Number.isInteger(asked) || asked < 1)
     throw new ApiError(400, 'INVALID_QUERY_LOCATOR', 'invalid query locator');
-  const to = Math.min(from + asked, numbers.length);
+  const last = Math.min(from + asked, numbers.length);
   const selected = columns(org.store, job.found);
   const lines = [csvLine(selected.map(({ names }) => names.join('.')))];
-  for (const number of numbers.slice(from, to)) {
+  const most = org.switches.bulkPageBytes || Infinity;
+  let to = from;
+  for (let bytes = 0; to < last && bytes < most; to++) {
+    const number = numbers[to] as number;
     const row = job.before.get(number);
-    const values = selected.map(({ names: [name = '', ...more], value }): Value =>
-      row && more.length === 0 ? (row[name] ?? null) : value(number),
+    const values = selected.map(({ field, names: [name = '', ...more], value }): Value =>
+      csvValue(field, row && more.length === 0 ? (row[name] ?? null) : value(number)),
     );
-    lines.push(csvLine(values));
+    const line = csvLine(values);
+    lines.push(line);
+    bytes += line.length;
   }
   call.entry.records += to - from;
   const headers = {
@@ -199,6 +218,39 @@ function results(org: OrgState, call: Call, job: Job): Reply {
     'Sforce-Locator': to < numbers.length ? locator(to) : 'null',
   };
   return { status: 200, body: lines.join(''), headers };
+}
+
+const LISTED_PAGES = 5;
+
+/** Where the next pages of the result are, for whoever reads them side by side. */
+function resultPages(call: Call, job: Job): Reply {
+  if (job.state !== 'JobComplete' || !job.found)
+    throw invalidJob(`The job is ${job.state}: it has no results yet.`);
+  const { length } = job.found.numbers;
+  const base = `/services/data/v${job.version}/jobs/query/${job.id}`;
+  const first = start(call.query.get('locator')) ?? 0;
+  const starts: number[] = [];
+  for (let at = first; at < Math.max(length, 1) && starts.length < LISTED_PAGES; at += DEFAULT_MAX_RECORDS)
+    starts.push(at);
+  const next = first + starts.length * DEFAULT_MAX_RECORDS;
+  const done = next >= length;
+  return {
+    status: 200,
+    body: {
+      resultPages: starts.map((at) => ({
+        resultLink: `${base}/results${at === 0 ? '' : `?locator=${locator(at)}`}`,
+      })),
+      nextRecordsUrl: done ? null : `${base}/resultPages?locator=${locator(next)}`,
+      done,
+    },
+  };
+}
+
+/** Times end in Z, where REST has +0000. */
+function csvValue(field: Field, value: Value): Value {
+  return field.type === 'datetime' && typeof value === 'string'
+    ? value.replace('+0000', 'Z')
+    : plainValue(field, value);
 }
 
 /** Documented as a pseudo-random string such as MTAwMDA, which is a number in base 64. */

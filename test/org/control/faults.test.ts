@@ -83,6 +83,20 @@ describe('switches', () => {
     org.switches.failedRowId = 'absent';
   });
 
+  test('a failed row of an upsert says nothing of created, or that it was', async () => {
+    const failing = async (): Promise<object[]> =>
+      (
+        await raw('PATCH', '/composite/sobjects/Contact/ExternalId__c', {
+          records: [{ attributes: { type: 'Contact' }, ExternalId__c: 'nameless' }],
+        })
+      ).json as object[];
+    assert.equal('created' in (await failing())[0]!, false);
+    org.switches.failedRowCreated = true;
+    const [row] = (await failing()) as { success: boolean; created: boolean }[];
+    assert.deepEqual([row?.success, row?.created], [false, true]);
+    org.switches.failedRowCreated = false;
+  });
+
   test('an unreadable value fails its row, or the whole collection with 400 and nothing written', async () => {
     const body = {
       records: [

@@ -10,6 +10,10 @@ export interface FaultMatch extends simulated.FaultMatch {
 export interface FaultAction extends simulated.FaultAction {
   /** Refuse the row: a status code such as UNABLE_TO_LOCK_ROW, or the whole error. */
   rowError?: string | { statusCode: string; message?: string; fields?: string[] };
+  /** Leave these headers out of the answer. */
+  omit?: readonly string[];
+  /** Lose so many of the last rows of an answer in CSV, whatever its headers say. */
+  loseRows?: number;
   /** For the Pub/Sub side: a GrpcAction. Such faults, and those that name a topic, are for its calls alone. */
   grpc?: unknown;
 }

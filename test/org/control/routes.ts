@@ -1,5 +1,6 @@
 /** `/_org`: what tests do to the org and ask it, beside its API. */
 import { allRecords, removeRecords, undelete, write, writeLate, type Colleague } from './colleague';
+import { archive, refreshSandbox } from './admin';
 import { migrate } from '../migrate';
 import { isRecord } from '../store/dml';
 import { ApiError, methodNotAllowed, notFound } from '../store/errors';
@@ -47,6 +48,12 @@ const ROUTES: Record<string, Route> = {
   'POST migrate': ({ org }) => {
     migrate(org);
     return { url: org.url };
+  },
+  /** `/archive/Task?ids=` */
+  'POST archive': ({ org, path, query }) => archive(org, typeOf(org, path), ids(query)),
+  'POST refresh-sandbox': ({ org }) => {
+    refreshSandbox(org);
+    return { orgId: org.orgId };
   },
   'POST clock': ({ org, body }) => {
     org.store.clockOffset = isRecord(body) ? Number(body.offsetMs) : 0;
@@ -98,7 +105,7 @@ function ids(query: URLSearchParams): string[] {
 }
 
 function typeOf(org: OrgState, [name = '']: readonly string[]): SObjectType {
-  const type = org.schema.type(name);
+  const type = org.schema.whole(name);
   if (!type) throw notFound();
   return type;
 }

@@ -1,6 +1,6 @@
 /** How the fields of an object look in the Avro schemas of its events: names, order, compound fields, types. */
 import { recordId } from '../store/ids';
-import { type Field, type FieldType, type SObjectType } from '../store/schema';
+import { partsOf, type Field, type FieldType, type SObjectType } from '../store/schema';
 
 /** One field of a schema as it goes over the wire. */
 export interface AvroField {
@@ -17,7 +17,7 @@ export interface PlainColumn {
 
 export interface CompoundColumn {
   readonly name: string;
-  readonly record: 'PersonName' | 'Address';
+  readonly record: 'PersonName' | 'Address' | 'Location';
   /** In the order of the record's fields; those that the object doesn't have are always null. */
   readonly parts: readonly { readonly name: string; readonly field: Field | undefined }[];
 }
@@ -46,15 +46,25 @@ const NUMERIC_PARTS = new Set(['Latitude', 'Longitude']);
 const ADDRESS_FIELD = new RegExp(`^(Billing|Shipping|Mailing|Other)(?:${ADDRESS_PARTS.join('|')})$`);
 /** Change events have neither these nor the id, which is in their header. */
 const LEFT_OUT = new Set(['Id', 'IsDeleted', 'SystemModstamp']);
+const NO_EVENT_TYPE: ReadonlySet<FieldType> = new Set(['base64', 'anyType', 'address']);
 
 /** The fields of the object's change event behind the header. */
 export function columnsOf(type: SObjectType): Column[] {
   const columns = new Map<string, Column>();
   const person = type.fields.has('LastName');
+  const partOfLocation = new Set(
+    [...type.fields.values()]
+      .filter((field) => field.type === 'location')
+      .flatMap((field) => Object.values(partsOf(field)).map(({ name }) => name)),
+  );
   for (const field of type.fields.values()) {
     const { name } = field;
     const prefix = ADDRESS_FIELD.exec(name)?.[1];
-    if (LEFT_OUT.has(name)) continue;
+    if (LEFT_OUT.has(name) || NO_EVENT_TYPE.has(field.type) || partOfLocation.has(name)) continue;
+    if (field.type === 'location') {
+      columns.set(name, location(type, field));
+      continue;
+    }
     if (person && (name === 'Name' || NAME_PARTS.includes(name)))
       columns.set('Name', compound(type, 'Name', 'PersonName', NAME_PARTS, ''));
     else if (prefix !== undefined)
@@ -62,6 +72,19 @@ export function columnsOf(type: SObjectType): Column[] {
     else columns.set(name, { name, field });
   }
   return [...columns.values()];
+}
+
+function location(type: SObjectType, field: Field): CompoundColumn {
+  const { latitude, longitude } = partsOf(field);
+  const part = (name: string, of = ''): CompoundColumn['parts'][number] => ({
+    name,
+    field: type.fields.get(of),
+  });
+  return {
+    name: field.name,
+    record: 'Location',
+    parts: [part('Latitude', latitude?.name), part('Longitude', longitude?.name)],
+  };
 }
 
 function compound(
@@ -95,6 +118,13 @@ const TYPES: Record<FieldType, [avro: string, doc: string]> = {
   date: ['long', 'Data:DateOnly'],
   datetime: ['long', 'Data:DateTime'],
   reference: ['string', 'ForeignKey:EntityId'],
+  time: ['long', 'Data:TimeOnly'],
+  encryptedstring: ['string', 'Data:EncryptedText'],
+  // Never on the wire by themselves.
+  anyType: ['string', 'Data:Text'],
+  base64: ['string', 'Data:Text'],
+  address: ['string', 'Data:Text'],
+  location: ['string', 'Data:Text'],
 };
 
 /** Long text: kept beside the record, and sent as a difference when it changes. */

@@ -109,7 +109,7 @@ function changeFields(type: SObjectType, columns: readonly Column[]): AvroField[
 export class AvroSchemas {
   /** Every schema there has ever been: events that were published under an old one stay readable. */
   readonly #byId = new Map<string, AvroSchema>();
-  readonly #current = new Map<string, { version: number; schema: AvroSchema }>();
+  readonly #current = new Map<string, { fields: SObjectType['fields']; schema: AvroSchema }>();
 
   constructor(private readonly schema: Schema) {}
 
@@ -121,9 +121,9 @@ export class AvroSchemas {
   of(given: SObjectType): AvroSchema {
     const type = this.schema.type(given.name) ?? given;
     const known = this.#current.get(type.name);
-    if (known?.version === type.version) return known.schema;
+    if (known?.fields === type.fields) return known.schema;
     const schema = this.#make(type);
-    this.#current.set(type.name, { version: type.version, schema });
+    this.#current.set(type.name, { fields: type.fields, schema });
     return schema;
   }
 

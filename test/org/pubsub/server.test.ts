@@ -243,12 +243,18 @@ describe('Publish', () => {
     assert.deepEqual(own.events(), []);
   });
 
-  test('no events, or more than 200: publish.event.count.invalid', async (t) => {
-    const pubsub = await rawPubSub(t, org);
+  test('no events, or more than the switch says: publish.event.count.invalid; 201 are taken', async (t) => {
+    const own = await orgFor(t, { pubsub: true });
+    const pubsub = await rawPubSub(t, own);
     const event = await maker(pubsub);
+    const many = (count: number): Record<string, unknown> => ({
+      topicName: TOPIC,
+      events: Array.from({ length: count }, (_, i) => event(`${i}`)),
+    });
+    await pubsub.call('Publish', many(201));
+    own.switches.publishEvents = 200;
     for (const count of [0, 201]) {
-      const events = Array.from({ length: count }, (_, i) => event(`${i}`));
-      const { code, errorCode } = await pubsub.refusal('Publish', { topicName: TOPIC, events });
+      const { code, errorCode } = await pubsub.refusal('Publish', many(count));
       assert.deepEqual([code, errorCode], [3, 'publish.event.count.invalid']);
     }
   });

@@ -25,6 +25,23 @@ function fill(org: Org, from: number, to: number): void {
 const subscribers = (org: Org): number => org.bus().log.listenerCount('published');
 const replayIds = (org: Org): Buffer[] => org.events().map(({ replayId }) => Buffer.from(replayId, 'base64'));
 
+test('an object that is deselected for a while: its subscribers hear nothing, and never of what was changed then', async (t) => {
+  const { org, pubsub } = await start(t);
+  const topicName = '/data/ContactChangeEvent';
+  const stream = pubsub.stream('Subscribe', { topicName, replayPreset: EARLIEST, numRequested: 100 });
+  org.write('Contact', { LastName: 'before' });
+  await until(() => events(stream).length === 1);
+  org.switches.changeDataCapture = ['Account'];
+  org.write('Contact', { LastName: 'meanwhile' });
+  assert.match((await pubsub.refusal('GetTopic', { topicName })).errorCode ?? '', /topic\.not\.found/);
+  org.switches.changeDataCapture = 'all';
+  org.write('Contact', { LastName: 'after' });
+  await until(() => events(stream).length === 2);
+  assert.equal(org.events(topicName).length, 2);
+  const again = pubsub.stream('Subscribe', { topicName, replayPreset: EARLIEST, numRequested: 100 });
+  await until(() => events(again).length === 2);
+});
+
 describe('fetch accounting', () => {
   test('no more events come than were asked for; requests add up; responses say what is outstanding', async (t) => {
     const { org, pubsub } = await start(t);

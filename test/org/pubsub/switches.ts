@@ -8,7 +8,7 @@ export interface PubSubSwitches {
   deniedTopics: readonly string[];
   /** What becomes of an event under an earlier schema of its topic: published, its own error, or the call's. */
   staleSchema: 'published' | 'event error' | 'call error';
-  /** Events in a publish request before it is refused; 0 refuses none (200 is called a recommendation, too). */
+  /** Events in a publish request before it is refused; 0 refuses none: 200 is advice. */
   publishEvents: number;
   /** Milliseconds without a request before a PublishStream is closed: 70 s in the proto, 1,800 s elsewhere. */
   publishIdleMs: number;
@@ -41,7 +41,7 @@ export const PUBSUB_SWITCHES: PubSubSwitches = {
   unknownTopic: 'not found',
   deniedTopics: [],
   staleSchema: 'event error',
-  publishEvents: 200,
+  publishEvents: 0,
   publishIdleMs: 70_000,
   fetchIdleMs: 60_000,
   keepAliveMs: 270_000,

@@ -61,13 +61,22 @@ describe('/updated and /deleted', () => {
     ]);
   });
 
-  test('reach 30 days back, deletions 15: the gap shows in earliestDateAvailable', async () => {
+  test('reach 30 days back, deletions 15, or less after a purge: an earlier start is refused, or the gap shows', async () => {
     const [old] = org.write('Contact', { LastName: 'old' });
     org.remove('Contact', [String(old?.id)]);
     org.store.clockOffset = 16 * DAY;
     await sf.authorize({ grant_type: 'client_credentials' });
     raw = await rawClient(org);
-    const deleted = (await window('deleted', 20 * DAY, 0)) as Deleted;
+    const before = async (days: number): Promise<unknown> => window('deleted', days * DAY, 0);
+    const refusal = (await before(20)) as { errorCode: string }[];
+    assert.equal(refusal[0]?.errorCode, 'INVALID_REPLICATION_DATE');
+    assert.equal('deletedRecords' in ((await before(14)) as object), true);
+    org.switches.deletionsKeptSince = org.store.now() - DAY;
+    assert.match(JSON.stringify(await before(14)), /INVALID_REPLICATION_DATE/);
+    org.switches.deletionsKeptSince = 0;
+    org.switches.purgedDeletions = 'gap';
+    const deleted = (await before(20)) as Deleted;
+    org.switches.purgedDeletions = 'refused';
     assert.equal(
       deleted.deletedRecords.some(({ id }) => id === old?.id),
       false,

@@ -4,7 +4,6 @@ import {
   fieldOf,
   isRecord,
   remove,
-  shown,
   update,
   upsert,
   failed,
@@ -13,6 +12,8 @@ import {
 } from '../store/dml';
 import { ApiError, methodNotAllowed, notFound, rowError, type RowError } from '../store/errors';
 import { normalId } from '../store/ids';
+import { isShared } from './sharing';
+import { shown } from '../store/shown';
 import { rulesOf } from './rules';
 import { type Field, type SObjectType } from '../store/schema';
 import { type Call, type OrgState, type Reply } from '../state';
@@ -146,7 +147,7 @@ function upsertAll(org: OrgState, call: Call, typeName: string, externalName: st
   const type = org.schema.type(typeName);
   if (!type) throw notFound();
   const external = fieldOf(type, externalName);
-  if (!external || !(external.externalId || external.type === 'id')) {
+  if (!external?.idLookup) {
     throw new ApiError(
       400,
       'INVALID_FIELD',
@@ -198,7 +199,8 @@ function raced(
   return failed(rowError('DUPLICATE_VALUE', message));
 }
 
-function rawKey(external: Field, record: Sent): string | number | undefined {
+/** An external id as it was sent. */
+export function rawKey(external: Field, record: Sent): string | number | undefined {
   const value =
     record[external.name] ??
     Object.entries(record).find(([name]) => name.toLowerCase() === external.name.toLowerCase())?.[1];
@@ -206,7 +208,7 @@ function rawKey(external: Field, record: Sent): string | number | undefined {
 }
 
 /** Keys that more than one row has: every row with such a key is refused. */
-function repeated(keys: readonly (string | undefined)[]): Set<string> {
+export function repeated(keys: readonly (string | undefined)[]): Set<string> {
   const seen = new Set<string>();
   const twice = new Set<string>();
   for (const key of keys) {
@@ -240,6 +242,8 @@ function settle(org: OrgState, call: Call, rows: readonly (() => SaveResult)[], 
     for (const [i, result] of results.entries())
       if (result.success) results[i] = rolledBack(call, result.id, result.created);
   }
+  if (org.switches.failedRowCreated && call.path.length === 4)
+    for (const result of results) if (!result.success) result.created = true;
   if (org.switches.failedRowId === 'null')
     for (const result of results) if (!result.success) result.id ??= null;
   return { status: 200, body: results };
@@ -286,7 +290,7 @@ function readAll(
     const id = normalId(sent);
     const number = id === undefined ? undefined : table.number(id);
     const row = number === undefined ? undefined : table.row(number);
-    return !row || row.IsDeleted === true
+    return !row || row.IsDeleted === true || !isShared(org, type, String(row.Id))
       ? null
       : shown(type, row, ['Id', ...fields.filter((field) => field !== 'Id')], call.version);
   });

@@ -1,5 +1,5 @@
 /** What the org says about itself: versions, resources, describe, limits. */
-import { type Field, type FieldType, type Schema, type SObjectType } from '../store/schema';
+import { partsOf, type Field, type FieldType, type Schema, type SObjectType } from '../store/schema';
 import { type Limit, type OrgState, type Reply } from '../state';
 
 /** Versions 21 to 30 were retired in Summer '25. */
@@ -76,9 +76,14 @@ const SOAP_TYPES: Partial<Record<FieldType, string>> = {
   percent: 'xsd:double',
   date: 'xsd:date',
   datetime: 'xsd:dateTime',
+  time: 'xsd:time',
+  anyType: 'xsd:anyType',
+  base64: 'xsd:base64Binary',
+  address: 'urn:address',
+  location: 'urn:location',
 };
 
-function describeField(field: Field): Record<string, unknown> {
+function describeField(field: Field, compoundFieldName: string | null): Record<string, unknown> {
   return {
     name: field.name,
     label: field.label,
@@ -98,7 +103,7 @@ function describeField(field: Field): Record<string, unknown> {
     calculated: false,
     autoNumber: false,
     externalId: field.externalId,
-    idLookup: field.externalId || field.type === 'id',
+    idLookup: field.idLookup,
     unique: field.unique,
     caseSensitive: field.caseSensitive,
     nameField: field.name === 'Name',
@@ -113,16 +118,40 @@ function describeField(field: Field): Record<string, unknown> {
       defaultValue: false,
     })),
     restrictedPicklist: field.restrictedPicklist,
-    filterable: field.type !== 'textarea' || field.length <= 255,
-    sortable: field.type !== 'textarea' || field.length <= 255,
-    groupable: field.type !== 'textarea' && field.type !== 'datetime',
+    filterable: isComparable(field),
+    sortable: isComparable(field) && field.type !== 'multipicklist',
+    groupable: isGroupable(field),
     queryByDistance: false,
     deprecatedAndHidden: false,
     encrypted: false,
     permissionable: field.nillable && field.createable,
-    compoundFieldName: null,
+    compoundFieldName,
     inlineHelpText: null,
   };
+}
+
+const NEVER_COMPARED: ReadonlySet<FieldType> = new Set(['address', 'location', 'base64', 'encryptedstring']);
+
+/** Whether conditions and ORDER BY take it. */
+export function isComparable({ type, length }: Field): boolean {
+  return !NEVER_COMPARED.has(type) && (type !== 'textarea' || length <= 255);
+}
+
+const GROUPED: ReadonlySet<FieldType> = new Set([
+  'id',
+  'reference',
+  'string',
+  'email',
+  'phone',
+  'url',
+  'picklist',
+  'boolean',
+  'int',
+  'date',
+]);
+
+export function isGroupable({ type }: Field): boolean {
+  return GROUPED.has(type);
 }
 
 export function describe(schema: Schema, type: SObjectType, version: string): Reply {
@@ -134,7 +163,13 @@ export function describe(schema: Schema, type: SObjectType, version: string): Re
     restrictedDelete: false,
     deprecatedAndHidden: false,
   }));
-  const fields = [...type.fields.values()].map(describeField);
+  const compounds = new Map<string, string>();
+  if (type.fields.has('LastName')) for (const part of ['FirstName', 'LastName']) compounds.set(part, 'Name');
+  for (const field of type.fields.values())
+    for (const { name } of Object.values(partsOf(field))) compounds.set(name, field.name);
+  const fields = [...type.fields.values()].map((field) =>
+    describeField(field, compounds.get(field.name) ?? null),
+  );
   return {
     status: 200,
     body: { ...summary(type, version), fields, childRelationships, recordTypeInfos: [], supportedScopes: [] },
@@ -164,5 +199,7 @@ export function initialLimits(): Record<string, Limit> {
 /** Sforce-Limit-Info, on every REST answer. */
 export function limitInfo(org: OrgState): string {
   const daily = org.limits.DailyApiRequests ?? { Max: 0, Remaining: 0 };
-  return `api-usage=${daily.Max - daily.Remaining}/${daily.Max}`;
+  const used = daily.Max - daily.Remaining;
+  const behind = (used * 7) % (org.switches.usageDrift + 1);
+  return `api-usage=${Math.max(0, used - behind)}/${daily.Max}`;
 }

@@ -22,6 +22,7 @@ import { recordsIn, recordsOf } from './records-in';
 import { answer, spend } from './answer';
 import { type Session } from './sessions';
 import { type OrgState } from '../state';
+import { packed, spoilt } from './wire';
 
 const MAX_URI = 16_384;
 
@@ -69,6 +70,8 @@ function serviceOf(org: OrgState): Service {
     refusal: (action, status, { path }) => faultReply(org, action, status, path),
     recordsOf: (request) => recordsOf(request.query, readable(request)),
     work: (request, entry) => work(org, request, entry),
+    spoilt,
+    packed: (request, reply) => (org.switches.gzip ? packed(request, reply) : Promise.resolve(reply)),
   };
 }
 
@@ -125,13 +128,14 @@ async function work(org: OrgState, request: Request, entry: LedgerEntry): Promis
   if (moved && area === 'data') return moved;
   if (services === 'services' && area === 'data' && name === undefined) return versions();
   const session = org.sessions.use(bearer(request.headers.authorization));
+  const asksWho = services === 'id' || (services === 'services' && area === 'oauth2' && name === 'userinfo');
+  if (!session && asksWho) return { status: 403, body: 'Bad_OAuth_Token' };
   if (!session)
     return {
       status: 401,
       body: [{ message: 'Session expired or invalid', errorCode: 'INVALID_SESSION_ID' }],
     };
-  if (services === 'id' || (services === 'services' && area === 'oauth2' && name === 'userinfo'))
-    return userinfo(org, session);
+  if (asksWho) return userinfo(org, session);
   if (services !== 'services' || area !== 'data') return replyOf(notFound());
   const reply = await rest(org, request, session, (name ?? '').replace(/^v/, ''), path, entry);
   return { ...reply, headers: { ...reply.headers, 'Sforce-Limit-Info': limitInfo(org) } };

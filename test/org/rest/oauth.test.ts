@@ -143,6 +143,9 @@ test('JWT bearer: signature, audience, age, client and user are checked', async 
     await failure(bearer(jwt(key, { exp: now - 60 }))),
     '400 invalid_grant: expired authorization code',
   );
+  // As the Salesforce CLI sends it, and as URLs are copied.
+  for (const sloppy of [{ exp: Date.now() }, { aud: `${org.url}/` }])
+    assert.equal((await login(bearer(jwt(key, sloppy)))).status, 200);
   assert.equal(await failure(bearer(jwt(key, { exp: now + 3600 }))), '400 invalid_grant: invalid assertion');
   assert.equal(
     await failure(bearer(jwt(key, { sub: 'nobody@x.example' }))),

@@ -27,6 +27,11 @@ export class ConnectedApp {
     return this.#refreshTokens.get(refreshToken);
   }
 
+  /** No refresh token is good any more. */
+  forget(): void {
+    this.#refreshTokens.clear();
+  }
+
   revoke(refreshToken: string): void {
     this.#refreshTokens.delete(refreshToken);
   }
@@ -145,12 +150,19 @@ function jwt(org: OrgState, assertion: string): Reply {
     'https://login.salesforce.com',
     'https://test.salesforce.com',
   ];
-  if (typeof claims.aud !== 'string' || !audiences.includes(claims.aud))
+  if (typeof claims.aud !== 'string' || !audiences.includes(claims.aud.replace(/\/$/, '')))
     return refused('invalid_grant', 'audience is invalid');
-  const left = Number(claims.exp) - org.store.now() / 1000;
+  // Some clients, the Salesforce CLI among them, send milliseconds.
+  const sent = Number(claims.exp);
+  if (sent > 1e12) return jwtUser(org, claims.sub);
+  const left = sent - org.store.now() / 1000;
   if (!(left > -SKEW_S)) return refused('invalid_grant', 'expired authorization code');
   if (left > JWT_MAX_AGE_S + SKEW_S) return refused('invalid_grant', 'invalid assertion');
-  return claims.sub === org.username
+  return jwtUser(org, claims.sub);
+}
+
+function jwtUser(org: OrgState, username: unknown): Reply {
+  return username === org.username
     ? granted(org, org.userId)
     : refused('invalid_grant', "user hasn't approved this consumer");
 }

@@ -83,7 +83,7 @@ test('parents come nested, a missing one is null', async () => {
 test('COUNT() answers totalSize alone, MAX() an AggregateResult', async () => {
   assert.equal((await sf.query('SELECT COUNT() FROM Contact')).totalSize, 3);
   const { records } = await sf.query('SELECT MAX(Score__c) top, COUNT(Id) FROM Contact');
-  assert.deepEqual([records[0]?.top, records[0]?.expr1], [2.5, 3]);
+  assert.deepEqual([records[0]?.top, records[0]?.expr0], [2.5, 3]);
 });
 
 test('what Salesforce refuses is refused with its codes', async () => {

@@ -2,14 +2,13 @@
 import { dateTimeText, parseDateTime } from '../store/dates';
 import { ApiError } from '../store/errors';
 import { type SObjectType } from '../store/schema';
+import { isShared } from './sharing';
 import { type Call, type OrgState, type Reply } from '../state';
-import { type Table } from '../store/table';
 
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 const OLDEST_START = 30 * DAY;
 const DELETIONS_KEPT = 15 * DAY;
-const MAX_IDS = 600_000;
 
 /** Seconds of `start` and `end` are cut off, as the API's documentation says; a window within one minute is none. */
 export function changes(org: OrgState, call: Call, type: SObjectType, what: 'updated' | 'deleted'): Reply {
@@ -20,38 +19,42 @@ export function changes(org: OrgState, call: Call, type: SObjectType, what: 'upd
   if (start < now - OLDEST_START) throw refused('startDate cannot be more than 30 days ago');
   const covered = Math.min(end, Math.floor(now / MINUTE) * MINUTE, ...org.store.inFlight.values());
   const latestDateCovered = dateTimeText(covered);
-  const table = org.store.table(type);
   if (what === 'updated')
     return {
       status: 200,
-      body: { ids: updated(table, dateTimeText(start), dateTimeText(end)), latestDateCovered },
+      body: { ids: updated(org, type, dateTimeText(start), dateTimeText(end)), latestDateCovered },
     };
   const earliest = Math.max(now - DELETIONS_KEPT, org.switches.deletionsKeptSince);
-  const deletedRecords = table.deletions
-    .filter(({ at }) => at >= Math.max(start, earliest) && at < end)
+  if (org.switches.purgedDeletions === 'refused' && start < Math.floor(earliest / MINUTE) * MINUTE)
+    throw refused(`startDate before org's replication enabled date: ${dateTimeText(earliest)}`);
+  const deletedRecords = org.store
+    .table(type)
+    .deletions.filter(({ at }) => at >= Math.max(start, earliest) && at < end)
     .map(({ id, at }) => ({ id, deletedDate: dateTimeText(at) }));
-  if (deletedRecords.length > MAX_IDS) throw tooMany();
+  if (deletedRecords.length > org.switches.replicationIds) throw tooMany(org);
   return {
     status: 200,
     body: { deletedRecords, earliestDateAvailable: dateTimeText(earliest), latestDateCovered },
   };
 }
 
-function updated(table: Table, start: string, end: string): string[] {
+function updated(org: OrgState, type: SObjectType, start: string, end: string): string[] {
+  const table = org.store.table(type);
   const ids: string[] = [];
   for (const number of table.modifiedSince(start)) {
     if (String(table.value(number, 'SystemModstamp')) >= end) break;
-    if (table.value(number, 'IsDeleted') !== true) ids.push(table.id(number));
-    if (ids.length > MAX_IDS) throw tooMany();
+    if (table.value(number, 'IsDeleted') !== true && isShared(org, type, table.id(number)))
+      ids.push(table.id(number));
+    if (ids.length > org.switches.replicationIds) throw tooMany(org);
   }
   return ids;
 }
 
-function tooMany(): ApiError {
+function tooMany({ switches }: OrgState): ApiError {
   return new ApiError(
     400,
     'EXCEEDED_ID_LIMIT',
-    `more than ${MAX_IDS} IDs; choose start and end dates that are closer together`,
+    `more than ${switches.replicationIds} IDs; choose start and end dates that are closer together`,
   );
 }
 

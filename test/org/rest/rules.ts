@@ -2,6 +2,7 @@
 import { isRecord, type RowRules, type Sent } from '../store/dml';
 import { rowError, type RowError } from '../store/errors';
 import { type SObjectType } from '../store/schema';
+import { isShared } from './sharing';
 import { type Call, type OrgState } from '../state';
 
 export function rulesOf(org: OrgState, call: Call): RowRules {
@@ -12,6 +13,7 @@ export function rulesOf(org: OrgState, call: Call): RowRules {
       if (org.switches.readOnly) return READ_ONLY;
       const most = org.switches.triggerRows[type.name];
       if (most !== undefined && rowsOf(call) > most) return governorLimit(type, id === undefined);
+      if (id !== undefined && !isShared(org, type, id)) return unshared(id);
       if (call.blocked.has(record) || (id !== undefined && call.blocked.has(id))) return locked(id);
       const refused = org.faults.forRow(occasion, id === undefined ? record : { ...record, Id: id });
       if (refused || !org.switches.duplicateRules || id !== undefined || options.allowSave === 'true')
@@ -37,6 +39,13 @@ function governorLimit(type: SObjectType, inserts: boolean): RowError {
   return rowError(
     'CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY',
     `${type.name}Trigger: System.LimitException: Too many SOQL queries: 101 (execution of ${event})`,
+  );
+}
+
+function unshared(id: string): RowError {
+  return rowError(
+    'INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY',
+    `insufficient access rights on cross-reference id: ${id.slice(0, 15)}`,
   );
 }
 

@@ -15,12 +15,12 @@ export class Sessions {
   readonly #sessions = new Map<string, Session>();
 
   constructor(
-    private readonly orgId: string,
+    private readonly orgId: () => string,
     private readonly now: () => number,
   ) {}
 
   create(userId: string, clientId: string): Session {
-    const token = `${this.orgId.slice(0, 15)}!${randomBytes(72).toString('base64url').replaceAll('-', '.')}`;
+    const token = `${this.orgId().slice(0, 15)}!${randomBytes(72).toString('base64url').replaceAll('-', '.')}`;
     const session = { token, userId, clientId, expiresAt: this.now() + this.lifetimeMs };
     this.#sessions.set(token, session);
     return session;

@@ -1,18 +1,10 @@
 /** `/sobjects…`: describe, and records one at a time. */
 import { describe, describeGlobal } from './describe';
-import {
-  create,
-  fieldOf,
-  isRecord,
-  remove,
-  shown,
-  update,
-  upsert,
-  type SaveResult,
-  type Sent,
-} from '../store/dml';
+import { create, fieldOf, isRecord, remove, update, upsert, type SaveResult, type Sent } from '../store/dml';
 import { ApiError, fromRow, methodNotAllowed, notFound } from '../store/errors';
 import { normalId } from '../store/ids';
+import { isShared } from './sharing';
+import { shown } from '../store/shown';
 import { changes } from './replication';
 import { rulesOf } from './rules';
 import { type Field, type SObjectType } from '../store/schema';
@@ -26,6 +18,8 @@ export function sobjects(org: OrgState, call: Call): Reply {
   if (part === undefined) return all(org, call, type);
   if (part === 'describe') return onlyGet(call, () => describe(org.schema, type, call.version));
   if (part === 'updated' || part === 'deleted') return onlyGet(call, () => changes(org, call, type, part));
+  if (value !== undefined && fieldOf(type, value)?.type === 'base64')
+    return onlyGet(call, () => file(org, type, part, fieldOf(type, value) as Field));
   if (value !== undefined && part.toLowerCase() !== 'id') return byExternalId(org, call, type, part, value);
   return byId(org, call, type, value ?? part);
 }
@@ -99,7 +93,7 @@ function byId(org: OrgState, call: Call, type: SObjectType, sent: string): Reply
 
 function read(org: OrgState, call: Call, type: SObjectType, number: number): Record<string, unknown> {
   const row = org.store.table(type).row(number);
-  if (!row) throw notFound();
+  if (!row || !isShared(org, type, String(row.Id))) throw notFound();
   if (row.IsDeleted === true) throw new ApiError(404, 'ENTITY_IS_DELETED', 'entity is deleted');
   const asked = call.query
     .get('fields')
@@ -118,9 +112,19 @@ function read(org: OrgState, call: Call, type: SObjectType, number: number): Rec
   return shown(type, row, fields, call.version);
 }
 
+/** The content of a file field. */
+function file(org: OrgState, type: SObjectType, sent: string, { name }: Field): Reply {
+  const table = org.store.table(type);
+  const number = table.number(normalId(sent) ?? '');
+  const content = number === undefined ? null : table.value(number, name);
+  if (typeof content !== 'string') throw notFound();
+  const body = Buffer.from(content, 'base64');
+  return { status: 200, body, headers: { 'Content-Type': 'application/octetstream' } };
+}
+
 function byExternalId(org: OrgState, call: Call, type: SObjectType, name: string, value: string): Reply {
   const external = fieldOf(type, name);
-  if (!external?.externalId)
+  if (!external?.idLookup)
     throw new ApiError(
       404,
       'NOT_FOUND',

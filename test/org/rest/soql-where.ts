@@ -1,6 +1,7 @@
 /** Conditions of a query: from a parsed tree to a function that tests a record, and what an index can do with it. */
 import { dateTimeText, parseDate, parseDateTime } from '../store/dates';
 import { ApiError } from '../store/errors';
+import { isComparable } from './describe';
 import { fieldOf } from '../store/dml';
 import { normalId } from '../store/ids';
 import { type Field, type SObjectType } from '../store/schema';
@@ -15,11 +16,17 @@ function invalidField(message: string): ApiError {
 }
 
 /** A field of the object, or of a parent: what to read, and how. */
-export function path(
-  store: Store,
-  type: SObjectType,
-  text: string,
-): { field: Field; names: string[]; value: (number: number) => Value } {
+export interface Path {
+  /** The object that has the field. */
+  type: SObjectType;
+  field: Field;
+  names: string[];
+  value: (number: number) => Value;
+  /** Reads other fields of the record that has it. */
+  reader: (number: number) => (name: string) => Value;
+}
+
+export function path(store: Store, type: SObjectType, text: string): Path {
   const names = text.split('.');
   const [first = ''] = names;
   // An object may be named in front of its own fields.
@@ -46,21 +53,29 @@ export function path(
     names[i] = last ? field.name : (field.relationshipName ?? name);
     if (!last) owner = store.schema.type(field.referenceTo[0] ?? '') ?? owner;
   }
-  const [own] = steps;
-  if (steps.length === 1 && own)
-    return { field: own.field, names, value: (number) => own.table.value(number, own.field.name) };
-  const value = (number: number): Value => {
+  const { table, field } = steps.at(-1) as { table: Table; field: Field };
+  /** The number of the record that has the field. */
+  const end = (number: number): number | undefined => {
     let at: number | undefined = number;
-    let found: Value = null;
-    for (const [i, { table, field }] of steps.entries()) {
-      if (at === undefined) return null;
-      found = table.value(at, field.name);
-      const parent: Table | undefined = steps[i + 1]?.table;
-      at = parent && typeof found === 'string' ? parent.number(found) : undefined;
+    for (const [i, step] of steps.slice(0, -1).entries()) {
+      const id: Value = at === undefined ? null : step.table.value(at, step.field.name);
+      at = typeof id === 'string' ? steps[i + 1]?.table.number(id) : undefined;
     }
-    return found;
+    return at;
   };
-  return { field: (steps.at(-1) as { field: Field }).field, names, value };
+  const read = (at: number | undefined, name: string): Value =>
+    at === undefined ? null : table.value(at, name);
+  const plain = steps.length === 1;
+  return {
+    type: owner,
+    field,
+    names,
+    value: plain ? (number) => table.value(number, field.name) : (number) => read(end(number), field.name),
+    reader: (number) => {
+      const at = plain ? number : end(number);
+      return (name) => read(at, name);
+    },
+  };
 }
 
 export function compile(store: Store, type: SObjectType, condition: Condition): Test {
@@ -79,7 +94,7 @@ export function compile(store: Store, type: SObjectType, condition: Condition): 
     }
     case 'compare': {
       const { field, value } = path(store, type, condition.field);
-      if (field.type === 'textarea' && field.length > 255)
+      if (!isComparable(field))
         throw invalidField(`\nfield '${field.name}' can not be filtered in a query call`);
       const test = comparison(
         field,
@@ -96,6 +111,7 @@ const EXACT = new Set([
   'reference',
   'date',
   'datetime',
+  'time',
   'boolean',
   'int',
   'double',
@@ -201,22 +217,36 @@ function ordered(
 
 /** The SystemModstamp that every matching record has at least, if the condition says so. */
 export function lowestModstamp(condition: Condition | undefined): string | undefined {
+  return modstampBound(condition, ['=', '>', '>='], (a, b) => a > b);
+}
+
+/** The same at most. */
+export function highestModstamp(condition: Condition | undefined): string | undefined {
+  return modstampBound(condition, ['=', '<', '<='], (a, b) => a < b);
+}
+
+function modstampBound(
+  condition: Condition | undefined,
+  operators: readonly Operator[],
+  tighter: (a: string, b: string) => boolean,
+): string | undefined {
+  const bound = (part: Condition): string | undefined => modstampBound(part, operators, tighter);
   switch (condition?.kind) {
     case 'and':
       return condition.parts
-        .map(lowestModstamp)
-        .reduce((a, b) => (a === undefined || (b !== undefined && b > a) ? b : a), undefined);
+        .map(bound)
+        .reduce((a, b) => (a === undefined || (b !== undefined && tighter(b, a)) ? b : a), undefined);
     case 'or': {
-      const parts = condition.parts.map(lowestModstamp);
+      const parts = condition.parts.map(bound);
       return parts.includes(undefined)
         ? undefined
-        : parts.reduce((a, b) => (a !== undefined && b !== undefined && a < b ? a : b));
+        : parts.reduce((a, b) => (a !== undefined && b !== undefined && tighter(b, a) ? a : b));
     }
     case 'compare': {
       const [literal] = condition.values;
       if (condition.field.toLowerCase() !== 'systemmodstamp' || literal?.kind !== 'datetime')
         return undefined;
-      if (!['=', '>', '>='].includes(condition.operator)) return undefined;
+      if (!operators.includes(condition.operator)) return undefined;
       const ms = parseDateTime(String(literal.value));
       return ms === undefined ? undefined : dateTimeText(ms);
     }

@@ -19,11 +19,14 @@ export interface Order {
   nullsLast: boolean;
 }
 
-/** A field, `FIELDS(ALL)`, or an aggregate such as MAX(SystemModstamp). */
+export type Aggregate = 'count' | 'count_distinct' | 'min' | 'max' | 'sum' | 'avg';
+
+/** A field, `FIELDS(ALL)`, an aggregate such as MAX(SystemModstamp), or a query of children, whose `field` they are. */
 export interface Selected {
   field: string;
-  aggregate?: 'count' | 'min' | 'max';
+  aggregate?: Aggregate;
   alias?: string;
+  children?: Soql;
 }
 
 export interface Soql {
@@ -32,9 +35,16 @@ export interface Soql {
   select: Selected[];
   from: string;
   where?: Condition;
+  /** Fields that rows are grouped by; none where there is no GROUP BY. */
+  groups: string[];
   order: Order[];
   limit?: number;
   offset: number;
+}
+
+/** Whether the answer has results of aggregates instead of records. */
+export function isAggregated({ groups, select }: Soql): boolean {
+  return groups.length > 0 || select.some(({ aggregate }) => aggregate);
 }
 
 export function malformedQuery(message: string): ApiError {
@@ -108,8 +118,15 @@ class Parser {
   }
 
   query(): Soql {
+    const soql = this.#query();
+    const rest = this.#peek();
+    if (rest) throw malformedQuery(`unexpected token: '${rest.text}'`);
+    return soql;
+  }
+
+  #query(): Soql {
     this.#expect('select');
-    const soql: Soql = { count: false, select: [], from: '', order: [], offset: 0 };
+    const soql: Soql = { count: false, select: [], from: '', groups: [], order: [], offset: 0 };
     if (this.#take('count', '(', ')')) soql.count = true;
     else soql.select = this.#selected();
     this.#expect('from');
@@ -120,14 +137,13 @@ class Parser {
     )
       this.#next();
     if (this.#take('where')) soql.where = this.#condition();
-    for (const unknown of ['group', 'having', 'with', 'using', 'for']) {
+    if (this.#take('group', 'by')) soql.groups = this.#list(() => this.#word());
+    for (const unknown of ['having', 'with', 'using', 'for']) {
       if (this.#is(unknown)) throw malformedQuery(`the simulated org doesn't know ${unknown.toUpperCase()}`);
     }
     if (this.#take('order', 'by')) soql.order = this.#list(() => this.#order());
     if (this.#take('limit')) soql.limit = this.#integer();
     if (this.#take('offset')) soql.offset = this.#integer();
-    const rest = this.#peek();
-    if (rest) throw malformedQuery(`unexpected token: '${rest.text}'`);
     return soql;
   }
 
@@ -139,25 +155,40 @@ class Parser {
 
   #selected(): Selected[] {
     return this.#list(() => {
-      if (this.#is('(')) throw malformedQuery("the simulated org doesn't know subqueries");
+      if (this.#take('(')) {
+        const children = this.#query();
+        this.#expect(')');
+        return { field: children.from, children };
+      }
       const word = this.#word();
-      if (!this.#take('(')) return { field: word };
-      const field = this.#word();
+      if (!this.#take('(')) {
+        const alias = this.#peek()?.kind === 'word' && !this.#is('from') ? this.#word() : undefined;
+        return { field: word, alias };
+      }
+      const field = this.#is(')') ? 'Id' : this.#word();
       this.#expect(')');
       const name = word.toLowerCase();
       if (name === 'fields') return { field: `FIELDS(${field.toUpperCase()})` };
-      if (name !== 'count' && name !== 'min' && name !== 'max')
-        throw malformedQuery(`the simulated org doesn't know ${word}()`);
+      if (!isAggregate(name)) throw malformedQuery(`the simulated org doesn't know ${word}()`);
       const alias = this.#peek()?.kind === 'word' && !this.#is('from') ? this.#word() : undefined;
       return { field, aggregate: name, alias };
     });
   }
 
   #order(): Order {
-    const field = this.#word();
+    const field = this.#orderBy();
     const descending = this.#take('desc') || (this.#take('asc'), false);
     const nullsLast = this.#take('nulls', 'last') || (this.#take('nulls', 'first'), false);
     return { field, descending, nullsLast };
+  }
+
+  /** A field or alias, or an aggregate as it was selected. */
+  #orderBy(): string {
+    const word = this.#word();
+    if (!this.#take('(')) return word;
+    const field = this.#is(')') ? 'Id' : this.#word();
+    this.#expect(')');
+    return `${word.toLowerCase()}(${field.toLowerCase()})`;
   }
 
   /** AND and OR at one level need parentheses, as in SOQL. */
@@ -209,6 +240,12 @@ class Parser {
     if (DAYS.test(text)) return { kind: 'day', value: text.toLowerCase() };
     throw malformedQuery(`unexpected token: '${text}'`);
   }
+}
+
+const AGGREGATES: ReadonlySet<string> = new Set(['count', 'count_distinct', 'min', 'max', 'sum', 'avg']);
+
+function isAggregate(name: string): name is Aggregate {
+  return AGGREGATES.has(name);
 }
 
 function unescape(text: string): string {

@@ -30,3 +30,12 @@ export function parseDate(text: string): string | undefined {
   const ms = Date.parse(`${day}T00:00:00Z`);
   return Number.isNaN(ms) || new Date(ms).toISOString().slice(0, 10) !== day ? undefined : day;
 }
+
+/** "09:30:00.000Z" out of a time of day with or without seconds and zone, or undefined. */
+export function parseTime(text: string): string | undefined {
+  const [, hours, minutes, seconds = '00', ms = ''] =
+    /^(\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,3}))?)?Z?$/.exec(text) ?? [];
+  if (hours === undefined || minutes === undefined) return undefined;
+  if (Number(hours) > 23 || Number(minutes) > 59 || Number(seconds) > 59) return undefined;
+  return `${hours}:${minutes}:${seconds}.${ms.padEnd(3, '0')}Z`;
+}

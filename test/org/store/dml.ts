@@ -3,7 +3,7 @@ import { rowError, type RowError } from './errors';
 import { normalId } from './ids';
 import { type Field, type SObjectType } from './schema';
 import { type Transaction } from './store';
-import { type Row, type Table, type Value } from './table';
+import { type Table, type Value } from './table';
 import { check } from './values';
 
 /** A record as a client sends it: `attributes`, fields, and parents by external id. */
@@ -97,7 +97,7 @@ function parentOf(
   if (!target || !isRecord(sent)) return noColumn;
   const [name, value] = Object.entries(sent).find(([part]) => part !== 'attributes') ?? [];
   const external = name === undefined ? undefined : fieldOf(target, name);
-  if (!external || (!external.externalId && external.name !== 'Id')) {
+  if (!external?.idLookup) {
     return {
       error: rowError('INVALID_FIELD', `${name ?? key} is not an External ID field on ${target.name}`),
     };
@@ -309,21 +309,4 @@ export function removeWithChildren(tx: Transaction, type: SObjectType, number: n
       else tx.update(child, childNumber, { [field.name]: null });
     }
   }
-}
-
-/** The row as REST shows it: `attributes` with its URL, then the asked fields. */
-export function shown(
-  type: SObjectType,
-  row: Row,
-  fields: readonly string[],
-  version: string,
-): Record<string, unknown> {
-  const record: Record<string, unknown> = {
-    attributes: {
-      type: type.name,
-      url: `/services/data/v${version}/sobjects/${type.name}/${String(row.Id)}`,
-    },
-  };
-  for (const name of fields) record[name] = row[name] ?? null;
-  return record;
 }

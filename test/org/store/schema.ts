@@ -16,7 +16,13 @@ export type FieldType =
   | 'percent'
   | 'date'
   | 'datetime'
-  | 'reference';
+  | 'time'
+  | 'reference'
+  | 'anyType'
+  | 'encryptedstring'
+  | 'base64'
+  | 'address'
+  | 'location';
 
 export interface Field {
   readonly name: string;
@@ -31,6 +37,8 @@ export interface Field {
   readonly createable: boolean;
   readonly updateable: boolean;
   readonly externalId: boolean;
+  /** Upserts may go by it, as by an external id. */
+  readonly idLookup: boolean;
   readonly unique: boolean;
   /** Whether "ABC" and "abc" are two values of a unique field. */
   readonly caseSensitive: boolean;
@@ -49,9 +57,8 @@ export interface SObjectType {
   readonly labelPlural: string;
   readonly keyPrefix: string;
   readonly custom: boolean;
+  /** Another map after every change of the fields. */
   readonly fields: ReadonlyMap<string, Field>;
-  /** Raised with every change of the fields; a platform event's schema id comes from it. */
-  readonly version: number;
 }
 
 /** A field as tests write it: everything but name and type has a default. */
@@ -81,12 +88,14 @@ const LENGTHS: Partial<Record<FieldType, number>> = {
   url: 255,
   picklist: 255,
   multipicklist: 4099,
+  encryptedstring: 175,
 };
 
 export function field(declaration: FieldDeclaration): Field {
   const type = declaration.type ?? 'string';
   const defaultValue = declaration.defaultValue ?? (type === 'boolean' ? false : null);
-  const readOnly = type === 'id';
+  const readOnly = type === 'id' || isCompound(type);
+  const { externalId = false } = declaration;
   return {
     label: declaration.name.replace(/__c$/, '').replace(/Id$/, ' ID').replaceAll('_', ' '),
     length: LENGTHS[type] ?? 0,
@@ -95,7 +104,8 @@ export function field(declaration: FieldDeclaration): Field {
     nillable: type !== 'boolean' && declaration.required !== true,
     createable: !readOnly,
     updateable: !readOnly,
-    externalId: false,
+    externalId,
+    idLookup: externalId || type === 'id',
     unique: false,
     caseSensitive: false,
     referenceTo: [],
@@ -107,6 +117,37 @@ export function field(declaration: FieldDeclaration): Field {
     ...declaration,
     type,
     defaultValue,
+  };
+}
+
+/** Made of other fields, and read only as such. */
+export function isCompound(type: FieldType): boolean {
+  return type === 'address' || type === 'location';
+}
+
+/** The fields that a compound field is made of, by the name that they have in it. */
+export function partsOf({ name, type }: Pick<Field, 'name' | 'type'>): Record<string, FieldDeclaration> {
+  if (type === 'location') {
+    const own = (part: string): FieldDeclaration => ({
+      name: name.endsWith('__c') ? `${name.slice(0, -3)}__${part}__s` : name + part,
+      type: 'double',
+      precision: 18,
+      scale: 15,
+    });
+    return { latitude: own('Latitude'), longitude: own('Longitude') };
+  }
+  if (type !== 'address') return {};
+  const prefix = name.replace(/Address$/, '');
+  const degrees = { type: 'double', precision: 18, scale: 15 } as const;
+  return {
+    city: { name: `${prefix}City`, length: 40 },
+    country: { name: `${prefix}Country`, length: 80 },
+    geocodeAccuracy: { name: `${prefix}GeocodeAccuracy`, type: 'picklist' },
+    latitude: { name: `${prefix}Latitude`, ...degrees },
+    longitude: { name: `${prefix}Longitude`, ...degrees },
+    postalCode: { name: `${prefix}PostalCode`, length: 20 },
+    state: { name: `${prefix}State`, length: 80 },
+    street: { name: `${prefix}Street`, type: 'textarea', length: 255 },
   };
 }
 
@@ -155,8 +196,26 @@ export class Schema {
     for (const declaration of declarations) this.declare(declaration);
   }
 
-  /** Names are matched without regard to case, as Salesforce does. */
+  /** Fields of an object that field-level security hides from the API's user. */
+  hides: (sobject: string) => readonly string[] | undefined = () => undefined;
+  readonly #views = new Map<string, { whole: SObjectType; hidden: string; view: SObjectType }>();
+
+  /** The object as the API's user sees it. Names are matched without regard to case, as Salesforce does. */
   type(name: string): SObjectType | undefined {
+    const whole = this.whole(name);
+    const hidden = whole && this.hides(whole.name)?.join();
+    if (!whole || !hidden) return whole;
+    const known = this.#views.get(whole.name);
+    if (known?.whole === whole && known.hidden === hidden) return known.view;
+    const names = hidden.split(',');
+    const fields = new Map([...whole.fields].filter(([field]) => !names.includes(field)));
+    const view = { ...whole, fields };
+    this.#views.set(whole.name, { whole, hidden, view });
+    return view;
+  }
+
+  /** The object with all its fields. */
+  whole(name: string): SObjectType | undefined {
     return this.#types.get(name) ?? this.#types.get(this.#nameOf(name));
   }
 
@@ -167,7 +226,7 @@ export class Schema {
   }
 
   types(): SObjectType[] {
-    return [...this.#types.values()];
+    return [...this.#types.keys()].flatMap((name) => this.type(name) ?? []);
   }
 
   byPrefix(id: string): SObjectType | undefined {
@@ -198,7 +257,11 @@ export class Schema {
         : [...SYSTEM_FIELDS, ...nameFields(declaration.nameField)];
       for (const system of standard) fields.set(system.name, field(system));
     }
-    for (const added of declaration.fields ?? []) fields.set(added.name, field(added));
+    for (const added of declaration.fields ?? []) {
+      fields.set(added.name, field(added));
+      for (const part of Object.values(partsOf(field(added))))
+        if (!fields.has(part.name)) fields.set(part.name, field(part));
+    }
     for (const removed of declaration.removeFields ?? []) fields.delete(removed);
     const label = declaration.label ?? old?.label ?? name.replace(/__[ce]$/, '').replaceAll('_', ' ');
     const type: SObjectType = {
@@ -208,7 +271,6 @@ export class Schema {
       keyPrefix: declaration.keyPrefix ?? old?.keyPrefix ?? this.#nextPrefix(name),
       custom: /__[ce]$/.test(name),
       fields,
-      version: (old?.version ?? 0) + 1,
     };
     this.#types.set(name, type);
     return type;

@@ -1,4 +1,27 @@
-import { type SObjectDeclaration } from './schema';
+import { type FieldDeclaration, type SObjectDeclaration } from './schema';
+
+/** Old activities are archived: they stay, but only queryAll has them. */
+function activity(name: string, keyPrefix: string, fields: FieldDeclaration[]): SObjectDeclaration {
+  return {
+    name,
+    keyPrefix,
+    nameField: 'none',
+    fields: [
+      { name: 'Subject', length: 255 },
+      {
+        name: 'WhoId',
+        type: 'reference',
+        label: 'Name ID',
+        referenceTo: ['Contact'],
+        childRelationship: `${name}s`,
+      },
+      { name: 'OwnerId', type: 'reference', label: 'Owner ID', referenceTo: ['User'] },
+      { name: 'Description', type: 'textarea' },
+      { name: 'IsArchived', type: 'boolean', label: 'Archived', createable: false, updateable: false },
+      ...fields,
+    ],
+  };
+}
 
 /** What a new org has. */
 export const STANDARD_OBJECTS: SObjectDeclaration[] = [
@@ -40,6 +63,7 @@ export const STANDARD_OBJECTS: SObjectDeclaration[] = [
       { name: 'AnnualRevenue', type: 'currency', label: 'Annual Revenue', scale: 0 },
       { name: 'NumberOfEmployees', type: 'int', label: 'Employees' },
       { name: 'Description', type: 'textarea' },
+      { name: 'BillingAddress', type: 'address', label: 'Billing Address' },
       { name: 'BillingCity', length: 40, label: 'Billing City' },
       { name: 'BillingCountry', length: 80, label: 'Billing Country' },
       { name: 'ExternalId__c', length: 64, externalId: true, unique: true },
@@ -65,7 +89,7 @@ export const STANDARD_OBJECTS: SObjectDeclaration[] = [
         childRelationship: 'ReportsToContacts',
       },
       { name: 'OwnerId', type: 'reference', label: 'Owner ID', referenceTo: ['User'] },
-      { name: 'Email', type: 'email' },
+      { name: 'Email', type: 'email', idLookup: true },
       { name: 'Phone', type: 'phone', label: 'Business Phone' },
       { name: 'MobilePhone', type: 'phone', label: 'Mobile Phone' },
       { name: 'Title', length: 128 },
@@ -79,6 +103,7 @@ export const STANDARD_OBJECTS: SObjectDeclaration[] = [
         label: 'Lead Source',
         picklist: ['Web', 'Phone Inquiry', 'Partner Referral', 'Other'],
       },
+      { name: 'MailingAddress', type: 'address', label: 'Mailing Address' },
       { name: 'MailingStreet', type: 'textarea', length: 255, label: 'Mailing Street' },
       { name: 'MailingCity', length: 40, label: 'Mailing City' },
       { name: 'MailingPostalCode', length: 20, label: 'Mailing Zip/Postal Code' },
@@ -159,6 +184,36 @@ export const STANDARD_OBJECTS: SObjectDeclaration[] = [
       { name: 'Quantity__c', type: 'double', precision: 10, scale: 2 },
     ],
   },
+  {
+    name: 'Organization',
+    keyPrefix: '00D',
+    fields: [
+      { name: 'OrganizationType', type: 'picklist', label: 'Edition' },
+      { name: 'InstanceName', length: 5, label: 'Instance Name' },
+      { name: 'IsSandbox', type: 'boolean', label: 'Is Sandbox' },
+      { name: 'NamespacePrefix', length: 15, label: 'Namespace Prefix' },
+      { name: 'TrialExpirationDate', type: 'datetime', label: 'Trial Expiration Date' },
+    ],
+  },
+  {
+    name: 'RecordType',
+    keyPrefix: '012',
+    fields: [
+      { name: 'DeveloperName', length: 80, label: 'Record Type Name', required: true },
+      { name: 'SobjectType', length: 40, label: 'SObject Type Name', required: true },
+      { name: 'IsActive', type: 'boolean', label: 'Active', defaultValue: true },
+      { name: 'NamespacePrefix', length: 15, label: 'Namespace Prefix' },
+      { name: 'Description', length: 255 },
+    ],
+  },
+  activity('Task', '00T', [
+    { name: 'Status', type: 'picklist', picklist: ['Not Started', 'In Progress', 'Completed'] },
+    { name: 'ActivityDate', type: 'date', label: 'Due Date Only' },
+  ]),
+  activity('Event', '00U', [
+    { name: 'StartDateTime', type: 'datetime', label: 'Start Date Time' },
+    { name: 'EndDateTime', type: 'datetime', label: 'End Date Time' },
+  ]),
   {
     name: 'OrderStatus__e',
     label: 'Order Status',

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { randomUUID } from 'node:crypto';
 import { dateTimeText } from './dates';
-import { type Schema, type SObjectType } from './schema';
+import { isCompound, type Schema, type SObjectType } from './schema';
 import { Table, type Generator, type Row, type Value } from './table';
 
 export type ChangeType = 'CREATE' | 'UPDATE' | 'DELETE' | 'UNDELETE';
@@ -61,7 +61,7 @@ export class Store extends EventEmitter<{ commit: [Commit] }> {
   table(type: SObjectType): Table {
     let table = this.#tables.get(type.name);
     if (!table) {
-      table = new Table(() => this.schema.type(type.name) ?? type, this.generators.get(type.name));
+      table = new Table(() => this.schema.whole(type.name) ?? type, this.generators.get(type.name));
       this.#tables.set(type.name, table);
     }
     return table;
@@ -115,7 +115,8 @@ export class Transaction {
     const id = table.id(number);
     const row: Record<string, Value> = { Id: id };
     for (const field of type.fields.values())
-      if (field.name !== 'Id') row[field.name] = values[field.name] ?? field.defaultValue;
+      if (field.name !== 'Id' && !isCompound(field.type))
+        row[field.name] = values[field.name] ?? field.defaultValue;
     const { user } = this.writer;
     Object.assign(row, { CreatedDate: this.#stamp, CreatedById: user, IsDeleted: false });
     Object.assign(row, this.#touched());

@@ -1,10 +1,10 @@
 /** The rows of one object, with the indexes that an org of a million records needs. */
 import { recordId, recordNumber } from './ids';
-import { type Field, type SObjectType } from './schema';
+import { isCompound, type Field, type SObjectType } from './schema';
 import { ValueIndex } from './value-index';
 
 export type Value = string | number | boolean | null;
-/** A row is never changed in place: an update puts a new one, so that commits can keep the old. */
+/** Stored values: compound fields are none. A row is never changed in place: an update puts a new one, so that commits can keep the old. */
 export type Row = Readonly<Record<string, Value>>;
 
 /** Records that are computed from their index, 0 to count − 1, until somebody changes them. */
@@ -70,7 +70,8 @@ export class Table {
     const stored = this.rows.get(number);
     if (stored || !this.#isGenerated(number)) return stored;
     const row: Record<string, Value> = {};
-    for (const name of this.type().fields.keys()) row[name] = this.value(number, name);
+    for (const { name, type } of this.type().fields.values())
+      if (!isCompound(type)) row[name] = this.value(number, name);
     return row;
   }
 

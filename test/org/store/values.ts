@@ -1,5 +1,5 @@
 /** What a client may send for a field, and how the org keeps it. */
-import { dateTimeText, parseDate, parseDateTime } from './dates';
+import { dateTimeText, parseDate, parseDateTime, parseTime } from './dates';
 import { rowError, type RowError } from './errors';
 import { normalId } from './ids';
 import { type Field, type Schema } from './schema';
@@ -30,6 +30,17 @@ export function check(field: Field, sent: unknown, schema: Schema): Checked {
       const ms = typeof sent === 'string' ? (parseDateTime(sent) ?? dayStart(sent)) : undefined;
       return ms === undefined ? unreadable(field, sent) : { value: dateTimeText(ms) };
     }
+    case 'time': {
+      const time = typeof sent === 'string' ? parseTime(sent) : undefined;
+      return time === undefined ? unreadable(field, sent) : { value: time };
+    }
+    case 'anyType':
+      return isValue(sent) ? { value: sent } : unreadable(field, sent);
+    case 'base64':
+      return typeof sent === 'string' && BASE64.test(sent) ? { value: sent } : unreadable(field, sent);
+    case 'address':
+    case 'location':
+      return unreadable(field, sent);
     case 'id':
     case 'reference':
       return checkReference(field, sent, schema);
@@ -40,8 +51,15 @@ export function check(field: Field, sent: unknown, schema: Schema): Checked {
     case 'url':
     case 'picklist':
     case 'multipicklist':
+    case 'encryptedstring':
       return checkText(field, sent);
   }
+}
+
+const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}$/;
+
+function isValue(sent: unknown): sent is Value {
+  return ['string', 'number', 'boolean'].includes(typeof sent);
 }
 
 function checkBoolean(field: Field, sent: unknown): Checked {

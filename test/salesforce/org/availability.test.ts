@@ -1,7 +1,7 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
 import { Availability, PROBE_PAUSES, type ProbePauses } from '../../../nodes/salesforce/org/availability';
-import type { OutageReason } from '../../../nodes/salesforce/org/outage';
+import { OrgOutage, type OutageReason } from '../../../nodes/salesforce/org/outage';
 import { outage, stopClock, turns } from '../fake-org';
 
 type Clock = ReturnType<typeof stopClock>;
@@ -94,6 +94,18 @@ describe('an org that is not to be used', () => {
     assert.deepEqual(pauses, [100, 200, 400, 450]);
     assert.equal(await nextProbe(clock), 16_000);
     assert.equal(availability.current?.since, 1_000_000, 'it began when it began');
+  });
+
+  test('is left alone for as long as whoever answered says, and no longer than a quarter of an hour', async (t) => {
+    const clock = stopClock(t);
+    const saying = (wait: number) => new OrgOutage('unreachable', 'HTTP_429', 'busy', false, { wait });
+    const { availability, answer, nextProbe } = begin({ ...PROBE_PAUSES, unreachable: [1_000, 2_000] });
+    availability.begin(saying(90_000));
+    assert.equal(await nextProbe(clock), 90_000);
+    await answer(saying(86_400_000));
+    assert.equal(await nextProbe(clock), 900_000);
+    await answer(saying(1));
+    assert.equal(await nextProbe(clock), 2_000);
   });
 
   test('never has its pauses overflow', async (t) => {

@@ -7,7 +7,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { OrgConfig, OrgSecrets } from '../../../nodes/salesforce/org/credentials';
-import { refreshTokens } from '../../../nodes/salesforce/org/refresh-tokens';
+import { refreshTokens } from '../../../nodes/shared/http/refresh-tokens';
 import { OrgSession, type SessionOptions } from '../../../nodes/salesforce/org/session';
 import { jsforceOver } from '../../../nodes/salesforce/org/jsforce';
 import { startOrg, type Org } from '../../org/org';

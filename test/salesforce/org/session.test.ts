@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { turns } from '../fake-org';
 import { FlowError } from '../../../nodes/shared/errors';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
-import type { RefreshTokens, TokenOwner } from '../../../nodes/salesforce/org/refresh-tokens';
+import type { RefreshTokens, TokenOwner } from '../../../nodes/shared/http/refresh-tokens';
 import { outageOf, restError } from '../../../nodes/salesforce/org/answer';
 import { OrgSession, type SessionOptions } from '../../../nodes/salesforce/org/session';
 import { until } from '../../support/until';
@@ -492,10 +492,14 @@ test('what an error body says', () => {
     message: 'm',
     fields: ['F'],
   });
-  assert.deepEqual(said({ errorCode: 'A' }), { errorCode: 'A', message: '', fields: undefined });
+  assert.deepEqual(said({ errorCode: 'A' }), { errorCode: 'A', message: '', fields: [] });
   for (const body of [undefined, null, [], [null], {}, 7])
-    assert.deepEqual(said(body), { errorCode: 'HTTP_400', message: '' });
-  assert.deepEqual(said('x'.repeat(500)), { errorCode: 'HTTP_400', message: 'x'.repeat(200) });
+    assert.deepEqual(said(body), { errorCode: 'HTTP_400', message: '', fields: [] });
+  assert.deepEqual(said('x'.repeat(500)), {
+    errorCode: 'HTTP_400',
+    message: 'x'.repeat(200),
+    fields: [],
+  });
 });
 
 test('settings: the API version and the share of the budget', () => {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { compileCodec } from '../../../nodes/salesforce/pubsub/avro';
 import { compileConversion } from '../../../nodes/salesforce/pubsub/avro-convert';
@@ -219,4 +219,32 @@ test('a whole number that a double does not hold is refused, whether as text or 
   assert.equal(publish({ Amount__c: '0.12345678901234567890' }).Amount__c, 0.12345678901234568);
   assert.equal(publish({ Amount__c: '1234567890123456800' }).Amount__c, 1234567890123456800);
   assert.equal(publish({ Status__c: 1234567890123456789n }).Status__c, '1234567890123456789');
+});
+
+describe('an event that says it holds more than it does', () => {
+  const field = (type: unknown) =>
+    compileCodec(JSON.stringify({ type: 'record', name: 'E', fields: [{ name: 'X', type }] }));
+  const list = field({ type: 'array', items: 'string' });
+  const map = field({ type: 'map', values: 'long' });
+
+  test('is refused, before the memory is full of it', () => {
+    // 2^31 - 1 items, in one block, and with the block's size behind the count.
+    const counts = ['feffffff0f', 'fdffffff0f02', 'ffffffffffffffff7f', '080002'];
+    for (const items of ['null', 'string', { type: 'record', name: 'None', fields: [] }])
+      for (const count of counts)
+        assert.throws(() => field({ type: 'array', items }).decode(Buffer.from(count, 'hex')), Error, count);
+    for (const count of counts) assert.throws(() => map.decode(Buffer.from(count, 'hex')), Error, count);
+  });
+
+  test('and what it does hold is read, in blocks of any kind', () => {
+    assert.deepEqual(list.decode(list.encode({ X: ['a', '', 'b'] })), { X: ['a', '', 'b'] });
+    assert.deepEqual(list.decode(Buffer.from('0202610402620000', 'hex')), { X: ['a', 'b', ''] });
+    assert.deepEqual(list.decode(Buffer.from('03080261026200', 'hex')), { X: ['a', 'b'] });
+    assert.deepEqual(map.decode(map.encode({ X: { a: 1, __proto__x: 2 } })), { X: { a: 1, __proto__x: 2 } });
+  });
+
+  test('and a schema that would give events another prototype is none', () => {
+    const schema = { type: 'record', name: 'E', fields: [{ name: '__proto__', type: 'string' }] };
+    assert.throws(() => compileCodec(JSON.stringify(schema)), /__proto__/);
+  });
 });

@@ -19,7 +19,7 @@ export interface Request {
 
 export interface Reply {
   status: number;
-  /** JSON, or a page where it is a string. */
+  /** JSON, a page where it is a string, a file where it is a buffer. */
   body?: unknown;
   headers?: Record<string, string>;
 }
@@ -28,7 +28,8 @@ export async function readRequest(incoming: IncomingMessage): Promise<Request> {
   const chunks: Buffer[] = [];
   for await (const chunk of incoming) chunks.push(chunk as Buffer);
   const url = incoming.url ?? '/';
-  const { pathname, searchParams } = new URL(url, 'http://simulated');
+  // Slashes that begin a path twice don't make its first part a host.
+  const { pathname, searchParams } = new URL(url.replace(/^\/+/, '/'), 'http://simulated');
   const headers: Record<string, string> = {};
   for (const [name, value] of Object.entries(incoming.headers))
     headers[name] = Array.isArray(value) ? value.join(', ') : (value ?? '');
@@ -65,7 +66,9 @@ export function send(outgoing: ServerResponse, reply: Reply): void {
     .end(bytes);
 }
 
-function bodyOf({ body = '' }: Reply): { type: string; bytes: Buffer } {
+/** An answer's body as bytes, with what they are. */
+export function bodyOf({ body = '' }: Reply): { type: string; bytes: Buffer } {
+  if (Buffer.isBuffer(body)) return { type: 'application/octet-stream', bytes: body };
   return typeof body === 'string'
     ? { type: 'text/html;charset=UTF-8', bytes: Buffer.from(body) }
     : { type: 'application/json;charset=UTF-8', bytes: Buffer.from(JSON.stringify(body)) };
@@ -81,6 +84,10 @@ export interface Service {
   /** Records of a request, for the faults that name one. */
   recordsOf?(request: Request): readonly Readonly<Record<string, unknown>>[];
   work(request: Request, entry: LedgerEntry): Promise<Reply>;
+  /** What a fault leaves of an answer. */
+  spoilt?(action: FaultAction, reply: Reply): Reply;
+  /** The answer as it goes over the wire, for instance packed. */
+  packed?(request: Request, reply: Reply): Promise<Reply>;
 }
 
 /** Does a call and answers it, noted in the ledger, with the faults that are for it. */
@@ -98,11 +105,13 @@ export async function serve(service: Service, request: Request, outgoing: Server
   if (!fault?.after) await delay();
   if (fault?.reset === 'before') return cut(outgoing);
   const broken = fault?.status === undefined ? undefined : service.refusal(fault, fault.status, request);
-  const reply = broken && !fault?.after ? broken : await service.work(request, entry);
+  const worked = broken && !fault?.after ? broken : await service.work(request, entry);
+  const reply = fault && service.spoilt ? service.spoilt(fault, worked) : worked;
   if (fault?.after) await delay();
   if (fault?.reset === 'after') return cut(outgoing);
   if (fault?.reset === 'body') return cutBody(outgoing, reply);
-  send(outgoing, broken ?? reply);
+  const answer = broken ?? reply;
+  send(outgoing, service.packed ? await service.packed(request, answer) : answer);
 }
 
 function cut(outgoing: ServerResponse): void {

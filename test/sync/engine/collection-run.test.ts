@@ -444,7 +444,7 @@ test('the whole stream is compared once for each command, over restarts', async 
   run.askReconcile(5);
   await r.clock.until(() => count(r, 'read') === 1 && r.store.json(KEY).phase === 'live');
   assert.deepEqual(r.stream.ids(), ['gone']);
-  assert.equal(r.kept()?.reconciled, 5);
+  assert.equal(r.kept()?.compared, 5);
   run.askReconcile(5);
   r.collection.change({ records: [] });
   await r.clock.pass(1_000);
@@ -1002,4 +1002,23 @@ test('who is stopped before it began does nothing', async (t) => {
   const run = new CollectionRun({ store: r.store, provider: r.provider } as unknown as RunOptions, 0);
   r.store.before = () => assert.fail('asked');
   await run.run(AbortSignal.abort());
+});
+
+test('a mass loss is held, said, and confirmed by the next command to read everything anew (J5)', async (t) => {
+  const ids = Array.from({ length: 12 }, (_, i) => `r${i}`);
+  const r = rig(t, records(...ids));
+  const { run, stop } = r.start();
+  await r.clock.until(() => run.progress.phase === 'live');
+  await stop();
+  r.collection.records = [];
+  const again = r.start({ liveIds: () => pages(ids) }, 1);
+  await r.clock.until(() => again.run.progress.error?.code === 'MASS_LOSS');
+  assert.equal(again.run.progress.phase, 'failed');
+  const deleted = () =>
+    [...r.stream.subjects.values()].filter(({ data }) => data.includes('"deleted":true')).length;
+  assert.equal(deleted(), 0);
+  await again.stop();
+  const confirmed = r.start({ liveIds: () => pages(ids) }, 2);
+  await r.clock.until(() => confirmed.run.progress.phase === 'live');
+  assert.equal(deleted(), 12);
 });

@@ -201,8 +201,28 @@ test('records in no order never go back, and what has no time goes on', async ()
 test('what this writer has published itself is older than what it is given', async () => {
   const { write, value } = rig();
   await write([record('a', 5)], { read: reads() });
-  await write([record('a', 3)], { read: () => assert.fail('read') });
-  assert.equal(value('a'), 'a 3');
+  await write([record('a', 5, { data: { value: 'again' } })], { read: () => assert.fail('read') });
+  assert.equal(value('a'), 'again');
+});
+
+test('a record that is older by its own time than what was published is read again: an index may lag', async () => {
+  const { write, value, stream } = rig();
+  await write([record('a', 5), record('b', 5)], { read: reads() });
+  const stored = stream.stored.length;
+  await write([record('a', 3), record('b', 3)], { read: reads(record('a', 5), record('b', 6)) });
+  assert.deepEqual([value('a'), value('b')], ['a 5', 'b 6']);
+  assert.equal(stream.stored.length, stored + 1);
+});
+
+test('a record that shows up again without being newer than its deletion is read again', async () => {
+  const { write, value } = rig();
+  const gone: SourceRecord = { id: 'a', data: {}, deleted: true, gone: true };
+  await write([record('a', 5)], { read: reads() });
+  await write([gone], { read: reads() });
+  await write([record('a', 5)], { read: reads(gone) });
+  assert.equal(value('a'), undefined);
+  await write([record('a', 5)], { read: reads(record('a', 5)) });
+  assert.equal(value('a'), 'a 5');
 });
 
 test('a deletion of which nothing is left is published once, whenever it was noticed', async () => {

@@ -362,6 +362,7 @@ test('an org that has forgotten earlier than that says so, and so does the gap',
   const { org, poll, pass, at } = await startPoll(t);
   const start = poll.start();
   at(NOON + 10 * MINUTE);
+  org.switches.purgedDeletions = 'gap';
   org.switches.deletionsKeptSince = NOON + MINUTE;
   assert.equal((await pass(start)).answers[0]?.gap, undefined, 'a minute may be missing that had just begun');
   org.switches.deletionsKeptSince = NOON + MINUTE + 1_000;

@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from '../../shared/errors';
+import { messageOf } from '../errors';
 
 /** Which token: it was configured for this client of this org, and is sent nowhere else. */
 export interface TokenOwner {
@@ -11,7 +11,7 @@ export interface TokenOwner {
   refreshToken: string;
 }
 
-/** Keeps refresh tokens that the org has put in the place of those configured. */
+/** Keeps refresh tokens that an API has put in the place of those configured. */
 export interface RefreshTokens {
   /**
    * Logs in with the newest token, one at a time for each owner (a token used twice is revoked), and keeps the one that

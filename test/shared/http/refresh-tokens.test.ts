@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
-import { refreshTokens, type TokenOwner } from '../../../nodes/salesforce/org/refresh-tokens';
+import { refreshTokens, type TokenOwner } from '../../../nodes/shared/http/refresh-tokens';
 import { temporaryFolder } from '../../support/cleanup';
 
 let folder: ReturnType<typeof temporaryFolder>;

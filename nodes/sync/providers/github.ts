@@ -1,0 +1,129 @@
+import type { Declaration, Listing } from './rest/declaration';
+
+const page = { paging: { by: 'link' }, size: 100, records: '' } as const;
+const list = (path: string, query: Listing['query'] = {}): Listing => ({
+  ...page,
+  get: `/repos/{repo}/${path}`,
+  query: { ...query, per_page: '{size}' },
+});
+const OF_REPOSITORY = { of: 'repositories', as: { repo: 'full_name' } } as const;
+
+/**
+ * GitHub, of an owner or of one repository. Deletions are never told: ids are compared. Everything moves on by pages'
+ * links, followed as they are.
+ */
+export const github: Declaration = {
+  name: 'github',
+  label: 'GitHub',
+  docs: 'https://docs.github.com/en/rest',
+  baseUrl: 'https://api.github.com',
+  auth: [{ kind: 'bearer', token: '{token}' }],
+  headers: { accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' },
+  // A 304 is free of the primary limit: docs.github.com/rest/using-the-rest-api/best-practices
+  conditional: true,
+  whoami: { get: '/user', name: 'login' },
+  // docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api: 5,000 an hour, 900 points a minute
+  rates: {
+    concurrency: 8,
+    windows: [{ calls: 900, per: '1m' }],
+    quota: {
+      limit: 'x-ratelimit-limit',
+      remaining: 'x-ratelimit-remaining',
+      reset: 'x-ratelimit-reset|seconds',
+    },
+  },
+  errors: [
+    // What is spent has its reset; a secondary limit has neither that nor always a Retry-After.
+    {
+      status: [403, 429],
+      headers: { 'x-ratelimit-remaining': '0' },
+      do: 'wait',
+      until: 'x-ratelimit-reset|seconds',
+    },
+    { status: [403, 429], text: 'rate limit', do: 'wait' },
+    { status: [403, 429], headers: { 'retry-after': '*' }, do: 'wait' },
+    { status: 409, text: 'repository is empty', do: 'empty' },
+    { status: 410, do: 'empty' },
+    { status: 422, do: 'restart' },
+    { status: 451, do: 'empty' },
+    {
+      status: 403,
+      do: 'fail',
+      advice: "Give the token the right, and authorize it for the organization's SSO",
+    },
+  ],
+  scope: {
+    example: 'owner/repo',
+    parts: ['owner', 'repository?'],
+    partition: { repo: '{owner}/{repository}' },
+  },
+  collections: {
+    repositories: {
+      label: 'Repositories',
+      rights: 'Metadata: read',
+      id: 'id',
+      created: 'created_at',
+      updated: 'updated_at',
+      list: {
+        ...page,
+        get: '/orgs/{owner}/repos',
+        otherwise: '/users/{owner}/repos',
+        query: { type: 'all', per_page: '{size}' },
+      },
+      compare: { every: '1h' },
+    },
+    issues: {
+      ...OF_REPOSITORY,
+      label: 'Issues',
+      rights: 'Issues: read',
+      id: 'id',
+      created: 'created_at',
+      updated: 'updated_at',
+      // The list has pull requests, too.
+      skip: { pull_request: '*' },
+      list: {
+        ...list('issues', { state: 'all', sort: 'updated', direction: 'asc', since: '{since|iso}' }),
+        order: 'updated_at',
+      },
+      changes: { by: 'since', lookback: '5m' },
+      compare: { every: '1d' },
+    },
+    pull_requests: {
+      ...OF_REPOSITORY,
+      label: 'Pull requests',
+      rights: 'Pull requests: read',
+      id: 'id',
+      created: 'created_at',
+      updated: 'updated_at',
+      list: list('pulls', { state: 'all', sort: 'created', direction: 'asc' }),
+      // No `since`; in ascending order records that change would move behind the page being read.
+      changes: {
+        by: 'newest',
+        time: 'updated_at',
+        lookback: '5m',
+        list: list('pulls', { state: 'all', sort: 'updated', direction: 'desc' }),
+      },
+      compare: { every: '1d' },
+    },
+    commits: {
+      ...OF_REPOSITORY,
+      label: 'Commits (of the default branch)',
+      rights: 'Contents: read',
+      id: 'sha',
+      created: 'commit.author.date',
+      updated: 'commit.committer.date',
+      list: list('commits'),
+      changes: { by: 'walk', parents: 'parents[].sha' },
+      compare: { every: '1d' },
+    },
+    releases: {
+      ...OF_REPOSITORY,
+      label: 'Releases',
+      rights: 'Contents: read (drafts: write)',
+      id: 'id',
+      created: 'created_at',
+      list: list('releases'),
+      compare: { every: '1h' },
+    },
+  },
+};

@@ -1,0 +1,97 @@
+import type { Declaration, Listing } from './rest/declaration';
+
+/** A number without quotes is epoch ms, whatever the account's time zone. */
+const issues = (fields: readonly string[], size: number, order: string): Listing => ({
+  post: '/search/jql',
+  body: {
+    jql: `${order} >= {since|ms} ORDER BY ${order} ASC, id ASC`,
+    fields,
+    maxResults: size,
+    nextPageToken: '{next}',
+  },
+  records: 'issues',
+  paging: { by: 'cursor', path: 'nextPageToken', until: 'isLast' },
+  order: `fields.${order}`,
+});
+
+export const jira: Declaration = {
+  name: 'jira',
+  label: 'Jira',
+  docs: 'https://developer.atlassian.com/cloud/jira/platform/rest/v3/',
+  example: 'https://example.atlassian.net',
+  base: '/rest/api/3',
+  auth: [
+    {
+      kind: 'oauth',
+      url: 'https://auth.atlassian.com/oauth/token',
+      form: {
+        grant_type: 'refresh_token',
+        client_id: '{user}',
+        client_secret: '{secret}',
+        refresh_token: '{token}',
+      },
+      refresh: 'token',
+    },
+    { kind: 'basic', user: '{user}', password: '{token}' },
+    { kind: 'bearer', token: '{token}' },
+  ],
+  whoami: { get: '/myself', name: 'displayName' },
+  // developer.atlassian.com/cloud/jira/platform/rate-limiting: bursts of 100 a second
+  rates: { concurrency: 8, windows: [{ calls: 100, per: '1s' }] },
+  errors: [
+    { status: 429, do: 'wait', until: 'x-ratelimit-reset|iso', wait: '10s' },
+    { status: 503, headers: { 'retry-after': '*' }, do: 'wait' },
+    { status: 400, text: 'nextPageToken', do: 'restart' },
+    { status: 400, text: 'page token', do: 'restart' },
+    {
+      status: 401,
+      do: 'login',
+      advice: 'A token with scopes goes to https://api.atlassian.com/ex/jira/{cloudId}',
+    },
+  ],
+  collections: {
+    issues: {
+      label: 'Issues',
+      rights: 'read:jira-work',
+      // The key changes when an issue moves.
+      id: 'id',
+      created: 'fields.created',
+      updated: 'fields.updated',
+      list: issues(['*all'], 100, 'created'),
+      changes: { by: 'since', lookback: '1h', list: issues(['*all'], 100, 'updated') },
+      read: {
+        post: '/issue/bulkfetch',
+        body: { issueIdsOrKeys: '{ids}', fields: ['*all'] },
+        records: 'issues',
+        size: 100,
+      },
+      compare: { every: '1d', list: issues(['created'], 1_000, 'created') },
+    },
+    projects: {
+      label: 'Projects',
+      rights: 'read:jira-work',
+      id: 'id',
+      list: {
+        get: '/project/search',
+        query: { startAt: '{next}', maxResults: '{size}', status: ['live', 'archived'], orderBy: 'key' },
+        records: 'values',
+        paging: { by: 'offset', path: 'maxResults', until: 'isLast' },
+        size: 50,
+      },
+      compare: { every: '1h' },
+    },
+    users: {
+      label: 'Users',
+      rights: 'read:jira-user',
+      id: 'accountId',
+      list: {
+        get: '/users/search',
+        query: { startAt: '{next}', maxResults: '{size}' },
+        records: '',
+        paging: { by: 'offset' },
+        size: 1_000,
+      },
+      compare: { every: '1d' },
+    },
+  },
+};

@@ -1,0 +1,266 @@
+import { FlowError } from '../../../shared/errors';
+import { HttpClient, type HttpAnswer, type LostRequest } from '../../../shared/http/client';
+import type { RefreshTokens } from '../../../shared/http/refresh-tokens';
+import { parseJson } from '../../../shared/json';
+import { Secrets } from '../../../shared/secrets';
+import { Authenticator, type Authorization } from './auth';
+import type { Ask, Declaration, ErrorRule } from './declaration';
+import { judge, saying, type Answer, type Verdict } from './judge';
+import { Limiter, type Hold } from './limiter';
+import { fill, type Values } from './template';
+import { apiUrl, requestUrl } from './url';
+
+export interface ClientOptions {
+  declaration: Declaration;
+  /** `baseUrl user token secret`. */
+  values: Values;
+  /** Percent of the API's limits. */
+  budget: number;
+  refreshTokens?: RefreshTokens;
+  /** Bytes of an answer, as it came and unpacked. */
+  largest?: number;
+}
+
+export interface Request {
+  ask: Ask;
+  values?: Values;
+  /** Asked as it is, in the place of what `ask` says. */
+  url?: string;
+  etag?: string;
+}
+
+/** An answer that is one: `ok`, or what the collection has to decide. */
+export interface Found extends Answer {
+  verdict: 'ok' | 'empty' | 'gone' | 'restart';
+  url: string;
+  /** Why, where the verdict isn't "ok". */
+  because: string;
+}
+
+const TIMEOUT = 60_000;
+/** An API that answers others but fails so often on one request is not away; the request is at fault. */
+const LOSSES = 4;
+const RETRY = 1_000;
+const WAIT = { first: 60_000, longest: 15 * 60_000 };
+const REDIRECTS = 5;
+
+/**
+ * Asks one API. A request waits while the API is out of reach or its limit or our share of it is spent, and is asked
+ * again when that is over: reading twice harms nobody, and no page is ever skipped.
+ */
+export class RestClient {
+  readonly limiter: Limiter;
+  readonly secrets: Secrets;
+  readonly values: Values;
+  private readonly http: HttpClient;
+  private readonly authenticator: Authenticator;
+  private readonly listeners = new Set<() => void>();
+  /** Milliseconds by which the API's clock is ahead of ours, by the Date of its last answer. */
+  private ahead: number | undefined;
+  private waits = 0;
+
+  /** Throws API_LOGIN or INVALID_SOURCE where it can't ask anything. */
+  constructor(private readonly options: ClientOptions) {
+    const { declaration, values, budget, refreshTokens, largest } = options;
+    this.values = { ...values, baseUrl: apiUrl(declaration, values.baseUrl) };
+    this.secrets = new Secrets(values.token, values.secret);
+    this.limiter = new Limiter(declaration.rates, budget, () => this.tell());
+    this.http = new HttpClient({ address: 'the base URL', other: declaration.label, lost, largest });
+    this.authenticator = new Authenticator(declaration, this.values, this.http, this.secrets, refreshTokens);
+  }
+
+  get unavailable(): Hold | undefined {
+    return this.limiter.hold;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.listeners.add(listener);
+    return () => void this.listeners.delete(listener);
+  }
+
+  /** Epoch ms by the API's clock; by ours where it hasn't said. */
+  now(): number {
+    return Date.now() + (this.ahead ?? 0);
+  }
+
+  /** The API has said what time it is. */
+  get knowsTime(): boolean {
+    return this.ahead !== undefined;
+  }
+
+  /** The lesser of both clocks: a time that has passed by either. */
+  past(): number {
+    return Date.now() + Math.min(0, this.ahead ?? 0);
+  }
+
+  urlOf(ask: Ask, values: Values): string {
+    return requestUrl(this.options.declaration, ask, { ...this.values, ...values });
+  }
+
+  isOwn(url: string): boolean {
+    return isOwn(url, this.values.baseUrl as string);
+  }
+
+  close(): void {
+    this.http.close();
+  }
+
+  /** Throws FlowError; CLOSED when `signal` aborts. */
+  async ask(request: Request, signal: AbortSignal, rules: readonly ErrorRule[] = []): Promise<Found> {
+    const { declaration } = this.options;
+    const all = [...rules, ...(declaration.errors ?? [])];
+    const { ask, values = {}, url: given } = request;
+    const known = { ...this.values, ...values };
+    let url = given ?? requestUrl(declaration, ask, known);
+    for (let losses = 0, logins = 0; ;) {
+      const outcome = await this.limiter.take(url, signal, () => this.once(url, request, known));
+      if (signal.aborted || !outcome) throw closed(declaration);
+      if ('lost' in outcome) {
+        this.lost(outcome.lost, url, ++losses);
+        continue;
+      }
+      const { answer, authorization } = outcome;
+      const moved = redirect(answer, url, this.values.baseUrl as string);
+      if (moved !== undefined) {
+        if (++losses > REDIRECTS) throw this.error('fail', answer, url, undefined);
+        url = moved;
+        continue;
+      }
+      const verdict = judge(answer, all, this.now());
+      if (verdict.do === 'gone' && ask.otherwise && given === undefined && url.includes(pathOf(ask))) {
+        url = requestUrl(declaration, { ...ask, get: ask.otherwise, otherwise: undefined }, known);
+        continue;
+      }
+      switch (verdict.do) {
+        case 'ok':
+        case 'empty':
+        case 'gone':
+        case 'restart':
+          this.waits = 0;
+          this.limiter.go();
+          this.limiter.observe(answer.headers, this.now());
+          return { ...answer, verdict: verdict.do, url, because: this.because(answer, url, verdict.advice) };
+        case 'wait':
+          this.wait(verdict, answer);
+          continue;
+        case 'retry':
+          this.lost(this.error('retry', answer, url, verdict.advice), url, ++losses, verdict.wait);
+          continue;
+        case 'login':
+          if (logins++ === 0 && this.authenticator.expired(authorization)) continue;
+          throw this.error('login', answer, url, verdict.advice);
+        case 'fail':
+          throw this.error('fail', answer, url, verdict.advice);
+      }
+    }
+  }
+
+  private async once(
+    url: string,
+    { ask, etag }: Request,
+    values: Values,
+  ): Promise<{ answer: Answer; authorization: Authorization } | { lost: FlowError }> {
+    const { declaration } = this.options;
+    try {
+      const authorization = await this.authenticator.authorization();
+      const own = isOwn(url, this.values.baseUrl as string);
+      const target = new URL(url);
+      if (own)
+        for (const [name, value] of Object.entries(authorization.query)) target.searchParams.set(name, value);
+      const body = ask.post === undefined ? undefined : JSON.stringify(fill(ask.body ?? {}, values));
+      const answer = await this.http.send({
+        method: ask.post === undefined ? 'GET' : 'POST',
+        url: target.href,
+        headers: {
+          'user-agent': 'jetforce-node-red',
+          ...(fill(declaration.headers ?? {}, values) as Record<string, string>),
+          ...(body !== undefined && { 'content-type': 'application/json' }),
+          ...(etag !== undefined && { 'if-none-match': etag }),
+          // They belong to this API, and go nowhere else.
+          ...(own && authorization.headers),
+        },
+        body,
+        timeout: TIMEOUT,
+      });
+      this.observeClock(answer);
+      return { answer: { ...answer, body: parsed(answer) }, authorization };
+    } catch (error) {
+      if (error instanceof FlowError && error.retryable && error.code !== 'CLOSED') return { lost: error };
+      throw error;
+    }
+  }
+
+  private wait(verdict: Verdict, answer: Answer): void {
+    const backoff = Math.min(WAIT.longest, WAIT.first * 2 ** this.waits++);
+    const message = `${this.options.declaration.label} limits requests (${answer.status}): ${this.secrets.strike(saying(answer))}`;
+    this.limiter.stop({ code: 'API_LIMIT', message }, verdict.wait ?? backoff);
+  }
+
+  private lost(error: FlowError, url: string, losses: number, wait = RETRY * 2 ** (losses - 1)): void {
+    if (losses === LOSSES)
+      throw new FlowError(error.code, `${shown(url)} failed ${LOSSES} times: ${error.message}`, true, {
+        cause: error,
+      });
+    this.limiter.stop({ code: 'API_UNREACHABLE', message: error.message }, wait);
+  }
+
+  private error(how: 'fail' | 'login' | 'retry', answer: Answer, url: string, advice?: string): FlowError {
+    const code = how === 'login' ? 'API_LOGIN' : how === 'retry' ? 'API_UNREACHABLE' : 'API_REFUSED';
+    return new FlowError(code, this.because(answer, url, advice), how === 'retry', {
+      details: { status: answer.status },
+    });
+  }
+
+  private because(answer: Answer, url: string, advice: string | undefined): string {
+    const { label } = this.options.declaration;
+    const text = `${label} answered ${shown(url)} with ${answer.status}: ${saying(answer)}`;
+    return this.secrets.strike(advice === undefined ? text : `${text.replace(/\.?$/, '')}. ${advice}`);
+  }
+
+  private observeClock({ headers }: HttpAnswer): void {
+    const at = Date.parse(String(headers.date));
+    if (!Number.isNaN(at)) this.ahead = at - Date.now();
+  }
+
+  private tell(): void {
+    for (const listener of this.listeners) listener();
+  }
+}
+
+function lost({ code = 'API_UNREACHABLE', message, cause }: LostRequest): FlowError {
+  return new FlowError(code, message, true, { cause });
+}
+
+function parsed({ text, status }: HttpAnswer): unknown {
+  if (status === 304 || text === '') return undefined;
+  try {
+    return parseJson(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where a moved thing is now; undefined where the answer doesn't say. */
+function redirect({ status, headers }: Answer, url: string, baseUrl: string): string | undefined {
+  if (![301, 302, 307, 308].includes(status) || typeof headers.location !== 'string') return undefined;
+  const target = URL.canParse(headers.location, url) ? new URL(headers.location, url) : undefined;
+  // From https to http nothing goes.
+  return target && (target.protocol === 'https:' || isOwn(target.href, baseUrl)) ? target.href : undefined;
+}
+
+function isOwn(url: string, baseUrl: string): boolean {
+  return new URL(url).origin === new URL(baseUrl).origin;
+}
+
+function pathOf({ get, post }: Ask): string {
+  return (get ?? post ?? '').split('{')[0] ?? '';
+}
+
+/** Without its parameters, which may be long, or secret. */
+function shown(url: string): string {
+  return decodeURI(new URL(url).pathname).slice(0, 200);
+}
+
+function closed({ label }: Declaration): FlowError {
+  return new FlowError('CLOSED', `The sync was stopped while it waited for ${label}`);
+}

@@ -1,0 +1,171 @@
+/**
+ * An API as data. Texts may hold `{name}`, or a time as `{name|seconds}`, `{name|iso}`, `{name|ms}`: a parameter whose
+ * name has no value is left out. Names: `baseUrl user token secret` (settings), `since` (epoch ms), `next` (the page),
+ * `size`, `fields`, `id`, `ids`, and what a partition or the collection's scope brings. Paths go into an answer:
+ * "paging.next.after", "results[].name", "" for all of it; a time's path may say its format: "created|seconds".
+ */
+export interface Declaration {
+  name: string;
+  label: string;
+  /** Where its reference is. */
+  docs?: string;
+  baseUrl?: string;
+  /** A base URL as those of one's own account look. */
+  example?: string;
+  /** What every path begins with; may stand in the base URL already. */
+  base?: string;
+  /** The first of which all names have a value. */
+  auth: readonly Auth[];
+  headers?: Record<string, string>;
+  /** A GET that finds nothing new costs nothing: If-None-Match → 304. */
+  conditional?: boolean;
+  /** How several values of a parameter are written; repeated by default. */
+  lists?: 'repeat' | 'brackets' | 'comma';
+  /** Who the token belongs to, for "Test connection"; `name` is a path in the answer. */
+  whoami?: Ask & { name?: string };
+  rates?: Rates;
+  /** Read in order; the first that fits decides. What none fits is judged by its status. */
+  errors?: readonly ErrorRule[];
+  /** What stands between the provider and the collection's name: "owner/repo" in "github:owner/repo:issues". */
+  scope?: Scope;
+  collections: Record<string, CollectionDeclaration>;
+}
+
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
+
+/** Paths and what is to be found there: a value, one of several, "*" for anything but null. */
+export type Match = Record<string, string | number | boolean | null | readonly (string | number)[]>;
+
+export type Auth =
+  | { kind: 'none' }
+  | { kind: 'bearer'; token: string }
+  | { kind: 'basic'; user: string; password: string }
+  | { kind: 'header' | 'query'; name: string; value: string }
+  /** A token for an hour or so, by a POST of this form; `refresh` names the field that the API may rotate. */
+  | { kind: 'oauth'; url: string; form: Record<string, string>; refresh?: string };
+
+export interface Ask {
+  get?: string;
+  post?: string;
+  query?: Record<string, Json>;
+  body?: Json;
+  /** In the place of parameters of `query`, while there is no `{next}`. */
+  first?: Record<string, Json>;
+  /** Another path where the API knows nothing (404) at the first. */
+  otherwise?: string;
+}
+
+/** How the next page is asked for: what is found becomes `{next}`; of a URL it is the whole request. */
+export interface Paging {
+  by: 'link' | 'url' | 'cursor' | 'last' | 'offset' | 'page';
+  /** Of the URL or cursor in the answer, of the id in the last record, of the size of a page that the API has cut. */
+  path?: string;
+  /** There are more pages only while this is true. */
+  while?: string;
+  /** There are no more pages once this is true. */
+  until?: string;
+}
+
+export interface Listing extends Ask {
+  /** Path of the records; one alone counts as a list. */
+  records: string;
+  /** Without it there is one page. */
+  paging?: Paging;
+  /** Records of a page, as `{size}`. */
+  size?: number;
+  /** Path (and format) of the time by which the list is ordered, oldest first: `{since}` is where it begins. */
+  order?: string;
+  /** Records of one query at most: then it is begun again at the last time. */
+  cap?: number;
+  /** What is asked where more than `cap` records have one time, `{since}`: those with an id after `{id}`. */
+  tie?: Ask;
+}
+
+export type ChangesDeclaration = {
+  list?: Listing;
+  /** How far the API's index may lag behind: the setting counts where it is longer. */
+  lookback?: string;
+  /** The list shows ids, perhaps late or in part: records are read by them. */
+  hydrate?: boolean;
+  /** The list is of events: where the object is, which count, and which are deletions. */
+  events?: { object: string; where: Match; deleted: Match };
+  /** How long the API remembers; who comes later reads everything. */
+  keeps?: string;
+} & (
+  | { by: 'since' }
+  /** Newest first, by the time at this path: read until what is known. */
+  | { by: 'newest'; time: string }
+  /** An opaque cursor for ever. `lag`: how long ago it may begin at least. */
+  | { by: 'cursor'; lag?: string }
+  /** Newest first, linked: read until all that is left is known. `parents` are paths of ids. */
+  | { by: 'walk'; parents: string }
+);
+
+export interface CollectionDeclaration {
+  label: string;
+  /** What the token must be allowed, in the API's words. */
+  rights?: string;
+  docs?: string;
+  id: string;
+  created?: string;
+  updated?: string;
+  /** A record like this is a deletion, of the time at `deletedAt`. */
+  deleted?: Match;
+  deletedAt?: string;
+  /** Records in the list that aren't of this collection. */
+  skip?: Match;
+  /** Ids (separated by ";" if they are one text) of records that have become part of this one. */
+  merged?: string;
+  /** Each record of another collection has a list of its own; `as`: names for its fields. */
+  of?: string;
+  as?: Record<string, string>;
+  /** The names that are asked for as `{fields}`: those of this answer. */
+  fields?: Ask & { names: string };
+  list: Listing;
+  /** Without it the list is read again and again, and what has changed is told by its content. */
+  changes?: ChangesDeclaration;
+  /** Records by their ids, `size` at once; each of `{ids}` may be wrapped `as` an object. */
+  read?: Ask & { records: string; size: number; as?: Json };
+  /** A list of what was deleted, read to its end at every so many polls. */
+  bin?: Listing & { every?: number };
+  /** How often all ids are compared, and by which list if there is a shorter one. */
+  compare?: { every: string; list?: Listing };
+}
+
+export interface Rates {
+  /** Requests at the same time. */
+  concurrency?: number;
+  /** So many requests in a time; those whose path holds `path`, or all. */
+  windows?: readonly { calls: number; per: string; path?: string }[];
+  /** Headers that tell what is left until when: "x-reset|seconds" (epoch), "|ms", "|iso", "|after" (seconds from now). */
+  quota?: { limit: string; remaining: string; reset?: string };
+}
+
+export interface ErrorRule {
+  status?: number | readonly number[];
+  /** Somewhere in the answer, in any case. */
+  text?: string;
+  /** In the answer's JSON. */
+  where?: Match;
+  headers?: Match;
+  /**
+   * `fail`: for good. `retry`: an error of the API's. `wait`: its limit is spent. `empty`: there is nothing. `gone`:
+   * not there (any more). `restart`: the list has to be begun again. `login`: the token has ended.
+   */
+  do: 'fail' | 'retry' | 'wait' | 'empty' | 'gone' | 'restart' | 'login';
+  /** How long at least, unless Retry-After says it. */
+  wait?: string;
+  /** A header with the time to wait for, as in `quota`. */
+  until?: string;
+  /** Added to what the API says: what to do. */
+  advice?: string;
+}
+
+export interface Scope {
+  /** As people write it: "owner/repo". */
+  example: string;
+  /** Names of its parts, those with "?" may be missing. */
+  parts: readonly string[];
+  /** Where all parts are given, the partition that they name. */
+  partition?: Record<string, string>;
+}

@@ -1,0 +1,125 @@
+import { FlowError } from '../../../shared/errors';
+import type { Found, RestClient } from './client';
+import type { ErrorRule, Listing, Paging } from './declaration';
+import { at } from './path';
+import type { Values } from './template';
+
+export interface ListPage {
+  rows: unknown[];
+  /** What the next page is asked for by; undefined after the last. */
+  next: string | undefined;
+  /** As cursor for ever, also of the last page. */
+  cursor: string | undefined;
+  /** The API refuses to go on there: the list has to be begun again. `because` says why. */
+  restart?: string;
+  /** Nothing has changed since the ETag. */
+  unchanged?: boolean;
+  url: string;
+  etag: string | undefined;
+}
+
+export interface PageRequest {
+  listing: Listing;
+  values: Values;
+  next: string | undefined;
+  etag?: (url: string) => string | undefined;
+  rules?: readonly ErrorRule[];
+}
+
+/** One page of a list. Throws FlowError. */
+export async function listPage(
+  client: RestClient,
+  request: PageRequest,
+  signal: AbortSignal,
+): Promise<ListPage> {
+  const { listing, values, next, etag, rules } = request;
+  const { paging, size } = listing;
+  const byUrl = next !== undefined && (paging?.by === 'link' || paging?.by === 'url');
+  const filled = { ...values, size, ...(next !== undefined && !byUrl && { next }) };
+  const url = byUrl ? next : client.urlOf(listing, filled);
+  const nothing = { rows: [], next: undefined, cursor: undefined, url, etag: undefined };
+  // From a position of another base URL, or an answer that leads elsewhere.
+  if (byUrl && !client.isOwn(url)) return { ...nothing, restart: `The next page is at another host` };
+  const answer = await client.ask({ ask: listing, values: filled, url, etag: etag?.(url) }, signal, rules);
+  if (answer.status === 304) return { ...nothing, unchanged: true };
+  if (answer.verdict === 'restart') return { ...nothing, restart: answer.because };
+  if (answer.verdict !== 'ok') return answer.verdict === 'empty' ? nothing : gone(answer, nothing);
+  const rows = rowsAt(answer, listing.records);
+  return {
+    rows,
+    ...nextOf(answer, paging, rows, size ?? rows.length, next),
+    url,
+    etag: typeof answer.headers.etag === 'string' ? answer.headers.etag : undefined,
+  };
+}
+
+/** A list that isn't there: of a parent that was deleted meanwhile, or of an account that is misspelt. */
+function gone(answer: Found, nothing: Omit<ListPage, 'restart'>): ListPage {
+  if (answer.verdict === 'gone')
+    throw new FlowError('API_REFUSED', answer.because, false, { details: { gone: true } });
+  return nothing;
+}
+
+function rowsAt({ body, url }: Found, path: string): unknown[] {
+  const found = at(body, path);
+  if (Array.isArray(found)) return found;
+  if (typeof found === 'object' && found !== null && path === '') return [found];
+  throw new FlowError(
+    'INVALID_DECLARATION',
+    `The answer of ${new URL(url).pathname} has no list at "${path}", but ${
+      Object.keys(body ?? {})
+        .slice(0, 20)
+        .join(', ') || 'nothing'
+    }`,
+    false,
+  );
+}
+
+function nextOf(
+  { body, headers }: Found,
+  paging: Paging | undefined,
+  rows: readonly unknown[],
+  size: number,
+  before: string | undefined,
+): { next: string | undefined; cursor: string | undefined } {
+  if (!paging) return { next: undefined, cursor: undefined };
+  const found = pointer(paging, body, headers, rows, size, before);
+  const ended =
+    (paging.while !== undefined && !at(body, paging.while)) ||
+    (paging.until !== undefined && at(body, paging.until) === true);
+  return { next: ended ? undefined : found, cursor: found };
+}
+
+function pointer(
+  { by, path = '' }: Paging,
+  body: unknown,
+  headers: Found['headers'],
+  rows: readonly unknown[],
+  size: number,
+  before: string | undefined,
+): string | undefined {
+  switch (by) {
+    case 'link':
+      return /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(String(headers.link))?.[1];
+    case 'url':
+    case 'cursor':
+      return text(at(body, path));
+    case 'last':
+      return rows.length === 0 ? undefined : text(at(rows.at(-1), path));
+    // A page may be short because rows were left out of it: only an empty one is the last.
+    case 'offset':
+      return rows.length === 0 ? undefined : String(Number(before ?? 0) + pageSize(body, path, size));
+    case 'page':
+      return rows.length === 0 ? undefined : String(Number(before ?? 1) + 1);
+  }
+}
+
+/** The API may give fewer at once than it was asked for. */
+function pageSize(body: unknown, path: string, asked: number): number {
+  const given = path === '' ? NaN : Number(at(body, path));
+  return given > 0 ? Math.min(given, asked) : asked;
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) || undefined : undefined;
+}

@@ -1,0 +1,114 @@
+import type { Declaration, Listing } from './rest/declaration';
+
+/** The export of everything in the order of its changes: history, and then changes by the same cursor, for ever. */
+function exported(name: 'tickets' | 'users'): Listing {
+  return {
+    get: `/incremental/${name}/cursor`,
+    query: { per_page: '{size}', cursor: '{next}' },
+    first: { start_time: '{since|seconds}' },
+    records: name,
+    paging: { by: 'cursor', path: 'after_cursor', until: 'end_of_stream' },
+    size: 1_000,
+  };
+}
+
+export const zendesk: Declaration = {
+  name: 'zendesk',
+  label: 'Zendesk',
+  docs: 'https://developer.zendesk.com/api-reference/ticketing/ticket-management/incremental_exports/',
+  example: 'https://example.zendesk.com',
+  base: '/api/v2',
+  auth: [
+    {
+      kind: 'oauth',
+      url: '{baseUrl}/oauth/tokens',
+      form: {
+        grant_type: 'refresh_token',
+        client_id: '{user}',
+        client_secret: '{secret}',
+        refresh_token: '{token}',
+      },
+      refresh: 'token',
+    },
+    {
+      kind: 'oauth',
+      url: '{baseUrl}/oauth/tokens',
+      form: {
+        grant_type: 'client_credentials',
+        client_id: '{user}',
+        client_secret: '{secret}',
+        scope: 'read',
+      },
+    },
+    { kind: 'basic', user: '{user}/token', password: '{token}' },
+    { kind: 'bearer', token: '{token}' },
+  ],
+  whoami: { get: '/users/me', name: 'user.name' },
+  // developer.zendesk.com/api-reference/introduction/rate-limits: the least that a plan has
+  rates: {
+    concurrency: 4,
+    windows: [
+      { calls: 200, per: '1m' },
+      { calls: 10, per: '1m', path: '/incremental/' },
+    ],
+  },
+  errors: [
+    { status: 429, do: 'wait', wait: '1m' },
+    // The last minute (once five) is withheld: there is nothing new.
+    { status: 422, text: 'start_time', do: 'empty' },
+    { status: [400, 422], text: 'cursor', do: 'restart' },
+    { status: 403, do: 'fail', advice: 'Exports need an administrator and the scope "read"' },
+  ],
+  collections: {
+    tickets: {
+      label: 'Tickets',
+      rights: 'tickets:read, as an administrator',
+      id: 'id',
+      created: 'created_at',
+      updated: 'updated_at',
+      deleted: { status: 'deleted' },
+      list: exported('tickets'),
+      changes: { by: 'cursor', lag: '6m' },
+    },
+    users: {
+      label: 'Users',
+      rights: 'users:read, as an administrator',
+      id: 'id',
+      created: 'created_at',
+      updated: 'updated_at',
+      deleted: { active: false },
+      list: exported('users'),
+      changes: { by: 'cursor', lag: '6m' },
+    },
+    organizations: {
+      label: 'Organizations',
+      rights: 'organizations:read, as an administrator',
+      id: 'id',
+      created: 'created_at',
+      updated: 'updated_at',
+      deleted: { deleted_at: '*' },
+      deletedAt: 'deleted_at',
+      list: {
+        get: '/organizations',
+        query: { 'page[size]': '{size}', 'page[after]': '{next}' },
+        records: 'organizations',
+        paging: { by: 'cursor', path: 'meta.after_cursor', while: 'meta.has_more' },
+        size: 100,
+      },
+      // By time alone: where one second has more than a page, everything is read again by the list.
+      changes: {
+        by: 'cursor',
+        lag: '6m',
+        list: {
+          get: '/incremental/organizations',
+          query: { start_time: '{next}', per_page: '{size}' },
+          first: { start_time: '{since|seconds}' },
+          records: 'organizations',
+          paging: { by: 'cursor', path: 'end_time', until: 'end_of_stream' },
+          size: 1_000,
+        },
+      },
+      compare: { every: '1d' },
+    },
+  },
+};

@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { refreshTokens } from '../../../../nodes/shared/http/refresh-tokens';
+import { RestClient, type ClientOptions } from '../../../../nodes/sync/providers/rest/client';
+import type { Declaration } from '../../../../nodes/sync/providers/rest/declaration';
+import { declarationOf } from '../../../../nodes/sync/providers/catalog';
+import { answeringApi, type Reply, type Seen } from './server';
+
+const never = new AbortController().signal;
+const TOKEN = 'a-very-secret-token';
+const minimal: Declaration = {
+  name: 'test',
+  label: 'Test',
+  auth: [{ kind: 'bearer', token: '{token}' }],
+  collections: {},
+};
+
+async function rig(
+  t: TestContext,
+  answer: (request: Seen, count: number) => Reply,
+  more: Partial<ClientOptions> = {},
+) {
+  const { baseUrl, seen } = await answeringApi(t, answer);
+  const client = new RestClient({
+    declaration: minimal,
+    budget: 100,
+    ...more,
+    values: { baseUrl, token: TOKEN, ...more.values },
+  });
+  t.after(() => client.close());
+  return { client, seen, baseUrl, get: (path = '/things') => client.ask({ ask: { get: path } }, never) };
+}
+
+const named = (name: string, errors = declarationOf(name)?.errors): Declaration => ({ ...minimal, errors });
+
+test('a Retry-After is kept, and the request asked again', async (t) => {
+  const { get, seen } = await rig(t, (_, count) =>
+    count === 1 ? { status: 429, headers: { 'retry-after': '1' }, body: 'slow down' } : {},
+  );
+  assert.equal((await get()).verdict, 'ok');
+  assert.ok((seen[1]?.at ?? 0) - (seen[0]?.at ?? 0) >= 950);
+});
+
+test('a text in the place of JSON under 429 is a limit, not a broken answer (Z5)', async (t) => {
+  const { client, get } = await rig(t, (_, count) =>
+    count === 1
+      ? { status: 429, headers: { 'retry-after': '0' }, body: 'Number of allowed API requests' }
+      : {},
+  );
+  const said: unknown[] = [];
+  client.onChange(() => said.push(client.unavailable?.message));
+  assert.equal((await get()).verdict, 'ok');
+  assert.match(String(said[0]), /Test limits requests \(429\): Number of allowed/);
+  assert.equal(client.unavailable, undefined);
+});
+
+test('a primary limit of GitHub waits for its reset, a secondary one a minute and more (G4)', async (t) => {
+  const reset = Math.ceil(Date.now() / 1_000) + 3_000;
+  const { client, get } = await rig(
+    t,
+    (_, count): Reply =>
+      count === 1
+        ? {
+            status: 403,
+            headers: { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': String(reset) },
+            body: { message: 'API rate limit exceeded for user ID 1.' },
+          }
+        : {
+            status: 403,
+            headers: { 'x-ratelimit-remaining': '17' },
+            body: { message: 'You have exceeded a secondary rate limit.' },
+          },
+    { declaration: named('github') },
+  );
+  const waits: number[] = [];
+  client.onChange(() => waits.push((client.limiter.hold?.until ?? 0) - performance.now()));
+  const asked = get();
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.ok((waits[0] ?? 0) > 2_900_000, String(waits[0]));
+  client.limiter.hold = undefined;
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  assert.ok((waits.at(-1) ?? 0) > 55_000, waits.join());
+  client.close();
+  asked.catch(() => undefined);
+});
+
+test('an error of the API is asked again, and told after the fourth time', async (t) => {
+  const { get, seen } = await rig(t, () => ({
+    status: 502,
+    headers: { 'retry-after': '0' },
+    body: '<html>',
+  }));
+  await assert.rejects(get(), {
+    code: 'API_UNREACHABLE',
+    retryable: true,
+    message: /failed 4 times.*a web page/,
+  });
+  assert.equal(seen.length, 4);
+});
+
+test('a refusal says what the API says, and never the token', async (t) => {
+  const { get } = await rig(t, () => ({ status: 400, body: { message: `what is ${TOKEN}?` } }));
+  await assert.rejects(get(), {
+    code: 'API_REFUSED',
+    retryable: false,
+    message: 'Test answered /things with 400: what is ***?',
+  });
+});
+
+test('a token that is refused is no reason to try again and again', async (t) => {
+  const { get, seen } = await rig(t, () => ({ status: 401, body: { message: 'Bad credentials' } }));
+  await assert.rejects(get(), { code: 'API_LOGIN', retryable: false });
+  assert.equal(seen.length, 1);
+});
+
+test('what has moved is followed; to another host without the token', async (t) => {
+  const other = await answeringApi(t, () => ({ body: { found: true } }));
+  const { get, seen } = await rig(t, ({ path }) =>
+    path === '/old'
+      ? { status: 301, headers: { location: '/new' } }
+      : path === '/away'
+        ? { status: 302, headers: { location: `${other.baseUrl}/x` } }
+        : { body: { moved: true } },
+  );
+  assert.deepEqual((await get('/old')).body, { moved: true });
+  assert.equal(seen.at(-1)?.headers.authorization, `Bearer ${TOKEN}`);
+  await get('/away').catch(() => undefined);
+  assert.ok(other.seen.every(({ headers }) => headers.authorization === undefined));
+});
+
+test('the budget is a share of what headers say is permitted', async (t) => {
+  const quota = { limit: 'x-limit', remaining: 'x-left', reset: 'x-reset|after' };
+  const { client, get } = await rig(
+    t,
+    (_, count) => ({ headers: { 'x-limit': '100', 'x-left': String(52 - count), 'x-reset': '600' } }),
+    { declaration: { ...minimal, rates: { quota } }, budget: 50 },
+  );
+  await get();
+  assert.equal(client.unavailable, undefined);
+  await get();
+  const { unavailable } = client as { unavailable?: { code: string } };
+  assert.equal(unavailable?.code, 'API_BUDGET_SPENT');
+});
+
+test('calls go out as a declared window permits, side by side', async (t) => {
+  const rates = { windows: [{ calls: 10, per: '1s' }] };
+  const { get, seen } = await rig(t, () => ({}), { declaration: { ...minimal, rates }, budget: 50 });
+  await Promise.all(Array.from({ length: 8 }, () => get()));
+  const times = seen.map(({ at }) => at).sort((a, b) => a - b);
+  assert.ok((times[5] ?? 0) - (times[0] ?? 0) >= 900, 'the sixth waits for the window of five');
+});
+
+test('OAuth: a token is fetched once for all, again when it has ended, and a rotated one is kept', async (t) => {
+  let granted = 0;
+  const kept: string[] = [];
+  const { get, seen } = await rig(
+    t,
+    ({ path, body, headers }) => {
+      if (path === '/token') {
+        kept.push((body as { refresh_token: string }).refresh_token);
+        return { body: { access_token: `access-${++granted}`, refresh_token: `refresh-${granted}` } };
+      }
+      return headers.authorization === `Bearer access-${granted}` && !(granted === 1 && seen.length > 3)
+        ? {}
+        : { status: 401, body: { message: 'expired' } };
+    },
+    {
+      declaration: {
+        ...minimal,
+        auth: [
+          {
+            kind: 'oauth',
+            url: '{baseUrl}/token',
+            form: { grant_type: 'refresh_token', client_id: '{user}', refresh_token: '{token}' },
+            refresh: 'token',
+          },
+        ],
+      },
+      values: { user: 'client' },
+      refreshTokens: refreshTokens(undefined, () => undefined),
+    },
+  );
+  await Promise.all([get(), get()]);
+  assert.equal(granted, 1);
+  await get();
+  assert.equal(granted, 2);
+  assert.deepEqual(kept, [TOKEN, 'refresh-1']);
+});
+
+test('a base URL that would send the token in the clear is refused', () => {
+  const open = (baseUrl: string) =>
+    new RestClient({ declaration: minimal, budget: 100, values: { baseUrl, token: TOKEN } });
+  assert.throws(() => open('http://api.example.com'), /not https/);
+  assert.throws(() => open('ftp://x'), /is no URL/);
+  assert.throws(() => open(''), /needs the base URL/);
+  assert.throws(
+    () => new RestClient({ declaration: minimal, budget: 100, values: { baseUrl: 'https://x.test' } }),
+    { code: 'API_LOGIN', message: 'To log in to Test, enter its token' },
+  );
+});
