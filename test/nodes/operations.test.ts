@@ -354,7 +354,7 @@ test('a dead letter of an event goes through the flow of its topic again', async
   await act('receive', 'replay', { all: true });
   await until(async () => (await letters('receive')).length === 0);
   const { payload, salesforce } = how.seen[0] as Record<string, Record<string, unknown>>;
-  assert.equal(payload?.LastName, 'Doe');
+  assert.match(JSON.stringify(payload), /"LastName":"Doe"/);
   assert.equal(salesforce?.deliveries, 2);
   assert.match(String(salesforce.replayId), /^\d+$/);
 });
