@@ -356,5 +356,5 @@ test('a dead letter of an event goes through the flow of its topic again', async
   const { payload, salesforce } = how.seen[0] as Record<string, Record<string, unknown>>;
   assert.match(JSON.stringify(payload), /"LastName":"Doe"/);
   assert.equal(salesforce?.deliveries, 2);
-  assert.match(String(salesforce.replayId), /^\d+$/);
+  assert.notEqual(salesforce.replayId, '');
 });
