@@ -34,6 +34,7 @@ export const jetstreamIn = declare('jetstream-in', 1, {
   durable: textAs('', checkDurableName, { required: true, format: formats.natsName }),
   ack: choice(['flow', 'manual', 'delivery'], 'flow', { section: 'settle' }),
   deadLetter: open(text('', { format: formats.plainSubject, section: 'settle' })),
+  deadLetterStream: onlyWhen('!deadLetter=', open(text('', { format: formats.natsName, section: 'settle' }))),
   maxDeliver: whole(5, { min: -1, required: true, section: 'settle', title: 'Deliveries' }),
   backoff: durations('10s, 30s, 1m, 5m', { empty: [], section: 'settle', title: 'Backoff' }),
   ackWait: duration('120s', { min: '1ms', required: true, section: 'settle', title: 'Ack wait' }),

@@ -4,6 +4,10 @@ import { FlowSource, type FlowMessage } from '../shared/flow/source';
 import { codeOf, messageOf } from '../shared/errors';
 import { logOf } from '../shared/log';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
+import { Replay } from '../shared/flow/replay';
+import { GivenUp } from '../shared/operations/given-up';
+import { letterActions, type Letters } from '../shared/operations/letter-actions';
+import { operate } from '../shared/operations/registry';
 import { StatusReporter } from '../shared/status';
 import type { Connection } from './server/connection';
 import { Consumer, type ConsumerState } from './consume/consumer';
@@ -11,11 +15,14 @@ import { consumerOf } from './consume/consumer-settings';
 import { refuseInboxIn } from './server/inbox';
 import { jetstreamIn } from './jetstream-in.settings';
 import { claimConsumer } from './consume/claims';
+import { deadLettersOf } from './consume/letters';
 import { watchDurable, type Holdup } from './consume/durable-watch';
 import { lookOf, stalled, statusKey, type Look, type Reading } from './consume/in-status';
 import { connectionOf } from './jetstream-server';
 import { whenDeployed } from '../shared/flow/deployed';
-import { jetStreamProperties, type JetStreamProperties } from './consume/message';
+import { decodePayload, jetStreamProperties, type JetStreamProperties } from './consume/message';
+import { durableStates, isPausedHere, pauseActions, resumeHere } from './operations/durable';
+import { isLetterOf, letterProperties } from './operations/letters';
 import type { InFlightMessage, MessageBatch } from './consume/settlement';
 
 type InDef = NodeDef & Stored<typeof jetstreamIn>;
@@ -54,17 +61,25 @@ export default function (RED: NodeAPI): void {
     // Pulled messages would be acknowledged without anybody having seen them.
     if (!this.wires?.some((wires) => wires.length > 0)) return show('yellow', 'ring', 'unwired');
 
-    const { ack, batchSize } = settings;
+    const { ack, batchSize, stream, durable } = settings;
+    const batched = batchSize > 1;
     const source = new FlowSource(RED, this, ack);
     let consumer: Consumer | undefined;
-    let phase: ConsumerState['phase'] = 'connecting';
+    let state: ConsumerState = { phase: 'connecting' };
+    let letters: Letters | undefined;
     let holdup: Holdup | undefined;
+    const givenUp = new GivenUp(`${this.id} ${stream} ${durable}`);
     const inFlow = (): number => consumer?.inFlow ?? 0;
     const retries = (): Reading['retries'] => consumer?.retries() ?? { count: 0, first: 0 };
     const ready = (): NodeStatus =>
-      look(lookOf({ inFlow: inFlow(), givenUp: consumer?.givenUp ?? 0, holdup, retries: retries() }));
-    const showState = (state: ConsumerState): void => {
-      phase = state.phase;
+      look(
+        lookOf({
+          ...{ inFlow: inFlow(), givenUp: givenUp.count, retries: retries() },
+          holdup: isPausedHere(this.id) ? { kind: 'paused', until: Infinity } : holdup,
+        }),
+      );
+    const showState = (latest: ConsumerState): void => {
+      state = latest;
       if (state.phase === 'ready') status.show(ready);
       else if (state.phase === 'connecting') show('yellow', 'ring', 'connecting');
       else show('red', 'ring', statusKey(state.error));
@@ -79,10 +94,12 @@ export default function (RED: NodeAPI): void {
         refuseInboxIn(connection.settings.inboxPrefix, wanted.provision?.subjects ?? [], wanted.stream);
         const fresh = new Consumer(connection, wanted, {
           deliver: (batch, payloads) =>
-            source.send(batch, (token) => flowMessage(batch, payloads, token, batchSize > 1)),
+            source.send(batch, (token) => flowMessage(batch, payloads, token, batched)),
+          gaveUp: () => givenUp.add(),
           state: showState,
           log: logOf(this, (text) => connection.secrets.strike(text)),
         });
+        fresh.paused = isPausedHere(this.id);
         fresh.start();
         consumer = fresh;
       } catch (error) {
@@ -93,23 +110,73 @@ export default function (RED: NodeAPI): void {
     const unwatch = watchDurable(
       connection,
       settings,
-      () => phase === 'ready' && inFlow() === 0,
+      () => state.phase === 'ready' && inFlow() === 0,
       (found) => {
         holdup = found;
         if (found?.kind === 'stalled') warnStalled(stalled(settings.durable, found, retries()));
-        if (phase === 'ready') status.show(ready);
+        if (state.phase === 'ready') status.show(ready);
       },
     );
 
-    this.on('close', (_removed: boolean, done: () => void) => {
+    const replayLetters = (deadLetter: string): Letters => {
+      const kept = deadLettersOf(connection, deadLetter);
+      const replay = new Replay(
+        kept,
+        {
+          isOwn: (letter) => isLetterOf(letter, stream, durable),
+          deliver(attempt, letter, deliveries) {
+            const payload = decodePayload(letter.payload, settings.format, settings.bigNumbers);
+            source.send(attempt, (token) => {
+              const properties = letterProperties(letter, deliveries, token);
+              return batched
+                ? batchMessage([properties], [payload], token)
+                : { _msgid: token, topic: properties.subject, payload, jetstream: properties };
+            });
+          },
+          log: logOf(this, (text) => connection.secrets.strike(text)),
+        },
+        settings.processingLimit,
+      );
+      return { letters: kept, replay };
+    };
+    try {
+      letters = settings.deadLetter ? replayLetters(settings.deadLetter) : undefined;
+    } catch {
+      // A subject that is none: the consumer says so.
+    }
+    const changed = (): void => {
+      if (consumer) consumer.paused = isPausedHere(this.id);
+      if (state.phase === 'ready') status.show(ready);
+    };
+    const operated = {
+      ...{ id: this.id, name: this.name ?? '', server: settings.server, stream, durable, connection },
+      ...{ givenUp, letters, changed },
+      consumer: () => consumer,
+      phase: () => state,
+      holdup: () => holdup,
+    };
+    const { queries, actions } = letterActions(letters, givenUp, changed);
+    const unlist = operate({
+      ...{ kind: 'durables', id: this.id, name: this.name || durable, queries },
+      state: durableStates(operated),
+      actions: { ...actions, ...pauseActions(operated) },
+    });
+
+    this.on('close', (removed: boolean, done: () => void) => {
+      if (removed) {
+        givenUp.looked();
+        resumeHere(this.id);
+      }
       const fail = (error: unknown): void => this.error(messageOf(error));
       forget();
       unwatch();
+      unlist();
       claim.release();
-      Promise.resolve(consumer?.stop(GRACE))
+      Promise.all([consumer?.stop(GRACE), letters?.replay.stop(GRACE)])
         .catch(fail)
         .finally(() => {
           status.stop();
+          void letters?.letters.close();
           Promise.resolve(consumer?.finished)
             .catch(fail)
             .finally(() => source.close());
@@ -124,10 +191,14 @@ export default function (RED: NodeAPI): void {
 function flowMessage(batch: MessageBatch, payloads: unknown[], token: string, batched: boolean): FlowMessage {
   if (batched) {
     const each = batch.items.map((message) => jetStreamProperties(message, token));
-    return { _msgid: token, topic: each[0]?.subject, payload: payloads, jetstream: batchProperties(each) };
+    return batchMessage(each, payloads, token);
   }
   const jetstream = jetStreamProperties(batch.items[0] as InFlightMessage, token);
   return { _msgid: token, topic: jetstream.subject, payload: payloads[0], jetstream };
+}
+
+function batchMessage(each: JetStreamProperties[], payloads: unknown[], token: string): FlowMessage {
+  return { _msgid: token, topic: each[0]?.subject, payload: payloads, jetstream: batchProperties(each) };
 }
 
 /** The properties that differ from message to message become arrays, in the order of the payload. */

@@ -10,7 +10,9 @@ import {
   type Secrets as Secret,
   type Stored,
 } from '../shared/settings/settings';
-import { deadLettersOf } from './consume/dead-letter';
+import { deadLettersOf } from './consume/letters';
+import { operate } from '../shared/operations/registry';
+import { serverState } from './operations/server';
 import { bucketPositions } from './streams/bucket-positions';
 import { Connection } from './server/connection';
 import { jetstreamServer } from './jetstream-server.settings';
@@ -43,6 +45,9 @@ export default function (RED: NodeAPI): void {
       this.connection = connection;
       this.positions = (bucket) => bucketPositions(connection, bucket);
       this.deadLetters = (subject) => deadLettersOf(connection, subject);
+      const { id, name = '' } = this;
+      const state = () => serverState(id, name, connection);
+      this.on('close', operate({ kind: 'servers', id, name: name || id, state }));
     } catch (error) {
       this.error(messageOf(error));
     }

@@ -3,14 +3,19 @@ import { contextIsConfigured, contextIsVolatile } from '../shared/context-storag
 import type { DeadLetterKeeper, DeadLetters } from '../shared/dead-letters';
 import { FlowError, messageOf } from '../shared/errors';
 import { FlowSource, type FlowMessage } from '../shared/flow/source';
+import { Replay } from '../shared/flow/replay';
+import { GivenUp } from '../shared/operations/given-up';
+import { letterActions } from '../shared/operations/letter-actions';
+import { operate } from '../shared/operations/registry';
 import { contextPositions, type PositionKeeper } from '../shared/positions';
 import { logOf } from '../shared/log';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
-import { eventLetter } from './events/event-letter';
+import { eventLetter, eventOf, isLetterOf } from './events/event-letter';
 import { EventReader, type EventReaderHandler } from './events/reader';
 import type { KeptPosition } from './events/replay-position';
 import { SETTLEMENT } from './events/settlement';
+import { topicStates } from './events/topic-state';
 import { orgStatus } from './org/status';
 import type { ReceivedEvent } from './pubsub/subscription';
 import { sfdcEventIn } from './sfdc-event-in.settings';
@@ -50,25 +55,62 @@ export default function (RED: NodeAPI): void {
     const { topic, replay, ack, maxDeliver } = settings;
     const stopping = new AbortController();
     const source = new FlowSource(RED, this, ack);
+    const givenUp = new GivenUp(`${this.id} ${topic}`);
     const events: EventReaderHandler = {
       deliver: (attempt, event, deliveries) =>
         source.send(attempt, (token) => flowMessage(event, topic, deliveries, token)),
       changed: () => show(),
       positionLost: (error, gap) => this.error(error, { topic, payload: gap }),
       ...(letters && {
-        deadLetter: (event, failure, deliveries) =>
-          letters.put(eventLetter(topic, event, failure, deliveries), stopping.signal),
+        deadLetter: async (event, failure, deliveries) => {
+          await letters.put(eventLetter(topic, event, failure, deliveries), stopping.signal);
+          givenUp.add();
+        },
       }),
       log: logOf(this),
     };
     const reader = new EventReader(pubsub, topic, store, events, { ...SETTLEMENT, maxDeliver });
-    const { show, stop } = orgStatus(status, pubsub, text, () => statusOf(reader, text));
+    const { show, stop } = orgStatus(status, pubsub, text, () => statusOf(reader, givenUp.count, text));
+    const replays =
+      letters &&
+      new Replay(
+        letters,
+        {
+          isOwn: (letter) => isLetterOf(letter, topic),
+          deliver(attempt, letter, deliveries) {
+            const event = eventOf(letter);
+            source.send(attempt, (token) => flowMessage(event, topic, deliveries, token));
+          },
+          log: logOf(this),
+        },
+        SETTLEMENT.processingLimit,
+      );
+    const kept = letters && replays ? { letters, replay: replays } : undefined;
+    const unlist = operate({
+      ...{ kind: 'topics', id: this.id, name: this.name || topic },
+      ...letterActions(kept, givenUp, show),
+      state: topicStates({
+        id: this.id,
+        name: this.name || topic,
+        org: settings.org,
+        topic,
+        reader,
+        pubsub,
+        givenUp,
+        kept,
+      }),
+    });
+    letters
+      ?.check(stopping.signal)
+      .catch((error: unknown) => !stopping.signal.aborted && this.error(messageOf(error)));
     org.register(this);
     show();
     reader.start(replay);
 
-    this.on('close', (_removed: boolean, done: () => void) => {
-      void reader.stop(GRACE).finally(() => {
+    this.on('close', (removed: boolean, done: () => void) => {
+      if (removed) givenUp.looked();
+      unlist();
+      void Promise.all([reader.stop(GRACE), replays?.stop(GRACE)]).finally(() => {
         stopping.abort();
         void letters?.close();
         source.close();
@@ -110,8 +152,10 @@ export default function (RED: NodeAPI): void {
   }
 }
 
+type FlowEvent = Pick<ReceivedEvent, 'replayId' | 'id' | 'schemaId' | 'payload'>;
+
 function flowMessage(
-  { replayId, id, schemaId, payload }: ReceivedEvent,
+  { replayId, id, schemaId, payload }: FlowEvent,
   topic: string,
   deliveries: number,
   token: string,
@@ -122,6 +166,7 @@ function flowMessage(
 
 function statusOf(
   reader: EventReader,
+  givenUp: number,
   text: (key: string, values?: Record<string, string | number>) => string,
 ): NodeStatus | undefined {
   const { state, inFlow } = reader;
@@ -130,8 +175,10 @@ function statusOf(
   if (state.phase === 'connecting') return { fill: 'yellow', shape: 'ring', text: text('status.connecting') };
   if (reader.positionTaken) return { fill: 'yellow', shape: 'dot', text: text('status.positionTaken') };
   return inFlow > 0
-    ? { fill: 'green', shape: 'dot', text: text('status.inFlow', { count: inFlow }) }
-    : undefined;
+    ? { fill: givenUp > 0 ? 'yellow' : 'green', shape: 'dot', text: text('status.inFlow', { count: inFlow }) }
+    : givenUp > 0
+      ? { fill: 'yellow', shape: 'dot', text: text('status.givenUp', { count: givenUp }) }
+      : undefined;
 }
 
 /** The short word for an error; the log has the sentence. */

@@ -4,12 +4,14 @@ import { lookupRoute, type ConfigValues } from '../shared/admin';
 import { formatDuration } from '../shared/duration';
 import { requireEnvironment } from '../shared/environment';
 import { FlowError, messageOf } from '../shared/errors';
+import { operate } from '../shared/operations/registry';
 import { credentialsOf } from '../shared/settings/settings';
 import type { OrgConfig, OrgSecrets } from './org/credentials';
 import type { Availability } from './org/availability';
 import { listExternalIdFields, listFields, listObjects, testConnection, type FieldUse } from './org/lookups';
 import { PubSub } from './pubsub/client';
 import { listEventFields, listTopics, testPubSub } from './pubsub/lookups';
+import { orgState } from './org/state';
 import { refreshTokens, type RefreshTokens, type TokenContext } from '../shared/http/refresh-tokens';
 import { OrgSession } from './org/session';
 import { sfdcOrg } from './sfdc-org.settings';
@@ -30,6 +32,7 @@ export default function (RED: NodeAPI): void {
   function SfdcOrg(this: OrgNode, def: OrgDef): void {
     RED.nodes.createNode(this, def);
     const users = new Set<Node>();
+    let unlist: (() => void) | undefined;
     let closing: (() => void) | undefined;
     try {
       requireEnvironment(RED, sfdcOrg, def as unknown as Record<string, unknown> & { id: string });
@@ -44,6 +47,11 @@ export default function (RED: NodeAPI): void {
       this.error(messageOf(error));
     }
     const { session, pubsub } = this;
+    if (session && pubsub) {
+      const { id, name = '' } = this;
+      const state = () => orgState(id, name, session, pubsub);
+      unlist = operate({ kind: 'orgs', id, name: name || id, state });
+    }
     const stopTelling = [
       session && tellOutages(this, session, session.availability, 'The org'),
       pubsub && tellOutages(this, pubsub, pubsub.ownAvailability, 'The Pub/Sub API'),
@@ -58,6 +66,7 @@ export default function (RED: NodeAPI): void {
       if (users.size === 0) closing?.();
     };
     this.on('close', (_removed: boolean, done: () => void) => {
+      unlist?.();
       closing = () => {
         closing = undefined;
         for (const stop of stopTelling) stop?.();

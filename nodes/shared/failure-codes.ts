@@ -292,6 +292,10 @@ export const FAILURE_CODES = {
     'No enabled node is wired to the node that reads, or a node of the flow sent the message only to nodes that are disabled or do not run.',
     'Wire it; until then messages stay where they are, and no delivery counts as a try.',
   ),
+  NO_DEAD_LETTER_STREAM: retried(
+    'No stream takes the dead letter subject, so what is given up stays unacknowledged.',
+    'Name a dead letter stream in the node, which makes it, or give the subject to a stream.',
+  ),
   NO_EVENTS: retried(
     'There are no change events for a collection just now, so it is polled.',
     'Select the object for Change Data Capture, or give the user the right; the message has the reason.',
@@ -333,6 +337,10 @@ export const FAILURE_CODES = {
   NO_STREAM: retried(
     'No stream takes the subject, or the stream is not there.',
     'Create it, add the subject to a stream, or let the node provision it.',
+  ),
+  NO_SUCH_ACTION: never(
+    'The operations tab asked for something of a node that is not deployed (any more), or does not know it.',
+    'Look again.',
   ),
   NO_SUCH_COLLECTION: never(
     'A command names a collection that no sync of the node has.',

@@ -8,6 +8,7 @@ import { onInput, refuseInput } from '../shared/flow/input';
 import { contextPositions } from '../shared/positions';
 import { claimStream, type Claim } from '../jetstream/streams/claims';
 import { whenDeployed } from '../shared/flow/deployed';
+import { operate, type Action } from '../shared/operations/registry';
 import { parseSettings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { logOf } from '../shared/log';
@@ -16,7 +17,7 @@ import { apiSyncOut, recordStreamOf } from './api-sync-out.settings';
 import type { ControlCommand } from './engine/control';
 import { SyncOut, type Source } from './engine/sync-out';
 import { troubleTeller } from './engine/progress';
-import { syncStatus } from './engine/status';
+import { collectionState, syncStatus } from './engine/status';
 import { withTimeout } from '../shared/async/timeout';
 
 type SyncOutDef = NodeDef & Stored<typeof apiSyncOut>;
@@ -25,7 +26,7 @@ type SyncOutMessage = NodeMessage & { sync_id?: unknown };
 
 /** Node-RED gives up on a node that isn't closed after 15 s. */
 const CLOSE_MS = 12_000;
-const COMMANDS = new Set<unknown>(['start', 'stop', 'resync'] satisfies ControlCommand[]);
+const COMMANDS = new Set<unknown>(['start', 'stop', 'resync', 'reconcile'] satisfies ControlCommand[]);
 
 export default function (RED: NodeAPI): void {
   function ApiSyncOut(this: Node, def: SyncOutDef): void {
@@ -92,6 +93,13 @@ export default function (RED: NodeAPI): void {
       show();
     });
     show();
+    const unlist = operate({
+      ...{ kind: 'syncs', id: this.id, name: this.name || this.id, actions: syncActions(out) },
+      state: () => ({
+        ...{ id: this.id, name: this.name || this.id, server: def.server ?? '', stream: out.streamName },
+        collections: connection.secrets.inValue(out.progress.map(collectionState)),
+      }),
+    });
 
     onInput(this, async (msg: SyncOutMessage) => {
       if (conflict) throw conflict;
@@ -105,6 +113,7 @@ export default function (RED: NodeAPI): void {
 
     this.on('close', (_removed: boolean, done: () => void) => {
       forget();
+      unlist();
       claim?.release();
       void withTimeout(CLOSE_MS, out.stop()).finally(() => {
         status.stop();
@@ -134,6 +143,18 @@ function conflictOf(claim: Claim | undefined): FlowError | undefined {
     return error as FlowError;
   }
   return undefined;
+}
+
+/** Of one collection, or of all. */
+function syncActions(out: SyncOut): Record<ControlCommand, Action> {
+  const command =
+    (name: ControlCommand): Action =>
+    ({ collection }) =>
+      out.command(name, collectionsOf(collection));
+  return {
+    ...{ start: command('start'), stop: command('stop') },
+    ...{ resync: command('resync'), reconcile: command('reconcile') },
+  };
 }
 
 async function handle(out: SyncOut, msg: SyncOutMessage, connection: Connection): Promise<void> {

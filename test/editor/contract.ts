@@ -66,6 +66,7 @@ export const contract: Record<string, Contract> = {
       ack: 'flow',
       processingLimit: '10m',
       deadLetter: '',
+      deadLetterStream: '',
       format: 'auto',
       bigNumbers: 'text',
       batchSize: 1,

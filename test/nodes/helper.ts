@@ -26,6 +26,8 @@ export interface Stage {
   failures(id: string): unknown[];
   /** What a form gets for its question. */
   ask(path: string, body: object): Promise<unknown>;
+  get(path: string): Promise<{ body: unknown; text: string }>;
+  post(path: string, type: string, body: string): Promise<unknown>;
   /** Closes all nodes, as a deploy does. */
   close(): Promise<void>;
 }
@@ -113,6 +115,8 @@ export function stage(...modules: NodeModule[]): Stage {
       return errors;
     },
     ask: async (path, body) => (await helper.request().post(path).send(body)).body,
+    get: (path) => helper.request().get(path),
+    post: async (path, type, body) => (await helper.request().post(path).type(type).send(body)).body,
     close: () => helper.clearFlows(),
   };
 }

@@ -18,6 +18,10 @@ declare module 'node-red-node-test-helper' {
     [property: string]: unknown;
   }
 
+  interface Sending {
+    send(body: object | string): Promise<{ status: number; body: unknown }>;
+  }
+
   interface Helper {
     startServer(): Promise<void>;
     stopServer(): Promise<void>;
@@ -27,7 +31,10 @@ declare module 'node-red-node-test-helper' {
     clearFlows(): Promise<void>;
     getNode(id: string): HelperNode | null;
     url(): string;
-    request(): { post(path: string): { send(body: object): Promise<{ status: number; body: unknown }> } };
+    request(): {
+      get(path: string): Promise<{ status: number; body: unknown; text: string }>;
+      post(path: string): Sending & { type(type: string): Sending };
+    };
     log(): { getCalls(): SpyCall[]; ERROR: number; WARN: number; INFO: number };
   }
 

@@ -11,6 +11,7 @@ import { closedError, type Connection } from '../server/connection';
 import { BytesInFlight } from './bytes-in-flight';
 import { isHopeless, publishDeadLetter } from './dead-letter';
 import { checkDeadLetter } from './dead-letter-loop';
+import { ensureDeadLetterStream } from './dead-letter-stream';
 import { ensureDurable, type DurableSettings } from './durable';
 import { Ledger } from './ledger';
 import { decodePayload, type PayloadFormat } from './message';
@@ -38,6 +39,8 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
   /** Bytes in memory; -1 or undefined: no limit. */
   maxBytesInFlight?: number | undefined;
   deadLetter: string | undefined;
+  /** Made, or given the subject, where it doesn't take it yet. */
+  deadLetterStream?: string | undefined;
   format: PayloadFormat;
   bigNumbers?: BigNumbers | undefined;
   batchSize: number;
@@ -50,6 +53,8 @@ export type ConsumerState =
 export interface ConsumerHandler {
   /** Puts the batch into the flow; `payloads` in the order of its messages. */
   deliver(batch: MessageBatch, payloads: unknown[]): void;
+  /** A message was given up, with a dead letter or without. */
+  gaveUp?(): void;
   /** Called for every message too: it must be cheap. */
   state(state: ConsumerState): void;
   log: Log;
@@ -65,6 +70,8 @@ const LONGEST_RETRY = 10_000;
 const LONGEST_DEAD_LETTER_RETRY = 30_000;
 /** Somebody has to change something before. */
 const HOPELESS_RETRY = 300_000;
+/** Milliseconds until the dead letter stream that is missing is looked for again. */
+const LOOK_AGAIN = 5_000;
 /** Node-RED waits 15 s for a node to close; so long may the work of a stopped flow go on. */
 const LINGER = 15_000;
 /**
@@ -117,6 +124,10 @@ export class Consumer {
   /** Messages that were given up without a dead letter. */
   givenUp = 0;
   private inbox = '';
+  private held = false;
+  /** No stream takes the dead letters. */
+  private noLetters: FlowError | undefined;
+  private letterTimer: NodeJS.Timeout | undefined;
   private idle: (() => void) | undefined;
 
   constructor(
@@ -170,6 +181,29 @@ export class Consumer {
     return this.settlement.sentBack();
   }
 
+  /** Messages that the flow has finished. */
+  get acknowledged(): number {
+    return this.settlement.acknowledged;
+  }
+
+  /** Nothing is asked for while it is paused; what was asked for before still comes, for some seconds. */
+  get paused(): boolean {
+    return this.held;
+  }
+  set paused(paused: boolean) {
+    this.held = paused;
+    if (!paused) this.pull?.pull.ask();
+  }
+
+  /** Messages that nodes of the flow hold until something is back: since when (epoch ms), and which nodes. */
+  heldInFlow(): { since: number; message: string } | undefined {
+    const held = [...this.batches].flatMap(({ progress }) => (progress?.held ? progress : []));
+    if (held.length === 0) return undefined;
+    const since = Math.min(...held.map(({ heldSince = Date.now() }) => heldSince));
+    const nodes = held.slice(0, 20).flatMap((progress) => progress.unfinishedNodes());
+    return { since, message: `${held.length}: ${[...new Set(nodes)].join(', ')}` };
+  }
+
   start(): void {
     if (this.settings.deadLetter) checkPublishSubject(this.settings.deadLetter);
     this.release = this.connection.use({
@@ -200,6 +234,7 @@ export class Consumer {
     this.ackRoom.stop();
     this.check?.();
     clearTimeout(this.gatherTimer);
+    clearTimeout(this.letterTimer);
     const stopped = this.pull?.pull.stop();
     const closed = this.ledger.close();
     const gathered = this.gathering.splice(0).map(({ message }) => message);
@@ -256,6 +291,7 @@ export class Consumer {
       this.warnOnce(done.warnings);
     }
     await checkDeadLetter(nc, domain, settings);
+    await this.lookForLetters(nc);
     const { info, warnings } = await ensureDurable(nc, domain, settings);
     this.warnOnce(warnings);
     const nats = await import('../server/nats.js');
@@ -285,13 +321,40 @@ export class Consumer {
       durable: settings.durable,
       capacity: settings.prefetch,
       maxRequests: info.config.max_waiting,
-      inFlight: () => Math.max(0, this.settlement.size - this.parked.size - this.gathered),
+      inFlight: () =>
+        this.held ? settings.prefetch : Math.max(0, this.settlement.size - this.parked.size - this.gathered),
       room: () => this.bytes.room(),
       onMessage: (msg) => this.arrived(msg),
       onProblem: (problem) => this.problem(problem),
       onAlive: () => this.alive(),
     });
     this.pull = { nc, pull };
+  }
+
+  /** That nobody takes dead letters is said at once, and shown until somebody does. Reading goes on: nothing is lost. */
+  private async lookForLetters(nc: NatsConnection): Promise<void> {
+    const { deadLetter, deadLetterStream } = this.settings;
+    if (!deadLetter) return;
+    clearTimeout(this.letterTimer);
+    const before = this.noLetters;
+    try {
+      const { domain } = this.connection.settings;
+      const done = await ensureDeadLetterStream(nc, domain, deadLetter, deadLetterStream);
+      for (const change of done?.changes ?? []) this.handler.log('info', change);
+      this.warnOnce(done?.warnings ?? []);
+      this.noLetters = undefined;
+    } catch (error) {
+      this.noLetters = error as FlowError;
+      if (before?.message !== this.noLetters.message) this.handler.log('error', this.noLetters.message);
+    }
+    if (this.isStopping()) return;
+    if (this.noLetters) this.letterTimer = setTimeout(() => void this.lookAgain(), LOOK_AGAIN);
+    if (before && !this.noLetters) this.report();
+  }
+
+  private async lookAgain(): Promise<void> {
+    const { open } = this.connection;
+    if (open) await this.lookForLetters(open);
   }
 
   /** It is all looked at again after each reconnect. */
@@ -332,7 +395,8 @@ export class Consumer {
   }
 
   private report(): void {
-    this.handler.state(this.failing ? { phase: 'failing', error: this.failing } : READY);
+    const error = this.failing ?? this.noLetters;
+    this.handler.state(error ? { phase: 'failing', error } : READY);
   }
 
   private arrived(msg: Msg): void {
@@ -500,6 +564,7 @@ export class Consumer {
     const what = `${describe(message)} ${why}${where(failure)}`;
     if (!deadLetter) {
       this.givenUp++;
+      this.handler.gaveUp?.();
       this.handler.log(
         'error',
         `${what} and is dropped, as no dead letter subject is set: ${messageOf(failure.error)}`,
@@ -532,10 +597,13 @@ export class Consumer {
       const info = { ...message.info, deliveries: message.deliveries };
       const { domain } = this.connection.settings;
       await publishDeadLetter(nc, domain, deadLetter, message.msg, info, failure);
+      this.handler.gaveUp?.();
+      if (this.noLetters) await this.lookForLetters(nc);
       this.handler.log('warn', `${what} and went to "${deadLetter}": ${messageOf(failure.error)}`);
     } catch (error) {
       if (isRetryable(error) || this.stopping.signal.aborted) return error as FlowError;
       this.givenUp++;
+      this.handler.gaveUp?.();
       this.handler.log('error', `${what}: ${messageOf(error)}`);
     }
     return undefined;

@@ -9,6 +9,8 @@ interface Reading {
   /** None: all of the stream. */
   filters: readonly string[];
   deadLetter: string | undefined;
+  /** It will take them. */
+  deadLetterStream?: string | undefined;
 }
 
 /**
@@ -19,15 +21,18 @@ interface Reading {
 export async function checkDeadLetter(
   nc: NatsConnection,
   domain: string | undefined,
-  { stream, filters, deadLetter }: Reading,
+  { stream, filters, deadLetter, deadLetterStream }: Reading,
 ): Promise<void> {
   if (!deadLetter) return;
   const config = await lookAt(nc, domain, stream);
-  const names = config
-    ? await landing(nc, domain, config, deadLetter)
-    : filters.length > 0
+  const names =
+    deadLetterStream === stream
       ? [deadLetter]
-      : [];
+      : config
+        ? await landing(nc, domain, config, deadLetter)
+        : filters.length > 0
+          ? [deadLetter]
+          : [];
   if (!names.some((name) => filters.length === 0 || filters.some((filter) => overlap(filter, name)))) return;
   const read = filters.length === 0 ? `everything in "${stream}"` : filters.join(', ');
   throw new FlowError(

@@ -1,4 +1,4 @@
-import type { DeadLetter, DeadLetters } from '../../shared/dead-letters';
+import type { DeadLetter } from '../../shared/dead-letters';
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import type { Failure } from '../../shared/flow/delivery';
 import { describeNode } from '../../shared/flow/delivery';
@@ -6,9 +6,7 @@ import { headerName } from '../../shared/settings/formats';
 import { publishOnce } from '../publish/pub-ack';
 import { FRAME, headerLine, rawHeaders } from '../publish/raw-headers';
 import { jsApi } from '../server/api';
-import type { Connection } from '../server/connection';
 import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
-import { checkPublishSubject } from '../streams/subjects';
 import type { DeliveryInfo } from './message';
 
 /** Header values are one line, and of a readable length. */
@@ -74,14 +72,15 @@ export async function publishDeadLetter(
 }
 
 /** Publishes a payload with as many headers as there is room for; resolves with the reason where it isn't stored. */
-async function publishLetter(
+export async function publishLetter(
   nc: NatsConnection,
   domain: string | undefined,
   subject: string,
   payload: Uint8Array | string,
-  own: DeadLetter['headers'],
-  theirs?: MsgHdrs,
+  asked: DeadLetter['headers'],
+  theirs?: DeadLetter['others'],
 ): Promise<FlowError | undefined> {
+  const own = asked.map(([name, value]): [string, string] => [name, oneLine(value)]);
   const room = Math.min(MOST_HEADERS, (nc.info?.max_payload ?? Infinity) - Buffer.byteLength(payload));
   let reason: FlowError | undefined;
   for (const bytes of [room, ...FEWER.filter((fewer) => fewer < room)]) {
@@ -117,25 +116,6 @@ function wentRound(hops: number): FlowError {
   );
 }
 
-/** Dead letters of other rooms' nodes, with the connection held until they are closed. */
-export function deadLettersOf(connection: Connection, subject: string): DeadLetters {
-  checkPublishSubject(subject);
-  const release = connection.use({});
-  return {
-    async put({ id, payload, headers }, signal) {
-      const nc = await connection.ready(signal);
-      const own: DeadLetter['headers'] = [['Nats-Msg-Id', id], ...headers.map(lineOf)];
-      const reason = await publishLetter(nc, connection.settings.domain, subject, payload, own);
-      if (reason) throw reason;
-    },
-    close: release,
-  };
-}
-
-function lineOf([name, value]: DeadLetter['headers'][number]): [string, string] {
-  return [name, oneLine(value)];
-}
-
 /** A work queue deletes a message that is given up. Where it can't be told, it is taken for one. */
 async function keepsWhatIsGivenUp(
   nc: NatsConnection,
@@ -163,17 +143,21 @@ function ownHeaders(
     ['Nats-Msg-Id', `dead.${info.stream}.${info.consumer}.${info.sequence}.${info.timestamp}`],
     ['Jetforce-Sequence', String(info.sequence)],
     ['Jetforce-Stream', info.stream],
-    ['Jetforce-Code', oneLine(codeOf(error))],
+    ['Jetforce-Code', codeOf(error)],
     ['Jetforce-Consumer', info.consumer],
     ['Jetforce-Deliveries', String(info.deliveries)],
     ['Jetforce-Failed-At', new Date().toISOString()],
     ['Jetforce-Subject', msg.subject],
-    ['Jetforce-Error', oneLine(node ? `${describeNode(node)}: ${messageOf(error)}` : messageOf(error))],
+    ['Jetforce-Error', node ? `${describeNode(node)}: ${messageOf(error)}` : messageOf(error)],
   ];
 }
 
 /** Headers of no more than `bytes`; undefined for none. */
-function fitted(own: [string, string][], theirs: MsgHdrs | undefined, bytes: number): MsgHdrs | undefined {
+function fitted(
+  own: [string, string][],
+  theirs: DeadLetter['others'] | undefined,
+  bytes: number,
+): MsgHdrs | undefined {
   let rest = bytes - FRAME;
   let lines = '';
   const leftOut: string[] = [];

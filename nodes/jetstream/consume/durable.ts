@@ -49,6 +49,7 @@ export interface ConsumerInfo {
   config: ConsumerConfig;
   num_pending: number;
   num_ack_pending: number;
+  num_redelivered: number;
   created: string;
   delivered: { consumer_seq: number; stream_seq: number };
   ack_floor: { consumer_seq: number; stream_seq: number };

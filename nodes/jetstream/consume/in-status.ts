@@ -2,6 +2,9 @@ import type { NodeStatus } from 'node-red';
 import { codeOf, type FlowError } from '../../shared/errors';
 import type { Holdup } from './durable-watch';
 
+/** Nobody waits for that: it is paused until somebody says otherwise. */
+const YEARS = 10 * 365 * 86_400_000;
+
 /** A status of jetstream-in; `key` names its text under `status` in the node's locales. */
 export interface Look {
   fill: NodeStatus['fill'];
@@ -13,7 +16,7 @@ export interface Look {
 /** What there is to say of a consumer that can read. */
 export interface Reading {
   inFlow: number;
-  /** Messages that were given up without a dead letter since the deploy. */
+  /** Messages that were given up since somebody has last looked. */
   givenUp: number;
   holdup: Holdup | undefined;
   retries: { count: number; first: number };
@@ -25,6 +28,7 @@ export function lookOf({ inFlow, givenUp, holdup, retries }: Reading): Look {
   const held = (key: string, values = {}): Look => ({ fill: 'yellow', shape: 'ring', key, values });
   switch (holdup?.kind) {
     case 'paused':
+      if (!(holdup.until - Date.now() < YEARS)) return held('pausedByHand');
       return held('paused', { until: localTime(holdup.until) });
     case 'stalled':
       if (retries.count === 0) return held('stalled');
@@ -73,6 +77,7 @@ export function statusKey(error: FlowError): string {
     JETSTREAM_UNAVAILABLE: 'noJetStream',
     DEAD_LETTER_FAILED: 'deadLetter',
     DEAD_LETTER_LOOP: 'misconfigured',
+    NO_DEAD_LETTER_STREAM: 'noDeadLetters',
   };
   return words[codeOf(error)] ?? 'failed';
 }

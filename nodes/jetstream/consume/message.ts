@@ -111,7 +111,7 @@ let latestMs = '';
 let latestIso = '';
 
 /** Many messages of a busy stream share their millisecond. */
-function isoTime(ms: string): string {
+export function isoTime(ms: string): string {
   if (ms !== latestMs) {
     latestMs = ms;
     latestIso = new Date(Number(ms)).toISOString();

@@ -74,6 +74,8 @@ export class Settlement implements Settler<InFlightMessage> {
   private readonly retries: RetryPolicy;
   private memory: Memory | undefined;
   private unwatch: (() => void) | undefined;
+  /** Messages that the flow has finished. */
+  acknowledged = 0;
 
   constructor(
     private readonly settings: SettlementSettings,
@@ -228,6 +230,7 @@ export class Settlement implements Settler<InFlightMessage> {
   }
 
   ack(message: InFlightMessage): void {
+    this.acknowledged++;
     message.memory.settle('ack', message);
     if (this.isCurrent(message)) this.handler.acks.ack(message.reply);
     this.release(message);

@@ -35,6 +35,21 @@ declare const RED: {
     /** Monaco or ace, as the settings of Node-RED say. */
     createEditor(options: { id: string; mode: string; value: string; focus?: boolean }): CodeEditor;
   };
+  sidebar: {
+    addTab(tab: {
+      id: string;
+      name: string;
+      label: string;
+      iconClass: string;
+      content: JQuery;
+      enableOnEdit?: boolean;
+      onchange?(): void;
+    }): void;
+    show(id: string): void;
+  };
+  /** Of Node-RED 4 and 5; without users everybody may everything. */
+  user: { hasPermission(permission: string): boolean };
+  actions: { add(name: string, action: () => void, options?: { label: string }): void };
   view: { redraw(updateActive?: boolean): void };
 };
 

@@ -238,6 +238,10 @@ export class Delivery {
     return this.pauses > 0;
   }
 
+  get heldSince(): number | undefined {
+    return this.held ? Date.now() - (performance.now() - this.pausedAt) : undefined;
+  }
+
   /** Stops the processing clock until the returned function is called; pauses may overlap. */
   pause(): () => void {
     if (this.pauses++ === 0) this.pausedAt = performance.now();

@@ -11,6 +11,8 @@ export interface Progress {
   unfinishedNodes(): string[];
   /** A node holds it until something out of reach (the org) is back: nothing is done with it meanwhile. */
   readonly held?: boolean;
+  /** Since when, epoch ms. */
+  readonly heldSince?: number | undefined;
   /**
    * It is settled without the flow having finished: nothing that the flow still does counts. What was put together
    * with it fails with `failure`; without one it comes again, and that doesn't count as a try.

@@ -12,6 +12,8 @@ export interface Checkpoint {
   total?: number;
   /** Which command to read everything anew it has followed: `Wanted.resync`, 0 for none. */
   resync: number;
+  /** Which command to compare everything it has followed: `Wanted.reconcile`. */
+  compared?: number;
   /** It has been complete once: what is new since then is an event. */
   complete: boolean;
   /** What the backfill doesn't show has to be looked for in the stream, because it may have been deleted. */
@@ -37,7 +39,7 @@ export const LOST: Checkpoint = {
 /** The checkpoint that a text holds; undefined where it says no place to go on from. */
 export function readCheckpoint(text: string): Checkpoint | undefined {
   const stored = readObject(text) ?? {};
-  const { done, total, resync, complete, stream, reconciled, heldAt } = stored;
+  const { done, total, resync, complete, stream, reconciled, compared, heldAt } = stored;
   // The other names are those of 0.1.
   const { changesFrom = stored.position, pageFrom = stored.cursor, reconcile = stored.sweep } = stored;
   const phase = stored.phase === 'sweep' ? 'reconcile' : stored.phase;
@@ -50,6 +52,7 @@ export function readCheckpoint(text: string): Checkpoint | undefined {
     done: typeof done === 'number' ? done : 0,
     ...(typeof total === 'number' && { total }),
     resync: typeof resync === 'number' ? resync : 0,
+    ...(typeof compared === 'number' && { compared }),
     complete: complete === true,
     reconcile: reconcile === true,
     ...(typeof reconciled === 'number' && { reconciled }),

@@ -66,6 +66,10 @@ export class CollectionRun {
   private wakeUp = new AbortController();
   private reconciledAt = now();
   private failures = 0;
+  /** Which command to compare everything with the stream is to be followed. */
+  private comparison = 0;
+  /** Calls of the collection as it was opened before. */
+  private calls = 0;
 
   constructor(
     private readonly options: RunOptions,
@@ -97,6 +101,7 @@ export class CollectionRun {
     try {
       await this.follow(collection, signal);
     } finally {
+      this.calls += collection.apiCalls ?? 0;
       this.collection = undefined;
       await collection.close().catch(() => undefined);
     }
@@ -108,6 +113,13 @@ export class CollectionRun {
     if (this.checkpoint && this.isOutdated(this.checkpoint)) this.wake();
   }
 
+  /** Compares everything with the stream if it hasn't been told so already. */
+  askReconcile(comparison: number): void {
+    if (comparison <= this.comparison) return;
+    this.comparison = comparison;
+    this.wake();
+  }
+
   /** A failure isn't waited out any longer. */
   wake(): void {
     this.wakeUp.abort();
@@ -116,6 +128,7 @@ export class CollectionRun {
   get progress(): Progress {
     const { syncId, collection, provider } = this.options;
     const { unavailable } = provider;
+    const calls = this.calls + (this.collection?.apiCalls ?? 0);
     const problem =
       this.problem ??
       (unavailable && { code: unavailable.code, message: unavailable.message }) ??
@@ -130,6 +143,7 @@ export class CollectionRun {
       lag: this.phase === 'live' && this.asOf !== undefined ? Math.max(0, Date.now() - this.asOf) : null,
       published: this.published,
       refused: this.refused,
+      ...(calls > 0 && { calls }),
       ...(problem && { error: problem }),
     };
   }
@@ -181,6 +195,8 @@ export class CollectionRun {
       if (!checkpoint || this.isOutdated(checkpoint)) await this.begin(collection, checkpoint, signal);
       else if (checkpoint.phase === 'backfill') await this.backfill(collection, checkpoint, signal);
       else if (checkpoint.phase === 'reconcile') await this.reconcile(collection, checkpoint, signal);
+      else if (this.comparison > (checkpoint.compared ?? 0))
+        await this.save(this.compared(checkpoint), signal);
       else await this.live(collection, checkpoint, signal);
     }
   }
@@ -209,6 +225,7 @@ export class CollectionRun {
       resync,
       complete: complete || !backfill,
       reconcile: before !== undefined,
+      ...(this.comparison > 0 && { compared: this.comparison }),
       ...(before?.heldAt !== undefined && { heldAt: before.heldAt }),
     };
   }
@@ -346,6 +363,13 @@ export class CollectionRun {
       if (idle) await pause(IDLE, awake);
     }
     if (checkpoint.phase === 'reconcile') log(`${this.options.collection} is reconciled with the stream`);
+  }
+
+  private compared(checkpoint: Checkpoint): Checkpoint {
+    const { liveIds, collection, log, error } = this.options;
+    if (liveIds) log(`${collection} is reconciled with the stream`);
+    else error(`${collection} can't be compared: the NATS user may not read the stream`);
+    return { ...checkpoint, phase: liveIds ? 'reconcile' : 'live', compared: this.comparison };
   }
 
   /** A comparison with the whole API. Who restarts often still comes to one that is a day apart. */

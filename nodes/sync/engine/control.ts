@@ -12,9 +12,11 @@ export interface Wanted {
    * followed a later one has followed this one, too: it comes from a backup, or was read before the other.
    */
   resync: Record<string, number>;
+  /** The same for comparing each with the stream. */
+  reconcile?: Record<string, number>;
 }
 
-export type ControlCommand = 'start' | 'stop' | 'resync';
+export type ControlCommand = 'start' | 'stop' | 'resync' | 'reconcile';
 
 const TRIES = 10;
 const RETRY = 100;
@@ -69,10 +71,13 @@ function readWanted(text: string): Wanted | undefined {
   const value = readObject(text);
   if (!value) return undefined;
   const stopped: unknown[] = Array.isArray(value.stopped) ? value.stopped : [];
-  const resync: [string, unknown][] = Object.entries(value.resync ?? {});
+  const times = (found: unknown): Record<string, number> =>
+    Object.fromEntries(Object.entries(found ?? {}).filter(isTime));
+  const { reconcile } = value;
   return {
     stopped: stopped.filter((collection) => typeof collection === 'string'),
-    resync: Object.fromEntries(resync.filter(isTime)),
+    resync: times(value.resync),
+    ...(reconcile !== undefined && { reconcile: times(reconcile) }),
   };
 }
 
@@ -85,10 +90,15 @@ function applied(wanted: Wanted, command: ControlCommand, collections: readonly 
   const others = wanted.stopped.filter((collection) => !collections.includes(collection));
   if (command === 'stop') return { ...wanted, stopped: [...others, ...collections] };
   if (command === 'start') return { ...wanted, stopped: others };
-  const resync = { ...wanted.resync };
+  if (command === 'reconcile') return { ...wanted, reconcile: timesNow(wanted.reconcile ?? {}, collections) };
+  return { ...wanted, stopped: others, resync: timesNow(wanted.resync, collections) };
+}
+
+function timesNow(before: Record<string, number>, collections: readonly string[]): Record<string, number> {
+  const times = { ...before };
   for (const collection of collections)
-    resync[collection] = Math.max(Date.now(), (resync[collection] ?? 0) + 1);
-  return { stopped: others, resync };
+    times[collection] = Math.max(Date.now(), (times[collection] ?? 0) + 1);
+  return times;
 }
 
 function closed(command: ControlCommand): FlowError {

@@ -19,6 +19,8 @@ export interface Progress {
   published: number;
   /** Records that no stream would take; each has its own error in the log. */
   refused: number;
+  /** API calls since this instance took the collection over, where they are counted. */
+  calls?: number;
   /** Why it is waiting, or has failed. */
   error?: { code: string; message: string };
 }

@@ -68,6 +68,8 @@ export interface Collection {
   readonly compareEvery?: number;
   /** Why changes come later than they should, although they come. */
   readonly problem: { code: string; message: string } | undefined;
+  /** API calls made for it since it was opened, where they are counted. */
+  readonly apiCalls?: number;
   /** Lets go of what the collection holds, a subscription say. */
   close(): Promise<void>;
 }

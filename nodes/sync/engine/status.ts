@@ -1,5 +1,6 @@
 import type { NodeStatus } from 'node-red';
 import type { ConnectionState } from '../../jetstream/server/connection';
+import type { CollectionState } from '../../shared/operations/states';
 import type { Phase, Progress } from './progress';
 
 type Text = (key: string, values?: Record<string, string | number>) => string;
@@ -62,4 +63,8 @@ function backfillText(progress: readonly Progress[], text: Text): string {
   return text('status.backfill', {
     percent: total === 0 ? 0 : Math.min(100, Math.floor((100 * done) / total)),
   });
+}
+
+export function collectionState({ sync_id: syncId, error, calls, ...progress }: Progress): CollectionState {
+  return { syncId, ...progress, calls: calls ?? null, ...(error && { problem: error }) };
 }

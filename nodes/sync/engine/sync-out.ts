@@ -86,6 +86,10 @@ export class SyncOut {
     });
   }
 
+  get streamName(): string {
+    return this.settings.stream;
+  }
+
   get progress(): Progress[] {
     const syncs = [...this.running.values()].flatMap(({ sync, failed }) => sync?.status ?? failed ?? []);
     return [...syncs, ...this.flowProgress.values()];

@@ -157,7 +157,9 @@ export class Sync {
       if (stopped) running?.stop.abort();
       if (stopped && !running) this.tell(collection, 'stopped');
       if (!stopped && !running) this.begin(collection, stream, leased);
-      running?.run.askResync(wanted.resync[collection] ?? 0);
+      const { run } = this.running.get(collection) ?? {};
+      run?.askResync(wanted.resync[collection] ?? 0);
+      run?.askReconcile(wanted.reconcile?.[collection] ?? 0);
     }
   }
 

@@ -437,6 +437,20 @@ test('what was known of the stream is forgotten where everything is read again',
   assert.equal(r.stream.subjects.size, 1, 'the record is there again');
 });
 
+test('the whole stream is compared once for each command, over restarts', async (t) => {
+  const r = rig(t, records('a'));
+  r.store.set(KEY, LIVE);
+  const { run } = r.start({ liveIds: () => pages(['gone']) });
+  run.askReconcile(5);
+  await r.clock.until(() => count(r, 'read') === 1 && r.store.json(KEY).phase === 'live');
+  assert.deepEqual(r.stream.ids(), ['gone']);
+  assert.equal(r.kept()?.compared, 5);
+  run.askReconcile(5);
+  r.collection.change({ records: [] });
+  await r.clock.pass(1_000);
+  assert.equal(count(r, 'read'), 1);
+});
+
 test('the whole stream is compared with the API as often as is asked for', async (t) => {
   const r = rig(t, records('a'));
   r.store.set(KEY, LIVE);

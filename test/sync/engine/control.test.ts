@@ -25,6 +25,18 @@ test('what was commanded holds for every instance', async (t) => {
   assert.deepEqual(await other.load(never), { stopped: [], resync: { b: NOON } });
 });
 
+test('a command to compare is kept beside the others, and starts nothing that stands still', async (t) => {
+  fakeClock(t);
+  const store = memoryStore();
+  const [one, other] = [new Control(store, 'k'), new Control(store, 'k')];
+  await one.change('stop', ['a'], never);
+  await one.change('reconcile', ['a', 'b'], never);
+  const wanted = { stopped: ['a'], resync: {}, reconcile: { a: NOON, b: NOON } };
+  assert.deepEqual(await other.load(never), wanted);
+  await other.change('reconcile', ['b'], never);
+  assert.deepEqual(other.wanted, { ...wanted, reconcile: { a: NOON, b: NOON + 1 } });
+});
+
 test('each command to read anew is later than the one before, whatever the clock says', async (t) => {
   const clock = fakeClock(t);
   const store = memoryStore();

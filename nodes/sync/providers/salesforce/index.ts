@@ -46,8 +46,9 @@ export class SalesforceProvider implements Provider {
 
   async open(collection: string, signal: AbortSignal): Promise<Collection> {
     const name = await this.objectName(collection, signal);
-    const sobject = await describe(this.reader, name, signal);
-    return new SalesforceCollection(this.reader, sobject, this.settings, this.pubsub);
+    const reader = new OrgReader(this.session);
+    const sobject = await describe(reader, name, signal);
+    return new SalesforceCollection(reader, sobject, this.settings, this.pubsub);
   }
 
   close(): Promise<void> {
@@ -102,6 +103,10 @@ class SalesforceCollection implements Collection {
 
   get problem(): { code: string; message: string } | undefined {
     return this.feed.problem;
+  }
+
+  get apiCalls(): number {
+    return this.reader.calls;
   }
 
   count(signal: AbortSignal): Promise<number | undefined> {

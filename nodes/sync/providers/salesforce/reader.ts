@@ -15,6 +15,8 @@ const LOSSES = 4;
 export class OrgReader {
   /** Milliseconds by which the org's clock is ahead of ours, by the Date of its last answer. */
   private ahead = 0;
+  /** Requests that were sent. */
+  calls = 0;
 
   constructor(readonly session: OrgSession) {}
 
@@ -36,6 +38,7 @@ export class OrgReader {
     for (let losses = 0; ;) {
       await this.usable(signal);
       let outage: OrgOutage | undefined;
+      this.calls++;
       try {
         const answer = await abortable(session.request(method, path, request), signal);
         outage = outageOf(answer, false);

@@ -1,0 +1,28 @@
+import type { OrgHeld, OrgState } from '../../shared/operations/states';
+import type { Unavailable } from './availability';
+import type { OrgSession } from './session';
+
+/** The Pub/Sub API of an org, whose outages are its own. */
+interface OwnOutages {
+  ownAvailability: { readonly current: Unavailable | undefined };
+}
+
+export function orgState(id: string, name: string, session: OrgSession, pubsub: OwnOutages): OrgState {
+  const { availability, budget, settings, instanceUrl, apiVersion, underWay, secrets } = session;
+  const { usage, share } = budget;
+  return secrets.inValue({
+    id,
+    name: name || settings.loginUrl || id,
+    session: session.accessToken === undefined ? 'none' : 'open',
+    instanceUrl: instanceUrl ?? null,
+    apiVersion,
+    usage: usage ? { ...usage, budget: Math.floor((usage.max * share) / 100) } : null,
+    underWay,
+    held: heldOf(availability.current),
+    pubsubHeld: heldOf(pubsub.ownAvailability.current),
+  });
+}
+
+function heldOf(current: Unavailable | undefined): OrgHeld | null {
+  return current ? { ...current } : null;
+}

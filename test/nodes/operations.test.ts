@@ -1,0 +1,360 @@
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import jetstreamIn from '../../nodes/jetstream/jetstream-in';
+import jetstreamServer from '../../nodes/jetstream/jetstream-server';
+import operations from '../../nodes/operations/operations';
+import sfdcComposite from '../../nodes/salesforce/sfdc-composite';
+import sfdcEventIn from '../../nodes/salesforce/sfdc-event-in';
+import sfdcOrg from '../../nodes/salesforce/sfdc-org';
+import { GivenUp } from '../../nodes/shared/operations/given-up';
+import type { ListedLetter } from '../../nodes/shared/flow/replay';
+import type { States } from '../../nodes/shared/operations/states';
+import apiSource from '../../nodes/sync/api-source';
+import apiSyncOut from '../../nodes/sync/api-sync-out';
+import { openRoom, type Room } from '../jetstream/room';
+import { startOrg, type Org } from '../org/org';
+import { orgNode, receiveNode } from '../salesforce/event-flows';
+import type { FlowNode } from '../support/node-red';
+import { until } from '../support/until';
+import { inbox, stage } from './helper';
+
+const SECRET = 'a-secret-nobody-shall-see';
+const red = stage(
+  ...[operations, jetstreamServer, jetstreamIn, sfdcOrg, sfdcComposite, sfdcEventIn, apiSource, apiSyncOut],
+);
+let room: Room;
+let org: Org;
+before(async () => {
+  room = await openRoom();
+  org = await startOrg({ pubsub: true });
+});
+after(async () => {
+  await room.stop();
+  await org.close();
+});
+afterEach(async () => {
+  new GivenUp('in crm writer').looked();
+  await room.jsm.consumers.delete('crm', 'writer').catch(() => undefined);
+  await room.jsm.consumers.delete('crm', 'other').catch(() => undefined);
+  await room.jsm.streams.purge('crm');
+  await room.jsm.streams.delete('DEAD').catch(() => undefined);
+});
+
+const server = (): FlowNode => ({
+  ...{ id: 'server', type: 'jetstream-server', name: 'the "server"\\', auth: 'userpass', user: 'reader' },
+  servers: room.nats.url,
+  credentials: { password: SECRET },
+});
+const reader = (more: object = {}): FlowNode => ({
+  ...{
+    id: 'in',
+    type: 'jetstream-in',
+    server: 'server',
+    stream: 'crm',
+    durable: 'writer',
+    wires: [['next']],
+  },
+  ...{ maxDeliver: 1, deadLetter: 'dead.writer', deadLetterStream: 'DEAD' },
+  ...more,
+});
+/** Fails what is said to fail. */
+const judge = (id = 'next'): FlowNode => ({ id, type: 'helper', wires: [] });
+
+const get = async (path: string) => (await red.get(`/jetforce/${path}`)).body as unknown;
+const state = async () => (await get('state')) as States & { unknown: object[] };
+const metrics = async () => (await red.get('/jetforce/metrics')).text;
+const act = (id: string, action: string, params: object = {}) =>
+  red.ask(`/jetforce/nodes/${id}/${action}`, params) as Promise<{
+    ok: boolean;
+    data?: { count?: number; where?: string };
+    error?: { code: string };
+  }>;
+const letters = async (id = 'in') =>
+  ((await get(`nodes/${id}/letters`)) as { data: { letters: ListedLetter[] } }).data.letters;
+const durable = async () => (await state()).durables[0] ?? assert.fail('there is no durable');
+
+const isReady = () =>
+  until(async () => (await durable()).phase === 'ready', { what: 'the consumer to be ready' });
+
+/** Each message fails while `broken`, else it is kept in the list that is given back. */
+function flow(id = 'next'): { broken: boolean; seen: Record<string, unknown>[] } {
+  const how = { broken: true, seen: [] as Record<string, unknown>[] };
+  const node = red.node(id);
+  node.removeAllListeners('input');
+  node.on('input', (msg: Record<string, unknown>, _send: unknown, done: (error?: Error) => void) => {
+    if (!how.broken) how.seen.push(msg);
+    done(how.broken ? new Error('the flow is broken') : undefined);
+  });
+  return how;
+}
+
+/** Two messages that were given up. */
+async function deadLetters(...more: FlowNode[]) {
+  await red.load(server(), reader(), judge(), ...more);
+  const how = flow();
+  await red.waitForStatus('in', 'status.ready');
+  await room.publish('crm.contact.1', { id: 1 }, { 'X-Origin': 'shop' });
+  await room.publish('crm.contact.2', { id: 2 });
+  await until(async () => (await letters()).length === 2, { what: 'two dead letters' });
+  return how;
+}
+
+/** Prometheus text, strictly: each sample with its HELP and TYPE before it. */
+function parse(text: string): Map<string, { labels: Record<string, string>; value: number }[]> {
+  const found = new Map<string, { labels: Record<string, string>; value: number }[]>();
+  let current = '';
+  for (const line of text.trimEnd().split('\n')) {
+    const [, kind, about] = /^# (HELP|TYPE) ([a-z_]+) .+$/.exec(line) ?? [];
+    if (kind === 'HELP') {
+      assert.ok(!found.has(about ?? ''), `${about} comes once`);
+      found.set((current = about ?? ''), []);
+      continue;
+    }
+    if (kind === 'TYPE') {
+      assert.equal(about, current);
+      assert.match(line, / (gauge|counter)$/);
+      continue;
+    }
+    const [, name, labels = '', value] = /^([a-z_]+)\{(.*)\} (-?[\d.e+-]+)$/.exec(line) ?? assert.fail(line);
+    assert.equal(name, current);
+    const pairs = [...labels.matchAll(/([a-z_]+)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"(?:,|$)/g)];
+    assert.equal(pairs.map(([whole]) => whole).join(''), labels, 'nothing between the labels');
+    const read = pairs.map(([, label, text = '']) => [label, text.replace(/\\(.)/g, '$1')]);
+    found
+      .get(current)
+      ?.push({ labels: Object.fromEntries(read) as Record<string, string>, value: Number(value) });
+  }
+  return found;
+}
+
+test('the state names servers, durables, orgs and syncs, and the metrics say the same in the text of Prometheus', async () => {
+  await red.load(
+    ...[server(), reader({ name: 'contacts' }), judge(), orgNode(org)],
+    {
+      id: 'source',
+      type: 'api-source',
+      provider: 'salesforce',
+      org: 'org',
+      mode: 'poll',
+      collections: ['salesforce:contact'],
+    },
+    {
+      id: 'sync',
+      type: 'api-sync-out',
+      server: 'server',
+      source: 'source',
+      provision: true,
+      wires: [['progress']],
+    },
+    inbox('progress'),
+  );
+  await until(async () => (await state()).syncs[0]?.collections[0]?.phase === 'live', {
+    what: 'the sync to be live',
+  });
+  const found = await until(async () => {
+    const now = await state();
+    return now.orgs[0]?.usage && now.durables[0]?.phase === 'ready' ? now : undefined;
+  });
+  assert.deepEqual(found.unknown, []);
+  const [one] = found.servers;
+  assert.equal(one?.phase, 'connected');
+  assert.equal(one.connectedTo, `127.0.0.1:${room.nats.port}`);
+  assert.ok(Number(one.roundTrip) >= 0);
+  const { durable: name, pending, inFlight, held, deadLetter } = await durable();
+  assert.deepEqual([name, pending, inFlight, held], ['writer', 0, 0, null]);
+  assert.deepEqual([deadLetter?.stream, deadLetter?.stored], ['DEAD', 0]);
+  assert.equal(found.orgs[0]?.session, 'open');
+  const [collection] = found.syncs[0]?.collections ?? [];
+  assert.equal(collection?.collection, 'salesforce:contact');
+  assert.ok(Number(collection.calls) > 2, `${collection.calls} calls`);
+
+  const samples = parse(await metrics());
+  assert.equal(samples.get('jetforce_server_connected')?.[0]?.value, 1);
+  assert.equal(samples.get('jetforce_server_connected')?.[0]?.labels.name, 'the "server"\\');
+  assert.equal(samples.get('jetforce_org_api_calls_used')?.[0]?.value, found.orgs[0]?.usage?.used);
+  assert.equal(samples.get('jetforce_sync_phase')?.[0]?.labels.phase, 'live');
+  assert.equal(samples.get('jetforce_durable_pending_messages')?.[0]?.labels.durable, 'writer');
+  for (const said of [JSON.stringify(found), await metrics()])
+    for (const secret of [SECRET, org.clientSecret, org.clientId]) assert.ok(!said.includes(secret), secret);
+});
+
+test('an org that is out of reach says why, since when, and when it is asked again', async () => {
+  await red.load(orgNode(org, { loginUrl: 'http://127.0.0.1:9' }), {
+    id: 'write',
+    type: 'sfdc-composite',
+    org: 'org',
+    sobject: 'Contact',
+    operation: 'create',
+    wires: [[], []],
+  });
+  const { held } =
+    (await until(async () => ((await state()).orgs[0]?.held ? (await state()).orgs[0] : undefined))) ?? {};
+  assert.equal(held?.reason, 'unreachable');
+  assert.ok(held.since <= Date.now() && held.nextProbe > held.since);
+  assert.match(held.message, /127\.0\.0\.1:9/);
+});
+
+test('what was given up counts, over a deploy, until somebody has looked', async () => {
+  await deadLetters();
+  await red.waitForStatus('in', 'status.givenUp');
+  await red.load(server(), reader(), judge());
+  await red.waitForStatus('in', 'status.givenUp');
+  assert.equal((await durable()).givenUp, 2);
+  await act('in', 'looked');
+  await red.waitForStatus('in', 'status.ready');
+  assert.equal((await durable()).givenUp, 0);
+});
+
+test('a dead letter that is replayed comes as it was, to its own flow alone, and goes when that has finished it', async () => {
+  const other = reader({
+    ...{ id: 'beside', durable: 'other', deadLetter: 'dead.writer' },
+    wires: [['others']],
+  });
+  const how = await deadLetters(other, inbox('others'));
+  await until(() => red.received('others').length === 2);
+  const heard: string[] = [];
+  const listening = room.nc.subscribe('>', { callback: (_error, msg) => void heard.push(msg.subject) });
+  how.broken = false;
+  const [one, two] = await letters();
+  assert.equal(one?.headers['Jetforce-Error']?.endsWith('the flow is broken'), true);
+  assert.equal(one.payload, '{"id":1}');
+  assert.equal((await act('in', 'replay', { sequences: [one.sequence] })).data?.count, 1);
+  await until(async () => (await letters()).length === 1);
+  assert.deepEqual((await letters())[0]?.sequence, two?.sequence);
+  const [msg] = how.seen;
+  assert.equal(how.seen.length, 1);
+  assert.deepEqual(msg?.payload, { id: 1 });
+  const { subject, sequence, deliveries, headers, stream } = msg?.jetstream as Record<string, unknown>;
+  assert.deepEqual(
+    { subject, sequence, deliveries, headers, stream, topic: msg?.topic },
+    {
+      ...{ subject: 'crm.contact.1', sequence: Number(one.headers['Jetforce-Sequence']), deliveries: 2 },
+      ...{ headers: { 'X-Origin': 'shop' }, stream: 'crm', topic: 'crm.contact.1' },
+    },
+  );
+  assert.equal(red.received('others').length, 2);
+  assert.ok(!heard.some((subject) => subject.startsWith('crm.')), heard.join(' '));
+  listening.unsubscribe();
+});
+
+test('one that fails again stays, with its history', async () => {
+  const how = await deadLetters();
+  assert.equal((await act('in', 'replay', { all: true })).data?.count, 2);
+  const [again] = await until(async () => {
+    const now = await letters();
+    return now.length === 2 && now.every(({ headers }) => headers['Jetforce-Replays'] === '1')
+      ? now
+      : undefined;
+  });
+  assert.equal(again?.headers['Jetforce-Deliveries'], '2');
+  assert.equal(again.headers['Jetforce-Subject'], 'crm.contact.1');
+  assert.equal(again.headers['X-Origin'], 'shop');
+  assert.ok(String(again.headers['Jetforce-First-Failed-At']) < String(again.headers['Jetforce-Failed-At']));
+  assert.equal((await durable()).deadLetter?.stored, 2);
+  how.broken = false;
+  await act('in', 'replay', { all: true });
+  await until(async () => (await letters()).length === 0);
+  assert.deepEqual(
+    how.seen.map(({ jetstream }) => (jetstream as { deliveries: number }).deliveries),
+    [3, 3],
+  );
+});
+
+test('one that is in the flow when the process goes stays as it was', async () => {
+  await deadLetters();
+  const node = red.node('next');
+  node.removeAllListeners('input');
+  let begun = false;
+  node.on('input', () => void (begun = true));
+  const before = await letters();
+  await act('in', 'replay', { all: true });
+  await until(() => begun);
+  await red.load(server(), reader(), judge());
+  await isReady();
+  assert.deepEqual(await letters(), before);
+});
+
+test('discarded are those that are named, and none of another consumer', async () => {
+  await deadLetters();
+  const [one, two] = await letters();
+  await red.load(server(), reader(), reader({ id: 'beside', durable: 'other', wires: [['next']] }), judge());
+  await isReady();
+  assert.deepEqual(await letters('beside'), []);
+  assert.equal((await act('beside', 'discard', { sequences: [one?.sequence] })).data?.count, 0);
+  assert.equal((await act('in', 'discard', { sequences: [one?.sequence] })).data?.count, 1);
+  assert.deepEqual(
+    (await letters()).map(({ sequence }) => sequence),
+    [two?.sequence],
+  );
+});
+
+test('a dead letter subject without a stream is said at the deploy, and heals when there is one', async () => {
+  await red.load(server(), reader({ deadLetterStream: '' }), judge());
+  await red.waitForStatus('in', 'status.noDeadLetters');
+  assert.ok(
+    red.logged('ERROR').some((line) => /No stream takes the dead letter subject "dead.writer"/.test(line)),
+  );
+  assert.match((await durable()).held?.message ?? '', /No stream takes/);
+  await room.jsm.streams.add({ name: 'DEAD', subjects: ['dead.>'] });
+  await until(async () => (await durable()).phase === 'ready', {
+    timeout: 30_000,
+    what: 'the consumer to see it',
+  });
+});
+
+test('a consumer that is paused gets nothing until it is resumed', async () => {
+  await red.load(server(), reader(), judge());
+  const how = flow();
+  how.broken = false;
+  await red.waitForStatus('in', 'status.ready');
+  const newest = process.env.NATS_TEST_VERSION !== '2.10';
+  assert.equal((await act('in', 'pause')).data?.where, newest ? 'server' : 'here');
+  const { paused, held } = await durable();
+  assert.deepEqual([paused, held?.by], [true, 'paused']);
+  await act('in', 'resume');
+  await room.publish('crm.contact.1', { id: 1 });
+  await until(() => how.seen.length === 1);
+  assert.equal((await durable()).paused, false);
+});
+
+test('what is not there can not be done, and nothing is done by what is no JSON', async () => {
+  await red.load(server(), reader(), judge());
+  for (const [id, action] of [
+    ['nobody', 'pause'],
+    ['in', 'toString'],
+    ['in', 'constructor'],
+    ['in', 'letters'],
+  ] as const)
+    assert.equal((await act(id, action)).error?.code, 'NO_SUCH_ACTION', `${id} ${action}`);
+  const body = await red.post('/jetforce/nodes/in/pause', 'form', 'a=b');
+  assert.equal((body as { error: { code: string } }).error.code, 'BAD_REQUEST');
+  assert.equal((await durable()).paused, false);
+});
+
+test('a dead letter of an event goes through the flow of its topic again', async () => {
+  await room.jsm.streams.add({ name: 'DEAD', subjects: ['dead.>'] });
+  await red.load(
+    ...[server(), orgNode(org), judge()],
+    receiveNode({
+      ...{ topic: '/data/ContactChangeEvent', replay: 'latest', server: 'server' },
+      ...{ maxDeliver: 1, deadLetter: 'dead.events' },
+    }),
+  );
+  const how = flow();
+  await until(async () => (await state()).topics[0]?.phase === 'subscribed', {
+    what: 'the topic to be read',
+  });
+  org.write('Contact', { LastName: 'Doe' });
+  await until(async () => (await letters('receive')).length === 1, { what: 'a dead letter' });
+  await until(async () => {
+    const [topic] = (await state()).topics;
+    return topic?.givenUp === 1 && topic.deadLetter?.stored === 1;
+  });
+  how.broken = false;
+  await act('receive', 'replay', { all: true });
+  await until(async () => (await letters('receive')).length === 0);
+  const { payload, salesforce } = how.seen[0] as Record<string, Record<string, unknown>>;
+  assert.match(JSON.stringify(payload), /"LastName":"Doe"/);
+  assert.equal(salesforce?.deliveries, 2);
+  assert.notEqual(salesforce.replayId, '');
+});
