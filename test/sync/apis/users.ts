@@ -16,6 +16,10 @@ export interface Users {
   /** What is there before the sync begins. */
   seed: (api: Api) => void;
   rows: (api: Api) => Row[];
+  /** A record without what changes in it when others do. */
+  own?: (row: Row) => Row;
+  /** It is there, and no list shows it: whoever hasn't seen it before never will. */
+  hidden?: (row: Row) => boolean;
   actions: (api: Api, chance: Chance) => [name: string, weight: number, act: () => void][];
 }
 
@@ -158,7 +162,7 @@ function zendesk(collection: 'tickets' | 'users' | 'organizations'): Users {
     actions: (api, chance) => {
       const some = picker(() => api.records(collection), chance);
       const present = (row: Row): boolean => !isDeleted(row);
-      const scrubbed = (row: Row): boolean => row[field] === undefined || row.subject === 'SCRUBBED';
+      const scrubbed = (row: Row): boolean => row.permanently_deleted === true || row.subject === 'SCRUBBED';
       const actions: ReturnType<Users['actions']> = [
         [
           'create',
@@ -220,6 +224,7 @@ const jira: Users = {
       Date.now() - 86_400_000,
     ),
   rows: (api) => api.records('issues'),
+  hidden: ({ fields }) => 'archiveddate' in (fields as Row),
   actions: (api, chance) => {
     const some = picker(() => api.records('issues'), chance);
     return [
@@ -358,6 +363,8 @@ const pullRequests: Users = {
       Date.now() - 86_400_000,
     ),
   rows: (api) => api.records('acme/api:pull_requests'),
+  // The repository's own counts and times.
+  own: ({ base: _base, head: _head, ...row }) => row,
   actions: (api, chance) => {
     const some = picker(() => api.records('acme/api:pull_requests'), chance);
     return [

@@ -6,6 +6,7 @@ import type { Api } from '../../apis/api';
 import type { Row } from '../../apis/frame/simulation';
 import type { World } from '../oracle-history';
 import type { Message } from '../table';
+import type { Users } from './users';
 
 interface Version {
   /** Epoch ms. */
@@ -21,11 +22,9 @@ export class ApiWorld implements World {
 
   constructor(
     readonly api: Api,
-    provider: string,
-    collection: string,
-    /** As the API shows them now. */
-    private readonly rows: () => Row[],
+    private readonly users: Users,
   ) {
+    const { provider, collection } = users;
     const declaration = declarationOf(provider);
     if (!declaration) throw new Error(`no provider ${provider}`);
     this.of = findCollection(declaration, `${provider}:${collection}`).of;
@@ -35,9 +34,9 @@ export class ApiWorld implements World {
   /** What lives now, by id. */
   living(): Map<string, Row> {
     const { deleted, skip, id } = this.of;
-    const rows = this.rows().filter(
-      (row) => ![deleted, skip].some((match) => match !== undefined && matches(row, match)),
-    );
+    const rows = this.users
+      .rows(this.api)
+      .filter((row) => ![deleted, skip].some((match) => match !== undefined && matches(row, match)));
     return new Map(rows.map((row) => [String(at(row, id)), row]));
   }
 
@@ -45,14 +44,14 @@ export class ApiWorld implements World {
   observe(): void {
     const now = Date.now();
     const living = this.living();
-    for (const [id, row] of living) this.note(id, { at: now, content: canonical(row) });
+    for (const [id, row] of living) this.note(id, { at: now, content: this.content(row) });
     for (const id of this.versions.keys())
       if (!living.has(id)) this.note(id, { at: now, content: undefined });
   }
 
   find(id: string, message: Message, from: number, at: number): number {
     const { upstream_id: _id, ...data } = message.data;
-    const content = message.deleted ? undefined : canonical(data);
+    const content = message.deleted ? undefined : this.content(data);
     const versions = this.versions.get(id) ?? [];
     // Nobody knows what is still to come; times of the stream are rounded.
     return versions.findIndex((one, i) => i >= from && one.content === content && one.at <= at + 1);
@@ -74,14 +73,19 @@ export class ApiWorld implements World {
     for (const [id, row] of living) {
       const message = table.get(id);
       const { upstream_id: _id, ...data } = message?.data ?? {};
-      if (!message) problems.push(`${id} is missing`);
-      else if (message.deleted) problems.push(`${id} is said to be deleted`);
-      else if (canonical(data) !== canonical(row))
-        problems.push(`${id} is ${canonical(data)} instead of ${canonical(row)}`);
+      if (!message) {
+        if (!this.users.hidden?.(row)) problems.push(`${id} is missing`);
+      } else if (message.deleted) problems.push(`${id} is said to be deleted`);
+      else if (this.content(data) !== this.content(row))
+        problems.push(`${id} is ${this.content(data)} instead of ${this.content(row)}`);
     }
     for (const [id, message] of table)
       if (!living.has(id) && !message.deleted) problems.push(`${id} is gone, but not said to be deleted`);
     return problems.slice(0, 10).join('\n');
+  }
+
+  private content(row: Row): string {
+    return canonical(this.users.own?.(row) ?? row);
   }
 
   private note(id: string, version: Version): void {
