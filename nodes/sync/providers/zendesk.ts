@@ -57,6 +57,7 @@ export const zendesk: Declaration = {
     // The last minute (once five) is withheld: there is nothing new.
     { status: 422, text: 'start_time', do: 'empty' },
     { status: [400, 422], text: 'cursor', do: 'restart' },
+    { status: 401, text: 'authenticate you', do: 'login', advice: 'The user is the e-mail address alone' },
     { status: 403, do: 'fail', advice: 'Exports need an administrator and the scope "read"' },
   ],
   collections: {
@@ -69,6 +70,7 @@ export const zendesk: Declaration = {
       deleted: { status: 'deleted' },
       list: exported('tickets'),
       changes: { by: 'cursor', lag: '6m' },
+      compare: { every: '7d' },
     },
     users: {
       label: 'Users',
@@ -79,6 +81,7 @@ export const zendesk: Declaration = {
       deleted: { active: false },
       list: exported('users'),
       changes: { by: 'cursor', lag: '6m' },
+      compare: { every: '7d' },
     },
     organizations: {
       label: 'Organizations',

@@ -78,7 +78,7 @@ const hubspot: Users = {
 const stripe: Users = {
   provider: 'stripe',
   collection: 'customers',
-  options: { limits: { global: limit(60), endpoint: limit(40) } },
+  options: { limits: { global: limit(200), endpoint: limit(120) } },
   seed: (api) =>
     void api.write(
       'customers',

@@ -11,7 +11,8 @@ import type { Users } from './users';
 interface Version {
   /** Epoch ms. */
   at: number;
-  /** Its content in a canonical form; undefined for a deletion. */
+  deleted: boolean;
+  /** In a canonical form; undefined where nothing is left. */
   content: string | undefined;
 }
 
@@ -33,28 +34,29 @@ export class ApiWorld implements World {
 
   /** What lives now, by id. */
   living(): Map<string, Row> {
-    const { deleted, skip, id } = this.of;
-    const rows = this.users
-      .rows(this.api)
-      .filter((row) => ![deleted, skip].some((match) => match !== undefined && matches(row, match)));
-    return new Map(rows.map((row) => [String(at(row, id)), row]));
+    return new Map([...this.all()].filter(([, row]) => !this.isDeleted(row)));
   }
 
   /** Called after each change, before anybody else can see it. */
   observe(): void {
     const now = Date.now();
-    const living = this.living();
-    for (const [id, row] of living) this.note(id, { at: now, content: this.content(row) });
+    const rows = this.all();
+    for (const [id, row] of rows)
+      this.note(id, { at: now, deleted: this.isDeleted(row), content: this.content(row) });
     for (const id of this.versions.keys())
-      if (!living.has(id)) this.note(id, { at: now, content: undefined });
+      if (!rows.has(id)) this.note(id, { at: now, deleted: true, content: undefined });
   }
 
   find(id: string, message: Message, from: number, at: number): number {
     const { upstream_id: _id, ...data } = message.data;
-    const content = message.deleted ? undefined : this.content(data);
+    const content = this.content(data);
     const versions = this.versions.get(id) ?? [];
-    // Nobody knows what is still to come; times of the stream are rounded.
-    return versions.findIndex((one, i) => i >= from && one.content === content && one.at <= at + 1);
+    const first = (fits: (one: Version) => boolean): number =>
+      // Nobody knows what is still to come; times of the stream are rounded.
+      versions.findIndex((one, i) => i >= from && one.at <= at + 1 && fits(one));
+    const exact = first((one) => one.deleted === message.deleted && one.content === content);
+    // Of a deletion little may be known.
+    return exact === -1 && message.deleted ? first(({ deleted }) => deleted) : exact;
   }
 
   /** Few APIs have anything left of what was deleted. */
@@ -84,6 +86,17 @@ export class ApiWorld implements World {
     return problems.slice(0, 10).join('\n');
   }
 
+  /** All that there is, with what only a bin holds. */
+  private all(): Map<string, Row> {
+    const { skip, id } = this.of;
+    const rows = this.users.rows(this.api).filter((row) => skip === undefined || !matches(row, skip));
+    return new Map(rows.map((row) => [String(at(row, id)), row]));
+  }
+
+  private isDeleted(row: Row): boolean {
+    return this.of.deleted !== undefined && matches(row, this.of.deleted);
+  }
+
   private content(row: Row): string {
     return canonical(this.users.own?.(row) ?? row);
   }
@@ -91,7 +104,8 @@ export class ApiWorld implements World {
   private note(id: string, version: Version): void {
     const versions = this.versions.get(id) ?? [];
     this.versions.set(id, versions);
-    if (versions.length === 0 || versions.at(-1)?.content !== version.content) versions.push(version);
+    const last = versions.at(-1);
+    if (last?.content !== version.content || last?.deleted !== version.deleted) versions.push(version);
   }
 }
 

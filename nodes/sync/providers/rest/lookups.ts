@@ -5,7 +5,7 @@ import { Fields } from './fields';
 import { listPage } from './listing';
 import { partitionsOf } from './partitions';
 import { at } from './path';
-import { findCollection, type FoundCollection } from './provider';
+import { exampleOf, findCollection, type FoundCollection } from './provider';
 import { recordOf } from './records';
 import type { Values } from './template';
 
@@ -25,8 +25,10 @@ export function collectionChoices({
   scope,
   collections,
 }: Declaration): { value: string; label: string }[] {
-  const of = scope ? `${scope.example}:` : '';
-  return Object.entries(collections).map(([id, { label }]) => ({ value: `${name}:${of}${id}`, label }));
+  return Object.entries(collections).map(([id, of]) => {
+    const scoped = scope ? `${exampleOf(scope, of)}:` : '';
+    return { value: `${name}:${scoped}${id}`, label: of.label };
+  });
 }
 
 /**

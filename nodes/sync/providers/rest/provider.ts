@@ -3,7 +3,7 @@ import { nearest } from '../../../shared/nearest';
 import type { Collection, Provider } from '../../engine/provider';
 import { RestClient, type ClientOptions } from './client';
 import { RestCollection } from './collection';
-import type { CollectionDeclaration, Declaration } from './declaration';
+import type { CollectionDeclaration, Declaration, Scope } from './declaration';
 import type { Partition } from './partitions';
 import type { Values } from './template';
 
@@ -66,11 +66,14 @@ export function findCollection(declaration: Declaration, name: string): FoundCol
   }
   if (!scope) return { of, values: {} };
   const parts = end < 0 ? [] : rest.slice(0, end).split('/');
+  const example = exampleOf(scope, of);
   const least = scope.parts.filter((part) => !part.endsWith('?')).length;
-  if (parts.length < least || parts.length > scope.parts.length || parts.includes(''))
+  if (of.of === undefined && parts.length > least)
     throw unknown(
-      `"${name}" doesn't say of what; write for example "${provider}:${scope.example}:${wanted}"`,
+      `${label} has ${wanted} of "${example}" alone; write for example "${provider}:${parts.slice(0, least).join('/')}:${wanted}"`,
     );
+  if (parts.length < least || parts.length > scope.parts.length || parts.includes(''))
+    throw unknown(`"${name}" doesn't say of what; write for example "${provider}:${example}:${wanted}"`);
   const values = Object.fromEntries(parts.map((part, i) => [(scope.parts[i] ?? '').replace('?', ''), part]));
   if (!scope.partition || parts.length < scope.parts.length) return { of, values };
   const named = Object.entries(scope.partition).map(([each, template]): [string, string] => [
@@ -79,6 +82,12 @@ export function findCollection(declaration: Declaration, name: string): FoundCol
   ]);
   const all = { ...values, ...Object.fromEntries(named) };
   return { of, values: all, partition: { key: '', values: all } };
+}
+
+/** As people write the scope of a collection: what has no list for each part belongs to the whole. */
+export function exampleOf({ example, parts }: Scope, of: CollectionDeclaration): string {
+  const least = parts.filter((part) => !part.endsWith('?')).length;
+  return of.of === undefined ? example.split('/').slice(0, least).join('/') : example;
 }
 
 function unknown(message: string): FlowError {
