@@ -1,20 +1,16 @@
-import { buildSync } from 'esbuild';
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
-import { after, before, describe, test, type TestContext } from 'node:test';
+import { describe, test, type TestContext } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect, type NatsConnection } from 'nats';
 import { escapeToken } from '../../../nodes/shared/token';
 import { startApi, type Api } from '../../apis/api';
-import { startChild, type Child } from '../../support/child';
-import { temporaryFolder } from '../../support/cleanup';
 import { startNats } from '../../support/nats';
 import { until } from '../../support/until';
 import { chance } from '../oracle';
 import { assertHistoryOf } from '../oracle-history';
 import { keepCheckpoints } from '../oracle-timeline';
 import { readTable } from '../table';
-import type { RunnerSettings } from './runner';
+import { Instance } from './process';
 import { USERS, type Users } from './users';
 import { ApiWorld } from './world';
 
@@ -25,20 +21,6 @@ const SEED = Number(process.env.ORACLE_SEED ?? 7);
 const ONLY = process.env.ORACLE_OF ?? '';
 const LEASE = 1_000;
 const KINDS = ['kill at publishing', 'nats', 'kill', 'freeze', 'kill at publishing'] as const;
-
-const folder = temporaryFolder('oracle');
-const runner = join(folder.path, 'runner.cjs');
-before(() => {
-  // What is killed again and again starts quickly.
-  buildSync({
-    entryPoints: [join(__dirname, 'runner.ts')],
-    outfile: runner,
-    bundle: true,
-    platform: 'node',
-    logLevel: 'warning',
-  });
-});
-after(() => folder.remove());
 
 describe(
   'nothing is lost and nothing goes back while all is changed and everything is killed',
@@ -66,7 +48,16 @@ async function storm(t: TestContext, users: Users): Promise<void> {
   const { baseUrl, token } = api;
   // Zendesk's clients name the user with what the declaration adds.
   const user = api.user?.replace(/\/token$/, '');
-  const settings = { nats: nats.url, provider, collection: name, baseUrl, user, token, lease: LEASE };
+  const settings = {
+    nats: nats.url,
+    provider,
+    collection: name,
+    baseUrl,
+    user,
+    token,
+    lease: LEASE,
+    hurried: true,
+  };
   const instances = [new Instance(settings), new Instance(settings)];
   t.after(() => Promise.all(instances.map((instance) => instance.kill())));
 
@@ -115,41 +106,6 @@ async function storm(t: TestContext, users: Users): Promise<void> {
   });
   t.diagnostic(JSON.stringify({ name, faults, done: acting.done, seen, refused: refusals(api) }));
   assert.ok(Object.values(acting.done).reduce((sum, count) => sum + count, 0) > 15, 'a storm');
-}
-
-/** A process that runs the sync. */
-class Instance {
-  private child: Child;
-  private readonly log: string[] = [];
-
-  constructor(private readonly settings: RunnerSettings) {
-    this.child = this.spawn();
-  }
-
-  start(): void {
-    this.child = this.spawn();
-  }
-
-  async kill(): Promise<void> {
-    this.log.push('killed');
-    await this.child.end('SIGKILL');
-  }
-
-  freeze(): void {
-    this.child.signal('SIGSTOP');
-  }
-
-  wake(): void {
-    this.child.signal('SIGCONT');
-  }
-
-  lines(): string {
-    return this.log.slice(-60).join('\n');
-  }
-
-  private spawn(): Child {
-    return startChild(process.execPath, [runner, JSON.stringify(this.settings)], { log: this.log });
-  }
 }
 
 /** Users act, and the API fails and refuses at random, until it is stopped. */

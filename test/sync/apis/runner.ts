@@ -17,18 +17,18 @@ export interface RunnerSettings {
   token: string;
   /** Milliseconds. */
   lease: number;
+  /** For a storm: everything is kept, told as an event, and looked at all the time. */
+  hurried?: boolean;
 }
 
 /**
  * With everything that takes minutes and hours in an API's declaration in seconds: what a lookback of an hour would
  * make good again is lost here.
  */
-function hurried(declaration: Declaration): Declaration {
-  const { rates, errors = [], collections } = declaration;
+function inAHurry(declaration: Declaration): Declaration {
+  const { errors = [], collections } = declaration;
   return {
     ...declaration,
-    // What is permitted is up to the simulated API.
-    rates: { ...rates, windows: [] },
     errors: errors.map((rule) => ({ ...rule, ...(rule.wait !== undefined && { wait: '500ms' }) })),
     collections: Object.fromEntries(
       Object.entries(collections).map(([name, of]): [string, CollectionDeclaration] => [
@@ -46,9 +46,11 @@ function hurried(declaration: Declaration): Declaration {
 }
 
 function run(settings: RunnerSettings): void {
-  const { nats, provider: name, collection, baseUrl, user, token, lease } = settings;
+  const { nats, provider: name, collection, baseUrl, user, token, lease, hurried = false } = settings;
   const declaration = declarationOf(name);
   if (!declaration) throw new Error(`no provider ${name}`);
+  // What is permitted is up to the simulated API.
+  const free = { ...declaration, rates: { ...declaration.rates, windows: [] } };
   const connection = new Connection({ servers: nats, auth: 'none' });
   connection.use({});
   const log = (text: string): void => console.log(`${new Date().toISOString()} ${text}`);
@@ -56,8 +58,8 @@ function run(settings: RunnerSettings): void {
     stream: 'SEQUIN-RECORDS',
     prefix: 'sequin-records',
     provision: true,
-    form: { maxMsgsPerSubject: 1_000_000 },
-    events: true,
+    form: hurried ? { maxMsgsPerSubject: 1_000_000 } : {},
+    events: hurried,
     narrow: false,
     info: log,
     warn: log,
@@ -65,16 +67,16 @@ function run(settings: RunnerSettings): void {
   const sync = new Sync({
     syncId: 'sync',
     provider: new RestProvider({
-      declaration: hurried(declaration),
+      declaration: hurried ? inAHurry(free) : free,
       values: { baseUrl, user, token },
       budget: 100,
       pollInterval: 100,
-      lookback: 3_000,
+      lookback: hurried ? 3_000 : 60_000,
     }),
     collections: [collection],
     prefix: 'sequin-records',
     start: 'beginning',
-    events: true,
+    events: hurried,
     store: new Bucket(connection, 'api-sync'),
     lease,
     reconcile: 0,
