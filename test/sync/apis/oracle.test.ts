@@ -8,7 +8,7 @@ import { startNats } from '../../support/nats';
 import { until } from '../../support/until';
 import { chance } from '../oracle';
 import { assertHistoryOf } from '../oracle-history';
-import { keepCheckpoints } from '../oracle-timeline';
+import { keepCheckpoints, timeline } from '../oracle-timeline';
 import { readTable } from '../table';
 import { Instance } from './process';
 import { USERS, type Users } from './users';
@@ -93,10 +93,14 @@ async function storm(t: TestContext, users: Users): Promise<void> {
   api.faults.clear();
   const wrong = async () => world.differences(await readTable(nc, escapeToken(name)));
   await until(async () => (await wrong()) === '', {
-    timeout: 60_000,
+    timeout: 30_000,
     interval: 300,
     what: 'the stream to be right',
   }).catch(async (error: Error) => {
+    const id = (await wrong()).split(' ')[0] ?? '';
+    for (const entry of await timeline(nc))
+      if (entry.kind === 'record' && entry.subject.endsWith(`.${id}`))
+        error.message += `\n${new Date(entry.at).toISOString()} ${entry.seq} ${entry.data}`;
     throw new Error(
       `${error.message}\n${await wrong()}\n${instances.map((instance) => instance.lines()).join('\n---\n')}`,
     );
