@@ -276,6 +276,7 @@ export class RecordWriter {
       if (!(outcome instanceof FlowError)) {
         written.published++;
         if (options.remember !== false) this.published.set(record.id, publishedAs(entry, outcome.seq));
+        // What was known of it isn't so any more.
         else this.published.delete(record.id);
         return false;
       }

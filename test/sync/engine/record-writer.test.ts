@@ -534,3 +534,13 @@ function circular(): object {
 function thrower(): never {
   throw new Error('no');
 }
+
+test('what a comparison found deleted and comes back as it was is published', async () => {
+  const { write, stream } = rig();
+  const here = record('a');
+  await write([here], { read: reads(here) });
+  const gone: SourceRecord = { id: 'a', data: {}, deleted: true, gone: true };
+  await write([gone], { ...BACKFILL, read: reads(gone) });
+  assert.equal((await write([here], { ...BACKFILL, read: reads(here) })).published, 1);
+  assert.equal(stream.stored.length, 3);
+});

@@ -14,6 +14,8 @@ export interface BinState {
   pass?: Pass;
   /** Polls until it is read again. */
   rest: number;
+  /** All of it as it was last read, where that is little: whoever takes over sees what is restored. */
+  ids?: string[];
 }
 
 export interface BinStep {
@@ -24,6 +26,9 @@ export interface BinStep {
   state: BinState;
   more: boolean;
 }
+
+/** Ids that a position has room for. */
+const ROOM = 1_000;
 
 /**
  * What was deleted, as an API shows it in a list of its own that knows no order: it is read to its end, as seldom as
@@ -56,20 +61,22 @@ export class Bin {
   async step(state = this.start(), signal: AbortSignal): Promise<BinStep> {
     if (!this.isDue(state))
       return { records: [], ids: [], state: { ...state, rest: state.rest - 1 }, more: false };
-    const before = state.pass ?? this.reader.begin(0);
-    if (!state.pass) this.current = new Set();
+    const current = (state.pass && this.current) || new Set<string>();
+    this.current = current;
+    const before = (current.size > 0 && state.pass) || this.reader.begin(0);
     const { rows, pass } = await this.reader.step(before, signal);
-    for (const row of rows) this.current?.add(idOf(this.of, row));
+    for (const row of rows) current.add(idOf(this.of, row));
     const since = state.since - this.lookback;
     const records = rows
       .filter((row) => (timeAt(row, this.of.deletedAt ?? '') ?? Infinity) >= since)
       .map((row) => ({ ...recordOf(this.of, row), deleted: true }));
     if (pass) return { records, ids: [], state: { ...state, pass }, more: true };
-    const { current } = this;
-    const ids = current && this.before ? [...this.before].filter((id) => !current.has(id)) : [];
+    const last = this.before ?? state.ids ?? [];
+    const ids = [...last].filter((id) => !current.has(id));
     this.before = current;
     this.current = undefined;
     const rest = Math.max(this.list.every ?? BIN_EVERY, before.pages + 1);
-    return { records, ids, state: { since: before.began, rest }, more: false };
+    const kept = current.size <= ROOM && { ids: [...current] };
+    return { records, ids, state: { since: before.began, rest, ...kept }, more: false };
   }
 }

@@ -217,7 +217,7 @@ export class RestCollection implements Collection {
     return {
       key,
       records,
-      state: { ...step.state, ...(!step.more && { done: round }) },
+      state: { ...step.state, ...(!step.more && gap === undefined && { done: round }) },
       ...(gap !== undefined && { gap }),
     };
   }

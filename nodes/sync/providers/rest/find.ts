@@ -25,10 +25,13 @@ export function findCollection(declaration: Declaration, name: string): FoundCol
   if (!scope) return { of, values: {} };
   const parts = end < 0 ? [] : rest.slice(0, end).split('/');
   const least = scope.parts.filter((part) => !part.endsWith('?')).length;
-  if (parts.length < least || parts.length > scope.parts.length || parts.includes(''))
+  const example = nameOf(declaration, wanted);
+  if (of.of === undefined && parts.length > least)
     throw unknown(
-      `"${name}" doesn't say of what; write for example "${provider}:${scope.example}:${wanted}"`,
+      `${label} has ${wanted} of "${parts.slice(0, least).join('/')}" as a whole only; write for example "${nameOf(declaration, wanted, parts.join('/'))}"`,
     );
+  if (parts.length < least || parts.length > scope.parts.length || parts.includes(''))
+    throw unknown(`"${name}" doesn't say of what; write for example "${example}"`);
   const values = Object.fromEntries(parts.map((part, i) => [(scope.parts[i] ?? '').replace('?', ''), part]));
   if (!scope.partition || parts.length < scope.parts.length) return { of, values };
   const named = Object.entries(scope.partition).map(([each, template]): [string, string] => [

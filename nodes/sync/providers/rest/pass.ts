@@ -3,7 +3,7 @@ import { RecentMap } from '../../../shared/recent-map';
 import type { RestClient } from './client';
 import type { Listing } from './declaration';
 import { listPage, type ListPage } from './listing';
-import { timeAt } from './path';
+import { at, timeAt } from './path';
 import type { Values } from './template';
 
 /** How far a list has been read; kept as JSON. Times are epoch ms. */
@@ -18,6 +18,8 @@ export interface Pass {
   /** Records of this query so far, and the last of them. */
   rows?: number;
   last?: { time: number; id: string };
+  /** What else the next page could begin after, nearest first: what it begins after may be deleted meanwhile. */
+  trail?: string[];
   /** The latest time seen. */
   max?: number;
   /** Reads those of one time by their ids. */
@@ -49,6 +51,7 @@ interface Seen {
 }
 
 const RESTARTS = 3;
+const TRAIL = 10;
 const SEEN = 1_000;
 /** Halved again and again where the API fails on heavy pages. */
 const sizes = new WeakMap<Listing, number>();
@@ -87,6 +90,7 @@ export class PassReader {
       next,
       rows: (pass.rows ?? 0) + page.rows.length,
       ...(last && { last }),
+      ...(!page.unchanged && { trail: this.trailOf(page.rows) }),
       ...(Number.isFinite(max) && { max }),
     };
     return { rows: page.rows, pass: this.following(read, page) };
@@ -132,7 +136,8 @@ export class PassReader {
   /** Begins the list again where it has come to. */
   private restarted(pass: Pass, why: string): Pass {
     const { listing } = this.options;
-    const { last } = pass;
+    const { last, trail: [nearest, ...trail] = [] } = pass;
+    if (nearest !== undefined) return { ...pass, next: nearest, trail };
     if (listing.order !== undefined && last && last.time > pass.from) return this.anchored(pass, last.time);
     if (listing.order !== undefined && last && listing.tie)
       return { ...this.anchored(pass, last.time), tie: true, last: { time: last.time, id: '0' } };
@@ -143,7 +148,14 @@ export class PassReader {
 
   private anchored(pass: Pass, from: number): Pass {
     this.tokens.clear();
-    return { ...pass, from, next: undefined, rows: 0 };
+    return { ...pass, from, next: undefined, rows: 0, trail: undefined };
+  }
+
+  private trailOf(rows: readonly unknown[]): string[] | undefined {
+    const { paging } = this.options.listing;
+    if (paging?.by !== 'last') return undefined;
+    const before = rows.slice(-1 - TRAIL, -1).reverse();
+    return before.map((row) => String(at(row, paging.path ?? '')));
   }
 
   private lastOf(rows: readonly unknown[], { last, from }: Pass): Pass['last'] {

@@ -41,7 +41,7 @@ test('a Retry-After is kept, and the request asked again', async (t) => {
   assert.ok((seen[1]?.at ?? 0) - (seen[0]?.at ?? 0) >= 950);
 });
 
-test('a text in the place of JSON under 429 is a limit, not a broken answer (Z5)', async (t) => {
+test('Z5: a text in the place of JSON under 429 is a limit, not a broken answer', async (t) => {
   const { client, get } = await rig(t, (_, count) =>
     count === 1
       ? { status: 429, headers: { 'retry-after': '0' }, body: 'Number of allowed API requests' }
@@ -54,7 +54,7 @@ test('a text in the place of JSON under 429 is a limit, not a broken answer (Z5)
   assert.equal(client.unavailable, undefined);
 });
 
-test('a primary limit of GitHub waits for its reset, a secondary one a minute and more (G4)', async (t) => {
+test('G4: a primary limit of GitHub waits for its reset, a secondary one a minute and more', async (t) => {
   const reset = Math.ceil(Date.now() / 1_000) + 3_000;
   const { client, get } = await rig(
     t,

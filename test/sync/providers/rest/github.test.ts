@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { declarationOf } from '../../../../nodes/sync/providers/catalog';
+import type { Declaration } from '../../../../nodes/sync/providers/rest/declaration';
+import { collectionChoices } from '../../../../nodes/sync/providers/rest/lookups';
+import { findCollection } from '../../../../nodes/sync/providers/rest/provider';
 import { until } from '../../../support/until';
 import { apiRig } from './rig';
 
@@ -91,4 +95,20 @@ test('issues that are deleted are found by comparing all ids', async (t) => {
   const ids = r.api.records('acme/api:issues').map(({ id }) => String(id));
   r.api.remove('acme/api:issues', ids.slice(0, 3));
   await r.equal();
+});
+
+test('repositories belong to an owner: of one repository there is no list', async () => {
+  const declaration = declarationOf('github') as Declaration;
+  assert.throws(() => findCollection(declaration, 'github:acme/api:repositories'), {
+    code: 'NO_SUCH_OBJECT',
+    message: /write for example "github:acme:repositories"/,
+  });
+  assert.throws(() => findCollection(declaration, 'github:repositories'), {
+    message: /write for example "github:owner:repositories"/,
+  });
+  const closed = (): never => assert.fail('nothing is asked');
+  const choices = await collectionChoices(declaration, closed, '', new AbortController().signal);
+  const offered = choices.map(({ value }) => value);
+  assert.ok(offered.includes('github:owner:repositories') && offered.includes('github:owner/repo:issues'));
+  for (const value of offered) findCollection(declaration, value);
 });

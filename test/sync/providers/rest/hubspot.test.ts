@@ -37,12 +37,3 @@ test('whatever its limits refuse, no page is lost or skipped', async (t) => {
   await r.equal(60_000);
   assert.ok(r.api.requests().some(({ status }) => status === 429));
 });
-
-for (const idOrder of ['numeric', 'text'])
-  test(`more than 10,000 changes, of one millisecond, are all found; ids in ${idOrder} order (H1, H2)`, async (t) => {
-    const r = await apiRig(t, 'hubspot', 'contacts', { switches: { idOrder, indexLagMs: 0 } });
-    const { live } = r.start({ lookback: 1_000 });
-    await live();
-    r.api.write('contacts', contacts(10_600));
-    await r.equal(90_000);
-  });

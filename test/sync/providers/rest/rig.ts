@@ -109,7 +109,7 @@ function startSync(
   const provider = new RestProvider({
     // What is permitted is up to the simulated API here.
     declaration: { ...declared, rates: { ...declared.rates, windows: [] } },
-    values: { baseUrl: api.baseUrl, token: api.token, user: api.user },
+    values: { baseUrl: api.baseUrl, token: api.token, user: api.user?.replace(/\/token$/, '') },
     budget: 100,
     pollInterval: 100,
     lookback: 60_000,

@@ -36,7 +36,7 @@ for (const [name, row] of Object.entries(seed))
     await r.equal();
   });
 
-test('a pause of more than 30 days is a gap: everything is read again, and compared', async (t) => {
+test('S2: a pause of more than 30 days is a gap: everything is read again, and compared', async (t) => {
   const r = await apiRig(t, 'stripe', 'customers');
   r.api.write(
     'customers',

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Position } from '../../../../nodes/sync/engine/provider';
+import type { SourceRecord } from '../../../../nodes/sync/engine/record';
+import { changes, history, start } from '../../providers/rest/drain';
+import { distinct, ids, longAgo, many, reading, settled } from './reading';
+
+const never = new AbortController().signal;
+const kept = <T>(position: T): T => JSON.parse(JSON.stringify(position)) as T;
+const title = (i: number) => ({ title: `number ${i}` });
+
+test('G1: an empty repository is an empty result', async (t) => {
+  const { api, collection } = await reading(t, 'github', 'acme/empty:commits');
+  const from = await start(collection);
+  assert.deepEqual(await history(collection), []);
+  const quiet = await changes(collection, from);
+  const [first] = api.write('acme/empty:commits', [{ message: 'first' }]);
+  assert.deepEqual(distinct((await changes(collection, quiet.position)).records), [first?.sha]);
+});
+
+for (const issueCursors of [true, false])
+  test(`G2: a list that refuses pages by number goes on (${issueCursors ? 'cursors' : 'numbers'} in its links)`, async (t) => {
+    const { api, reopen, rows } = await reading(t, 'github', 'acme/api:issues', {
+      switches: { pageLimit: 300, issueCursors },
+    });
+    for (let i = 0; i < 10; i++) api.write('acme/api:issues', many(75, title), longAgo() + i * 60_000);
+    const found: SourceRecord[] = [];
+    let from: Position | undefined;
+    do {
+      // Whoever takes over has nothing but the position.
+      const page = await (await reopen()).page(from && kept(from), never);
+      found.push(...page.records);
+      from = page.next;
+    } while (from);
+    assert.deepEqual(distinct(found), ids(rows()));
+  });
+
+test('G3: pull requests that move while they are read are not lost', async (t) => {
+  const { api, collection } = await reading(t, 'github', 'acme/api:pull_requests');
+  const made = api.write('acme/api:pull_requests', many(250, title), longAgo());
+  const from = await settled(collection);
+  const change = (rows: typeof made, to: string) =>
+    api.write(
+      'acme/api:pull_requests',
+      rows.map(({ id }) => ({ id, title: to })),
+    );
+  change(made, 'changed');
+  const first = await collection.changes(kept(from), never);
+  const oldest = made.slice(0, 30);
+  change(oldest, 'changed again');
+  const rest = await changes(collection, first.position);
+  const again = await changes(collection, rest.position);
+  const last = new Map(
+    [...first.records, ...rest.records, ...again.records].map(({ id, data }) => [id, data.title]),
+  );
+  assert.equal(last.size, 250);
+  for (const { id } of oldest) assert.equal(last.get(String(id as number)), 'changed again');
+});
+
+test('G5: old commits that are pushed late are found, and one from the future hides nobody', async (t) => {
+  const { api, collection } = await reading(t, 'github', 'acme/api:commits');
+  api.write(
+    'acme/api:commits',
+    many(5, (i) => ({ message: `${i}` })),
+    longAgo(),
+  );
+  const position = await settled(collection);
+  const late = api.write('acme/api:commits', [
+    { message: 'old', date: '2001-01-01T00:00:00Z' },
+    { message: 'future', date: '2099-01-01T00:00:00Z' },
+  ]);
+  const first = await changes(collection, position);
+  assert.deepEqual(distinct(first.records), ids(late, 'sha'));
+  const next = api.write('acme/api:commits', [{ message: 'now' }]);
+  assert.deepEqual(distinct((await changes(collection, first.position)).records), ids(next, 'sha'));
+});
+
+test('G6: each repository is read by itself', async (t) => {
+  const { api, collection } = await reading(t, 'github', 'acme:issues');
+  const [website] = api.write('acme/website:issues', [title(1)], longAgo());
+  const [, other] = api.write('acme/api:issues', many(2, title), longAgo());
+  const position = await settled(collection);
+  assert.equal(Object.keys((position as { parts: object }).parts).length, 3);
+  // The one is far ahead of the other.
+  api.write('acme/website:issues', [{ id: website?.id, title: 'new' }]);
+  const first = await changes(collection, position);
+  api.write('acme/api:issues', [{ id: other?.id, title: 'late' }], Date.now() - 60_000);
+  const second = await changes(collection, first.position);
+  assert.deepEqual(distinct(first.records), [String(website?.id)]);
+  assert.ok(distinct(second.records).includes(String(other?.id)));
+});
+
+test('X1: what belonged to something that was deleted ends nothing', async (t) => {
+  const { api, collection } = await reading(t, 'github', 'acme:issues');
+  api.write('acme/website:issues', many(150, title), longAgo());
+  api.write('acme/api:issues', many(150, title), longAgo());
+  const from = await start(collection);
+  const first = await collection.page(undefined, never);
+  const gone = api.records('acme:repositories').find(({ name }) => name === 'website');
+  api.remove('acme:repositories', [String(gone?.id)]);
+  const rest = await collection.page(first.next && kept(first.next), never);
+  assert.equal(rest.next, undefined);
+  const [fresh] = api.write('acme/api:issues', [title(9)]);
+  assert.ok(distinct((await changes(collection, from)).records).includes(String(fresh?.id)));
+});
