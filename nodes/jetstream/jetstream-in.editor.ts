@@ -40,7 +40,9 @@ RED.nodes.registerType('jetstream-in', {
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
   },
-  outputLabels: 'message',
+  outputLabels() {
+    return this._('port.message');
+  },
   streamDemand() {
     return demandOf(this, ({ streamConfig }) => parseFields(streamSettings, streamConfig as object));
   },
