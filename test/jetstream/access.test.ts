@@ -75,7 +75,7 @@ describe('every way to log in', () => {
     const servers = nats.url;
     assert.equal(await outcome({ servers, auth: 'token', token: 't0ken' }), 'connected');
     assert.equal(await outcome({ servers, auth: 'token', token: 'wrong' }), 'AUTHORIZATION');
-    assert.equal(await outcome({ servers, auth: 'token' }), 'BAD_CREDENTIALS');
+    assert.equal(await outcome({ servers, auth: 'token' }), 'NO_CREDENTIALS');
     assert.equal(
       await outcome({ servers, auth: 'file', credentialsPath: file('t.json', '{"token":"t0ken"}') }),
       'connected',
