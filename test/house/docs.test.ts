@@ -48,6 +48,24 @@ test('every relative link leads somewhere', () => {
   assert.deepEqual(broken, []);
 });
 
+test('the help of the nodes links pages that are there', () => {
+  const linked = globSync('nodes/*/locales/*/*.html', { cwd: root }).flatMap((path) =>
+    [...read(path).matchAll(/\/blob\/main\/(docs\/[\w./-]+)/g)].map(([, page = '']) => page),
+  );
+  assert.ok(linked.length > 8);
+  for (const page of linked) assert.ok(existsSync(join(root, page)), page);
+});
+
+test('the help of what reads tells of dead letter streams and of replaying', () => {
+  for (const path of globSync('nodes/*/locales/*/{jetstream-in,sfdc-event-in}.html', { cwd: root })) {
+    const { label } = JSON.parse(
+      read(`nodes/operations/locales/${basename(dirname(path))}/operations.json`),
+    ) as { label: string };
+    assert.ok(read(path).includes('<code>deadLetterStream</code>'), path);
+    assert.ok(read(path).includes(`<i>${label}</i>`), `${path} names the tab "${label}"`);
+  }
+});
+
 test('every page is linked from another one', () => {
   const texts = pages.map((page) => ({ page, text: read(page) }));
   const alone = globSync('docs/*.md', { cwd: root }).filter(
