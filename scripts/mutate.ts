@@ -29,7 +29,7 @@ function readArguments(args: string[]): { values: Map<string, string>; paths: st
   return { values, paths };
 }
 
-/** "nodes/sync/engine/lease.ts" → "sync-engine-lease". */
+/** "nodes/shared/lease.ts" → "shared-lease". */
 function slugOf(path: string): string {
   return path
     .replace(/^nodes\//, '')
@@ -130,5 +130,5 @@ function merged(before: Mutant[], now: Mutant[]): Mutant[] {
   return before.map((mutant) => latest.get(key(mutant)) ?? mutant);
 }
 
-if (paths.length === 0) console.error('npm run mutate -- PATH …, for example nodes/sync/engine/lease.ts');
+if (paths.length === 0) console.error('npm run mutate -- PATH …, for example nodes/shared/lease.ts');
 process.exitCode = paths.length > 0 && paths.map(mutate).every(Boolean) ? 0 : 1;

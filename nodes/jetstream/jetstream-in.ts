@@ -81,6 +81,7 @@ export default function (RED: NodeAPI): void {
     const showState = (latest: ConsumerState): void => {
       state = latest;
       if (state.phase === 'ready') status.show(ready);
+      else if (state.phase === 'standby') show('grey', 'ring', 'standby');
       else if (state.phase === 'connecting') show('yellow', 'ring', 'connecting');
       else show('red', 'ring', statusKey(state.error));
     };

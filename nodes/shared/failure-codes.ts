@@ -412,6 +412,10 @@ export const FAILURE_CODES = {
     'The nats-server is older than what a setting needs.',
     'Update it, or do without as the message says.',
   ),
+  SHARING_IMPOSSIBLE: retried(
+    'The stream deletes what is acknowledged, so that "sharing: exclusive" could not keep the order.',
+    'Use "sharing: shared", or a stream with retention limits.',
+  ),
   STREAM_CONFLICT: never(
     'Two nodes provision one stream with settings that contradict each other.',
     'Make them equal, or let one node alone provision the stream.',

@@ -61,6 +61,7 @@ export const contract: Record<string, Contract> = {
       maxDeliver: 5,
       backoff: '10s, 30s, 1m, 5m',
       maxAckPending: 1000,
+      sharing: 'shared',
       prefetch: 1000,
       maxBytesInFlight: '64MiB',
       ack: 'flow',

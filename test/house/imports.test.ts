@@ -20,7 +20,7 @@ describe('lint refuses', () => {
     ['jetstream using salesforce', 'nodes/jetstream/consumer.ts', '../salesforce/writer'],
     ['salesforce using jetstream', 'nodes/salesforce/writer.ts', '../jetstream/kv'],
     ['the same from a room inside', 'nodes/salesforce/org/session.ts', '../../jetstream/server/connection'],
-    ['jetstream using sync', 'nodes/jetstream/consume/pull.ts', '../../sync/engine/lease'],
+    ['jetstream using sync', 'nodes/jetstream/consume/pull.ts', '../../sync/engine/target'],
     ['salesforce using sync', 'nodes/salesforce/job.ts', '../sync/record'],
     ['shared using a room', 'nodes/shared/flow/settlement.ts', '../../jetstream/consume/acks'],
     ['shared using sync', 'nodes/shared/template.ts', '../sync/record'],

@@ -56,6 +56,22 @@ export const faults = [
     },
   }),
   activation({
+    name: 'exclusive',
+    what: 'four Node-REDs, one of which reads (exclusive), killed -9 in turn, twenty times: records keep their order',
+    stage: { changes: 'at once', consumer: { sharing: 'exclusive' }, gap: 20 },
+    async strike({ red, another, flowing, busy }) {
+      const all = [red, await another(), await another(), await another()];
+      for (let kill = 0; kill < 20; kill++) {
+        await flowing(10);
+        await busy(5);
+        // Each in turn, the one that reads among them, so that it is another one after each round at least.
+        const one = all[kill % all.length] ?? red;
+        await one.kill();
+        await one.restart();
+      }
+    },
+  }),
+  activation({
     name: 'instance-killed',
     what: 'two Node-REDs on one durable, one killed -9',
     async strike({ another, flowing, busy }) {

@@ -25,6 +25,8 @@ import {
   type SettlementSettings,
 } from './settlement';
 import { Suspects } from './suspects';
+import { Turn } from './turn';
+import { beginAtFloor, checkFromFloor, finishBeginning } from './from-floor';
 import { provisionStream } from '../streams/provision';
 import type { StreamConfig } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
@@ -38,6 +40,8 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
   prefetch: number;
   /** Bytes in memory; -1 or undefined: no limit. */
   maxBytesInFlight?: number | undefined;
+  /** Whether one instance at a time reads the durable, and all messages come in order. Default: shared. */
+  sharing?: 'shared' | 'exclusive';
   deadLetter: string | undefined;
   /** Made, or given the subject, where it doesn't take it yet. */
   deadLetterStream?: string | undefined;
@@ -48,7 +52,10 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
 }
 
 export type ConsumerState =
-  { phase: 'connecting' } | { phase: 'ready' } | { phase: 'failing'; error: FlowError };
+  | { phase: 'connecting' }
+  | { phase: 'standby' }
+  | { phase: 'ready' }
+  | { phase: 'failing'; error: FlowError };
 
 export interface ConsumerHandler {
   /** Puts the batch into the flow; `payloads` in the order of its messages. */
@@ -66,6 +73,7 @@ interface Decoded {
 }
 
 const READY: ConsumerState = { phase: 'ready' };
+const STANDBY: ConsumerState = { phase: 'standby' };
 const LONGEST_RETRY = 10_000;
 const LONGEST_DEAD_LETTER_RETRY = 30_000;
 /** Somebody has to change something before. */
@@ -79,6 +87,8 @@ const LINGER = 15_000;
  * chance, killed from outside, that happens to one and the same message once or twice.
  */
 const CRASHES = 5;
+/** What is known of tries is not of one making of an exclusive durable: that may be made anew at each turn. */
+const ALWAYS = new Date(0).toISOString();
 /**
  * From so many on, a full request of sfdc-composite, what a node gathers is beyond `prefetch`: who asks for fewer wants
  * no more than that in the flow.
@@ -95,6 +105,10 @@ export class Consumer {
   private readonly settlement: Settlement;
   private readonly ledger: Ledger;
   private readonly suspects: Suspects<InFlightMessage>;
+  /** Of an exclusive durable. */
+  private readonly turn: Turn | undefined;
+  /** Another had the turn before, and this one has not begun yet. */
+  private follows = false;
   private readonly ackRoom: AckRoom;
   private pull: { nc: NatsConnection; pull: Pull } | undefined;
   private release: (() => Promise<void>) | undefined;
@@ -148,11 +162,12 @@ export class Consumer {
       },
       log: (level, text) => handler.log(level, text),
     });
+    if (settings.sharing === 'exclusive') this.turn = new Turn(connection, settings, () => this.lostTurn());
     const { settlement } = this;
     this.ackRoom = new AckRoom(
       connection,
       settings,
-      () => settlement.away + this.gathered,
+      () => (this.turn?.held === false ? 0 : settlement.away + this.gathered),
       (text) => handler.log('warn', text),
     );
     this.suspects = new Suspects<InFlightMessage>({
@@ -253,6 +268,7 @@ export class Consumer {
     await withTimeout(500, this.acks.settle());
     await closed;
     await this.running;
+    await this.turn?.release();
     await this.release?.();
   }
 
@@ -271,8 +287,11 @@ export class Consumer {
     for (let attempt = 0; !signal.aborted;) {
       try {
         const nc = await this.connection.ready(signal);
+        if (this.turn) this.follows ||= (await this.turn.take(signal, () => this.standBy())) === 'new';
+        if (this.isStopping()) return;
         await this.prepare(nc);
         attempt = 0;
+        if (this.turn && !(this.turn.held && this.pull)) continue;
         await this.disturbed();
       } catch (error) {
         if (signal.aborted) return;
@@ -282,9 +301,43 @@ export class Consumer {
     }
   }
 
+  private standBy(): void {
+    this.failing = undefined;
+    this.report();
+  }
+
+  /** From now on it may be another's. */
+  private lostTurn(): void {
+    if (this.isStopping()) return;
+    this.settlement.suspend();
+    this.ledger.rest();
+    void this.pull?.pull.stop();
+    this.pull = undefined;
+    this.check?.();
+  }
+
+  /** Where it may not, what is here is left out, and all begins again when its turn is sure. */
+  private mayWork(): boolean {
+    if (this.turn?.held !== false) return true;
+    this.check?.();
+    return false;
+  }
+
+  /** What the flow has not seen comes again, in order. */
+  private dropUnseen(): void {
+    clearTimeout(this.gatherTimer);
+    this.gatherTimer = undefined;
+    const gathered = this.gathering.splice(0).map(({ message }) => message);
+    const unseen = [...gathered, ...this.backlog.splice(0), ...this.suspects.withdraw(), ...this.asking];
+    this.asking.clear();
+    for (const message of unseen) this.settlement.drop(message);
+  }
+
   private async prepare(nc: NatsConnection): Promise<void> {
-    const { settings } = this;
+    const { settings, turn } = this;
     const { domain } = this.connection.settings;
+    const place = { nc, domain, stream: settings.stream, durable: settings.durable };
+    const notes = turn && { store: turn.store, key: turn.key, signal: this.stopping.signal };
     if (settings.provision) {
       const done = await provisionStream(nc, domain, settings.provision, settings.narrow);
       for (const change of done.changes) this.handler.log('info', change);
@@ -292,6 +345,10 @@ export class Consumer {
     }
     await checkDeadLetter(nc, domain, settings);
     await this.lookForLetters(nc);
+    if (notes) {
+      await checkFromFloor(place);
+      await finishBeginning(place, notes);
+    }
     const { info, warnings } = await ensureDurable(nc, domain, settings);
     this.warnOnce(warnings);
     const nats = await import('../server/nats.js');
@@ -299,11 +356,24 @@ export class Consumer {
     if (this.stopping.signal.aborted) return;
     const memory = this.settlement.start(
       `${this.connection.settings.servers} ${info.stream_name} ${info.name}`,
-      info.created,
+      turn ? ALWAYS : info.created,
+      this.follows,
     );
     this.ackRoom.begin(info);
-    await this.ledger.begin(memory, info);
+    await this.ledger.begin(memory, info, turn !== undefined);
     if (this.isStopping()) return;
+    if (notes) {
+      const { pull } = this.pull ?? {};
+      this.pull = undefined;
+      if (pull) await withTimeout(1_000, pull.stop());
+      this.dropUnseen();
+      memory.renumber();
+      this.acks.forget();
+      if (!turn?.held || this.isStopping()) return;
+      await beginAtFloor(place, notes);
+      this.follows = false;
+      if (this.isStopping()) return;
+    }
     this.acks.repeat();
     this.report();
     if (this.pull?.nc === nc) {
@@ -324,6 +394,7 @@ export class Consumer {
       inFlight: () =>
         this.held ? settings.prefetch : Math.max(0, this.settlement.size - this.parked.size - this.gathered),
       room: () => this.bytes.room(),
+      ...(turn && { mayWait: () => turn.left }),
       onMessage: (msg) => this.arrived(msg),
       onProblem: (problem) => this.problem(problem),
       onAlive: () => this.alive(),
@@ -396,7 +467,8 @@ export class Consumer {
 
   private report(): void {
     const error = this.failing ?? this.noLetters;
-    this.handler.state(error ? { phase: 'failing', error } : READY);
+    if (error) return this.handler.state({ phase: 'failing', error });
+    this.handler.state(this.turn?.held === false ? STANDBY : READY);
   }
 
   private arrived(msg: Msg): void {
@@ -406,6 +478,8 @@ export class Consumer {
       this.settlement.giveBack(message);
       return;
     }
+    // It comes again, to whose turn it is then.
+    if (!this.mayWork()) return this.settlement.drop(message);
     this.bytes.arrived(message);
     if (!this.ledger.shared || this.settlement.isExplained(message)) return this.admit(message);
     this.asking.add(message);
@@ -461,7 +535,7 @@ export class Consumer {
   private hasRoom(message: InFlightMessage): boolean {
     const { length } = this.gathering;
     const working = this.inFlow - this.gathered + length;
-    if (this.suspects.any || working >= this.settings.prefetch) return false;
+    if (!this.mayWork() || this.suspects.any || working >= this.settings.prefetch) return false;
     return this.inFlow + length === 0 || this.bytes.admits(message);
   }
 

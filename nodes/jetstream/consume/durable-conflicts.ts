@@ -10,6 +10,7 @@ export const durableSettings = [
   'ackWait',
   'maxDeliver',
   'maxAckPending',
+  'sharing',
 ] as const satisfies (keyof Settings<typeof jetstreamIn>)[];
 
 type Name = (typeof durableSettings)[number];

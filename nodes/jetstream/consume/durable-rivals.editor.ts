@@ -3,8 +3,18 @@ import { jetstreamIn } from '../jetstream-in.settings';
 import { rivalOf, sameSystem, shownOf, type Rival } from '../streams/rivals.editor';
 import { durableConflicts } from './durable-conflicts';
 
-const { stream, durable, subject, deliver, startSequence, startTime, ackWait, maxDeliver, maxAckPending } =
-  jetstreamIn.settings;
+const {
+  stream,
+  durable,
+  subject,
+  deliver,
+  startSequence,
+  startTime,
+  ackWait,
+  maxDeliver,
+  maxAckPending,
+  sharing,
+} = jetstreamIn.settings;
 const FIELDS = {
   stream,
   durable,
@@ -15,6 +25,7 @@ const FIELDS = {
   ackWait,
   maxDeliver,
   maxAckPending,
+  sharing,
 };
 
 /** Another jetstream-in that reads this one's durable with other settings. */

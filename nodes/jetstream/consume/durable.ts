@@ -1,5 +1,6 @@
 import { formatDuration } from '../../shared/duration';
 import { FlowError } from '../../shared/errors';
+import { readObject } from '../../shared/positions';
 import { jsApi } from '../server/api';
 import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
@@ -22,7 +23,7 @@ export interface DurableSettings {
 }
 
 /** The server's own consumer configuration (the part that is used). Durations in nanoseconds. */
-interface ConsumerConfig {
+export interface ConsumerConfig {
   durable_name: string;
   name?: string;
   deliver_policy: string;
@@ -74,6 +75,25 @@ const NANOS = 1_000_000;
 const UNLIMITED = -1;
 /** Metadata of the durables that this pack has made. */
 const MAX_DELIVER = 'jetforce.max_deliver';
+/** And of those that were made anew at a later place: where it was told to start first. */
+const STARTS = 'jetforce.starts';
+
+type Starts = Pick<ConsumerConfig, 'deliver_policy' | 'opt_start_seq' | 'opt_start_time'>;
+
+/** Metadata that keeps where a durable was told to start, for one that is made anew in its place. */
+export function startsOf(config: ConsumerConfig): Record<string, string> {
+  const { deliver_policy, opt_start_seq, opt_start_time } = config;
+  return {
+    [STARTS]: config.metadata?.[STARTS] ?? JSON.stringify({ deliver_policy, opt_start_seq, opt_start_time }),
+  };
+}
+
+/** As it was told to start first. */
+function asMade(config: ConsumerConfig): ConsumerConfig {
+  const starts = readObject(config.metadata?.[STARTS] ?? '');
+  if (!starts) return config;
+  return { ...config, opt_start_seq: undefined, opt_start_time: undefined, ...(starts as Partial<Starts>) };
+}
 /** Metadata of one whose max ack pending is raised for a while: what it is without that. (AckRoom) */
 const RAISED_FROM = 'jetforce.max_ack_pending';
 
@@ -94,7 +114,7 @@ export async function ensureDurable(
   if (!existing) {
     return { info: await putConsumer(nc, domain, wanted, fresh, 'create'), warnings };
   }
-  checkFixed(existing.config, fresh, wanted);
+  checkFixed(asMade(existing.config), fresh, wanted);
   const config = updatedConfig(existing.config, fresh);
   const changed = changedOptions(existing.config, config);
   if (changed.length === 0) return { info: existing, warnings };
@@ -197,10 +217,16 @@ function updatedConfig(existing: ConsumerConfig, fresh: ConsumerConfig): Consume
   return {
     ...config,
     ...fresh,
+    ...startOf(existing),
     ...(raised && { max_ack_pending: existing.max_ack_pending }),
     replay_policy: existing.replay_policy,
     metadata: ours ? { ...existing.metadata, ...fresh.metadata } : existing.metadata,
   };
+}
+
+/** No server changes it. */
+function startOf({ deliver_policy, opt_start_seq, opt_start_time }: ConsumerConfig): Starts {
+  return { deliver_policy, opt_start_seq, opt_start_time };
 }
 
 async function putConsumer(

@@ -54,6 +54,9 @@ export class Ledger {
   private readonly beat: number;
   private replicas = 1;
   private closed = false;
+  /** Nobody else is at work while this one is. */
+  private sole = false;
+  private resting = false;
   /** It was written and read at least once. */
   private kept = false;
   private denied = false;
@@ -74,14 +77,24 @@ export class Ledger {
   }
 
   /** Before the first message is asked for, and after each reconnect. Resolves when this consumer is known to be at work. */
-  async begin(memory: Memory, info: ConsumerInfo): Promise<void> {
+  async begin(memory: Memory, info: ConsumerInfo, sole = false): Promise<void> {
     if (this.closed) return;
+    this.sole = sole;
+    this.resting = false;
     this.memory = memory;
     this.replicas = (info.cluster?.replicas?.length ?? 0) + 1;
     this.floor = info.ack_floor.stream_seq;
     await withTimeout(PATIENCE, this.reread());
     if (!this.stopped())
       this.timer ??= setInterval(() => void (this.kept ? this.write() : this.reread()), this.beat);
+  }
+
+  /** Others are at work, and this one is not, until it begins again. */
+  rest(): void {
+    clearInterval(this.timer);
+    this.timer = undefined;
+    this.resting = true;
+    void this.save();
   }
 
   /** Resolves when what is known now is stored, or after 2 s. */
@@ -106,6 +119,10 @@ export class Ledger {
       await withTimeout(PATIENCE, this.remove(nc, this.subject));
   }
 
+  private isOpen(): boolean {
+    return this.sideBySide && !this.closed && !this.resting;
+  }
+
   private stopped(): boolean {
     return this.closed;
   }
@@ -118,7 +135,7 @@ export class Ledger {
     const subject = `${domain ? `${apiPrefix(domain)}.` : ''}${this.subject}`;
     const most = Math.floor((nc.info?.max_payload ?? Infinity) / ENTRY_BYTES);
     const store = async (): Promise<unknown> => {
-      const record = recordOf(memory, this.sideBySide && !this.closed, this.beat, most);
+      const record = recordOf(memory, this.isOpen(), this.beat, most);
       return publishOnce(nc, subject, JSON.stringify(record), { domain });
     };
     try {
@@ -139,10 +156,12 @@ export class Ledger {
     const records = await this.list(nc);
     const own = records.find(({ subject }) => subject === this.subject);
     const others = records.filter(({ subject }) => subject !== this.subject);
-    const { crashed, over } = learnFrom(memory, others, own?.at ?? 0);
+    const { crashed, over } = learnFrom(memory, others, own?.at ?? 0, this.sole);
     if (crashed) {
       const info = await consumerInfo(nc, domain, this.settings.stream, this.settings.durable);
       const delivered = info?.delivered.stream_seq ?? 0;
+      // Where deliveries are counted anew, those that were there twice in a row are known by this only.
+      if (this.sole) memory.fewUntil = Math.max(memory.fewUntil, Math.min(memory.crashedUntil, delivered));
       memory.crashedUntil = Math.max(memory.crashedUntil, delivered);
       if ((info?.num_ack_pending ?? 0) <= FEW) memory.fewUntil = Math.max(memory.fewUntil, delivered);
       this.floor = info?.ack_floor.stream_seq ?? 0;

@@ -29,6 +29,7 @@ interface Settled {
   timestamp: number;
   consumerSequence: number;
   deliveries: number;
+  epoch: number;
   /** By performance.now(). */
   at: number;
 }
@@ -37,6 +38,8 @@ interface Settled {
 interface Delivered {
   info: DeliveryInfo;
   deliveries: number;
+  /** In which of the durable's countings; default 0. */
+  epoch?: number;
 }
 
 /** What a process knows of the messages of one durable, by stream sequence. */
@@ -49,6 +52,10 @@ export class Memory {
   crashedUntil = 0;
   /** The same, where that were so few messages that it costs nothing to be careful with each at once. */
   fewUntil = 0;
+  /** The durable counts deliveries anew since its messages were in the flow of others. */
+  anew = false;
+  /** How often it began to do so while this process had them. */
+  epoch = 0;
   private lostAt = Infinity;
   private backAt = Infinity;
 
@@ -67,10 +74,30 @@ export class Memory {
     this.backAt = performance.now();
   }
 
-  settle(how: Settled['how'], { info, deliveries }: Delivered): void {
+  /**
+   * The durable begins again at its acknowledgement floor and counts deliveries from 1: what is known of the messages stays
+   * true of them.
+   */
+  renumber(): void {
+    this.anew = true;
+    this.epoch++;
+    this.tried.clear();
+    for (const [sequence, tried] of [...this.counted]) this.keep(sequence, { ...tried, delivery: 0 });
+  }
+
+  /** Others have worked on the messages meanwhile: how they were settled here says nothing, how they failed does. */
+  successor(): Memory {
+    const next = new Memory(this.made);
+    for (const [sequence, tried] of this.counted) next.keep(sequence, tried);
+    next.crashedUntil = this.crashedUntil;
+    next.fewUntil = this.fewUntil;
+    return next;
+  }
+
+  settle(how: Settled['how'], { info, deliveries, epoch = 0 }: Delivered): void {
     const { consumerSequence, timestamp } = info;
     this.settled.set(info.sequence, {
-      ...{ how, deliveries, consumerSequence, timestamp: Number(timestamp) },
+      ...{ how, deliveries, epoch, consumerSequence, timestamp: Number(timestamp) },
       at: performance.now(),
     });
     this.tried.delete(info.sequence);
@@ -88,7 +115,7 @@ export class Memory {
     if (settled.timestamp !== Number(timestamp)) return 'anew';
     const goesOn = deliveries > settled.deliveries && consumerSequence > settled.consumerSequence;
     const forgotten = settled.at >= this.lostAt - FORGETFUL && settled.at <= this.backAt;
-    return goesOn || forgotten ? settled.how : 'anew';
+    return goesOn || forgotten || settled.epoch < this.epoch ? settled.how : 'anew';
   }
 
   /** The consumer begins anew. */
@@ -163,4 +190,16 @@ export function memoryOf(consumer: string, created: string): Memory {
   const memory = new Memory(made);
   memories.set(consumer, [memory, ...known].slice(0, 2));
   return memory;
+}
+
+/** The memory of one whom another has followed, and who follows that one now. */
+export function successorOf(consumer: string, created: string): Memory {
+  const before = memoryOf(consumer, created);
+  const successor = before.successor();
+  const known = memories.get(consumer) ?? [];
+  memories.set(
+    consumer,
+    known.map((one) => (one === before ? successor : one)),
+  );
+  return successor;
 }

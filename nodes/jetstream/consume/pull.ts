@@ -19,6 +19,8 @@ export interface PullOptions {
   inFlight: () => number;
   /** How many bytes more may be on their way; one message may always, where there is no other. Default: any number. */
   room?: () => number;
+  /** Milliseconds that a request may wait with the server, from now on at most; without it as long as is usual. */
+  mayWait?: () => number;
   onMessage: (msg: Msg) => void;
   onProblem: (problem: PullProblem) => void;
   /** The server answers this consumer, for the first time since the start or a reset. */
@@ -38,6 +40,8 @@ const HEARTBEAT = 1_000;
 const GRACE = 2_000;
 const RETRY = 500;
 const GATHER = 20;
+/** Not worth asking for less time. */
+const SHORTEST = 20;
 /** Bytes of a message beside its payload: subjects and headers count too. The server knows how many there are. */
 const BESIDE = 512;
 /** A large message is reckoned with for some dozens more. */
@@ -103,16 +107,17 @@ export class Pull {
     if (this.requests.size >= this.mostRequests) return;
     const most = Math.min(capacity - inFlight() - this.asked, this.largestBatch, this.burst - this.asked);
     const { batch, bytes } = this.withinBytes(most);
-    if (batch < 1) return;
+    const expires = Math.min(this.expires, this.options.mayWait?.() ?? Infinity);
+    if (batch < 1 || expires < SHORTEST) return;
     const id = String(++this.serial);
-    this.requests.set(id, { remaining: batch, bytes, deadline: performance.now() + this.expires + GRACE });
+    this.requests.set(id, { remaining: batch, bytes, deadline: performance.now() + expires + GRACE });
     this.asked += batch;
     // A heartbeat of more than half the time is refused.
-    const heartbeat = Math.min(HEARTBEAT, this.expires / 2);
+    const heartbeat = Math.min(HEARTBEAT, expires / 2);
     const body = {
       batch,
       ...(bytes !== Infinity && { max_bytes: bytes }),
-      expires: Math.floor(this.expires * 1e6),
+      expires: Math.floor(expires * 1e6),
       idle_heartbeat: Math.floor(heartbeat * 1e6),
     };
     nc.publish(`${apiPrefix(domain)}.CONSUMER.MSG.NEXT.${stream}.${durable}`, JSON.stringify(body), {

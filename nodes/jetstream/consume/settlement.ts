@@ -10,7 +10,7 @@ import {
 } from '../../shared/flow/settlement';
 import type { Msg } from '../server/nats';
 import type { Acks } from './acks';
-import { memoryOf, type Memory } from './memory';
+import { memoryOf, successorOf, type Memory } from './memory';
 import { deliveryInfo, type DeliveryInfo } from './message';
 import type { Level } from '../../shared/log';
 
@@ -53,6 +53,8 @@ export interface InFlightMessage extends Watched<InFlightMessage> {
   /** The latest ack subject: a message that is delivered again while it is in flight is the same message. */
   reply: string;
   deliveries: number;
+  /** Of `memory` when it was delivered last: before the durable began anew the ack subject means nothing. */
+  epoch: number;
   /** It went into the flow alone, and the next one has to know that it did not end the process. */
   alone: boolean;
   /** It goes back as soon as its tries are stored. */
@@ -74,6 +76,8 @@ export class Settlement implements Settler<InFlightMessage> {
   private readonly retries: RetryPolicy;
   private memory: Memory | undefined;
   private unwatch: (() => void) | undefined;
+  /** Others may be at work: nothing is said to the server. */
+  private suspended = false;
   /** Messages that the flow has finished. */
   acknowledged = 0;
 
@@ -85,11 +89,15 @@ export class Settlement implements Settler<InFlightMessage> {
     this.retries = { maxDeliver, backoff, pause: ackWait };
   }
 
-  /** `created`: when the durable was made, ISO 8601. One that was made anew delivers everything again on purpose. */
-  start(consumer: string, created: string): Memory {
-    const memory = memoryOf(consumer, created);
+  /**
+   * `created`: when the durable was made, ISO 8601. One that was made anew delivers everything again on purpose.
+   * `followed`: others have worked on its messages since, and what is in flight here is theirs now.
+   */
+  start(consumer: string, created: string, followed = false): Memory {
+    const memory = (followed ? successorOf : memoryOf)(consumer, created);
     if (memory !== this.memory) this.handler.acks.forget();
     this.memory = memory;
+    this.suspended = false;
     memory.resumed();
     const { ackWait, processingLimit } = this.settings;
     this.unwatch ??= watch(this, () => this.inFlight.values(), {
@@ -103,6 +111,16 @@ export class Settlement implements Settler<InFlightMessage> {
   /** The connection is lost: the server may have forgotten the latest acknowledgements. */
   interrupted(): void {
     this.memory?.interrupted();
+  }
+
+  /** Others may be at work from now on: until the next start what is settled here is not told. */
+  suspend(): void {
+    this.suspended = true;
+  }
+
+  /** It was not in the flow, and comes again by itself. */
+  drop(message: InFlightMessage): void {
+    this.release(message);
   }
 
   get size(): number {
@@ -131,18 +149,19 @@ export class Settlement implements Settler<InFlightMessage> {
     const info = deliveryInfo(reply);
     const { sequence, deliveries } = info;
     const known = this.inFlight.get(sequence);
-    if (known?.info.timestamp === info.timestamp && this.isCurrent(known)) {
+    if (known?.info.timestamp === info.timestamp && known.memory === memory) {
       // The server has not heard of it for so long (an outage): no fault of the message.
       const more = Math.max(0, deliveries - known.deliveries);
       known.reply = reply;
       known.deliveries = deliveries;
+      known.epoch = memory.epoch;
       known.extendedAt = performance.now();
       memory.note(known, deliveries - 1, (tried) => void (tried.excused += more));
       return undefined;
     }
     const settled = memory.settledAs(info);
     const message: InFlightMessage = {
-      ...{ memory, msg, info, reply, deliveries },
+      ...{ memory, msg, info, reply, deliveries, epoch: memory.epoch },
       ...{ extendedAt: performance.now(), attempt: undefined, alone: false, leaving: false },
     };
     if (settled === 'anew') {
@@ -173,7 +192,9 @@ export class Settlement implements Settler<InFlightMessage> {
     if (this.crashes(message) > 0) return true;
     const { info, memory } = message;
     const enough = info.sequence <= memory.fewUntil ? 1 : 2;
-    return info.sequence <= memory.crashedUntil && this.unexplained(message) >= enough;
+    const { delivery = 0 } = memory.triedOf(message) ?? {};
+    const before = memory.anew && delivery === 0 ? 1 : 0;
+    return info.sequence <= memory.crashedUntil && before + this.unexplained(message) >= enough;
   }
 
   /** Its latest deliveries in a row of which nobody knows how they ended. */
@@ -309,9 +330,10 @@ export class Settlement implements Settler<InFlightMessage> {
     this.handler.released(message);
   }
 
-  /** Not so after the consumer was made anew: there the sequence means another message. */
+  /** The server knows this delivery, and it is this consumer's. Where not, it comes again if need be. */
   private isCurrent(message: InFlightMessage): boolean {
-    return message.memory === this.memory;
+    const { memory, epoch } = message;
+    return memory === this.memory && epoch === memory.epoch && !this.suspended;
   }
 }
 

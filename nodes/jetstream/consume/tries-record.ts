@@ -53,12 +53,13 @@ function isEntry(entry: unknown): boolean {
 
 /**
  * Takes over what others have told. `crashed`: one of them has ended without a word; `over`: records that are not needed
- * any more once the own one holds what they told. `now` by the clock of the server.
+ * any more once the own one holds what they told. `now` by the clock of the server. `sole`: nobody else can be at work.
  */
 export function learnFrom(
   memory: Memory,
   others: readonly StoredRecord[],
   now: number,
+  sole = false,
 ): { crashed: boolean; over: string[] } {
   let crashed = false;
   const over: string[] = [];
@@ -73,7 +74,7 @@ export function learnFrom(
       const tried: Tried = { timestamp, delivery, failures, crashes, excused: 0, inARow: 0 };
       memory.learn(sequence, tried);
     }
-    const dead = record.open && now - at > 2 * record.beat;
+    const dead = record.open && (sole || now - at > 2 * record.beat);
     crashed ||= dead;
     if (dead || !record.open) over.push(subject);
   }

@@ -54,7 +54,7 @@ export interface DurableState extends Common {
   server: string;
   stream: string;
   durable: string;
-  phase: 'connecting' | 'ready' | 'failing';
+  phase: 'connecting' | 'standby' | 'ready' | 'failing';
   /** In the flow of this Node-RED. */
   inFlow: number;
   /** By the server, over all who share the durable. */

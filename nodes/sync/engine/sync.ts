@@ -6,7 +6,7 @@ import { codeOf, FlowError, messageOf } from '../../shared/errors';
 import type { PositionStore } from '../../shared/positions';
 import { CollectionRun } from './collection-run';
 import { Control, type ControlCommand, type Wanted } from './control';
-import { Lease } from './lease';
+import { Lease } from '../../shared/lease';
 import type { Progress } from './progress';
 import type { Provider } from './provider';
 import { RecordWriter, type RecordStream } from './record-writer';

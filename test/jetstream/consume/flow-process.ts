@@ -7,6 +7,8 @@ import { FlowError } from '../../../nodes/shared/errors';
 /** What a message may ask of the flow; each but the good ones is said on standard output when it happens. */
 export interface Order {
   n: number;
+  /** What is written under the number; default: nothing. */
+  state?: number;
   does?: 'end the process' | 'fail';
 }
 
@@ -34,7 +36,7 @@ async function main({ url, login, settings, work, outage }: FlowProcess): Promis
       const [order] = payloads as Order[];
       const run = async (): Promise<void> => {
         await pause(work);
-        const { n, does } = order ?? { n: 0 };
+        const { n, state, does }: Order = order ?? { n: 0 };
         if (outage) throw new FlowError('DISCONNECTED', 'away');
         if (does === 'fail') {
           say(`failed ${n}`);
@@ -46,7 +48,7 @@ async function main({ url, login, settings, work, outage }: FlowProcess): Promis
           process.kill(process.pid, 'SIGKILL');
           return;
         }
-        await js.publish(`done.${n}`, '');
+        await js.publish(`done.${n}`, String(state ?? ''));
       };
       run().then(
         () => batch.finished(undefined),

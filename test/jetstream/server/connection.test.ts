@@ -78,7 +78,10 @@ describe('a login in the URL of a server', () => {
     const wrong = open({ servers: servers.replace(PASSWORD, `${PASSWORD}-wrong`) });
     await until(() => wrong.reason()?.code === 'AUTHORIZATION');
     assert.match(wrong.said.join('\n'), /127\.0\.0\.1:\d+ refused the login/);
-    assert.doesNotMatch([JSON.stringify(checks), ...right.said, ...wrong.said].join('\n'), new RegExp(PASSWORD));
+    assert.doesNotMatch(
+      [JSON.stringify(checks), ...right.said, ...wrong.said].join('\n'),
+      new RegExp(PASSWORD),
+    );
     await wrong.close();
     await nats.stop();
   });

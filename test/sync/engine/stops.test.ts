@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CollectionRun } from '../../../nodes/sync/engine/collection-run';
 import { Control } from '../../../nodes/sync/engine/control';
-import { Lease } from '../../../nodes/sync/engine/lease';
+import { Lease } from '../../../nodes/shared/lease';
 import { RecordWriter, type RecordStream } from '../../../nodes/sync/engine/record-writer';
 import type { PositionStore } from '../../../nodes/shared/positions';
 import { Sync } from '../../../nodes/sync/engine/sync';

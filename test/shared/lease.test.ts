@@ -1,9 +1,17 @@
 import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import fc from 'fast-check';
-import { Lease } from '../../../nodes/sync/engine/lease';
-import { watchHeartbeat } from '../../support/heartbeat';
-import { fakeClock, latch, memoryStore, never, settle, type Clock, type MemoryStore } from './fakes';
+import { Lease } from '../../nodes/shared/lease';
+import { watchHeartbeat } from '../support/heartbeat';
+import {
+  fakeClock,
+  latch,
+  memoryStore,
+  never,
+  settle,
+  type Clock,
+  type MemoryStore,
+} from '../sync/engine/fakes';
 
 watchHeartbeat();
 

@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { now } from '../../shared/async/clock';
-import { pause } from '../../shared/async/pause';
-import { readObject, type PositionStore } from '../../shared/positions';
+import { now } from './async/clock';
+import { pause } from './async/pause';
+import { readObject, type PositionStore } from './positions';
 
 /** Of a lease's length: for how long its holder relies on a write, counted from when the write began. */
 const RELIED_ON = 0.8;
 
 /**
- * Makes one of many processes the runner of a sync. Whoever holds the lease writes to it three times a lease;
+ * Makes one of many processes the one that does something. Whoever holds the lease writes to it three times a lease;
  * another takes it over when it has seen it unchanged for a whole lease, by its own clock: nobody's clock has to
  * agree with anybody else's. The holder gives up before that, when it could not write for most of a lease.
  */
@@ -18,16 +18,25 @@ export class Lease {
   private validUntil = 0;
   /** What the store showed last, and since when, as far as is known here. */
   private seen = { revision: 0, at: 0 };
+  /** After it was acquired: nobody else has held it since this one did. */
+  continued = false;
 
   constructor(
     private readonly store: PositionStore,
     private readonly key: string,
     /** Milliseconds. */
     private readonly length: number,
+    /** Between two looks; it may end sooner, when something has changed. */
+    private readonly wait: typeof pause = pause,
   ) {}
 
   get held(): boolean {
-    return now() < this.validUntil;
+    return this.left > 0;
+  }
+
+  /** Milliseconds for which it is held without another write; 0 or less: it isn't. */
+  get left(): number {
+    return this.validUntil - now();
   }
 
   /** Resolves when the lease is held; false when `signal` aborts. Throws what the store throws. */
@@ -38,9 +47,13 @@ export class Lease {
       const answered = now();
       if (revision !== this.seen.revision) this.seen = { revision, at: answered };
       const free = revision === 0 || this.isFree(value) || answered - this.seen.at >= this.length;
-      if (free && (await this.write(this.owner, revision, signal)) && this.held) return true;
+      const continued = readObject(value)?.by === this.owner;
+      if (free && (await this.write(this.owner, revision, signal)) && this.held) {
+        this.continued = continued;
+        return true;
+      }
       waiting();
-      await pause(Math.min(1_000, this.length / 4), signal);
+      await this.wait(Math.min(1_000, this.length / 4), signal);
     }
     return false;
   }
