@@ -133,15 +133,26 @@ describe('the flows of the cookbook', () => {
     assert.equal(contact('h0'), undefined);
   });
 
-  test('changes that others have made are forwarded, with their fields', async () => {
-    org.write('Contact', { LastName: 'Changed by somebody' });
-    await until(
-      async () => {
-        const last = await room.jsm.streams.getMessage('crm', { last_by_subj: 'crm.contacts.changed' });
-        return last.string().includes('Changed by somebody');
-      },
-      { what: 'the change in the stream' },
-    );
+  test('changes that others have made are forwarded, those of the own user not', async () => {
+    await room.publish('crm.contacts.events', { id: 'c1', last_name: 'First', email: 'c1@example.com' });
+    const own = await until(() => contact('c1'), { what: 'a contact of the own user' });
+    process.env['SFDC_USER_ID'] = String(own.LastModifiedById);
+    await room.publish('crm.contacts.events', { id: 'c2', last_name: 'By us', email: 'c2@example.com' });
+    await until(() => contact('c2'), { what: 'another' });
+    // Of a change event the names are parts of Name.
+    const name = ({ payload }: Record<string, unknown>) =>
+      (payload as { Name?: { LastName: string } }).Name?.LastName;
+    const seen = () => red.received(node('Changes that others have made', 'switch')).map(name);
+    const names = () => red.received(node('Changes that others have made', 'jetstream-out')).map(name);
+    await until(() => seen().includes('By us'), { what: 'the change of the own user' });
+    // The simulated org has one user: from here on it is somebody else.
+    process.env['SFDC_USER_ID'] = '005000000000000AAA';
+    org.write('Contact', { LastName: 'By somebody' });
+    await until(() => names().includes('By somebody'), { what: 'the change of somebody else' });
+    assert.ok(!names().includes('By us'), names().join());
+    await until(() => room.jsm.streams.getMessage('crm', { last_by_subj: 'crm.contacts.changed' }), {
+      what: 'it in the stream',
+    });
   });
 
   test('a comparison begins by the command', async () => {
@@ -156,11 +167,16 @@ describe('the flows of the cookbook', () => {
 
   test('what is held is said once', async () => {
     const flow = 'Say when something is held';
-    const status = { fill: 'yellow', text: 'API budget for 1m', source: { id: 'x', type: 'x', name: 'x' } };
-    for (const fill of ['green', 'yellow', 'yellow'])
-      red.send(node(flow, 'switch'), { status: { ...status, fill } });
-    await received(flow);
-    const said = red.received(node(flow, 'debug')).map(({ payload }) => payload);
-    assert.deepEqual(said, ['x x: API budget for 1m']);
+    const source = { id: 'x', type: 'node', name: 'x' };
+    for (const [fill, text] of [
+      ['green', 'ready'],
+      ['yellow', 'API budget for 1m'],
+      ['yellow', 'API budget for 1m'],
+      ['red', 'refused for 1m'],
+    ])
+      red.send(node(flow, 'switch'), { status: { fill, text, source } });
+    const said = () => red.received(node(flow, 'debug')).map(({ payload }) => payload);
+    await until(() => said().includes('node x: refused for 1m'), { what: 'the last one' });
+    assert.deepEqual(said(), ['node x: API budget for 1m', 'node x: refused for 1m']);
   });
 });
