@@ -40,7 +40,9 @@ RED.nodes.registerType('jetstream-in', {
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
   },
-  outputLabels: 'message',
+  outputLabels() {
+    return this._('port.message');
+  },
   streamDemand() {
     return demandOf(this, ({ streamConfig }) => parseFields(streamSettings, streamConfig as object));
   },
@@ -69,7 +71,8 @@ RED.nodes.registerType('jetstream-in', {
     });
 
     form.watch(() => $('#jetforce-batch-wait').prop('hidden', Number(form.text('batchSize')) <= 1));
-    form.input('provision').on('change', () => {
+    // A click: the editor itself tells of a change when it opens the form.
+    form.input('provision').on('click', () => {
       const subjects = form.input('streamConfig-subjects');
       if (form.value('provision') === true && subjects.val() === '')
         subjects.val(form.text('subject')).trigger('change');

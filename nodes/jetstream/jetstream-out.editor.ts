@@ -22,7 +22,9 @@ RED.nodes.registerType('jetstream-out', {
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
   },
-  outputLabels: 'stored',
+  outputLabels() {
+    return this._('port.stored');
+  },
   oneditprepare() {
     const form = openForm(this);
     headerList(form.root.find('.jetforce-headers'), setting(this, 'headers'));

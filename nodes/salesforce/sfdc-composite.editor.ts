@@ -37,7 +37,9 @@ RED.nodes.registerType('sfdc-composite', {
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
   },
-  inputLabels: 'records',
+  inputLabels() {
+    return this._('port.records');
+  },
   outputLabels(index) {
     return this._(index === 0 ? 'output.results' : 'output.failed');
   },

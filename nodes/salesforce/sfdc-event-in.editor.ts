@@ -21,7 +21,9 @@ RED.nodes.registerType('sfdc-event-in', {
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
   },
-  outputLabels: 'event',
+  outputLabels() {
+    return this._('port.event');
+  },
   oneditsave() {
     saveNumbers(this, formOf(this), sfdcEventIn);
   },

@@ -23,8 +23,12 @@ RED.nodes.registerType('sfdc-platform-event', {
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
   },
-  inputLabels: 'events',
-  outputLabels: 'published',
+  inputLabels() {
+    return this._('port.events');
+  },
+  outputLabels() {
+    return this._('port.published');
+  },
   oneditprepare() {
     const form = openForm(this);
     const lookUp = async (action: string) => {

@@ -1,7 +1,7 @@
 import { credentialsFor } from '../shared/editor/credentials';
 import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, lookup, openConfig } from '../shared/editor/lookup';
-import { defaultsOf, keepUpToDate } from '../shared/editor/settings';
+import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
 import { text } from '../shared/editor/text';
 import { newUuid } from '../shared/editor/uuid';
@@ -49,7 +49,9 @@ RED.nodes.registerType('api-source', {
     showHints(form, () => hints(this, form).map((key) => this._(`hint.${key}`)));
   },
   oneditsave() {
-    this.collections = readCollections(formOf(this));
+    const form = formOf(this);
+    this.collections = readCollections(form);
+    saveNumbers(this, form, apiSource);
     definition?.close();
   },
   oneditcancel() {

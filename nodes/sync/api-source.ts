@@ -17,7 +17,7 @@ import { checkDeclaration, readDeclaration } from './providers/rest/check';
 import type { ClientOptions } from './providers/rest/client';
 import type { Declaration } from './providers/rest/declaration';
 import schema from './providers/rest/declaration.schema.json';
-import { checksOf, collectionChoices, testApi, tryPage } from './providers/rest/lookups';
+import { collectionChoices, testApi, tryPage } from './providers/rest/lookups';
 import { RestProvider } from './providers/rest/provider';
 import { SalesforceProvider } from './providers/salesforce';
 import { changeTopic } from './providers/salesforce/cdc';
@@ -137,7 +137,7 @@ export default function (RED: NodeAPI): void {
   lookup('test', async (request) => {
     const { collections, mode, provider } = parseSettings(apiSource, request.config);
     if (provider !== 'salesforce')
-      return { checks: checksOf(await testApi(ofForm(request), collections, request.signal)) };
+      return { checks: await testApi(ofForm(request), collections, request.signal) };
     return ask(RED, request.references.org, request.signal, async (session) => ({
       checks: [...(await testConnection(session)), ...(await testSource(session, collections, mode))],
     }));

@@ -31,8 +31,12 @@ RED.nodes.registerType('api-sync-out', {
   labelStyle() {
     return this.name ? 'node_label_italic' : '';
   },
-  inputLabels: 'control',
-  outputLabels: 'progress',
+  inputLabels() {
+    return this._('port.control');
+  },
+  outputLabels() {
+    return this._('port.progress');
+  },
   streamDemand() {
     return demandOf(this, ({ streamConfig, subjectPrefix }) =>
       recordStreamOf(parseFields(recordStream, streamConfig as object), String(subjectPrefix)),

@@ -100,6 +100,8 @@ async function openEditor(
     },
     async clear() {
       while ((await page.locator('.red-ui-tray').count()) > 0) await editor.cancel();
+      // Over a port that is no more, the editor's own tooltip fails.
+      await page.mouse.move(0, 0);
       await editor.run('RED.nodes.clear(), RED.nodes.import([{ id: "flow", type: "tab", label: "Flow" }])');
       await editor.run('RED.workspaces.show("flow"), RED.view.redraw(true)');
     },

@@ -122,7 +122,8 @@ const TEXTS = `[...document.querySelectorAll('.jetforce-form, .jetforce-form *, 
 
 /**
  * What sticks out of the form to the right, or lies behind the edge of its tray; texts cut off inside their own
- * element, and labels that need a second line. A folded section's summary is a glimpse, and may be cut.
+ * element, and labels that need a second line. A folded section's summary is a glimpse, and may be cut; what the code
+ * editor lays out inside of itself is its own.
  */
 const OVERFLOWING = `[...document.querySelectorAll('.jetforce-form *')].filter((element) => {
   const box = element.getBoundingClientRect();
@@ -134,7 +135,8 @@ const OVERFLOWING = `[...document.querySelectorAll('.jetforce-form *')].filter((
   const cut = element.matches('.jetforce-form .form-row *, summary b') && !element.matches('input, textarea, select') &&
     style.display !== 'inline' && element.scrollWidth > element.clientWidth + 1 && !element.closest('.red-ui-typedInput-container');
   const wraps = element.matches('.form-row > label:first-child') && box.height > 30;
-  return !hidden && (out || cut || wraps);
+  const foreign = element.closest('.node-text-editor > *');
+  return !hidden && !foreign && (out || cut || wraps);
 }).map((element) => element.outerHTML.replace(/\\s+/g, ' ').slice(0, 160))`;
 
 /** Options too long for their select are cut there; those of config nodes are the editor's own. */

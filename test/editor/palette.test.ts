@@ -68,6 +68,24 @@ for (const language of ['en-US', 'de']) {
   });
 }
 
+test('the ports of a node say in the editor’s language what they are', { skip }, async () => {
+  const labels = async (language: string) => {
+    const each = await bench.editor({ language });
+    for (const type of flowTypes) await each.add({ id: type, type, ...contract[type]?.properties });
+    return each.run<Record<string, string>>(`Object.fromEntries(RED.nodes.filterNodes({}).flatMap((node) =>
+      ['inputLabels', 'outputLabels'].flatMap((side) => {
+        const label = node._def[side];
+        return label === undefined ? [] : [[node.type + ' ' + side, typeof label === 'string' ? label : label.call(node, 0)]];
+      })))`);
+  };
+  const [english, german] = [await labels('en-US'), await labels('de')];
+  assert.ok(Object.keys(english).length > 8);
+  for (const [port, label] of Object.entries(english)) {
+    assert.doesNotMatch(label, /\./, `${port} has no text`);
+    assert.notEqual(german[port], label, port);
+  }
+});
+
 /** What people type who look for a node, and what they mean. */
 const WANTED: Record<string, string[]> = {
   salesforce: ['sfdc-composite', 'sfdc-platform-event', 'sfdc-event-in', 'api-sync-out'],

@@ -42,6 +42,16 @@ for (const { name, nodes } of examples) {
   });
 }
 
+test('what a reader of a stream gives up goes to a dead letter, which some stream takes', () => {
+  for (const { name, nodes } of examples)
+    for (const { type, deadLetter, deadLetterStream, streamConfig } of nodes) {
+      if (type !== 'jetstream-in') continue;
+      const { subjects } = streamConfig as { subjects: string[] };
+      const taken = subjects.some((each) => String(deadLetter).startsWith(each.replace('>', '')));
+      assert.ok(deadLetter && (taken || deadLetterStream), name);
+    }
+});
+
 test('every node that can be put into a flow has an example', () => {
   const shown = examples.flatMap(({ nodes }) => nodes.map(({ type }) => type));
   for (const type of types) assert.ok(shown.includes(type), `no example shows ${type}`);

@@ -44,7 +44,7 @@ for (const { room, declared } of nodes) {
           const texts = setting.texts ? sharedCatalog(shared, setting.texts, Object.keys(fields)) : own;
           for (const [part, field] of Object.entries(fields)) {
             assert.ok(textOf(texts, `label.${part}`), `label of ${part} in ${language}`);
-            if (part === 'name' || field.kind === 'boolean') continue;
+            if (part === 'name') continue;
             const meaning = meaningOf(texts, part, field);
             assert.ok(meaning.length > 0, `tip of ${part} in ${language}`);
             const choices = meaning.filter((text) => text.startsWith('`')).length;

@@ -4,7 +4,7 @@ import type { Check } from '../../nodes/shared/checks';
 import sfdcOrg from '../../nodes/salesforce/sfdc-org';
 import apiSource from '../../nodes/sync/api-source';
 import type { Problem } from '../../nodes/sync/providers/rest/check';
-import type { TestReport, Tried } from '../../nodes/sync/providers/rest/lookups';
+import type { Tried } from '../../nodes/sync/providers/rest/lookups';
 import { apiFor } from '../apis/support';
 import { answeringApi, type Reply } from '../sync/providers/rest/server';
 import { stage } from './helper';
@@ -26,14 +26,11 @@ async function ask<T>(action: string, config: object, token = '', params = {}): 
   })) as Answer<T>;
 }
 
-async function tested(config: object, token: string): Promise<TestReport> {
+/** Who is connected, and the test of each collection. */
+async function tested(config: object, token: string): Promise<Check[]> {
   const answer = await ask<{ checks: Check[] }>('test', config, token);
   assert.ok(answer.ok, JSON.stringify(answer));
-  const [first, ...parts] = answer.data.checks.map(({ state, values }) => ({
-    state,
-    text: String(values.said),
-  }));
-  return { message: first?.text ?? '', parts };
+  return answer.data.checks;
 }
 
 async function refused(action: string, config: object, token = '', params = {}): Promise<string> {
@@ -63,41 +60,45 @@ async function answering(t: TestContext, reply: Reply): Promise<string> {
 test('whoever is connected is named, and each collection that can be read', async (t) => {
   const api = await apiFor(t, 'github');
   const collections = ['github:acme/website:issues', 'github:acme:repositories'];
-  const { message, parts } = await tested(
-    { provider: 'github', baseUrl: api.baseUrl, collections },
-    api.token,
-  );
-  assert.match(message, /^Connected to GitHub as \S+\. All 2 collections can be read\.$/);
+  const [who, ...parts] = await tested({ provider: 'github', baseUrl: api.baseUrl, collections }, api.token);
+  assert.equal(who?.text, 'check_user');
+  assert.equal(who.values['api'], 'GitHub');
   assert.deepEqual(
-    parts?.map(({ state }) => state),
-    ['good', 'good'],
+    parts.map(({ state, text }) => [state, text]),
+    [
+      ['good', 'check_empty'],
+      ['good', 'check_read'],
+    ],
   );
 });
 
 test('a collection that isn’t there: the nearest is named, and the others are still tested', async (t) => {
   const api = await apiFor(t, 'github');
   const collections = ['github:acme/website:isues', 'github:issues', 'github:acme/website:commits'];
-  const { message, parts = [] } = await tested(
-    { provider: 'github', baseUrl: api.baseUrl, collections },
-    api.token,
+  const [, ...parts] = await tested({ provider: 'github', baseUrl: api.baseUrl, collections }, api.token);
+  assert.deepEqual(
+    parts.map(({ state }) => state),
+    ['bad', 'bad', 'good'],
   );
-  assert.match(message, /2 of 3 collections can't be read\.$/);
-  assert.match(parts[0]?.text ?? '', /GitHub has no collection "isues"; do you mean "issues"\?/);
-  assert.match(parts[1]?.text ?? '', /doesn't say of what; write for example "github:owner\/repo:issues"/);
-  assert.equal(parts[2]?.state, 'good');
+  assert.match(parts[0]?.error?.message ?? '', /GitHub has no collection "isues"; do you mean "issues"\?/);
+  assert.match(
+    parts[1]?.error?.message ?? '',
+    /doesn't say of what; write for example "github:owner\/repo:issues"/,
+  );
 });
 
 test('a token without a right: which one, of which collection', async (t) => {
   const api = await apiFor(t, 'hubspot');
   const body = { status: 'error', category: 'MISSING_SCOPES', message: 'This app lacks scopes.' };
   api.faults.add({ match: { path: '/objects/deals' }, action: { status: 403, body } });
-  const { parts = [] } = await tested(
+  const [, ...parts] = await tested(
     { provider: 'hubspot', baseUrl: api.baseUrl, collections: ['hubspot:contacts', 'hubspot:deals'] },
     api.token,
   );
   assert.equal(parts[0]?.state, 'good');
   assert.equal(parts[1]?.state, 'bad');
-  assert.match(parts[1]?.text ?? '', /lacks scopes\. Add the scope.*\(needs crm\.objects\.deals\.read\)$/);
+  assert.match(parts[1]?.error?.message ?? '', /lacks scopes\. Add the scope/);
+  assert.equal(parts[1]?.values['rights'], 'crm.objects.deals.read');
 });
 
 test('a token that the API doesn’t take is an error of the login, and isn’t shown', async (t) => {
@@ -122,9 +123,9 @@ test('a wrong subdomain answers with a page, which is no JSON', async (t) => {
   const page = { status: 404, headers: { 'content-type': 'text/html' }, body: '<html>No help desk</html>' };
   const baseUrl = await answering(t, page);
   const config = { provider: 'zendesk', baseUrl, user: 'a@b.c', collections: ['zendesk:tickets'] };
-  const { parts = [] } = await tested(config, 'token');
+  const [, ...parts] = await tested(config, 'token');
   assert.equal(parts[0]?.state, 'bad');
-  assert.match(parts[0]?.text ?? '', /with 404: a web page in the place of JSON/);
+  assert.match(parts[0]?.error?.message ?? '', /with 404: a web page in the place of JSON/);
 });
 
 test('an API that answers HTML as if all were well is said to', async (t) => {
@@ -151,8 +152,9 @@ test('paths that lead nowhere: of the records, of the id, of a time', async (t) 
   assert.ok(tried.ok);
   assert.deepEqual([tried.data.records, tried.data.first?.id], [1, '1']);
   assert.deepEqual(tried.data.warnings, ['No record of this page has a time at "changed" (updated).']);
-  const { parts = [] } = await tested(custom(baseUrl), '');
+  const [, ...parts] = await tested(custom(baseUrl), '');
   assert.equal(parts[0]?.state, 'fair');
+  assert.equal(parts[0].values['times'], '"changed" (updated)');
   const right = await ask<Tried>('try', elsewhere({ updated: 'updated' }), '', page);
   assert.ok(right.ok);
   assert.deepEqual(right.data.warnings, []);

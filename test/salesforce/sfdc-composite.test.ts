@@ -197,7 +197,7 @@ describe('settings', () => {
     const from = red.log.length;
     await use(composite({ org: 'nowhere' }));
     await red.waitForLog(/No sfdc-org is chosen/, { from });
-    assert.deepEqual(red.statusOf('write'), { fill: 'red', shape: 'ring', text: 'misconfigured' });
+    assert.deepEqual(red.statusOf('write'), { fill: 'red', shape: 'ring', text: 'wrong settings' });
     red.send('write', { payload: contact(1) });
     await settled();
     assert.equal(last('caught').error.code, 'NO_ORG');

@@ -40,8 +40,8 @@ export class OrgWorld implements World {
     return this.newlyDue(position).flatMap(({ id, version }) => {
       const there = reached.get(id) ?? -1;
       if (there >= version || this.versions.same(id, there, version)) return [];
-      // What a backfill doesn't find any more comes as a deletion.
-      const unseen = there === -1 && this.versions.deletedBehind(id, version, at);
+      // What was deleted before a backfill came to it was never said to be there.
+      const unseen = there === -1 && this.versions.deletedFrom(id, version, at);
       return unseen || this.isGone(id, at) ? [] : [`${id}: ${there} of ${version}`];
     });
   }
@@ -100,10 +100,10 @@ class OrgVersions {
     });
   }
 
-  /** Whether the record was deleted behind this version, by a moment: whoever reads what there is doesn't see it. */
-  deletedBehind(id: string, version: number, by: number): boolean {
-    const next = this.byId.get(id)?.[version + 1];
-    return next !== undefined && next.deleted && next.at <= by;
+  /** Whether this version, or the one behind it, is a deletion by a moment: whoever reads what there is sees neither. */
+  deletedFrom(id: string, version: number, by: number): boolean {
+    const list = this.byId.get(id) ?? [];
+    return list.slice(version, version + 2).some(({ deleted, at }) => deleted && at <= by);
   }
 
   /** The first version from `from` on that a message tells, or -1. */

@@ -1,5 +1,5 @@
 import type { Failure } from '../../shared/flow/delivery';
-import { Attempt, where } from '../../shared/flow/settlement';
+import { Attempt, reasonFirst, where } from '../../shared/flow/settlement';
 import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
 import type { BigNumbers } from '../../shared/json';
 import { AckRoom } from './ack-room';
@@ -641,7 +641,7 @@ export class Consumer {
       this.handler.gaveUp?.();
       this.handler.log(
         'error',
-        `${what} and is dropped, as no dead letter subject is set: ${messageOf(failure.error)}`,
+        reasonFirst(failure.error, `${what} and is dropped, as no dead letter subject is set`),
       );
       return;
     }
@@ -673,12 +673,12 @@ export class Consumer {
       await publishDeadLetter(nc, domain, deadLetter, message.msg, info, failure);
       this.handler.gaveUp?.();
       if (this.noLetters) await this.lookForLetters(nc);
-      this.handler.log('warn', `${what} and went to "${deadLetter}": ${messageOf(failure.error)}`);
+      this.handler.log('warn', reasonFirst(failure.error, `${what} and went to "${deadLetter}"`));
     } catch (error) {
       if (isRetryable(error) || this.stopping.signal.aborted) return error as FlowError;
       this.givenUp++;
       this.handler.gaveUp?.();
-      this.handler.log('error', `${what}: ${messageOf(error)}`);
+      this.handler.log('error', reasonFirst(error, what));
     }
     return undefined;
   }

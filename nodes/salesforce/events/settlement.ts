@@ -4,6 +4,7 @@ import { isRetryable, messageOf } from '../../shared/errors';
 import type { Level } from '../../shared/log';
 import {
   Attempt,
+  reasonFirst,
   watch,
   where,
   type RetryPolicy,
@@ -167,7 +168,7 @@ export class EventSettlement implements Settler<InFlightEvent> {
     const why = isRetryable(failure.error) ? `failed ${item.deliveries} times` : 'failed for good';
     const what = `${this.describe(item)} ${why}${where(failure)}`;
     if (this.handler.deadLetter) return this.bury(item, failure, what, 0);
-    this.handler.log('error', `${what} and is passed over: ${messageOf(failure.error)}`);
+    this.handler.log('error', reasonFirst(failure.error, `${what} and is passed over`));
     this.settle(item);
   }
 
@@ -175,7 +176,7 @@ export class EventSettlement implements Settler<InFlightEvent> {
   private bury(item: InFlightEvent, failure: Failure, what: string, failures: number): void {
     this.handler.deadLetter?.(item.event as ReceivedEvent, failure, item.deliveries).then(
       () => {
-        this.handler.log('warn', `${what} and went to the dead letters: ${messageOf(failure.error)}`);
+        this.handler.log('warn', reasonFirst(failure.error, `${what} and went to the dead letters`));
         this.settle(item);
       },
       (error: unknown) => {

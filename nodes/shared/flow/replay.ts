@@ -6,7 +6,7 @@ import { codeOf, FlowError, messageOf } from '../errors';
 import type { Level, Log } from '../log';
 import type { ReplayState } from '../operations/states';
 import { describeNode, type Failure } from './delivery';
-import { Attempt, watch, where, type RetryPolicy, type Settler, type Tries } from './settlement';
+import { Attempt, reasonFirst, watch, where, type RetryPolicy, type Settler, type Tries } from './settlement';
 
 /** A dead letter in the flow. */
 export interface ReplayedLetter {
@@ -219,7 +219,7 @@ export class Replay implements Settler<ReplayedLetter> {
   giveUp(item: ReplayedLetter, failure: Failure): void {
     this.counts.failed++;
     const what = `${this.describe(item)} failed again${where(failure)} and stays one`;
-    this.log('warn', `${what}: ${messageOf(failure.error)}`);
+    this.log('warn', reasonFirst(failure.error, what));
     this.letters.put(again(item.letter, failure), this.stopping.signal).then(
       () => this.removeAfter(item),
       (error: unknown) => {

@@ -104,7 +104,7 @@ export function settleFailed<T>(
   const tell = (level: Level, how: string, uncounted = ''): void => {
     const when = after > 0 ? `in ${formatDuration(after)}` : 'at once';
     const what = `${settler.describe(item)} ${how}${where(failure)} and comes again ${when}${uncounted}`;
-    settler.log(level, `${what}: ${messageOf(failure.error)}`);
+    settler.log(level, reasonFirst(failure.error, what));
   };
   if (decision.what === 'give back') {
     // No louder: at each deploy, and in each outage, it is many of them.
@@ -113,6 +113,11 @@ export function settleFailed<T>(
   }
   if (!asked) tell('warn', 'failed');
   settler.retry(item, after);
+}
+
+/** The reason stands in front of `what` came of it: who shows a line of the log cuts its end. */
+export function reasonFirst(error: unknown, what: string): string {
+  return `${messageOf(error).replace(/[.\s]+$/, '')}. ${what}`;
 }
 
 /** ` in function "check"`, where it is known. */

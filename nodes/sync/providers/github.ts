@@ -93,6 +93,8 @@ export const github: Declaration = {
       skip: { pull_request: '*' },
       list: {
         ...list('issues', { state: 'all', sort: 'updated', direction: 'asc', since: '{since|iso}' }),
+        // The link has a cursor, or a number.
+        paging: { by: 'link', counts: true },
         order: 'updated_at',
       },
       changes: { by: 'since', lookback: '5m' },

@@ -64,7 +64,7 @@ function object(
       list: {
         ...search(type, time),
         records: 'results',
-        paging: PAGING,
+        paging: { ...PAGING, counts: true },
         size: 200,
         order: `properties.${time}`,
         cap: 10_000,

@@ -213,7 +213,7 @@ describe('consumer', () => {
     await seen(rig, 1);
     assert.match(
       rig.log.join('\n'),
-      /error: Message \d+ .* failed for good and is dropped, as no dead letter/,
+      /error: .*JSON.* Message \d+ .* failed for good and is dropped, as no dead letter/,
     );
   });
 

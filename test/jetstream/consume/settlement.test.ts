@@ -205,7 +205,7 @@ describe('a failed message comes again', () => {
     const rig = new Rig({ maxDeliver: 10 });
     fail(rig.inFlow(7, { deliveries: 2 }));
     assert.deepEqual(rig.log, [
-      'warn: Message 7 of the stream "crm" (crm.contacts.7, delivery 2) failed and comes again in 2s: no luck',
+      'warn: no luck. Message 7 of the stream "crm" (crm.contacts.7, delivery 2) failed and comes again in 2s',
     ]);
     assert.equal(
       describeMessage(rig.arrive(8)),
@@ -216,7 +216,10 @@ describe('a failed message comes again', () => {
   test('and the log names the node where it failed', () => {
     const rig = new Rig();
     rig.inFlow(7).finished({ error: new Error('no'), node: { id: 'n1', type: 'function', name: 'check' } });
-    assert.match(rig.log[0] ?? '', /delivery 1\) failed in function "check" and comes again in 1s: no$/);
+    assert.match(
+      rig.log[0] ?? '',
+      /^warn: no\. .* delivery 1\) failed in function "check" and comes again in 1s$/,
+    );
   });
 
   test('also where it failed before it was in the flow', () => {
@@ -633,7 +636,7 @@ describe('as time goes by', () => {
     assert.deepEqual([rig.heard(), progress.abandoned], [['nak 7/1 in 1000'], 1]);
     assert.match(
       rig.log[0] ?? '',
-      /: The flow did not finish the message within 1m; not finished: function "forgetful", delay d$/,
+      /^warn: The flow did not finish the message within 1m; not finished: function "forgetful", delay d\. Message 7 /,
     );
     batch.finished(undefined);
     pass(5_000);

@@ -353,7 +353,7 @@ test('a warning of an event that failed is in the log', async () => {
   await start();
   await send(1);
   await ends(0, new Error('not yet'));
-  assert.match(said.at(-1) ?? '', /^warn: The event .* comes again in 10s: not yet/);
+  assert.match(said.at(-1) ?? '', /^warn: not yet\. The event .* comes again in 10s$/);
 });
 
 describe('stopping', () => {

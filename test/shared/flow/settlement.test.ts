@@ -135,9 +135,9 @@ describe('what failed', () => {
     settleFailed(room, 'a', { error: luck, node });
     settleFailed(room, 'b', { error: luck });
     assert.deepEqual(room.heard(), [
-      'warn: Letter a failed in function "check" and comes again in 100ms: no luck',
+      'warn: no luck. Letter a failed in function "check" and comes again in 100ms',
       'retry a in 100',
-      'warn: Letter b failed and comes again in 100ms: no luck',
+      'warn: no luck. Letter b failed and comes again in 100ms',
       'retry b in 100',
     ]);
     assert.deepEqual([where({ error: luck, node }), where({ error: luck })], [' in function "check"', '']);
@@ -149,9 +149,9 @@ describe('what failed', () => {
     settleFailed(room, 'b', { error: coded('NOT_WIRED') });
     settleFailed(room, 'c', { error: forGood, node });
     assert.deepEqual(room.heard(), [
-      'debug: Letter a was given back in function "check" and comes again at once, uncounted: not its fault',
+      'debug: not its fault. Letter a was given back in function "check" and comes again at once, uncounted',
       'give back a in 0',
-      'debug: Letter b was given back and comes again in 100ms, uncounted: not its fault',
+      'debug: not its fault. Letter b was given back and comes again in 100ms, uncounted',
       'give back b in 100',
       'give up c: never',
     ]);
@@ -291,9 +291,9 @@ describe('an attempt', () => {
     assert.equal(one.limit(60_000), true);
     const why = 'The flow did not finish the letter within 1m; not finished: function "stuck", delay d';
     assert.deepEqual(room.heard(), [
-      `warn: Letter a failed and comes again in 100ms: ${why}`,
+      `warn: ${why}. Letter a failed and comes again in 100ms`,
       'retry a in 100',
-      `warn: Letter b failed and comes again in 100ms: ${why}`,
+      `warn: ${why}. Letter b failed and comes again in 100ms`,
       'retry b in 100',
     ]);
     const [failure] = flow.abandoned;

@@ -24,7 +24,7 @@ const KINDS = ['kill at publishing', 'nats', 'kill', 'freeze', 'kill at publishi
 
 describe(
   'nothing is lost and nothing goes back while all is changed and everything is killed',
-  { concurrency: 3 },
+  { concurrency: 4 },
   () => {
     for (const users of USERS) {
       const name = `${users.provider}:${users.collection}`;

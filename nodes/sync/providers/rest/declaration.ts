@@ -76,6 +76,8 @@ export interface Paging {
   while?: string;
   /** There are no more pages once this is true. */
   until?: string;
+  /** What is found counts records or pages: a list with an `order` goes on at its last time. So for `offset`, `page`. */
+  counts?: boolean;
 }
 
 export interface Listing extends Ask {

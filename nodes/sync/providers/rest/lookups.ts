@@ -1,5 +1,5 @@
-import { codeOf, FlowError, messageOf } from '../../../shared/errors';
-import type { Check } from '../../../shared/checks';
+import { codeOf, FlowError } from '../../../shared/errors';
+import { failed, good, type Check } from '../../../shared/checks';
 import { RestClient, type ClientOptions } from './client';
 import type { CollectionDeclaration, Declaration, Listing } from './declaration';
 import { Fields } from './fields';
@@ -9,23 +9,6 @@ import { partitionsOf } from './partitions';
 import { at, timeAt } from './path';
 import { recordOf } from './records';
 import type { Values } from './template';
-
-/** What a test has found: who is connected to what, then each collection, in sentences. */
-export interface TestReport {
-  message: string;
-  parts?: TestedPart[];
-}
-
-export interface TestedPart {
-  state: Check['state'];
-  text: string;
-}
-
-/** As the form shows it. */
-export function checksOf({ message, parts = [] }: TestReport): Check[] {
-  const said = [{ state: 'good' as const, text: message }, ...parts];
-  return said.map(({ state, text }) => ({ state, text: 'check_said', values: { said: text } }));
-}
 
 /** One page of a collection, as the form shows it. */
 export interface Tried {
@@ -91,48 +74,39 @@ export async function testApi(
   options: ClientOptions,
   collections: readonly string[],
   signal: AbortSignal,
-): Promise<TestReport> {
+): Promise<Check[]> {
   const { declaration } = options;
+  const api = declaration.label;
   return asking(options, signal, async (client, patience) => {
-    const who = await whoAmI(client, declaration, patience);
-    const parts: TestedPart[] = [];
-    for (const name of collections) parts.push(await testCollection(client, declaration, name, patience));
-    const message =
-      who === undefined ? `${declaration.label} answers.` : `Connected to ${declaration.label} as ${who}.`;
-    const unread = parts.filter(({ state }) => state === 'bad').length;
-    if (parts.length === 0) return { message };
-    const sum =
-      unread === 0
-        ? `All ${parts.length} collections can be read.`
-        : `${unread} of ${parts.length} collections can't be read.`;
-    return { message: `${message} ${sum}`, parts };
+    const user = await whoAmI(client, declaration, patience);
+    const checks = [user === undefined ? good('check_answers', { api }) : good('check_user', { api, user })];
+    for (const name of collections) checks.push(await testCollection(client, declaration, name, patience));
+    return checks;
   });
 }
 
 async function testCollection(
   client: RestClient,
   declaration: Declaration,
-  name: string,
+  collection: string,
   signal: AbortSignal,
-): Promise<TestedPart> {
+): Promise<Check> {
   try {
-    const found = findCollection(declaration, name);
+    const found = findCollection(declaration, collection);
     const { page } = await firstPage(client, declaration, found, 1, signal);
     for (const row of page.rows) recordOf(found.of, row);
-    const warnings = missing(found.of, page.rows);
-    if (warnings.length > 0) return { state: 'fair', text: `${name}: ${warnings.join(' ')}` };
-    const empty = page.rows.length === 0 ? ', and is empty for this token' : '';
-    return { state: 'good', text: `${name} can be read${empty}.` };
+    const times = withoutTime(found.of, page.rows).map(({ path, name }) => `"${path}" (${name})`);
+    if (times.length > 0)
+      return { state: 'fair', text: 'check_noTime', values: { collection, times: times.join(', ') } };
+    return good(page.rows.length === 0 ? 'check_empty' : 'check_read', { collection });
   } catch (error) {
-    if (!['API_REFUSED', 'NO_SUCH_OBJECT', 'INVALID_DECLARATION'].includes(codeOf(error))) throw error;
-    return { state: 'bad', text: `${name}: ${messageOf(error)}${needed(declaration, name, error)}` };
+    const code = codeOf(error);
+    if (!['API_REFUSED', 'NO_SUCH_OBJECT', 'INVALID_DECLARATION'].includes(code)) throw error;
+    const rights = code === 'API_REFUSED' ? findCollection(declaration, collection).of.rights : undefined;
+    return rights === undefined
+      ? failed('bad', 'check_unread', error, { collection })
+      : failed('bad', 'check_noRight', error, { collection, rights });
   }
-}
-
-function needed(declaration: Declaration, name: string, error: unknown): string {
-  if (codeOf(error) !== 'API_REFUSED') return '';
-  const { rights } = findCollection(declaration, name).of;
-  return rights === undefined ? '' : ` (needs ${rights})`;
 }
 
 /** Asks for the first page of a collection. Throws FlowError. */
@@ -154,14 +128,19 @@ export async function tryPage(options: ClientOptions, name: string, signal: Abor
   });
 }
 
-/** Times that the declaration names, and that no record of a page has. */
-function missing(of: CollectionDeclaration, rows: readonly unknown[]): string[] {
+/** The times that the declaration names, and that no record of a page has. */
+function withoutTime(of: CollectionDeclaration, rows: readonly unknown[]): { name: string; path: string }[] {
   if (rows.length === 0) return [];
   const paths = { created: of.created, updated: of.updated, order: of.list.order };
-  return Object.entries(paths).flatMap(([name, path]) => {
-    if (path === undefined || rows.some((row) => timeAt(row, path) !== undefined)) return [];
-    return [`No record of this page has a time at "${path}" (${name}).`];
-  });
+  return Object.entries(paths).flatMap(([name, path]) =>
+    path === undefined || rows.some((row) => timeAt(row, path) !== undefined) ? [] : [{ name, path }],
+  );
+}
+
+function missing(of: CollectionDeclaration, rows: readonly unknown[]): string[] {
+  return withoutTime(of, rows).map(
+    ({ name, path }) => `No record of this page has a time at "${path}" (${name}).`,
+  );
 }
 
 /**

@@ -58,17 +58,22 @@ const sizes = new WeakMap<Listing, number>();
 
 /**
  * Reads a list, page by page, to its end. One that is ordered by time is begun again at the last time it gave where
- * the API won't go on: at its cap, when a page's token has ended, or comes twice. One that isn't begins anew.
+ * the API won't go on (at its cap, when a page's token has ended, or comes twice), and at each page where pages are
+ * counted: a record that is changed moves to the end, and all behind it move up, past the page. One without an order
+ * begins anew.
  */
 export class PassReader {
   private readonly tokens = new Set<string>();
   private readonly seen = new RecentMap<string, Seen>(SEEN);
+  private readonly counted: boolean;
   private restarts = 0;
 
   constructor(
     private readonly client: RestClient,
     private readonly options: PassOptions,
-  ) {}
+  ) {
+    this.counted = isCounted(options.listing);
+  }
 
   begin(from: number): Pass {
     return { from, began: this.client.past(), clock: this.client.now(), pages: 0 };
@@ -127,6 +132,10 @@ export class PassReader {
     }
     if (pass.next === undefined) return undefined;
     if (newest !== undefined && pass.last && pass.last.time < pass.from) return undefined;
+    if (this.counted) {
+      const anchored = this.atLast(pass);
+      if (anchored) return anchored;
+    }
     if (this.tokens.has(pass.next)) return this.restarted(pass, 'a page has come twice');
     this.tokens.add(pass.next);
     const capped = listing.cap !== undefined && (pass.rows ?? 0) + (listing.size ?? 0) > listing.cap;
@@ -136,14 +145,22 @@ export class PassReader {
   /** Begins the list again where it has come to. */
   private restarted(pass: Pass, why: string): Pass {
     const { listing } = this.options;
-    const { last, trail: [nearest, ...trail] = [] } = pass;
+    const { trail: [nearest, ...trail] = [] } = pass;
     if (nearest !== undefined) return { ...pass, next: nearest, trail };
-    if (listing.order !== undefined && last && last.time > pass.from) return this.anchored(pass, last.time);
-    if (listing.order !== undefined && last && listing.tie)
-      return { ...this.anchored(pass, last.time), tie: true, last: { time: last.time, id: '0' } };
+    const anchored = this.atLast(pass);
+    if (anchored) return anchored;
     if ((listing.order === undefined || pass.next !== undefined) && this.restarts++ < RESTARTS)
       return this.anchored(pass, pass.from);
     throw new FlowError('API_PAGING', `A list can't be read on: ${why}`);
+  }
+
+  /** From the last time on, or where there is nothing but that time, from its first id on, if it can be. */
+  private atLast(pass: Pass): Pass | undefined {
+    const { order, tie } = this.options.listing;
+    const { last, from } = pass;
+    if (order === undefined || !last) return undefined;
+    if (last.time > from) return this.anchored(pass, last.time);
+    return tie && { ...this.anchored(pass, last.time), tie: true, last: { time: last.time, id: '0' } };
   }
 
   private anchored(pass: Pass, from: number): Pass {
@@ -168,6 +185,13 @@ export class PassReader {
     const path = this.options.newest ?? this.options.listing.order;
     return path === undefined ? undefined : timeAt(row, path);
   }
+}
+
+/** Its pages are counted, and it can be begun anywhere instead. */
+function isCounted(listing: Listing): boolean {
+  const { paging } = listing;
+  const counts = paging?.counts ?? (paging?.by === 'offset' || paging?.by === 'page');
+  return counts && JSON.stringify(listing).includes('{since');
 }
 
 function isHeavy(error: unknown): boolean {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Position } from '../../../../nodes/sync/engine/provider';
 import { hubspot } from '../../../../nodes/sync/providers/hubspot';
 import { changes, history, opened, start } from '../../providers/rest/drain';
 import { answeringApi } from '../../providers/rest/server';
 import { distinct, ids, longAgo, many, reading, settled } from './reading';
 
 const named = (i: number) => ({ properties: { lastname: `Person ${i}` } });
+const never = new AbortController().signal;
 const FAST = { limits: { secondly: { max: 10_000 }, tenSecondly: { max: 10_000 } } };
 
 test('H1: more changes than a search gives are read on from the last time', async (t) => {
@@ -28,6 +30,32 @@ for (const idOrder of ['numeric', 'text'])
     api.write('contacts', many(10_100, named));
     assert.deepEqual(distinct((await changes(collection, from)).records), ids(rows()));
   });
+
+test('H2: what moves to the end while changes are read hides nobody', async (t) => {
+  const { api, collection } = await reading(t, 'hubspot', 'contacts', {
+    ...FAST,
+    switches: { indexLagMs: 0 },
+  });
+  const from = await start(collection);
+  // So long ago that the next look back doesn't come to them any more.
+  const since = { parts: { '': { since: Date.now() - 30 * 3_600_000 } } };
+  const made = many(10, (i) =>
+    api.write('contacts', many(100, named), Date.now() - (20 - i) * 3_600_000),
+  ).flat();
+  const found: string[] = [];
+  let position: Position = { ...from, ...since };
+  for (let more = true; more;) {
+    const step = await collection.changes(position, never);
+    found.push(...step.records.map(({ id }) => id));
+    ({ position, more } = step);
+    if (more)
+      api.write(
+        'contacts',
+        made.splice(0, 30).map(({ id }) => ({ id, properties: { lastname: 'moved' } })),
+      );
+  }
+  assert.deepEqual([...new Set(found)].sort(), ids(api.records('contacts')));
+});
 
 test('H3: a page that is short, or empty, and says where to go on is not the last', async (t) => {
   const { api, collection } = await reading(t, 'hubspot', 'contacts', FAST);

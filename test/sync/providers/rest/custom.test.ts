@@ -43,20 +43,23 @@ test('an API that nobody knows here is read by a declaration alone', async (t) =
   const declaration = readDeclaration(GADGETS);
   const collection = await opened(t, declaration, baseUrl, 'gadgets');
   const from = await start(collection);
-  assert.deepEqual(idsOf(await history(collection)), ['1', '2', '3', '4', '5']);
+  // Begun again at the last of each page, because pages are counted.
+  assert.deepEqual([...new Set(idsOf(await history(collection)))], ['1', '2', '3', '4', '5']);
   gadgets[0] = { meta: { key: 1, changed: now }, state: 'gone' };
   const { records } = await changes(collection, from);
-  assert.deepEqual(
-    records.map(({ id, deleted }) => [id, deleted]),
-    [['1', true]],
-  );
+  assert.deepEqual([...new Map(records.map(({ id, deleted }) => [id, deleted]))], [['1', true]]);
   const options = { declaration, values: { baseUrl, token: 'token-of-tests' }, budget: 100 };
   const never = new AbortController().signal;
   const tried = await tryPage(options, 'custom:gadgets', never);
   assert.equal(tried.records, 2);
   assert.equal(tried.first?.id, '2');
   assert.match(tried.request, /^GET http.*\/gadgets\?changed_from=0&limit=2$/);
-  assert.match((await testApi(options, ['custom:gadgets'], never)).message, /All 1 collections can be read/);
+  const checks = await testApi(options, ['custom:gadgets'], never);
+  assert.deepEqual(checks.at(-1), {
+    state: 'good',
+    text: 'check_read',
+    values: { collection: 'custom:gadgets' },
+  });
   assert.ok(seen.length > 5);
 });
 
