@@ -90,3 +90,47 @@ test('the README names these rights', () => {
     assert.ok(readme.includes(`\`${right}\``), right);
   }
 });
+
+test('the user of docs/nats-rights.md runs the flow that the page says, and has the tries kept', async (t) => {
+  const page = readFileSync(join(root, 'docs/nats-rights.md'), 'utf8');
+  const [, config = ''] = /^```\n(authorization[\s\S]*?)^```$/m.exec(page) ?? [];
+  const admin = '{ user: admin, password: secret }';
+  const server = await startNats({
+    config: config.replace('$ACTIVATION_PASSWORD', 'secret').replace('users: [', `users: [ ${admin}`),
+  });
+  t.after(() => server.stop());
+  process.env.NATS_URL = server.url;
+  const nc = await connect({ servers: server.url, user: 'admin', pass: 'secret' });
+  t.after(() => nc.close());
+  const jsm = await nc.jetstreamManager();
+
+  const example = readFileSync(join(root, 'examples/Upsert contacts from JetStream.json'), 'utf8');
+  const nodes = JSON.parse(example) as FlowNode[];
+  const source = nodes.find(({ type }) => type === 'jetstream-in') ?? assert.fail();
+  const red = await embedNodeRed({
+    flows: [
+      ...nodes.filter(({ type }) => type === 'tab'),
+      {
+        ...nodes.find(({ type }) => type === 'jetstream-server'),
+        ...{ auth: 'userpass', user: 'activation', inboxPrefix: '_INBOX_activation' },
+        credentials: { password: 'secret' },
+      } as FlowNode,
+      { ...source, format: 'json', wires: [['end']] },
+      { id: 'end', type: 'debug', z: source.z, active: false, wires: [] },
+    ],
+  });
+  t.after(() => red.stop());
+
+  await until(() => jsm.consumers.info('crm', String(source.durable)), { what: 'the durable' });
+  nc.publish('crm.contacts.upsert', '{}');
+  nc.publish('crm.contacts.upsert', 'not JSON');
+  await until(async () => (await jsm.streams.info('crm')).state.messages === 3, { what: 'the dead letter' });
+  await until(async () => (await jsm.streams.info('KV_jetforce-tries')).state.last_seq > 0, {
+    what: 'what was tried',
+  });
+  const answer = await fetch(`${red.url}/jetforce/state`);
+  const { durables } = (await answer.json()) as { durables: { deadLetter: { stored: number } }[] };
+  assert.equal(durables[0]?.deadLetter.stored, 1);
+  const complaints = red.log.filter(({ text }) => /right|permission/i.test(text));
+  assert.deepEqual(complaints, []);
+});
