@@ -70,7 +70,10 @@ export class Memory {
   settle(how: Settled['how'], { info, deliveries }: Delivered): void {
     const { consumerSequence, timestamp } = info;
     this.settled.set(info.sequence, {
-      ...{ how, deliveries, consumerSequence, timestamp: Number(timestamp) },
+      how,
+      deliveries,
+      consumerSequence,
+      timestamp: Number(timestamp),
       at: performance.now(),
     });
     this.tried.delete(info.sequence);

@@ -142,8 +142,15 @@ export class Settlement implements Settler<InFlightMessage> {
     }
     const settled = memory.settledAs(info);
     const message: InFlightMessage = {
-      ...{ memory, msg, info, reply, deliveries },
-      ...{ extendedAt: performance.now(), attempt: undefined, alone: false, leaving: false },
+      memory,
+      msg,
+      info,
+      reply,
+      deliveries,
+      extendedAt: performance.now(),
+      attempt: undefined,
+      alone: false,
+      leaving: false,
     };
     if (settled === 'anew') {
       // A durable that was reset, a stream that was restored: what is known is of the time before.
