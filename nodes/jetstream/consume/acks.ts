@@ -8,15 +8,18 @@ const PROGRESS = Buffer.from('+WPI');
 const ACK = Buffer.from('+ACK');
 const TERM = Buffer.from('+TERM');
 
+type Said = readonly [reply: string, payload: Uint8Array];
+
 /**
  * Sends acknowledgements, and sends them again after a reconnect until a PONG shows that the server has read
  * them: the client drops without a word what is published while disconnected.
  */
 export class Acks {
-  /** Ack subject → what was said, not confirmed yet. */
-  private readonly unconfirmed = new Map<string, Uint8Array>();
+  /** What was said and is not confirmed yet, in order, behind `confirmed` that were. */
+  private unconfirmed: Said[] = [];
+  private confirmed = 0;
   /** Said within this turn of the event loop. */
-  private outgoing: [reply: string, payload: Uint8Array][] = [];
+  private outgoing: Said[] = [];
   private turn: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
   private interrupted = false;
@@ -38,7 +41,7 @@ export class Acks {
 
   /** Starts the ack wait anew. Not worth repeating: the next one comes in time. */
   progress(reply: string): void {
-    this.publish(reply, PROGRESS);
+    this.publish([reply, PROGRESS]);
   }
 
   /** The connection is lost: a PONG of the next one says nothing of what was sent before, until it is repeated. */
@@ -46,11 +49,11 @@ export class Acks {
     this.interrupted = true;
   }
 
-  /** After a reconnect. */
+  /** After a reconnect: the latest word on each. */
   repeat(): void {
     this.interrupted = false;
     this.outgoing = [];
-    for (const [reply, payload] of this.unconfirmed) this.publish(reply, payload);
+    for (const said of new Map(this.unconfirmed)) this.publish(said);
     this.sendOut();
     this.confirmSoon();
   }
@@ -58,7 +61,8 @@ export class Acks {
   /** The consumer was made anew: there the same ack subjects mean other deliveries. */
   forget(): void {
     this.outgoing = [];
-    this.unconfirmed.clear();
+    this.confirmed += this.unconfirmed.length;
+    this.unconfirmed = [];
   }
 
   /** Resolves when the server has read everything, or can't be reached. */
@@ -70,16 +74,17 @@ export class Acks {
   }
 
   private say(reply: string, payload: Uint8Array): void {
-    this.unconfirmed.set(reply, payload);
-    this.publish(reply, payload);
+    const said: Said = [reply, payload];
+    this.unconfirmed.push(said);
+    this.publish(said);
     this.confirmSoon();
   }
 
   /** The client writes to its socket once for all that is published within one turn of the event loop's callbacks. */
-  private publish(reply: string, payload: Uint8Array): void {
+  private publish(said: Said): void {
     const nc = this.connected();
     if (!nc || nc.isClosed()) return;
-    this.outgoing.push([reply, payload]);
+    this.outgoing.push(said);
     this.turn ??= setImmediate(() => this.sendOut());
   }
 
@@ -87,7 +92,8 @@ export class Acks {
     clearImmediate(this.turn);
     this.turn = undefined;
     const nc = this.connected();
-    const outgoing = this.outgoing.splice(0);
+    const { outgoing } = this;
+    this.outgoing = [];
     if (!nc || nc.isClosed()) return;
     for (const [reply, payload] of outgoing) nc.publish(reply, payload);
   }
@@ -102,14 +108,16 @@ export class Acks {
   private async confirm(): Promise<void> {
     const nc = this.connected();
     this.sendOut();
-    if (!nc || this.interrupted || this.unconfirmed.size === 0) return;
-    const sent = [...this.unconfirmed];
+    if (!nc || this.interrupted || this.unconfirmed.length === 0) return;
+    const until = this.confirmed + this.unconfirmed.length;
     try {
       await nc.flush();
     } catch {
       return; // Disconnected on the way: repeat() sends them again.
     }
-    for (const [reply, payload] of sent)
-      if (this.unconfirmed.get(reply) === payload) this.unconfirmed.delete(reply);
+    // Another confirmation, or forget(), may have been quicker.
+    if (until <= this.confirmed) return;
+    this.unconfirmed = this.unconfirmed.slice(until - this.confirmed);
+    this.confirmed = until;
   }
 }

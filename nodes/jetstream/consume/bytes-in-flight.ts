@@ -56,8 +56,7 @@ export class BytesInFlight<M extends { msg: { data: Uint8Array } }> {
     const held = this.held.get(message);
     if (!held) return;
     this.held.delete(message);
-    if (held.opened) this.opened -= held.bytes;
-    else this.closed -= held.bytes;
+    this.add(held, -held.bytes);
   }
 
   /** Bytes of messages that may still be asked for. Infinity: any number. */
@@ -68,8 +67,20 @@ export class BytesInFlight<M extends { msg: { data: Uint8Array } }> {
   }
 
   private count(message: M, bytes: number, opened: boolean): void {
-    this.released(message);
-    this.held.set(message, { bytes, opened });
+    const held = this.held.get(message);
+    if (held) {
+      this.add(held, -held.bytes);
+      held.bytes = bytes;
+      held.opened = opened;
+      this.add(held, bytes);
+    } else {
+      const fresh = { bytes, opened };
+      this.held.set(message, fresh);
+      this.add(fresh, bytes);
+    }
+  }
+
+  private add({ opened }: Held, bytes: number): void {
     if (opened) this.opened += bytes;
     else this.closed += bytes;
   }

@@ -97,7 +97,11 @@ export class Memory {
   settle(how: Settled['how'], { info, deliveries, epoch = 0 }: Delivered): void {
     const { consumerSequence, timestamp } = info;
     this.settled.set(info.sequence, {
-      ...{ how, deliveries, epoch, consumerSequence, timestamp: Number(timestamp) },
+      how,
+      deliveries,
+      epoch,
+      consumerSequence,
+      timestamp: Number(timestamp),
       at: performance.now(),
     });
     this.tried.delete(info.sequence);

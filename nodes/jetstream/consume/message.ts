@@ -21,17 +21,48 @@ export interface DeliveryInfo {
  * <domain>.<account hash> after ACK and a random token at the end on newer servers (ADR-15).
  */
 export function deliveryInfo(reply: string): DeliveryInfo {
+  if (!reply.startsWith(latest.prefix)) latest = beginningOf(reply);
+  const { prefix, stream, consumer } = latest;
+  const sequence = reply.indexOf('.', prefix.length) + 1;
+  const consumerSequence = reply.indexOf('.', sequence) + 1;
+  const timestamp = reply.indexOf('.', consumerSequence) + 1;
+  const pending = reply.indexOf('.', timestamp) + 1;
+  const random = reply.indexOf('.', pending) + 1;
+  return {
+    stream,
+    consumer,
+    deliveries: wholeNumber(reply, prefix.length, sequence - 1),
+    sequence: wholeNumber(reply, sequence, consumerSequence - 1),
+    consumerSequence: wholeNumber(reply, consumerSequence, timestamp - 1),
+    timestamp: reply.slice(timestamp, pending - 1),
+    pending: wholeNumber(reply, pending, random > 0 ? random - 1 : reply.length),
+  };
+}
+
+/** All replies of one consumer begin in the same way. */
+interface Beginning {
+  prefix: string;
+  stream: string;
+  consumer: string;
+}
+
+let latest: Beginning = beginningOf('....');
+
+function beginningOf(reply: string): Beginning {
   const tokens = reply.split('.');
   const at = tokens.length > 9 ? 4 : 2;
-  return {
-    stream: tokens[at] ?? '',
-    consumer: tokens[at + 1] ?? '',
-    deliveries: Number(tokens[at + 2]),
-    sequence: Number(tokens[at + 3]),
-    consumerSequence: Number(tokens[at + 4]),
-    timestamp: tokens[at + 5] ?? '0',
-    pending: Number(tokens[at + 6]),
-  };
+  const [stream = '', consumer = ''] = tokens.slice(at);
+  return { prefix: `${tokens.slice(0, at + 2).join('.')}.`, stream, consumer };
+}
+
+/** Of the digits there, NaN for what is none; cheaper than a text of their own. */
+function wholeNumber(text: string, from: number, to: number): number {
+  let value = to > from ? 0 : NaN;
+  for (let at = from; at < to; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    value = digit >= 0 && digit <= 9 ? value * 10 + digit : NaN;
+  }
+  return value;
 }
 
 const strict = new TextDecoder('utf-8', { fatal: true });

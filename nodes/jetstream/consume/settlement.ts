@@ -161,8 +161,16 @@ export class Settlement implements Settler<InFlightMessage> {
     }
     const settled = memory.settledAs(info);
     const message: InFlightMessage = {
-      ...{ memory, msg, info, reply, deliveries, epoch: memory.epoch },
-      ...{ extendedAt: performance.now(), attempt: undefined, alone: false, leaving: false },
+      memory,
+      msg,
+      info,
+      reply,
+      deliveries,
+      epoch: memory.epoch,
+      extendedAt: performance.now(),
+      attempt: undefined,
+      alone: false,
+      leaving: false,
     };
     if (settled === 'anew') {
       // A durable that was reset, a stream that was restored: what is known is of the time before.

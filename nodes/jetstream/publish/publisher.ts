@@ -1,3 +1,4 @@
+import { Fifo } from '../../shared/async/fifo';
 import { FlowError } from '../../shared/errors';
 import { formatSize } from '../../shared/size';
 import { closedError, type Connection } from '../server/connection';
@@ -49,7 +50,7 @@ interface Waiting {
  */
 export class Publisher {
   private readonly stopping = new AbortController();
-  private readonly queue: Waiting[] = [];
+  private readonly queue = new Fifo<Waiting>();
   private queuedBytes = 0;
   private inFlight = 0;
   private connecting = false;
@@ -104,7 +105,7 @@ export class Publisher {
   async stop(): Promise<void> {
     this.stopping.abort();
     this.queuedBytes = 0;
-    for (const { reject, resume } of this.queue.splice(0)) {
+    for (const { reject, resume } of this.queue.clear()) {
       resume?.();
       reject(closedError());
     }
@@ -170,8 +171,8 @@ function queueFull(waiting: string): FlowError {
 
 /** An older server stores the message for ever without a word. */
 function checkTtl(nc: NatsConnection, headers: Outgoing['headers']): void {
-  if (serverAtLeast(nc, 2, 11) || !Object.keys(headers).some((name) => name.toLowerCase() === 'nats-ttl'))
-    return;
+  const limited = Object.keys(headers).some((name) => name.toLowerCase() === 'nats-ttl');
+  if (!limited || serverAtLeast(nc, 2, 11)) return;
   throw new FlowError(
     'SERVER_TOO_OLD',
     `The header Nats-TTL needs nats-server 2.11 or newer; this is ${nc.info?.version ?? 'older'}: remove it, or limit the stream's age`,

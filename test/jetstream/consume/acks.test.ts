@@ -93,6 +93,18 @@ describe('acknowledgements', () => {
     assert.deepEqual(await heard(), ['1 +ACK']);
   });
 
+  test('what is said while the server is asked counts as read only by the next answer', async () => {
+    acks.ack('ack.1');
+    const first = acks.settle();
+    acks.ack('ack.2');
+    const second = acks.settle();
+    acks.ack('ack.3');
+    await Promise.all([first, second]);
+    await heard();
+    acks.repeat();
+    assert.deepEqual(await heard(), ['3 +ACK']);
+  });
+
   test('the latest word on a delivery is the one that is sent again', async () => {
     open = undefined;
     acks.nak('ack.1', 0);

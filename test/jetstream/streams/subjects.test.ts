@@ -152,6 +152,12 @@ test('ack subjects of old and new servers are read alike', () => {
     pending: 42,
   });
   assert.deepEqual(current, old);
+  const other = deliveryInfo('$JS.ACK.crm.flow2.1.9007199254740991.1.1700000000123456789.0');
+  assert.equal(other.consumer, 'flow2');
+  assert.equal(other.sequence, Number.MAX_SAFE_INTEGER);
+  assert.equal(other.pending, 0);
+  for (const wrong of ['', '$JS.ACK.crm.flow', '$JS.ACK.crm.flow.1', '$JS.ACK.crm.flow.x.y.z.t.p'])
+    assert.ok(Number.isNaN(deliveryInfo(wrong).pending), wrong);
 });
 
 test('payloads: auto gives back any JSON value, any text and any bytes', () => {
