@@ -136,7 +136,10 @@ test('api-sync-out: the preview is the subject that records get', { skip }, asyn
   assert.equal(await subject.innerText(), `crm.${known}`);
   assert.equal(await events.innerText(), `crm-events.${known}.insert|update|delete`);
   await editor.unfold('Stream settings');
-  assert.equal(await page.getAttribute('#node-input-streamConfig-subjects', 'placeholder'), 'crm.>, if empty');
+  assert.equal(
+    await page.getAttribute('#node-input-streamConfig-subjects', 'placeholder'),
+    'crm.>, if empty',
+  );
   await page.fill('#node-input-streamConfig-maxAge', '30d');
   assert.match(await page.locator('.jetforce-hint').innerText(), /drops a record that hasn't changed/);
   await editor.done();
