@@ -47,7 +47,7 @@ describe('flows of the first release', () => {
     await until(() => shown.every(({ id }) => status(id) !== undefined), { what: 'every status' });
     for (const { id, type } of ours) {
       assert.ok(red.getNode(id), `${type} runs`);
-      assert.notEqual(status(id), 'misconfigured', type);
+      assert.notEqual(status(id), 'wrong settings', type);
       assert.notEqual(status(id), 'wrong settings', type);
     }
   });

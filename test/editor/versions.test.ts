@@ -70,8 +70,11 @@ test(
     assert.equal(await label('name'), null);
     assert.equal(await label('ackWait'), null, 'its tip is in the form');
     const example = (name: string) => page.locator(`#node-input-${name}`).getAttribute('placeholder');
-    assert.equal(await example('ackWait'), String(contract['jetstream-in']?.properties['ackWait']));
-    assert.equal(await example('stream'), 'crm');
+    assert.equal(
+      await example('ackWait'),
+      `${String(contract['jetstream-in']?.properties['ackWait'])}, if empty`,
+    );
+    assert.equal(await example('stream'), 'e.g. crm');
     await editor.cancel();
     assert.deepEqual(editor.complaints, []);
   },

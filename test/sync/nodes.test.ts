@@ -271,7 +271,7 @@ describe('api-sync-out', () => {
       const from = red.log.length;
       await red.deploy(flow(wrong, sync()));
       await red.waitForLog(text, { from });
-      await until(() => status() === 'misconfigured', { what: 'the status' });
+      await until(() => status() === 'wrong settings', { what: 'the status' });
     }
   });
 });

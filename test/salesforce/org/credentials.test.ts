@@ -63,7 +63,7 @@ test('what is missing is named, and where', async () => {
       for (const value of [undefined, ' ']) {
         const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
         await assert.rejects(read({ auth }, { ...secrets, [name]: value }), {
-          code: 'INVALID_CREDENTIALS',
+          code: 'NO_CREDENTIALS',
           retryable: true,
           message: `The ${auth} login needs a ${words} in the org`,
         });

@@ -63,7 +63,7 @@ describe('logging in', () => {
   test('with settings that do not suffice is an outage of the login', async () => {
     await assert.rejects(open({ secrets: {} }).login(), {
       reason: 'login',
-      code: 'INVALID_CREDENTIALS',
+      code: 'NO_CREDENTIALS',
       sent: false,
     });
     const error = await open({ secrets: {} })
