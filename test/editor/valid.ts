@@ -19,7 +19,6 @@ export function valid(type: string): Record<string, unknown> {
   const needed: Record<string, Record<string, unknown>> = {
     'jetstream-in': { server: 'server', stream: 'crm', durable: 'd', deadLetter: 'dead.crm' },
     'jetstream-out': { server: 'server', subject: 'crm.a' },
-    'sfdc-org': { loginUrl: 'https://example.my.salesforce.com' },
     'sfdc-composite': { org: 'org', sobject: 'Contact', externalIdField: 'Key__c' },
     'sfdc-platform-event': { org: 'org', topic: '/event/OrderStatus__e' },
     'sfdc-event-in': { org: 'org', topic: '/data/ContactChangeEvent' },

@@ -49,7 +49,8 @@ test('settings of a newer version are left as they are, and marked in a sentence
   await editor.clear();
   await editor.add(nodes.server, nodes.org);
   for (const type of types) {
-    await editor.add({ ...valid(type), id: `newer-${type}`, version: 9 });
+    const loginUrl = type === 'sfdc-org' && { loginUrl: nodes.org['loginUrl'] };
+    await editor.add({ ...valid(type), ...loginUrl, id: `newer-${type}`, version: 9 });
     const errors = await invalid(editor, `newer-${type}`);
     assert.equal(errors.length, 1, errors.join(' · '));
     assert.match(errors[0] ?? '', /newer version of this pack.*Update the pack/);
