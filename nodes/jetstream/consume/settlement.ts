@@ -1,3 +1,4 @@
+import { now } from '../../shared/async/clock';
 import type { Failure } from '../../shared/flow/delivery';
 import {
   settleFailed,
@@ -71,7 +72,7 @@ const MOST_RETRIES = 100_000;
 export class Settlement implements Settler<InFlightMessage> {
   readonly noun = 'message';
   private readonly inFlight = new Map<number, InFlightMessage>();
-  /** Sequence → when it comes again, ms epoch, of what was sent back by this node. */
+  /** Sequence → when it comes again, by now(), of what was sent back by this node. */
   private readonly retryAt = new Map<number, number>();
   private readonly retries: RetryPolicy;
   private memory: Memory | undefined;
@@ -134,11 +135,11 @@ export class Settlement implements Settler<InFlightMessage> {
 
   /** Messages that were sent back and aren't due yet, and when the first one is, ms epoch. */
   sentBack(): { count: number; first: number } {
-    const now = Date.now();
-    for (const [sequence, at] of this.retryAt) if (at <= now) this.retryAt.delete(sequence);
+    const time = now();
+    for (const [sequence, at] of this.retryAt) if (at <= time) this.retryAt.delete(sequence);
     let first = Infinity;
     for (const at of this.retryAt.values()) first = Math.min(first, at);
-    return { count: this.retryAt.size, first };
+    return { count: this.retryAt.size, first: Date.now() + (first - time) };
   }
 
   /** The message is new and to be worked on; undefined for one that is known, which needs nothing more. */
@@ -327,8 +328,7 @@ export class Settlement implements Settler<InFlightMessage> {
 
   private nak(message: InFlightMessage, delay: number): void {
     if (this.isCurrent(message)) this.handler.acks.nak(message.reply, delay);
-    if (delay > 0 && this.retryAt.size < MOST_RETRIES)
-      this.retryAt.set(message.info.sequence, Date.now() + delay);
+    if (delay > 0 && this.retryAt.size < MOST_RETRIES) this.retryAt.set(message.info.sequence, now() + delay);
     this.release(message);
   }
 

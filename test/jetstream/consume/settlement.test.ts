@@ -741,3 +741,15 @@ describe('a message that was in the flow when a process ended', () => {
     return { settlement, arrive: rig.arrive.bind(rig) };
   }
 });
+
+test('what was sent back is waited for by a clock that nobody sets, and told by the one on the wall', (t) => {
+  const clock = fakeClock([]);
+  t.after(() => clock.reset());
+  const rig = new Rig();
+  rig.settlement.retry(rig.arrive(7), 1_000);
+  assert.deepEqual(rig.settlement.sentBack(), { count: 1, first: Date.now() + 1_000 });
+  clock.setWallClock(-3_600_000);
+  assert.deepEqual(rig.settlement.sentBack(), { count: 1, first: Date.now() + 1_000 });
+  clock.pass(1_000);
+  assert.deepEqual(rig.settlement.sentBack(), { count: 0, first: Infinity });
+});
