@@ -172,7 +172,7 @@ export class EventSettlement implements Settler<InFlightEvent> {
     this.settle(item);
   }
 
-  /** It stays in flight until its dead letter is stored. */
+  /** It stays in flight until its dead letter is stored. One that can never be holds nobody up. */
   private bury(item: InFlightEvent, failure: Failure, what: string, failures: number): void {
     this.handler.deadLetter?.(item.event as ReceivedEvent, failure, item.deliveries).then(
       () => {
@@ -181,6 +181,11 @@ export class EventSettlement implements Settler<InFlightEvent> {
       },
       (error: unknown) => {
         if (this.stopped) return;
+        if (!isRetryable(error)) {
+          const left = `${what} and is passed over, as its dead letter can never be stored: the org has it for 72 hours`;
+          this.handler.log('error', reasonFirst(error, left));
+          return this.settle(item);
+        }
         if (failures === 0)
           this.handler.log('error', `${what}, and its dead letter can't be stored yet: ${messageOf(error)}`);
         const ms = Math.min(STORING.longest, STORING.first * 2 ** failures);

@@ -19,9 +19,11 @@ class Flow {
   readonly log: { level: string; text: string }[] = [];
   released = 0;
   onDeliver: (attempt: EventAttempt) => void = () => undefined;
+  /** Of each dead letter that was tried: what becomes of it. */
+  readonly letters: ((error?: Error) => void)[] = [];
   readonly settlement: EventSettlement;
 
-  constructor(settings: Partial<SettlementSettings> = {}) {
+  constructor(settings: Partial<SettlementSettings> = {}, withLetters = false) {
     const all = { ...SETTLEMENT, backoff: [100, 200], maxDeliver: 3, ...settings };
     this.settlement = new EventSettlement('/event/Order__e', all, {
       deliver: (attempt, { replayId }, nth) => {
@@ -29,6 +31,12 @@ class Flow {
         this.onDeliver(attempt);
       },
       position: (replayId) => this.positions.push(replayId),
+      ...(withLetters && {
+        deadLetter: () =>
+          new Promise<void>((resolve, reject) =>
+            this.letters.push((error) => (error ? reject(error) : resolve())),
+          ),
+      }),
       released: () => this.released++,
       log: (level, text) => this.log.push({ level, text }),
     });
@@ -692,5 +700,41 @@ describe('stopping', () => {
     pass(5_000);
     await stopping;
     assert.equal(looks, 0);
+  });
+});
+
+describe('the dead letter of an event', () => {
+  test('is stored before the position moves on', async () => {
+    const flow = new Flow({}, true);
+    flow.arrive('a');
+    flow.ends('a', final);
+    assert.deepEqual(flow.positions, []);
+    flow.letters[0]?.();
+    await turn();
+    assert.equal(flow.position, 'a');
+  });
+
+  test('that can not be stored now is tried again, said once, and holds the position', async () => {
+    const flow = new Flow({}, true);
+    flow.arrive('a');
+    flow.ends('a', final);
+    for (const wait of [1_000, 2_000, 4_000]) {
+      flow.letters.at(-1)?.(new Error('nobody answers'));
+      await turn();
+      pass(wait);
+    }
+    assert.deepEqual([flow.letters.length, flow.positions], [4, []]);
+    assert.equal(flow.words.filter((text) => /can't be stored yet: nobody answers/.test(text)).length, 1);
+  });
+
+  test('that can never be stored holds nobody up: the log names the event', async () => {
+    const flow = new Flow({}, true);
+    flow.arrive('a', 'b');
+    flow.ends('a', final);
+    flow.ends('b');
+    flow.letters[0]?.(new FlowError('MESSAGE_TOO_LARGE', 'too large', false));
+    await turn();
+    assert.equal(flow.position, 'b');
+    assert.match(flow.words.at(-1) ?? '', /^too large\. The event a .* can never be stored/);
   });
 });
