@@ -180,7 +180,12 @@ function begin(org: OrgState, call: Call, job: IngestJob): void {
   readFile(job);
   const batches = org.limits.DailyBulkApiBatches;
   if (batches) batches.Remaining = Math.max(0, batches.Remaining - Math.ceil(job.rows.length / BATCH_ROWS));
-  const { bulkJobMs } = org.switches;
-  if (bulkJobMs === 0) advance(org, job);
-  else setTimeout(() => advance(org, job), Math.min(bulkJobMs, LONGEST_TIMER)).unref();
+  workOn(org, job);
+}
+
+/** A timer can end a millisecond before the clock says so: the job is asked again until its time is over. */
+function workOn(org: OrgState, job: IngestJob): void {
+  const left = job.closedAt + org.switches.bulkJobMs - org.store.now();
+  if (left <= 0) return advance(org, job);
+  setTimeout(() => workOn(org, job), Math.min(Math.max(left, 1), LONGEST_TIMER)).unref();
 }
