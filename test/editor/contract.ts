@@ -123,7 +123,7 @@ export const contract: Record<string, Contract> = {
       payload: { mode: 'event' },
       allowDuplicateSave: false,
       autoAssign: true,
-      batch: { records: 1000, maxRequests: 4, linger: '0ms', coalesce: false },
+      batch: { records: 1000, maxRequests: 4, linger: '0ms', coalesce: false, bulkFrom: 20000 },
       onOutage: 'hold',
     },
   },
