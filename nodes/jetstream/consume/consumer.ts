@@ -1,4 +1,5 @@
 import type { Failure } from '../../shared/flow/delivery';
+import { tookOver } from '../../shared/flow/takeovers';
 import { Attempt, reasonFirst, where } from '../../shared/flow/settlement';
 import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
 import type { BigNumbers } from '../../shared/json';
@@ -288,6 +289,7 @@ export class Consumer {
       try {
         const nc = await this.connection.ready(signal);
         if (this.turn) this.follows ||= (await this.turn.take(signal, () => this.standBy())) === 'new';
+        if (this.follows) tookOver();
         if (this.isStopping()) return;
         await this.prepare(nc);
         attempt = 0;

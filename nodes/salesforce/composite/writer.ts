@@ -39,7 +39,7 @@ export interface WriterState {
   records: number;
   /** Writes that wait to be sent. */
   waiting: number;
-  bulk: BulkState | undefined;
+  bulk?: BulkState;
 }
 
 /** A lock is usually gone within seconds; after about a minute of trying the row fails. */
@@ -91,7 +91,8 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
   get state(): WriterState {
     const calls = this.dispatcher.underWay;
     const records = calls.reduce((sum, call) => sum + call.records, 0);
-    return { calls: calls.length, records, waiting: this.batcher.waiting, bulk: this.bulk?.state };
+    const { waiting } = this.batcher;
+    return { calls: calls.length, records, waiting, ...(this.bulk && { bulk: this.bulk.state }) };
   }
 
   /** Records that are better held here than left with their source, beside those of requests. */

@@ -2,12 +2,22 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import type { RowResult } from '../../../nodes/salesforce/composite/operations';
 import { Writer, type WriterOptions } from '../../../nodes/salesforce/composite/writer';
-import type { OrgOptions } from '../../org/org';
+import { OrgOutage } from '../../../nodes/salesforce/org/outage';
+import type { OrgSession } from '../../../nodes/salesforce/org/session';
+import { startOrg, type OrgOptions } from '../../org/org';
 import { watchHeartbeat } from '../../support/heartbeat';
+import { stopAtEach } from '../../support/stops';
 import { until } from '../../support/until';
 import { contact, contacts, sessionWith, startRig, WRITER, type Rig } from '../rig';
 
 watchHeartbeat();
+
+const UPSERT = {
+  operation: 'upsert',
+  sobject: 'Contact',
+  externalIdField: 'ExternalId__c',
+  allOrNone: false,
+} as const;
 
 interface Bulk extends Rig {
   /** Calls about jobs: method, what of the job, and how it was answered. */
@@ -303,12 +313,7 @@ describe('a job that nobody follows any more', () => {
         await writer.close(50);
         if (session === 'another') next.close();
       });
-      const request = {
-        operation: 'upsert',
-        sobject: 'Contact',
-        externalIdField: 'ExternalId__c',
-        allOrNone: false,
-      } as const;
+      const request = UPSERT;
       const newer = writer.write(
         { ...request, payload: contact(3, { Title: 'newer' }) },
         () => () => undefined,
@@ -332,5 +337,55 @@ describe('a job that nobody follows any more', () => {
     await rig.session.request('PATCH', `/jobs/ingest/${id}`, { body: { state: 'UploadComplete' } });
     await rig.write({ payload: contact(1) });
     assert.equal(rig.org.records('Contact').length, 1);
+  });
+
+  test('stopped at each of its calls: every message is answered, and what comes again is right, each record once', async (t) => {
+    const org = await startOrg({ switches: { bulkJobMs: 20 } });
+    t.after(() => org.close());
+    let round = 0;
+    const stops = await stopAtEach((gates) => {
+      round++;
+      const session = sessionWith(org);
+      const request: OrgSession['request'] = (...asked) =>
+        gates
+          .pass(() => session.request(...asked))
+          .catch((error: Error) => {
+            throw error instanceof OrgOutage
+              ? error
+              : new OrgOutage('unreachable', 'LOST', error.message, true);
+          });
+      const gated = new Proxy(session, {
+        get: (object, key) => (key === 'request' ? request : (Reflect.get(object, key, object) as unknown)),
+      });
+      const payloads = contacts(30, round * 1_000);
+      let paused = 0;
+      const pause = () => {
+        paused++;
+        return () => void paused--;
+      };
+      const start = (on: OrgSession) =>
+        new Writer(on, { ...WRITER, bulkFrom: 20, bulkSoonest: 5, log: () => undefined });
+      const write = (writer: Writer, rows: readonly object[]) =>
+        Promise.allSettled(rows.map((payload) => writer.write({ ...UPSERT, payload }, pause)));
+      const writer = start(gated);
+      const first = write(writer, payloads);
+      return async () => {
+        await writer.close(50);
+        const answers = await first;
+        const again = payloads.filter((_, n) => answers[n]?.status === 'rejected');
+        for (const answer of answers)
+          if (answer.status === 'rejected')
+            assert.match((answer.reason as { code: string }).code, /NODE_CLOSED|LOST/);
+        const next = start(session);
+        for (const answer of await write(next, again)) assert.equal(answer.status, 'fulfilled');
+        await next.close(50);
+        session.close();
+        assert.equal(paused, 0, 'no clock stands still');
+        const names = payloads.map(({ LastName }) => LastName);
+        const found = org.records('Contact').filter(({ LastName }) => names.includes(String(LastName)));
+        assert.equal(found.length, 30);
+      };
+    });
+    assert.ok(stops >= 6, `stopped ${stops} times`);
   });
 });

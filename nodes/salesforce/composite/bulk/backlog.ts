@@ -1,5 +1,14 @@
+import { getHeapStatistics } from 'node:v8';
+
+/** What a row takes while it waits: its message, what the flow and its source know of it, and its write. */
+const ROW_BYTES = 8_192;
 /** Messages that a durable may leave unacknowledged: no more are ever in the flow. */
-export const MOST_ROWS = 100_000;
+const UNACKNOWLEDGED = 100_000;
+/** As many as a quarter of the memory that the process may have has room for. */
+export const MOST_ROWS = Math.min(
+  UNACKNOWLEDGED,
+  Math.floor(getHeapStatistics().heap_size_limit / 4 / ROW_BYTES),
+);
 
 /** Milliseconds between two looks at what has come. */
 export const LOOK = 250;
@@ -10,6 +19,9 @@ const ENOUGH_WITHIN = 10_000;
 const ALL_WITHIN = 60_000;
 /** Messages after which it is known how many of them come this way. */
 const TELLING = 2_000;
+/** What is left of a backlog is worth another job sooner: one costs about six calls. */
+const TAIL = 1 / 3;
+const TAIL_WITHIN = 30_000;
 /** Where too few have come after all, the next ones are not waited for, for so long; longer each time. */
 const REST_FIRST = 30_000;
 const REST_LONGEST = 1_800_000;
@@ -31,11 +43,23 @@ export class Backlog {
   private begun = { received: 0, pending: 0 };
   private seen = 0;
   private quiet = 0;
+  /** When the last job was over. */
+  private jobAt = -Infinity;
 
   constructor(
-    private readonly from: number,
+    private readonly size: number,
     private readonly now: () => number = () => performance.now(),
   ) {}
+
+  /** Rows from which on they go as a job. */
+  get from(): number {
+    return this.now() - this.jobAt < TAIL_WITHIN ? Math.ceil(this.size * TAIL) : this.size;
+  }
+
+  /** A job is over. */
+  worked(): void {
+    this.jobAt = this.now();
+  }
 
   get holding(): boolean {
     return this.since !== undefined;
@@ -76,7 +100,10 @@ export class Backlog {
   }
 
   private mayBegin(waiting: number): boolean {
-    return this.pending > 0 && this.now() >= this.restUntil && waiting + this.pending >= this.from;
+    const { from } = this;
+    return (
+      from <= MOST_ROWS && this.pending > 0 && this.now() >= this.restUntil && waiting + this.pending >= from
+    );
   }
 
   private withoutMore(waiting: number, busy: boolean): Verdict {

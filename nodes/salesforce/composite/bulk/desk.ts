@@ -22,8 +22,8 @@ export class Refused extends FlowError {
   }
 }
 
-/** Files and results are large. */
-const TIMEOUT = 600_000;
+/** Milliseconds for files and results, which are large. */
+export const LARGE = 600_000;
 const MOMENT = 100;
 
 /**
@@ -41,7 +41,7 @@ export async function ask(
   for (;;) {
     await usable(org, signal);
     try {
-      return readAnswer(await org.request(method, path, { timeout: TIMEOUT, ...request }), method);
+      return readAnswer(await org.request(method, path, request), method);
     } catch (error) {
       if (!(error instanceof OrgOutage)) throw error;
       org.availability.begin(error);

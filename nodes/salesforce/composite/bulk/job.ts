@@ -5,7 +5,7 @@ import { messageOf } from '../../../shared/errors';
 import { OrgOutage } from '../../org/outage';
 import { isRecord } from '../limits';
 import type { RowError, Write } from '../operations';
-import { ask, Refused, type BulkOrg } from './desk';
+import { ask, LARGE, Refused, type BulkOrg } from './desk';
 import { DELIMITER, type JobFile } from './file';
 
 /** Of a job, as the org tells it. */
@@ -62,6 +62,7 @@ export async function createJob(org: BulkOrg, signal: AbortSignal, { endpoint }:
 export async function upload(org: BulkOrg, signal: AbortSignal, id: string, { csv }: JobFile): Promise<void> {
   await ask(org, signal, 'PUT', `${JOBS}/${id}/batches`, {
     text: csv,
+    timeout: LARGE,
     headers: { 'content-type': 'text/csv; charset=UTF-8' },
   });
 }
@@ -126,6 +127,7 @@ export function isOver({ state }: Pick<JobState, 'state'>): boolean {
 /** Pauses between two looks at a job: until it may be over, as far as it has told. */
 export class Pace {
   private readonly begun = performance.now();
+  private looked = 0;
 
   constructor(
     private readonly rows: number,
@@ -137,10 +139,16 @@ export class Pace {
   next(state?: JobState): number {
     if (!state) return this.within(this.rows * this.msARow);
     const elapsed = performance.now() - this.begun;
+    this.looked = elapsed;
     const { processed } = state;
     const left = processed > 0 ? (elapsed / processed) * (this.rows - processed) : elapsed;
-    // What is told lags behind, and the last rows take the longest.
-    return this.within(Math.max(left * 1.1, elapsed * 0.2));
+    // What is told lags behind by up to a batch of 10,000 rows, and the last rows take the longest.
+    return this.within(Math.min(elapsed, Math.max(left, elapsed * 0.15)));
+  }
+
+  /** Milliseconds a row, now that it is over: it ended between the last two looks. */
+  get told(): number {
+    return (this.looked + performance.now() - this.begun) / 2 / this.rows;
   }
 
   private within(ms: number): number {
@@ -192,6 +200,7 @@ export async function resultsOf(
       try {
         const text = await ask(org, signal, 'GET', `${JOBS}/${id}/${part}`, {
           headers: { accept: 'text/csv' },
+          timeout: LARGE,
         });
         await readResults(typeof text === 'string' ? text : '', file, answers);
         break;

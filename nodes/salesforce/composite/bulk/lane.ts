@@ -5,7 +5,7 @@ import { OrgOutage } from '../../org/outage';
 import type { Endpoint, Write } from '../operations';
 import { Backlog, LOOK, MOST_ROWS } from './backlog';
 import { Stopped, type BulkOrg } from './desk';
-import { fileOf, fitsATable, type JobFile } from './file';
+import { fileOf, fitsATable, isForBulk, type JobFile } from './file';
 import {
   abortJob,
   closeJob,
@@ -79,6 +79,8 @@ export class BulkLane {
   private msARow: number | undefined;
   private running: Running | undefined;
   private due = false;
+  /** Something has come that a job may write. */
+  private used = false;
   private timer: NodeJS.Timeout | undefined;
   /** Nothing new is begun, and nothing that takes long is waited for; then, nothing at all. */
   private readonly closing = new AbortController();
@@ -105,6 +107,7 @@ export class BulkLane {
   arrived(writes: readonly Write[], pending: number | undefined): void {
     let rows = 0;
     for (const write of writes) {
+      this.used ||= isForBulk(write.endpoint);
       write.bulk = fitsATable(write);
       if (write.bulk && !this.isOff(write.endpoint)) rows++;
     }
@@ -113,7 +116,7 @@ export class BulkLane {
 
   /** Nothing may be sent just now: more is awaited, or what an earlier life has left is still at work. */
   holds(): boolean {
-    if (!this.left.settled) {
+    if (this.used && !this.left.settled) {
       void this.settleLeft();
       return true;
     }
@@ -123,7 +126,6 @@ export class BulkLane {
   /** Begins a job if it is time for one. False where nothing else may be sent either. */
   decide(): boolean {
     this.due = false;
-    const { from } = this.options;
     if (!this.backlog.mayMatter(this.queue.waiting)) return true;
     const largest = [...this.queue.waitingForBulk().values()]
       .filter(({ endpoint }) => !this.isOff(endpoint))
@@ -136,7 +138,7 @@ export class BulkLane {
     }
     const writes = this.queue.takeForBulk(largest.endpoint, MOST_ROWS);
     // Many versions of few records: one job for each version would not help.
-    if (writes.length < from / 2) {
+    if (writes.length < this.backlog.from / 2) {
       this.queue.putBack(writes);
       this.turnOff(largest.endpoint, 60_000);
       return true;
@@ -207,9 +209,9 @@ export class BulkLane {
     await upload(org, signal, id, file);
     await closeJob(org, signal, id, () => (running.begun = true));
     file.csv = '';
-    const closedAt = performance.now();
-    const end = await endOf(org, signal, id, new Pace(file.writes.length, this.msARow, this.options.soonest));
-    if (end?.state === 'JobComplete') this.msARow = (performance.now() - closedAt) / file.writes.length;
+    const pace = new Pace(file.writes.length, this.msARow, this.options.soonest);
+    const end = await endOf(org, signal, id, pace);
+    if (end?.state === 'JobComplete') this.msARow = pace.told;
     const answers = end ? await resultsOf(org, this.closed.signal, end, file) : new Map<Write, RowAnswer>();
     await this.settle(running, file, end, answers);
   }
@@ -238,6 +240,7 @@ export class BulkLane {
     const rest = again > 0 ? `; ${again} rows without a result are written again, without a job` : '';
     if (end?.state === 'JobComplete') {
       this.failures = 0;
+      this.backlog.worked();
       const { log } = this.options;
       return log(
         again > 0 ? 'warn' : 'info',

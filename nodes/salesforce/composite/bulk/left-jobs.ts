@@ -1,3 +1,4 @@
+import { takeovers } from '../../../shared/flow/takeovers';
 import { isRecord } from '../limits';
 import { ask, Refused, Stopped, type BulkOrg } from './desk';
 import { DELIMITER } from './file';
@@ -9,16 +10,21 @@ const PAGES = 20;
 /**
  * Jobs of this pack that nobody follows any more: those of a process that has ended, and of a node that was closed.
  * Their rows come again, and so do newer ones: none of them may be written before such a job is over, as what it writes
- * late would replace them. One list for each session with an org.
+ * late would replace them. One list for each session with an org, made anew after a takeover from another instance.
  */
 export class LeftJobs {
   private readonly ids = new Set<string>();
-  private looked = false;
+  /** How many takeovers there were when it was looked for them. */
+  private lookedAt: number | undefined;
   private looking: Promise<void> | undefined;
 
   /** There is none, as far as anybody can know. */
   get settled(): boolean {
     return this.looked && this.ids.size === 0;
+  }
+
+  private get looked(): boolean {
+    return this.lookedAt === takeovers();
   }
 
   add(id: string): void {
@@ -42,6 +48,7 @@ export class LeftJobs {
   }
 
   private async look(org: BulkOrg, signal: AbortSignal): Promise<void> {
+    const at = takeovers();
     let path: string | undefined = '/jobs/ingest?jobType=V2Ingest';
     for (let page = 1; path !== undefined && page <= PAGES; page++) {
       const list: unknown = await ask(org, signal, 'GET', path).catch((error: unknown) => {
@@ -56,7 +63,7 @@ export class LeftJobs {
       }
       path = typeof nextRecordsUrl === 'string' && nextRecordsUrl !== '' ? nextRecordsUrl : undefined;
     }
-    this.looked = true;
+    this.lookedAt = at;
   }
 }
 
