@@ -63,7 +63,7 @@ export interface OrgOptions {
 }
 
 export interface Org extends Readonly<Omit<OrgState, 'faults' | 'limits'>> {
-  readonly faults: { add(...faults: Fault[]): void; clear(): void };
+  readonly faults: Pick<Faults, 'add' | 'clear' | 'list'>;
   /** Records that are not deleted, or all with `deleted`. */
   records(sobject: string, options?: { deleted?: boolean }): Row[];
   /** Acts as another user of the org: creates records, or updates those with an Id. Throws where the org refuses. */
