@@ -1,6 +1,6 @@
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import { now } from '../shared/async/clock';
-import { FlowSource, type FlowMessage } from '../shared/flow/source';
+import { FlowSource, type FlowMessage, type SpanOf } from '../shared/flow/source';
 import { codeOf, messageOf } from '../shared/errors';
 import { logOf } from '../shared/log';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
@@ -63,7 +63,7 @@ export default function (RED: NodeAPI): void {
 
     const { ack, batchSize, stream, durable } = settings;
     const batched = batchSize > 1;
-    const source = new FlowSource(RED, this, ack);
+    const source = new FlowSource(RED, this, ack, (msg) => spanOf(settings, msg));
     let consumer: Consumer | undefined;
     let state: ConsumerState = { phase: 'connecting' };
     let letters: Letters | undefined;
@@ -215,6 +215,22 @@ function batchProperties(properties: JetStreamProperties[]): object {
     timestamp: properties.map(({ timestamp }) => timestamp),
     headers: properties.map(({ headers }) => headers),
     token: first?.token,
+  };
+}
+
+function spanOf({ stream, durable }: InSettings, { jetstream }: FlowMessage): ReturnType<SpanOf> {
+  const { sequence } = jetstream as { sequence: number | number[] };
+  return {
+    name: `process ${stream}`,
+    attributes: {
+      'messaging.system': 'nats',
+      'messaging.operation.type': 'process',
+      'messaging.destination.name': stream,
+      'messaging.consumer.group.name': durable,
+      ...(Array.isArray(sequence)
+        ? { 'messaging.batch.message_count': sequence.length }
+        : { 'messaging.message.id': String(sequence) }),
+    },
   };
 }
 

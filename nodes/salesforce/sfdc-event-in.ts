@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import type { DeadLetterKeeper, DeadLetters } from '../shared/dead-letters';
 import { FlowError, messageOf } from '../shared/errors';
-import { FlowSource, type FlowMessage } from '../shared/flow/source';
+import { FlowSource, type FlowMessage, type SpanOf } from '../shared/flow/source';
 import { Replay } from '../shared/flow/replay';
 import { GivenUp } from '../shared/operations/given-up';
 import { letterActions } from '../shared/operations/letter-actions';
@@ -54,7 +54,7 @@ export default function (RED: NodeAPI): void {
     const { org, pubsub, settings, store, letters } = ready;
     const { topic, replay, ack, maxDeliver } = settings;
     const stopping = new AbortController();
-    const source = new FlowSource(RED, this, ack);
+    const source = new FlowSource(RED, this, ack, (msg) => spanOf(topic, msg));
     const givenUp = new GivenUp(`${this.id} ${topic}`);
     const events: EventReaderHandler = {
       deliver: (attempt, event, deliveries) =>
@@ -159,9 +159,22 @@ function flowMessage(
   topic: string,
   deliveries: number,
   token: string,
-): FlowMessage & { salesforce: object } {
+): FlowMessage & { salesforce: { replayId: string } } {
   const salesforce = { topic, replayId, id, schemaId, deliveries, token };
   return { _msgid: token, topic, payload, salesforce };
+}
+
+function spanOf(topic: string, msg: FlowMessage): ReturnType<SpanOf> {
+  const { replayId } = (msg as ReturnType<typeof flowMessage>).salesforce;
+  return {
+    name: `process ${topic}`,
+    attributes: {
+      'messaging.system': 'salesforce',
+      'messaging.operation.type': 'process',
+      'messaging.destination.name': topic,
+      'messaging.message.id': replayId,
+    },
+  };
 }
 
 function statusOf(
