@@ -5,6 +5,7 @@ import { FlowError } from '../../../shared/errors';
 import { RecentMap } from '../../../shared/recent-map';
 import type { Changes, Collection, Page, Position } from '../../engine/provider';
 import { fingerprint, type SourceRecord } from '../../engine/record';
+import { withAssociations } from './associations';
 import { Bin, type BinState } from './bin';
 import { feedOf, type Feed, type FeedState } from './changes';
 import type { RestClient } from './client';
@@ -24,6 +25,8 @@ export interface CollectionOptions {
   /** Those of the scope, and the one partition that they name. */
   values: Values;
   partition?: Partition;
+  /** The kinds that are asked for. */
+  associations: readonly string[];
   /** Milliseconds. */
   pollInterval: number;
   lookback: number;
@@ -51,6 +54,7 @@ const SEEN = 20_000;
 export class RestCollection implements Collection {
   readonly problem = undefined;
   readonly compareEvery: number | undefined;
+  readonly changesUnseen: boolean;
   readonly read: Collection['read'];
   private readonly feeds = new Map<string, Feed>();
   private readonly readers = new Map<string, PassReader>();
@@ -62,11 +66,13 @@ export class RestCollection implements Collection {
   private lastRound: number | undefined;
 
   constructor(private readonly options: CollectionOptions) {
-    const { of, client, values, lookback } = options;
+    const { of, client, values, lookback, associations } = options;
+    this.changesUnseen = of.associations !== undefined && associations.length > 0;
     this.compareEvery = of.compare && parseDuration(of.compare.every);
     this.fields = new Fields(client, of, values);
     if (of.read && (!of.of || options.partition))
-      this.read = async (ids, signal) => readByIds(client, of, ids, await this.fields.values(signal), signal);
+      this.read = async (ids, signal) =>
+        this.complete(await readByIds(client, of, ids, await this.fields.values(signal), signal), signal);
     this.bin = of.bin && new Bin(client, of, of.bin, values, lookback);
   }
 
@@ -188,7 +194,7 @@ export class RestCollection implements Collection {
           signal,
         )
       : rows.map((row) => recordOf(of, row));
-    return { key, records, pass: step?.pass };
+    return { key, records: await this.complete(records, signal), pass: step?.pass };
   }
 
   /** A step of the round in one partition; of one that is new, everything. */
@@ -226,7 +232,7 @@ export class RestCollection implements Collection {
   private async followUp(rows: readonly unknown[], signal: AbortSignal): Promise<SourceRecord[]> {
     const { of } = this.options;
     const { changes } = of;
-    const records: SourceRecord[] = [];
+    const listed: SourceRecord[] = [];
     const ids = new Set<string>();
     for (const row of rows) {
       if (!changes?.events && !this.belongs(row)) continue;
@@ -234,15 +240,22 @@ export class RestCollection implements Collection {
         const { object, where, deleted } = changes.events;
         if (!matches(row, where) || this.isSeen(String(at(row, 'id')), row)) continue;
         const record = recordOf(of, at(row, object));
-        if (matches(row, deleted)) records.push({ ...record, deleted: true, gone: true });
+        if (matches(row, deleted)) listed.push({ ...record, deleted: true, gone: true });
         else ids.add(record.id);
-      } else if (!changes?.hydrate) records.push(recordOf(of, row));
+      } else if (!changes?.hydrate) listed.push(recordOf(of, row));
       else if (!this.isSeen(idOf(of, row), row)) ids.add(idOf(of, row));
     }
-    for (const { id } of records) ids.delete(id);
+    for (const { id } of listed) ids.delete(id);
+    const records = await this.complete(listed, signal);
     if (ids.size > 0) records.push(...((await this.read?.([...ids], signal)) ?? []));
     const merged = records.flatMap(({ data }) => mergedInto(of, data));
     return [...records, ...[...new Set(merged)].filter((id) => !ids.has(id)).map(goneRecord)];
+  }
+
+  /** With what belongs to them, where that is asked for. */
+  private complete(records: SourceRecord[], signal: AbortSignal): Promise<SourceRecord[]> {
+    const { client, of, associations } = this.options;
+    return withAssociations(client, of, associations, records, signal);
   }
 
   private isSeen(id: string, row: unknown): boolean {
