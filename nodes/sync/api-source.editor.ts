@@ -1,5 +1,5 @@
 import { credentialsFor } from '../shared/editor/credentials';
-import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
+import { chooseOnly, formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, lookup, openConfig } from '../shared/editor/lookup';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
@@ -30,6 +30,7 @@ RED.nodes.registerType('api-source', {
   oneditprepare() {
     fillProviders(this, formOf(this), setting(this, 'provider'));
     const form = openForm(this);
+    if (!RED.nodes.node(this.id)) chooseOnly(this, form, 'org');
     const source = () => {
       const shown = openConfig(this, form);
       return { ...shown, config: { ...shown.config, collections: readCollections(form) } };
@@ -38,12 +39,13 @@ RED.nodes.registerType('api-source', {
       lookup<Choice[]>(source(), 'collections', { typed }),
     );
     definition = definitionEditor(this, form, source);
-    form.input('reconcile').attr('placeholder', text('never'));
     syncId(form);
     testConnection(this, form, source);
     tryPages(this, form, source);
     form.watch(() => {
       $('#jetforce-polling').prop('hidden', !polls(form));
+      const salesforce = form.text('provider') === 'salesforce';
+      form.input('reconcile').attr('placeholder', salesforce ? text('never') : '');
       showLogin(this, form);
       showAssociations(form);
       showCost(this, form);
@@ -53,6 +55,7 @@ RED.nodes.registerType('api-source', {
   oneditsave() {
     const form = formOf(this);
     this.collections = readCollections(form);
+    if (form.text('provider') !== 'salesforce') form.input('org').val('_ADD_'); // none
     saveNumbers(this, form, apiSource);
     definition?.close();
   },

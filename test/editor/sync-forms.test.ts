@@ -34,6 +34,44 @@ test('api-source: a new one has a sync id of its own, made once', { skip }, asyn
   await editor.cancel();
 });
 
+test(
+  'a new node refers to the one server, and a new api-source to the one org, there is',
+  { skip },
+  async () => {
+    await editor.clear();
+    const { page } = editor;
+    await editor.add(nodes.server, nodes.org, { ...valid('api-sync-out'), id: 'out', server: '' });
+    await editor.open('out');
+    assert.equal(await page.inputValue('#node-input-server'), 'server');
+    assert.equal(await page.inputValue('#node-input-source'), '_ADD_', 'what needn’t be chosen is not');
+    await page.locator('#node-input-btn-source-add').click();
+    await editor.opened();
+    assert.equal(await page.inputValue('#node-config-input-org'), 'org');
+    await page.locator('.jetforce-collection').fill('contact');
+    await editor.done();
+    const source = await page.inputValue('#node-input-source');
+    await editor.done();
+    assert.deepEqual(await invalid(editor, source), []);
+
+    await editor.add(
+      { ...nodes.server, id: 'second' },
+      { ...valid('api-sync-out'), id: 'other', server: '' },
+    );
+    await editor.open('other');
+    assert.equal(await page.inputValue('#node-input-server'), '_ADD_', 'nobody guesses between two');
+    await editor.cancel();
+  },
+);
+
+test('api-source: of another API keeps no org', { skip }, async () => {
+  await editor.clear();
+  await editor.add(nodes.org, valid('api-source'));
+  await editor.open('x');
+  await editor.page.selectOption('#node-config-input-provider', 'stripe');
+  await editor.done();
+  assert.equal((await editor.exported('x'))['org'], '');
+});
+
 test('api-source: makes a sync id without crypto.randomUUID (plain http), too', { skip }, async () => {
   await editor.clear();
   const { page } = editor;
