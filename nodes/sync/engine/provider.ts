@@ -12,7 +12,10 @@ export interface Page {
 }
 
 export interface Changes {
-  /** Records as they are now, in the order in which they were read. */
+  /**
+   * Records as they are now, in the order in which they were read. Where no time of their own tells which of two
+   * versions is newer, one that is `unread` costs a reading less: it is read after what the stream has was seen.
+   */
   records: SourceRecord[];
   /** From where changes() goes on once these are safe. */
   position: Position;

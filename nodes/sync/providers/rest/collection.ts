@@ -37,7 +37,7 @@ interface ChangesPosition {
   /** When this round began, epoch ms. */
   at: number;
   round: number;
-  parts: Record<string, FeedState & { done?: number; fresh?: Pass }>;
+  parts: Record<string, FeedState & { done?: number; fresh?: Pass; ids?: string[] }>;
   bin?: BinState;
 }
 
@@ -49,6 +49,8 @@ interface HistoryPosition {
 /** Partitions that are read at the same time, as far as the API permits. */
 const AT_ONCE = 8;
 const SEEN = 20_000;
+/** Ids that are gathered at most until they are read: a position has room for them. */
+const GATHERED = 1_000;
 
 /** A collection of an API that was declared. */
 export class RestCollection implements Collection {
@@ -218,38 +220,59 @@ export class RestCollection implements Collection {
     }
     const step = await this.unlessGone(this.feed(partition).step(state, signal));
     if (!step) return { key, records: [], state: { ...state, done: round } };
-    const records = await this.followUp(step.rows, signal);
-    const { gap } = step;
+    const { gap, more } = step;
+    const { records, ids } = this.followUp(step.rows, state.ids);
+    // What changes again and again within a poll is read once.
+    const gathers = more && ids.length < GATHERED;
     return {
       key,
-      records,
-      state: { ...step.state, ...(!step.more && gap === undefined && { done: round }) },
+      records: await this.withRead(records, gathers ? [] : ids, signal),
+      state: {
+        ...step.state,
+        ids: gathers && ids.length > 0 ? ids : undefined,
+        ...(!more && gap === undefined && { done: round }),
+      },
       ...(gap !== undefined && { gap }),
     };
   }
 
-  /** What rows of changes are about: records as they are now. */
-  private async followUp(rows: readonly unknown[], signal: AbortSignal): Promise<SourceRecord[]> {
+  /** What rows of changes are about: records as they are now, and the ids of those to be read. */
+  private followUp(
+    rows: readonly unknown[],
+    gathered: readonly string[] = [],
+  ): { records: SourceRecord[]; ids: string[] } {
     const { of } = this.options;
     const { changes } = of;
-    const listed: SourceRecord[] = [];
-    const ids = new Set<string>();
+    const records: SourceRecord[] = [];
+    const ids = new Set(gathered);
     for (const row of rows) {
       if (!changes?.events && !this.belongs(row)) continue;
       if (changes?.events) {
         const { object, where, deleted } = changes.events;
         if (!matches(row, where) || this.isSeen(String(at(row, 'id')), row)) continue;
         const record = recordOf(of, at(row, object));
-        if (matches(row, deleted)) listed.push({ ...record, deleted: true, gone: true });
+        if (matches(row, deleted)) records.push({ ...record, deleted: true, gone: true });
         else ids.add(record.id);
-      } else if (!changes?.hydrate) listed.push(recordOf(of, row));
+      } else if (!changes?.hydrate) records.push(recordOf(of, row));
       else if (!this.isSeen(idOf(of, row), row)) ids.add(idOf(of, row));
     }
-    for (const { id } of listed) ids.delete(id);
+    for (const { id } of records) ids.delete(id);
+    return { records, ids: [...ids] };
+  }
+
+  private async withRead(
+    listed: SourceRecord[],
+    ids: readonly string[],
+    signal: AbortSignal,
+  ): Promise<SourceRecord[]> {
+    const { of } = this.options;
+    const { read } = this;
     const records = await this.complete(listed, signal);
-    if (ids.size > 0) records.push(...((await this.read?.([...ids], signal)) ?? []));
-    const merged = records.flatMap(({ data }) => mergedInto(of, data));
-    return [...records, ...[...new Set(merged)].filter((id) => !ids.has(id)).map(goneRecord)];
+    if (of.updated === undefined && read)
+      return [...records, ...ids.map((id) => ({ id, data: {}, unread: true }))];
+    const all = ids.length === 0 ? records : [...records, ...((await read?.(ids, signal)) ?? [])];
+    const merged = new Set(all.flatMap(({ data }) => mergedInto(of, data)));
+    return [...all, ...[...merged].filter((id) => !ids.includes(id)).map(goneRecord)];
   }
 
   /** With what belongs to them, where that is asked for. */

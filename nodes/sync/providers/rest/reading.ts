@@ -44,7 +44,10 @@ async function readBatch(
   if (!read) return [];
   const [id] = ids;
   const wrapped = read.as === undefined ? ids : ids.map((each) => fill(read.as, { id: each }));
-  const answer = await client.ask({ ask: read, values: { ...values, id, ids: wrapped } }, signal);
+  const answer = await client.ask(
+    { ask: read, values: { ...values, id, ids: wrapped, size: read.size } },
+    signal,
+  );
   const single = read.size === 1;
   if (single && answer.verdict !== 'ok') return [];
   if (answer.verdict !== 'ok') throw new FlowError('API_REFUSED', answer.because, false);
