@@ -17,7 +17,7 @@ import { setLimits } from './control/routes';
 import { initialLimits } from './rest/describe';
 import { type SaveResult } from './store/dml';
 import { migrate } from './migrate';
-import { Faults, type Fault } from './control/faults';
+import { Faults } from './control/faults';
 import { generator } from './store/generate';
 import { handler } from './rest/http';
 import { recordId } from './store/ids';

@@ -3,6 +3,7 @@ import { describe, test, type TestContext } from 'node:test';
 import type { RowResult } from '../../../nodes/salesforce/composite/operations';
 import { Writer, type WriterOptions } from '../../../nodes/salesforce/composite/writer';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
+import { tookOver } from '../../../nodes/shared/flow/takeovers';
 import type { OrgSession } from '../../../nodes/salesforce/org/session';
 import { startOrg, type OrgOptions } from '../../org/org';
 import { watchHeartbeat } from '../../support/heartbeat';
@@ -45,6 +46,8 @@ async function bulk(
       );
   return Object.assign(rig, { jobs, logged });
 }
+
+const nothing = () => () => undefined;
 
 const each = (rig: Rig, payloads: unknown[], more: object = {}) =>
   Promise.all(payloads.map((payload) => rig.write({ payload, ...more })));
@@ -325,6 +328,29 @@ describe('a job that nobody follows any more', () => {
       const titles = rig.org.records('Contact').map(({ Title }) => Title);
       assert.deepEqual([titles.length, titles.filter((title) => title === 'newer').length], [30, 1]);
     });
+
+  test('of another instance is looked for again when its turn has come to this one', async (t) => {
+    const rig = await bulk(t, { switches: { bulkJobMs: 60_000 } });
+    const other = sessionWith(rig.org);
+    const writer = new Writer(other, { ...WRITER, bulkFrom: 20 });
+    t.after(async () => {
+      await writer.close(50);
+      other.close();
+    });
+    await rig.write({ payload: contact('before') });
+    const theirs = Promise.allSettled(
+      contacts(30).map((payload) => writer.write({ ...UPSERT, payload }, nothing)),
+    );
+    await until(() => rig.jobs().some((job) => job.startsWith('PATCH')), { what: 'the job to work' });
+    tookOver();
+    const newer = rig.write({ payload: contact(3, { Title: 'newer' }) });
+    await until(() => rig.logged.length > 0, { what: 'the job to be seen' });
+    rig.org.store.clockOffset += 60_000;
+    await newer;
+    const found = rig.org.records('Contact').filter(({ Title }) => Title === 'newer');
+    assert.deepEqual([found.length, rig.org.records('Contact').length], [1, 31]);
+    await theirs;
+  });
 
   test('one of others, with their own delimiter, is none of ours', async (t) => {
     const rig = await bulk(t, { switches: { bulkJobMs: 60_000 } });
