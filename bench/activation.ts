@@ -62,7 +62,12 @@ interface Measured {
 }
 
 /** Of so many events that wait in JetStream each becomes a record: from the first call to the last acknowledgement. */
-export async function waiting(org: OrgProcess, count: number, batch: object = {}): Promise<Measured> {
+export async function waiting(
+  org: OrgProcess,
+  count: number,
+  batch: object = {},
+  more: object = {},
+): Promise<Measured> {
   const nats = await startNats();
   const client = await connect({ servers: nats.url });
   const jsm = await client.jetstreamManager();
@@ -75,7 +80,8 @@ export async function waiting(org: OrgProcess, count: number, batch: object = {}
   await org.clearRequests();
 
   const server: FlowNode = { id: 'server', type: 'jetstream-server', servers: nats.url, auth: 'none' };
-  const source = { id: 'source', type: 'jetstream-in', server: 'server', stream: 'bench', durable: 'bench' };
+  const place = { id: 'source', type: 'jetstream-in', server: 'server' };
+  const source = { ...place, stream: 'bench', durable: 'bench', ...more };
   const nodes = upsertFlow(org, source, { id: 'end', type: 'debug', active: false });
   Object.assign(nodes.find(({ id }) => id === 'write') ?? {}, { batch });
   const red = await startNodeRed({ flows: [server, ...nodes] });
