@@ -10,7 +10,7 @@ import { letterActions, type Letters } from '../shared/operations/letter-actions
 import { operate } from '../shared/operations/registry';
 import { StatusReporter } from '../shared/status';
 import type { Connection } from './server/connection';
-import { Consumer, type ConsumerState } from './consume/consumer';
+import type { ConsumerState } from './consume/consumer';
 import { consumerOf } from './consume/consumer-settings';
 import { refuseInboxIn } from './server/inbox';
 import { jetstreamIn } from './jetstream-in.settings';
@@ -18,6 +18,7 @@ import { claimConsumer } from './consume/claims';
 import { deadLettersOf } from './consume/letters';
 import { watchDurable, type Holdup } from './consume/durable-watch';
 import { lookOf, stalled, statusKey, type Look, type Reading } from './consume/in-status';
+import { readerOf, type Reader } from './consume/reader';
 import { connectionOf } from './jetstream-server';
 import { whenDeployed } from '../shared/flow/deployed';
 import { decodePayload, jetStreamProperties, type JetStreamProperties } from './consume/message';
@@ -64,7 +65,7 @@ export default function (RED: NodeAPI): void {
     const { ack, batchSize, stream, durable } = settings;
     const batched = batchSize > 1;
     const source = new FlowSource(RED, this, ack);
-    let consumer: Consumer | undefined;
+    let consumer: Reader | undefined;
     let state: ConsumerState = { phase: 'connecting' };
     let letters: Letters | undefined;
     let holdup: Holdup | undefined;
@@ -75,6 +76,7 @@ export default function (RED: NodeAPI): void {
       look(
         lookOf({
           ...{ inFlow: inFlow(), givenUp: givenUp.count, retries: retries() },
+          partitions: state.phase === 'ready' ? state.partitions : undefined,
           holdup: isPausedHere(this.id) ? { kind: 'paused', until: Infinity } : holdup,
         }),
       );
@@ -93,7 +95,7 @@ export default function (RED: NodeAPI): void {
         claim.check();
         const wanted = consumerOf(settings);
         refuseInboxIn(connection.settings.inboxPrefix, wanted.provision?.subjects ?? [], wanted.stream);
-        const fresh = new Consumer(connection, wanted, {
+        const fresh = readerOf(connection, wanted, {
           deliver: (batch, payloads) =>
             source.send(batch, (token) => flowMessage(batch, payloads, token, batched)),
           gaveUp: () => givenUp.add(),
@@ -110,7 +112,7 @@ export default function (RED: NodeAPI): void {
     const warnStalled = atMostEvery(STALL_TOLD, (said) => this.warn(said));
     const unwatch = watchDurable(
       connection,
-      settings,
+      () => consumer?.places('own') ?? [],
       () => state.phase === 'ready' && inFlow() === 0,
       (found) => {
         holdup = found;
