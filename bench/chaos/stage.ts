@@ -245,7 +245,9 @@ async function partitionsOf(jsm: JetStreamManager, count: number): Promise<Stand
   const copy = copyName(STREAM, DURABLE, 1);
   const { mirror } = await jsm.streams.info(copy);
   const each = await Promise.all(
-    Array.from({ length: count }, (_, partition) => jsm.consumers.info(copy, partitionDurable(DURABLE, partition))),
+    Array.from({ length: count }, (_, partition) =>
+      jsm.consumers.info(copy, partitionDurable(DURABLE, partition)),
+    ),
   );
   const sum = (of: (info: ConsumerInfo) => number): number => each.reduce((all, info) => all + of(info), 0);
   const [first] = each.sort((a, b) => a.ack_floor.stream_seq - b.ack_floor.stream_seq);
