@@ -38,6 +38,7 @@ interface CopyInfo extends StreamInfo {
 }
 
 const GENERATION = 'jetforce.generation';
+const LAYOUT = 'jetforce.layout';
 /** When the stream was made that it copies. */
 const COPIES = 'jetforce.copies';
 /** Tokens behind the fixed ones of a filter that ends with > by which its subjects are split. */
@@ -126,7 +127,9 @@ export async function makeCopy(
   const origin = await checkPartitions(whole);
   const name = copyName(stream, durable, generation);
   const there: CopyInfo | undefined = await streamInfo(nc, domain, name);
-  if (there && isOf(there, generation, origin)) return;
+  const isMade = (copy: CopyInfo): boolean =>
+    isOf(copy, generation, origin) && copy.config.metadata?.[LAYOUT] === JSON.stringify(layout);
+  if (there && isMade(there)) return;
   const old = copyName(stream, durable, generation - 1);
   const copied: CopyInfo | undefined = await streamInfo(nc, domain, old);
   const goesOn = copied && isOf(copied, generation - 1, origin);
@@ -148,7 +151,11 @@ export async function makeCopy(
     // What rolls up the stream is copied as it comes; it would be refused otherwise.
     allow_rollup_hdrs: true,
     mirror: { name: stream, ...start, subject_transforms: transformsOf(layout) },
-    metadata: { [GENERATION]: String(generation), [COPIES]: origin.created },
+    metadata: {
+      [GENERATION]: String(generation),
+      [LAYOUT]: JSON.stringify(layout),
+      [COPIES]: origin.created,
+    },
   };
   try {
     await jsApi(nc, domain, `STREAM.CREATE.${name}`, config);
@@ -156,7 +163,7 @@ export async function makeCopy(
     if (!(error instanceof JetStreamError) || error.apiCode !== ApiCode.streamNameInUse) throw error;
     // Another instance was quicker, by another floor perhaps: its is as good.
     const theirs: CopyInfo | undefined = await streamInfo(nc, domain, name);
-    if (!theirs || !isOf(theirs, generation, origin)) throw error;
+    if (!theirs || !isMade(theirs)) throw error;
   }
 }
 
