@@ -28,6 +28,8 @@ export interface StageOptions {
   natsConfig?: string;
   /** Other settings of the jetstream-in. */
   consumer?: object;
+  /** Other settings of the sfdc-composite. */
+  write?: object;
   /** The dead letters have a stream of their own: with this configuration, or made by the fault. */
   deadStream?: Partial<StreamConfig> | 'missing';
   /** Other settings of Node-RED. */
@@ -179,7 +181,7 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
 function flowOf(
   org: Org,
   server: string,
-  { operation = 'upsert', servers: replicas = 1, consumer, deadStream, check }: StageOptions,
+  { operation = 'upsert', servers: replicas = 1, consumer, write, deadStream, check }: StageOptions,
 ): Stage['flow'] {
   return (names = {}) => [
     TAB,
@@ -218,6 +220,7 @@ function flowOf(
       sobject: 'Contact',
       externalIdField: operation === 'upsert' ? 'ExternalId__c' : '',
       allOrNone: true,
+      ...write,
       wires: [['end'], []],
     },
     { id: 'end', type: 'change', z: 'tab', rules: [], wires: [[]] },

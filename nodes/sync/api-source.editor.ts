@@ -6,6 +6,7 @@ import { testConnection } from '../shared/editor/test-connection';
 import { text } from '../shared/editor/text';
 import { newUuid } from '../shared/editor/uuid';
 import { apiSource } from './api-source.settings';
+import { showAssociations } from './providers/associations.editor';
 import { collectionList, readCollections } from './providers/collections.editor';
 import { showCost } from './providers/cost.editor';
 import { definitionEditor, type DefinitionEditor } from './providers/definition.editor';
@@ -46,6 +47,7 @@ RED.nodes.registerType('api-source', {
       const salesforce = form.text('provider') === 'salesforce';
       form.input('reconcile').attr('placeholder', salesforce ? text('never') : '');
       showLogin(this, form);
+      showAssociations(form);
       showCost(this, form);
     });
     showHints(form, () => hints(this, form).map((key) => this._(`hint.${key}`)));

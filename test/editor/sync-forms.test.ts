@@ -123,7 +123,7 @@ test('api-source: shows what the API needs', { skip }, async () => {
   await editor.open('x');
   const shown = async () => {
     const inputs =
-      'org baseUrl user token secret definition mode pollInterval lookback apiBudget reconcile syncId'.split(
+      'org baseUrl user token secret definition associations mode pollInterval lookback apiBudget reconcile syncId'.split(
         ' ',
       );
     const found = [];
@@ -146,6 +146,11 @@ test('api-source: shows what the API needs', { skip }, async () => {
   await provider('stripe');
   assert.equal(await shown(), 'baseUrl token pollInterval lookback apiBudget reconcile syncId');
   assert.match(await page.locator('.form-row:has(#node-config-input-token)').innerText(), /Restricted key/);
+  await provider('hubspot');
+  assert.equal(
+    await shown(),
+    'baseUrl user token secret associations pollInterval lookback apiBudget reconcile syncId',
+  );
   await provider('jira');
   assert.equal(await shown(), 'baseUrl user token secret pollInterval lookback apiBudget reconcile syncId');
   await provider('custom');

@@ -126,7 +126,6 @@ test('a variable that is not set is what stands behind ":-"', async () => {
   assert.match(answer.error?.message ?? '', new RegExp(port));
 });
 
-
 test('no answer shows what a file holds', async () => {
   await red.load(orgNode(org));
   for (const [path, config] of [
