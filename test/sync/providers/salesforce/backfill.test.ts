@@ -175,15 +175,16 @@ test('a count that the org refuses is no reason not to begin', async (t) => {
 test('results without their headers, or with fewer rows than they say, are never the end', async (t) => {
   const rig = await startPoll(t);
   rig.org.write('Contact', ...names(12_000));
-  const fault = (action: object) =>
+  const fault = (action: Record<string, unknown>) =>
     rig.org.faults.add({ match: { path: '/jobs/query/*/results*' }, action, times: 1 });
   fault({ status: 204, body: '' });
   fault({ omit: ['Sforce-Locator'] });
   fault({ omit: ['Sforce-NumberOfRecords'] });
   fault({ status: 200, body: 'one moment', headers: { 'content-type': 'text/csv' } });
   fault({ loseRows: 3 });
+  rig.org.clearRequests();
   const pages = await all(rig);
-  assert.deepEqual(rig.org.faults.list(), []);
+  assert.ok(sets(rig).length > 6, String(sets(rig)));
   assert.equal(new Set(idsOf(pages)).size, 12_000);
   assert.equal(idsOf(pages).length, 12_000);
 });
