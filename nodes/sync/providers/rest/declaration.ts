@@ -95,6 +95,8 @@ export interface Paging {
   while?: string;
   /** There are no more pages once this is true. */
   until?: string;
+  /** Of `offset`: a page that is short is so because rows were left out of it, not because the API gives fewer at once. */
+  short?: boolean;
   /** What is found counts records or pages: a list with an `order` goes on at its last time. So for `offset`, `page`. */
   counts?: boolean;
 }
