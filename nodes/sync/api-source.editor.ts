@@ -1,6 +1,7 @@
 import { credentialsFor } from '../shared/editor/credentials';
 import { chooseOnly, formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, lookup, openConfig } from '../shared/editor/lookup';
+import { secretText } from '../shared/editor/secret';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
 import { text } from '../shared/editor/text';
@@ -39,6 +40,7 @@ RED.nodes.registerType('api-source', {
       lookup<Choice[]>(source(), 'collections', { typed }),
     );
     definition = definitionEditor(this, form, source);
+    secretText(form.input('privateKey'));
     syncId(form);
     testConnection(this, form, source);
     tryPages(this, form, source);

@@ -84,11 +84,11 @@ export default function (RED: NodeAPI): void {
     credentials: SourceSecrets | undefined,
     warn: (text: string) => void,
   ): FormOptions {
-    const { baseUrl, user, apiBudget = 100, associations = [] } = settings;
-    const { token, secret } = credentials ?? {};
+    const { baseUrl, user, account, apiBudget = 100, associations = [] } = settings;
+    const { token, secret, privateKey } = credentials ?? {};
     return {
       declaration: declared(settings),
-      values: { baseUrl, user, token, secret },
+      values: { baseUrl, user, account, token, secret, privateKey },
       budget: apiBudget,
       associations,
       refreshTokens: refreshTokens(tokenFolder(RED), warn),

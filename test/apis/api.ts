@@ -17,6 +17,7 @@ import { Clock } from './frame/clock';
 import { act, control, known, setSwitches, type Controlled } from './frame/control';
 import { type Limit } from './frame/limits';
 import { type OAuthClient } from './frame/oauth';
+import { type AppLogin } from './github/app';
 import { Refusal, type Row, type Simulation } from './frame/simulation';
 
 export interface ApiOptions {
@@ -39,6 +40,7 @@ export interface Api {
   /** The header that says who one is. */
   readonly authorization: string;
   readonly oauth: OAuthClient | undefined;
+  readonly app: AppLogin | undefined;
   collections(): string[];
   readonly clock: Clock;
   readonly faults: Faults;
@@ -80,6 +82,9 @@ export async function startApi(name: ApiName, options: ApiOptions = {}): Promise
     user: simulation.user,
     authorization: simulation.authorization ?? `Bearer ${simulation.token}`,
     oauth: simulation.oauth,
+    get app() {
+      return simulation.app;
+    },
     ...controls(on),
     close: () => closeServer(server),
   };
@@ -92,7 +97,7 @@ function seed(simulation: Simulation, collection: string, rows: readonly Row[] |
 
 function controls(
   on: Controlled,
-): Omit<Api, 'baseUrl' | 'token' | 'user' | 'authorization' | 'oauth' | 'close'> {
+): Omit<Api, 'baseUrl' | 'token' | 'user' | 'authorization' | 'oauth' | 'app' | 'close'> {
   const { simulation, clock, faults, ledger } = on;
   return {
     clock,

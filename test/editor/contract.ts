@@ -172,9 +172,10 @@ export const contract: Record<string, Contract> = {
       reconcile: '',
       baseUrl: '',
       user: '',
+      account: '',
       definition: '',
     },
-    secrets: ['token', 'secret'],
+    secrets: ['token', 'secret', 'privateKey'],
   },
   'api-sync-out': {
     inputs: 1,

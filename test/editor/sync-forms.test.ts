@@ -123,7 +123,7 @@ test('api-source: shows what the API needs', { skip }, async () => {
   await editor.open('x');
   const shown = async () => {
     const inputs =
-      'org baseUrl user token secret definition associations mode pollInterval lookback apiBudget reconcile syncId'.split(
+      'org baseUrl user account token secret privateKey-text definition associations mode pollInterval lookback apiBudget reconcile syncId'.split(
         ' ',
       );
     const found = [];
@@ -150,6 +150,11 @@ test('api-source: shows what the API needs', { skip }, async () => {
   assert.equal(
     await shown(),
     'baseUrl user token secret associations pollInterval lookback apiBudget reconcile syncId',
+  );
+  await provider('github');
+  assert.equal(
+    await shown(),
+    'baseUrl user account token privateKey-text pollInterval lookback apiBudget reconcile syncId',
   );
   await provider('jira');
   assert.equal(await shown(), 'baseUrl user token secret pollInterval lookback apiBudget reconcile syncId');

@@ -1,6 +1,6 @@
-import { createSign } from 'node:crypto';
 import { messageOf } from '../../shared/errors';
 import { judge } from '../../shared/http/judge';
+import { signJwt } from '../../shared/jwt';
 import { Secrets } from '../../shared/secrets';
 import { isSecure } from '../../shared/http/secure';
 import type { LoginGrant } from './credentials';
@@ -129,16 +129,14 @@ function parameters(grant: LoginGrant): Record<string, string> {
 const ASSERTION_SECONDS = 180;
 
 function assertion(grant: LoginGrant & { flow: 'jwt' }): string {
-  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const claims = {
     iss: grant.clientId,
     sub: grant.username,
     aud: grant.loginUrl,
     exp: Math.floor(Date.now() / 1_000) + ASSERTION_SECONDS,
   };
-  const unsigned = `${encode({ alg: 'RS256' })}.${encode(claims)}`;
   try {
-    return `${unsigned}.${createSign('RSA-SHA256').update(unsigned).sign(grant.privateKey, 'base64url')}`;
+    return signJwt(claims, grant.privateKey);
   } catch (error) {
     const why =
       'The private key of the org is no RSA key in PEM form (-----BEGIN PRIVATE KEY-----); paste it whole, without a passphrase';

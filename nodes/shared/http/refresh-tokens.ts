@@ -56,7 +56,7 @@ export function refreshTokens(
       await write(folder, key, token);
     } catch (error) {
       warn(
-        `The org has replaced the refresh token, and the new one can't be kept for the next start (${messageOf(error)}): authorize the app again then`,
+        `The refresh token was replaced, and the new one can't be kept for the next start (${messageOf(error)}): authorize the app again then`,
       );
     }
   };

@@ -17,13 +17,45 @@ export const github: Declaration = {
   label: 'GitHub',
   docs: 'https://docs.github.com/en/rest',
   baseUrl: 'https://api.github.com',
-  auth: [{ kind: 'bearer', token: '{token}' }],
+  auth: [
+    // docs.github.com/apps/creating-github-apps/authenticating-with-a-github-app: a JWT of ten minutes at most
+    {
+      kind: 'jwt',
+      url: '{baseUrl}/app/installations/{account}/access_tokens',
+      key: '{privateKey}',
+      claims: { iss: '{user}' },
+      token: 'token',
+      expires: 'expires_at',
+    },
+    { kind: 'bearer', token: '{token}' },
+  ],
   login: {
     token: {
       label: { en: 'Personal access token', de: 'Personal Access Token' },
       tip: {
         en: 'Settings → Developer settings → Fine-grained tokens, read-only: Metadata, and Issues, Pull requests or Contents as the collections need. Of an organization with SSO it must be authorized.',
         de: 'Settings → Developer settings → Fine-grained tokens, nur lesend: Metadata, und Issues, Pull requests oder Contents, wie es die Collections brauchen. In einer Organisation mit SSO muss es freigegeben werden.',
+      },
+    },
+    user: {
+      label: { en: 'App id (GitHub App)', de: 'App-ID (GitHub-App)' },
+      tip: {
+        en: 'In the place of a token: the id, or client id, of a GitHub App with the same rights.',
+        de: 'Statt eines Tokens: die ID oder Client-ID einer GitHub-App mit denselben Rechten.',
+      },
+    },
+    account: {
+      label: { en: 'Installation id (GitHub App)', de: 'Installations-ID (GitHub-App)' },
+      tip: {
+        en: 'The number at the end of the address of Settings → Applications → Configure.',
+        de: 'Die Nummer am Ende der Adresse von Settings → Applications → Configure.',
+      },
+    },
+    privateKey: {
+      label: { en: 'Private key (GitHub App)', de: 'Privater Schlüssel (GitHub-App)' },
+      tip: {
+        en: 'The .pem file that the settings of the app generate.',
+        de: 'Die .pem-Datei, die die Einstellungen der App erzeugen.',
       },
     },
   },

@@ -106,7 +106,8 @@ export const jira: Declaration = {
         get: '/users/search',
         query: { startAt: '{next}', maxResults: '{size}' },
         records: '',
-        paging: { by: 'offset' },
+        // Those that were deleted are left out of their page.
+        paging: { by: 'offset', short: true },
         size: 1_000,
       },
       compare: { every: '1d' },

@@ -3,7 +3,9 @@ import { inLanguage } from '../../shared/editor/text';
 import { LABELS, PROVIDERS } from './catalog';
 import { parseDeclaration } from './declared.editor';
 
-const ENTRIES = ['user', 'token', 'secret'] as const;
+const ENTRIES = ['user', 'account', 'token', 'secret', 'privateKey'] as const;
+/** Asked for by name only. */
+const RARE: readonly string[] = ['account', 'privateKey'];
 /** Where one's own API is, as an example. */
 const OWN = 'https://api.example.com/v1';
 
@@ -26,7 +28,7 @@ export function showLogin(node: EditorNode, form: Form): void {
   for (const name of ENTRIES) {
     const row = form.input(name).closest('.form-row');
     const entry = login?.[name];
-    if (login && !entry) row.prop('hidden', true);
+    if (!entry && (login ?? RARE.includes(name))) row.prop('hidden', true);
     row.find('label > span').text(entry ? inLanguage(entry.label) : node._(`label.${name}`));
     const tip = entry ? (entry.tip === undefined ? '' : inLanguage(entry.tip)) : node._(`tip.${name}`);
     row

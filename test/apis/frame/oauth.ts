@@ -31,12 +31,16 @@ export interface Terms {
   /** All that can be asked for; what a client gets that asks for none. */
   scopes: readonly string[];
   livesMs: number;
+  /** For how long the refresh token before is still good. */
+  graceMs?: () => number;
 }
 
 export class TokenDesk {
   readonly client: OAuthClient;
   readonly #given = new Map<string, { scopes: readonly string[]; endsAt: number }>();
   #refreshToken: string;
+  /** The one before it, and when that was replaced. */
+  #before = { token: '', at: 0 };
 
   constructor(
     name: string,
@@ -59,7 +63,7 @@ export class TokenDesk {
       return no('invalid_client', 'Client authentication failed due to unknown client or wrong secret.');
     const grant = grants.find((name) => name === asked.grant_type);
     if (!grant) return no('unsupported_grant_type', `The grant type ${asked.grant_type} is not supported.`);
-    if (grant === 'refresh_token' && asked.refresh_token !== this.#refreshToken)
+    if (grant === 'refresh_token' && !this.#isGood(asked.refresh_token))
       return no('invalid_grant', 'The provided refresh token is invalid, expired, or was used before.');
     const wanted = asked.scope ? asked.scope.split(' ') : scopes;
     if (wanted.some((scope) => !scopes.includes(scope)))
@@ -70,7 +74,10 @@ export class TokenDesk {
   #give(grant: Grant, scopes: readonly string[]): Tokens {
     const access_token = randomUUID().replaceAll('-', '');
     this.#given.set(access_token, { scopes, endsAt: this.clock.now() + this.terms.livesMs });
-    if (grant === 'refresh_token') this.#refreshToken = randomUUID();
+    if (grant === 'refresh_token') {
+      this.#before = { token: this.#refreshToken, at: this.clock.now() };
+      this.#refreshToken = randomUUID();
+    }
     return {
       access_token,
       ...(grant === 'refresh_token' && { refresh_token: this.#refreshToken }),
@@ -78,6 +85,12 @@ export class TokenDesk {
       scope: scopes.join(' '),
       expires_in: this.terms.livesMs / 1000,
     };
+  }
+
+  #isGood(token: string | undefined): boolean {
+    const { graceMs = () => 0 } = this.terms;
+    const within = this.clock.now() - this.#before.at < graceMs();
+    return token === this.#refreshToken || (within && token === this.#before.token);
   }
 
   /** What a token that was given, and hasn't expired, is good for. */

@@ -3,6 +3,7 @@ import { type FaultAction } from '../../support/simulated/faults';
 import { type Reply, type Request } from '../../support/simulated/exchange';
 import { type LedgerEntry } from '../../support/simulated/ledger';
 import { type Clock } from './clock';
+import { type AppLogin } from '../github/app';
 import { type Limits } from './limits';
 import { type OAuthClient } from './oauth';
 
@@ -17,6 +18,8 @@ export interface Simulation {
   readonly authorization?: string;
   /** Where it has OAuth. */
   readonly oauth?: OAuthClient;
+  /** Where it has Apps. */
+  readonly app?: AppLogin;
   readonly limits: Limits;
   /** What is unconfirmed of the API, and what tests turn on; read at each call. */
   readonly switches: object;

@@ -12,6 +12,7 @@ import {
   type SimulationFactory,
   type Surroundings,
 } from '../frame/simulation';
+import { App, type AppLogin } from './app';
 import { errorReply, moved, notFound } from './errors';
 import { listIssues, listPulls, searchIssues } from './issues';
 import {
@@ -41,9 +42,11 @@ class GitHub implements Simulation {
   readonly switches: Switches = { ...SWITCHES, hidden: [], forbidden: [] };
   readonly limits: Limits;
   readonly #store: Store;
+  readonly #app: App;
 
   constructor(private readonly around: Surroundings) {
     this.#store = new Store(around.clock);
+    this.#app = new App(around.clock, this.switches);
     this.limits = new Limits(
       {
         core: { max: 5_000, windowMs: HOUR },
@@ -55,6 +58,10 @@ class GitHub implements Simulation {
     );
     const long = around.clock.now() - 365 * 24 * HOUR;
     for (const name of ['website', 'api', 'empty']) this.#store.write(OWNER, { name }, long);
+  }
+
+  get app(): AppLogin {
+    return this.#app.login;
   }
 
   collections(): string[] {
@@ -121,6 +128,8 @@ class GitHub implements Simulation {
   }
 
   readonly actions: Simulation['actions'] = {
+    /** Ends the tokens of the App's installation. */
+    revoke: () => this.#app.revoke(),
     /** {ids, to: "owner/name"}: issues move to another repository, where they get new ids. */
     transfer: (collection, body, at) => {
       const { ids, to } = body as { ids: (string | number)[]; to: string };
@@ -192,8 +201,11 @@ class GitHub implements Simulation {
   /** With what limits say, and 304 for what hasn't changed: that one is free. */
   #limited(request: Request, entry: LedgerEntry, version: string): Reply {
     const token = /^(?:Bearer|token) (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-    if (request.headers.authorization !== undefined && token !== TOKEN)
+    if (request.path[0] === 'app') return this.#app.answer(request);
+    const ofApp = this.#app.knows(token);
+    if (request.headers.authorization !== undefined && token !== TOKEN && !ofApp)
       return errorReply(401, 'Bad credentials');
+    if (ofApp && request.path[0] === 'user') return errorReply(403, 'Resource not accessible by integration');
     if (!VERSIONS.includes(version)) return errorReply(400, `"${version}" is not a supported API version.`);
     if (entry.concurrent > this.switches.maxConcurrent || !this.limits.take('secondary').ok)
       return this.#secondary(this.switches.rateStatus);

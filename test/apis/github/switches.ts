@@ -21,6 +21,10 @@ export interface Switches {
   forbidden: string[];
   /** The token is an App installation's. */
   installation: boolean;
+  /** How long a token of the App's installation lasts. */
+  installationMs: number;
+  /** The App's installation is suspended. */
+  suspended: boolean;
   /** Drafts of releases are shown: the token may push. */
   push: boolean;
 }
@@ -37,5 +41,7 @@ export const SWITCHES: Switches = {
   hidden: [],
   forbidden: [],
   installation: false,
+  installationMs: 3_600_000,
+  suspended: false,
   push: true,
 };

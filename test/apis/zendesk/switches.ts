@@ -22,6 +22,8 @@ export interface Switches {
   mergeTag: boolean;
   /** Exports are for admins. */
   role: 'admin' | 'agent';
+  /** For how long a refresh token that was replaced is still good: at Zendesk's not at all, at Atlassian's ten minutes. */
+  graceMs: number;
   /** Whether the account still takes API tokens. */
   apiTokens: boolean;
 }
@@ -38,5 +40,6 @@ export const SWITCHES: Switches = {
   purged: 'scrubbed',
   mergeTag: true,
   role: 'admin',
+  graceMs: 0,
   apiTokens: true,
 };

@@ -51,6 +51,7 @@ class Zendesk implements Simulation {
         grants: ['client_credentials', 'refresh_token'],
         scopes: ['read', ...KINDS.map((kind) => `${kind}:read`)],
         livesMs: 30 * MINUTE,
+        graceMs: () => this.switches.graceMs,
       },
       around.clock,
     );

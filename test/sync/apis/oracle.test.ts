@@ -93,7 +93,8 @@ async function storm(t: TestContext, users: Users): Promise<void> {
   api.faults.clear();
   const wrong = async () => world.differences(await readTable(nc, escapeToken(name)));
   await until(async () => (await wrong()) === '', {
-    timeout: 30_000,
+    // After a long storm there is more to catch up with.
+    timeout: 30_000 + SECONDS * 2_000,
     interval: 300,
     what: 'the stream to be right',
   }).catch(async (error: Error) => {

@@ -1,13 +1,11 @@
-import type { HttpClient } from '../../../shared/http/client';
+import { now } from '../../../shared/async/clock';
 import { FlowError } from '../../../shared/errors';
+import type { HttpClient } from '../../../shared/http/client';
 import type { RefreshTokens } from '../../../shared/http/refresh-tokens';
 import type { Secrets } from '../../../shared/secrets';
-import { parseJson } from '../../../shared/json';
 import type { Auth, Declaration } from './declaration';
-import { saying } from './judge';
-import { fill, fillPath, fillText, namesIn, type Values } from './template';
-
-const TIMEOUT = 30_000;
+import { entryNames, Grants, grantUrl, type Granted, type Granting } from './grant';
+import { fillText, type Values } from './template';
 
 /** What authorizes a request. */
 export interface Authorization {
@@ -18,18 +16,22 @@ export interface Authorization {
 /** Gives what each request needs, and gets a token where one has to be fetched: one at a time, kept until it ends. */
 export class Authenticator {
   private readonly auth: Auth;
-  private token: Promise<string> | undefined;
+  private readonly grants: Grants;
+  private granted: Promise<Granted> | undefined;
+  /** When the token has to be replaced, by the clock of `now`. */
+  private until = Infinity;
   /** What the token was last given as. */
   private given: string | undefined;
 
   constructor(
     declaration: Declaration,
     private readonly values: Values,
-    private readonly http: HttpClient,
+    http: HttpClient,
     private readonly secrets: Secrets,
     private readonly refreshTokens: RefreshTokens | undefined,
   ) {
     this.auth = chosen(declaration, values);
+    this.grants = new Grants(declaration, values, http, secrets);
   }
 
   /** Throws API_LOGIN. */
@@ -51,72 +53,57 @@ export class Authenticator {
         return { headers: { [auth.name.toLowerCase()]: text(auth.value) }, query: {} };
       case 'query':
         return { headers: {}, query: { [auth.name]: text(auth.value) } };
-      case 'oauth': {
-        this.token ??= this.fetch(auth);
-        this.token.catch(() => (this.token = undefined));
-        this.given = `Bearer ${await this.token}`;
+      case 'oauth':
+      case 'jwt':
+        this.given = `Bearer ${await this.token(auth)}`;
         return header(this.given);
-      }
     }
   }
 
   /** The API has refused what was given. False where there is nothing else to give. */
   expired(refused: Authorization): boolean {
-    if (this.auth.kind !== 'oauth') return false;
+    if (this.auth.kind !== 'oauth' && this.auth.kind !== 'jwt') return false;
     // Another request may have got a new one already.
-    if (refused.headers.authorization === this.given) this.token = undefined;
+    if (refused.headers.authorization === this.given) this.granted = undefined;
     return true;
   }
 
-  private async fetch(auth: Auth & { kind: 'oauth' }): Promise<string> {
-    const url = fillPath(auth.url.replace('{baseUrl}', ''), this.values);
-    const address = auth.url.startsWith('{baseUrl}') ? `${String(this.values.baseUrl)}${url}` : url;
-    const configured = auth.refresh === undefined ? undefined : this.values.token;
-    if (typeof configured !== 'string' || !this.refreshTokens) return (await this.post(auth, address)).token;
-    const owner = { loginUrl: address, clientId: String(this.values.user), refreshToken: configured };
-    const granted = await this.refreshTokens.use(owner, (token) => this.post(auth, address, token));
-    return granted.token;
+  private async token(auth: Granting): Promise<string> {
+    if (now() >= this.until) this.granted = undefined;
+    const granted = (this.granted ??= this.fetch(auth));
+    try {
+      return (await granted).token;
+    } catch (error) {
+      if (this.granted === granted) this.granted = undefined;
+      throw error;
+    }
   }
 
-  private async post(
-    auth: Auth & { kind: 'oauth' },
-    url: string,
-    refresh?: string,
-  ): Promise<{ token: string; refreshToken?: string }> {
-    this.secrets.add(refresh);
-    const form = fill(auth.form, { ...this.values, ...(refresh !== undefined && { token: refresh }) });
-    const body = new URLSearchParams(form as Record<string, string>).toString();
-    const headers = { 'content-type': 'application/x-www-form-urlencoded' };
-    const { status, text } = await this.http.send({ method: 'POST', url, headers, body, timeout: TIMEOUT });
-    const answer = parsed(text) as { access_token?: unknown; refresh_token?: unknown } | undefined;
-    if (status < 300 && typeof answer?.access_token === 'string') {
-      const rotated = typeof answer.refresh_token === 'string' ? answer.refresh_token : undefined;
-      this.secrets.add(answer.access_token, rotated);
-      return { token: answer.access_token, ...(rotated !== undefined && { refreshToken: rotated }) };
-    }
-    const said = this.secrets.strike(saying({ status, headers: {}, body: answer, text }));
-    const busy = status === 429 || status >= 500;
-    throw new FlowError(
-      busy ? 'API_UNREACHABLE' : 'API_LOGIN',
-      `${new URL(url).host} gives no access token (${status}): ${said}`,
-      busy,
-    );
+  private async fetch(auth: Granting): Promise<Granted> {
+    this.until = Infinity;
+    const granted = await this.ask(auth);
+    this.until = granted.until;
+    return granted;
+  }
+
+  private ask(auth: Granting): Promise<Granted> {
+    const configured = auth.kind === 'oauth' && auth.refresh !== undefined ? this.values.token : undefined;
+    if (typeof configured !== 'string' || !this.refreshTokens) return this.grants.get(auth);
+    const owner = {
+      loginUrl: grantUrl(auth, this.values),
+      clientId: String(this.values.user),
+      refreshToken: configured,
+    };
+    return this.refreshTokens.use(owner, (token) => this.grants.get(auth, token));
   }
 }
 
 /** The first way for which everything is there. Throws API_LOGIN. */
-function chosen({ auth, label }: Declaration, values: Values): Auth {
-  const missing = auth.map((way) => namesIn(way).filter((name) => name !== 'baseUrl' && !values[name]));
+function chosen(declaration: Declaration, values: Values): Auth {
+  const { auth, label } = declaration;
+  const missing = auth.map((way) => entryNames(way).filter((name) => !values[name]));
   const found = auth[missing.findIndex((names) => names.length === 0)];
   if (found) return found;
   const needed = missing.reduce((least, names) => (names.length < least.length ? names : least));
   throw new FlowError('API_LOGIN', `To log in to ${label}, enter its ${needed.join(' and its ')}`, false);
-}
-
-function parsed(text: string): unknown {
-  try {
-    return parseJson(text);
-  } catch {
-    return undefined;
-  }
 }

@@ -12,7 +12,7 @@ import { apiUrl, requestUrl } from './url';
 
 export interface ClientOptions {
   declaration: Declaration;
-  /** `baseUrl user token secret`. */
+  /** `baseUrl user account token secret privateKey`. */
   values: Values;
   /** Percent of the API's limits. */
   budget: number;
@@ -63,7 +63,7 @@ export class RestClient {
   constructor(private readonly options: ClientOptions) {
     const { declaration, values, budget, refreshTokens, largest } = options;
     this.values = { ...values, baseUrl: apiUrl(declaration, values.baseUrl) };
-    this.secrets = new Secrets(values.token, values.secret);
+    this.secrets = new Secrets(values.token, values.secret, values.privateKey);
     this.limiter = new Limiter(declaration.rates, budget, () => this.tell());
     this.http = new HttpClient({ address: 'the base URL', other: declaration.label, lost, largest });
     this.authenticator = new Authenticator(declaration, this.values, this.http, this.secrets, refreshTokens);

@@ -1,6 +1,6 @@
 /**
  * An API as data. Texts may hold `{name}`, or a time as `{name|seconds}`, `{name|iso}`, `{name|ms}`: a parameter whose
- * name has no value is left out. Names: `baseUrl user token secret` (settings), `since` (epoch ms), `next` (the page),
+ * name has no value is left out. Names: `baseUrl user account token secret privateKey` (settings), `since` (epoch ms), `next` (the page),
  * `size`, `fields`, `id`, `ids`, `to`, and what a partition or the collection's scope brings. Paths go into an answer:
  * "paging.next.after", "results[].name", "" for all of it; a time's path may say its format: "created|seconds".
  */
@@ -16,8 +16,8 @@ export interface Declaration {
   base?: string;
   /** The first of which all names have a value. */
   auth: readonly Auth[];
-  /** What the form asks for, in the API's words; what isn't named isn't asked for. Without it: all three. */
-  login?: { user?: Entry; token?: Entry; secret?: Entry };
+  /** What the form asks for, in the API's words; what isn't named isn't asked for. Without it: user, token, secret. */
+  login?: { user?: Entry; account?: Entry; token?: Entry; secret?: Entry; privateKey?: Entry };
   headers?: Record<string, string>;
   /** A GET that finds nothing new costs nothing: If-None-Match → 304. */
   conditional?: boolean;
@@ -54,7 +54,26 @@ export type Auth =
   | { kind: 'basic'; user: string; password: string }
   | { kind: 'header' | 'query'; name: string; value: string }
   /** A token for an hour or so, by a POST of this form; `refresh` names the field that the API may rotate. */
-  | { kind: 'oauth'; url: string; form: Record<string, string>; refresh?: string };
+  | ({ kind: 'oauth'; url: string; form: Record<string, string>; refresh?: string } & Grant)
+  /**
+   * The same in exchange for a JWT that is signed with a key: of these claims, and `iat` and `exp`, good for so long
+   * (9m). It is `{jwt}` in the form; without a form it authorizes the POST.
+   */
+  | ({
+      kind: 'jwt';
+      url: string;
+      key: string;
+      algorithm?: 'RS256' | 'HS256';
+      claims: Record<string, string>;
+      lives?: string;
+      form?: Record<string, string>;
+    } & Grant);
+
+/** Where the answer has the token, and the time of its end or, "|after", the seconds until then. */
+export interface Grant {
+  token?: string;
+  expires?: string;
+}
 
 export interface Ask {
   get?: string;
@@ -76,6 +95,8 @@ export interface Paging {
   while?: string;
   /** There are no more pages once this is true. */
   until?: string;
+  /** Of `offset`: a page that is short is so because rows were left out of it, not because the API gives fewer at once. */
+  short?: boolean;
   /** What is found counts records or pages: a list with an `order` goes on at its last time. So for `offset`, `page`. */
   counts?: boolean;
 }

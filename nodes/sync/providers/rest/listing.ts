@@ -91,7 +91,7 @@ function nextOf(
 }
 
 function pointer(
-  { by, path = '' }: Paging,
+  { by, path = '', short = false }: Paging,
   body: unknown,
   headers: Found['headers'],
   rows: readonly unknown[],
@@ -106,9 +106,11 @@ function pointer(
       return text(at(body, path));
     case 'last':
       return rows.length === 0 ? undefined : text(at(rows.at(-1), path));
-    // A page may be short because rows were left out of it: only an empty one is the last.
-    case 'offset':
-      return rows.length === 0 ? undefined : String(Number(before ?? 0) + pageSize(body, path, size));
+    // Only an empty page is the last. Who can't tell why one is short reads some rows again rather than leave any out.
+    case 'offset': {
+      const given = path === '' && !short ? rows.length : pageSize(body, path, size);
+      return rows.length === 0 ? undefined : String(Number(before ?? 0) + given);
+    }
     case 'page':
       return rows.length === 0 ? undefined : String(Number(before ?? 1) + 1);
   }

@@ -5,6 +5,7 @@ import type { SourceRecord } from '../../../../nodes/sync/engine/record';
 import type { ApiName } from '../../../apis/catalog';
 import type { Row } from '../../../apis/frame/simulation';
 import type { FaultAction } from '../../../support/simulated/faults';
+import { start } from '../../providers/rest/drain';
 import { distinct, ids, longAgo, many, reading } from './reading';
 
 const never = new AbortController().signal;
@@ -79,5 +80,41 @@ for (const [name, of, count, row, actions] of LIMITED)
     }
     assert.equal(distinct(found).length, count);
     assert.deepEqual(distinct(found), ids(rows()));
+    assert.ok(api.requests().filter(({ status }) => status >= 400).length >= actions.length);
+  });
+
+for (const [name, of, count, row, actions] of LIMITED)
+  test(`G4: no answer of ${name} that limits calls loses a change, or an id in a comparison`, async (t) => {
+    const { api, collection, rows } = await reading(t, name, of, {
+      switches: name === 'jira' || name === 'hubspot' ? { indexLagMs: 0 } : {},
+    });
+    api.limits(Object.fromEntries(Object.keys(api.limits()).map((limit) => [limit, MAX])));
+    let refusals = 0;
+    /** The next call is refused once. */
+    const limit = (): void =>
+      api.faults.add({ action: { ...soon, ...actions[refusals++ % actions.length] }, times: 1 });
+    let position = await start(collection);
+    api.write(
+      of,
+      many(count, () => row),
+    );
+    // Zendesk withholds what has just changed.
+    api.clock.advance(400_000);
+    const found: SourceRecord[] = [];
+    for (let more = true; more;) {
+      limit();
+      const changes = await collection.changes(position, never);
+      found.push(...changes.records);
+      ({ position, more } = changes);
+    }
+    assert.deepEqual(distinct(found), ids(rows()));
+
+    const listed = new Set<string>();
+    limit();
+    for await (const page of collection.ids?.(never) ?? []) {
+      for (const id of page) listed.add(id);
+      limit();
+    }
+    assert.deepEqual([...listed].sort(), ids(rows()));
     assert.ok(api.requests().filter(({ status }) => status >= 400).length >= actions.length);
   });
