@@ -29,6 +29,8 @@ export interface StageOptions {
   natsConfig?: string;
   /** Other settings of the jetstream-in. */
   consumer?: object;
+  /** Other settings of the sfdc-composite. */
+  write?: object;
   /** Into so many partitions the durable is split, and each contact has a subject of its own. */
   partitions?: number;
   /** The dead letters have a stream of their own: with this configuration, or made by the fault. */
@@ -187,7 +189,15 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
 function flowOf(
   org: Org,
   server: string,
-  { operation = 'upsert', servers: replicas = 1, consumer, partitions, deadStream, check }: StageOptions,
+  {
+    operation = 'upsert',
+    servers: replicas = 1,
+    consumer,
+    partitions,
+    write,
+    deadStream,
+    check,
+  }: StageOptions,
 ): Stage['flow'] {
   return (names = {}) => [
     TAB,
@@ -227,6 +237,7 @@ function flowOf(
       sobject: 'Contact',
       externalIdField: operation === 'upsert' ? 'ExternalId__c' : '',
       allOrNone: true,
+      ...write,
       wires: [['end'], []],
     },
     { id: 'end', type: 'change', z: 'tab', rules: [], wires: [[]] },

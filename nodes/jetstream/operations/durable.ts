@@ -35,6 +35,7 @@ export function durableStates(node: DurableNode): () => Promise<DurableState> {
   const meter = new Meter();
   const since = new Since();
   return async () => {
+    await node.givenUp.refreshed();
     const infos = await lookUp(node);
     const sum = (of: (info: ConsumerInfo) => number): number | null =>
       infos?.reduce((all, info) => all + of(info), 0) ?? null;

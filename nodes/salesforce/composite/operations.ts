@@ -1,4 +1,5 @@
 import type { FlowError } from '../../shared/errors';
+import type { TraceContext } from '../../shared/tracing/context';
 import { FRESH, type Item } from '../org/repeats';
 
 export const OPERATIONS = ['create', 'get', 'update', 'upsert', 'delete', 'tree'] as const;
@@ -16,8 +17,12 @@ export interface WriteRequest {
   payload: unknown;
   /** The same message was delivered before: what it asks for may have been done already. */
   repeated?: boolean;
+  /** What its API call is a part of. */
+  trace?: TraceContext | undefined;
   /** Where it comes from; of each record, where they come from different messages. */
   origin?: Origin | Origin[];
+  /** Messages that its source still has behind it, where that is known. */
+  pending?: number;
 }
 
 /** The place of a message among those of its consumer. */
@@ -98,6 +103,8 @@ export interface Write extends Item<WriteMessage> {
   readonly direct: boolean;
   /** About as many as its JSON has. */
   readonly bytes: number;
+  /** It may be a row of a Bulk job. */
+  bulk: boolean;
 }
 
 /** One message from its arrival until each of its rows has a result. */
@@ -115,5 +122,5 @@ export interface WriteMessage {
 export function newWrite(
   made: Pick<Write, 'message' | 'endpoint' | 'rows' | 'keys' | 'atomic' | 'repeatable' | 'bytes' | 'direct'>,
 ): Write {
-  return { ...made, ...FRESH };
+  return { ...made, ...FRESH, bulk: false };
 }

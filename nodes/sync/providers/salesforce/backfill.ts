@@ -2,7 +2,7 @@ import type { OrgAnswer } from '../../../salesforce/org/answer';
 import { codeOf, FlowError } from '../../../shared/errors';
 import type { Page } from '../../engine/provider';
 import type { SourceRecord } from '../../engine/record';
-import { csvLines } from './csv';
+import { csvLines } from '../../../shared/csv';
 import { PAGE, count, isTooMuch, select, soql, type Rows } from './query';
 import type { OrgReader } from './reader';
 import type { SObject } from './sobject';
