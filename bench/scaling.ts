@@ -8,10 +8,15 @@ import { startNats } from '../test/support/nats';
 import { startNodeRed, type NodeRed } from '../test/support/node-red';
 import { until } from '../test/support/until';
 
-const HELP = `npx tsx bench/scaling.ts [-- --events N --partitions N] [instances …]
+const HELP = `npx tsx bench/scaling.ts [--events N --partitions N --record-latency MS] [instances …]
 
-Upserts waiting events into a simulated org (100 ms a call and 2 ms a record) by so many Node-REDs that share the
-partitions of one durable (1, 2 and 4 unless told), and prints records a second, API calls, and the CPU time of a Node-RED.`;
+Upserts waiting events into a simulated org (100 ms a call, and 2 ms a record unless told) by so many Node-REDs that share the
+partitions of one durable (1, 2 and 4 unless told), with 200 messages in the flow of each, and prints records a second, API calls, and the CPU time of a Node-RED.`;
+
+/** Messages in the flow of an instance: one API call of theirs is under way at a time. */
+const PREFETCH = 200;
+/** Events on their way into the stream at a time. */
+const CHUNK = 500;
 
 interface Result {
   instances: number;
@@ -23,8 +28,13 @@ interface Result {
   rss: number;
 }
 
-async function measure(instances: number, events: number, partitions: number): Promise<Result> {
-  const org = await startOrg({ latencyMs: 100, recordLatencyMs: 2 });
+async function measure(
+  instances: number,
+  events: number,
+  partitions: number,
+  recordLatencyMs: number,
+): Promise<Result> {
+  const org = await startOrg({ latencyMs: 100, recordLatencyMs });
   const nats = await startNats();
   const nc = await connect({ servers: nats.url });
   const reds: NodeRed[] = [];
@@ -35,7 +45,7 @@ async function measure(instances: number, events: number, partitions: number): P
       inNode({
         streamConfig: { subjects: ['crm.>'] },
         ...{ subject: 'crm.contacts.*', sharing: 'partitioned', partitions },
-        ...{ prefetch: 1_000, maxAckPending: 5_000, deadLetter: '', wires: [['write']] },
+        ...{ prefetch: PREFETCH, maxAckPending: 5_000, deadLetter: '', wires: [['write']] },
       }),
       {
         ...{ id: 'write', type: 'sfdc-composite', z: 'tab', org: 'org', operation: 'upsert' },
@@ -62,14 +72,14 @@ async function measure(instances: number, events: number, partitions: number): P
     org.store.on('commit', ({ changes }) => void (written += changes.length));
     const cpuBefore = reds.map(({ pid }) => usage(pid).cpu);
     const began = performance.now();
-    await Promise.all(
-      Array.from({ length: events }, (_, i) =>
-        js.publish(
-          `crm.contacts.${i}`,
-          JSON.stringify({ LastName: `Contact ${i}`, ExternalId__c: `c-${i}` }),
-        ),
-      ),
-    );
+    for (let from = 0; from < events; from += CHUNK)
+      await Promise.all(
+        Array.from({ length: Math.min(CHUNK, events - from) }, (_, i) => {
+          const name = `c-${from + i}`;
+          const contact = JSON.stringify({ LastName: name, ExternalId__c: name });
+          return js.publish(`crm.contacts.${name}`, contact, { msgID: name, timeout: 30_000 });
+        }),
+      );
     await until(() => written >= events, { timeout: 300_000, interval: 20, what: 'all to be written' });
     const seconds = (performance.now() - began) / 1_000;
     const used = reds.map(({ pid }, i) => usage(pid).cpu - (cpuBefore[i] ?? 0));
@@ -98,7 +108,12 @@ function usage(pid: number): { cpu: number; rss: number } {
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
-    options: { events: { type: 'string' }, partitions: { type: 'string' }, help: { type: 'boolean' } },
+    options: {
+      events: { type: 'string' },
+      partitions: { type: 'string' },
+      'record-latency': { type: 'string' },
+      help: { type: 'boolean' },
+    },
     allowPositionals: true,
   });
   if (values.help) return console.log(HELP);
@@ -109,6 +124,7 @@ async function main(): Promise<void> {
       count,
       Number(values.events ?? 10_000),
       Number(values.partitions ?? 8),
+      Number(values['record-latency'] ?? 2),
     );
     console.log([instances, perSecond, calls, cpu, rss].join('\t'));
   }

@@ -1,7 +1,3 @@
-import type { Connection } from '../server/connection';
-import { Consumer, type ConsumerHandler, type ConsumerSettings } from './consumer';
-import { PartitionedConsumer } from './partitioned';
-
 /** A durable as the server has it. */
 export interface Place {
   stream: string;
@@ -27,14 +23,4 @@ export interface Reader {
   heldInFlow(): { since: number; message: string } | undefined;
   /** The durables that stand for it at the server: those that are read here, or all. */
   places(which: 'own' | 'all'): Place[];
-}
-
-export function readerOf(
-  connection: Connection,
-  settings: ConsumerSettings,
-  handler: ConsumerHandler,
-): Reader {
-  return settings.sharing === 'partitioned'
-    ? new PartitionedConsumer(connection, settings, handler)
-    : new Consumer(connection, settings, handler);
 }

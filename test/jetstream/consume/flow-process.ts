@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect } from 'nats';
 import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer';
-import { readerOf, type Reader } from '../../../nodes/jetstream/consume/reader';
+import type { Reader } from '../../../nodes/jetstream/consume/reader';
+import { readerOf } from '../../../nodes/jetstream/consume/reader-of';
 import { Connection } from '../../../nodes/jetstream/server/connection';
 import { FlowError } from '../../../nodes/shared/errors';
 
