@@ -94,7 +94,7 @@ test('a page from which a record vanished while it was read is not taken for the
     reader.before = () => undefined;
   };
   const { records } = await pass(poll.start());
-  assert.equal(records.length, 2_995);
+  assert.equal(new Set(records.map(({ id }) => id)).size, 2_995);
 });
 
 /** A pass of three pages, after which two don't look back. */
