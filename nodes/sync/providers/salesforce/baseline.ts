@@ -44,7 +44,7 @@ export class Baseline {
       );
       for (const record of found.records) rows[record.id] = print(record);
       count += found.records.length;
-      const last = found.rows.at(-1);
+      const { last } = found;
       if (!found.full || !last) return { at, rows };
       since = isoTime(last.stamp);
       behind = ` AND (${stamp}>${since} OR Id>'${last.id}')`;

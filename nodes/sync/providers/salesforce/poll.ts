@@ -89,7 +89,7 @@ export class Poll {
   ): Promise<Changes> {
     const deep = position.pass?.deep ?? this.looksBack(position);
     const began = position.pass?.began ?? this.reader.now();
-    const { records: found, rows, full, to } = await this.rows(position, sobject, deep, signal);
+    const { records: found, last: behind, full, to } = await this.rows(position, sobject, deep, signal);
     const baseline = new Baseline(position.known);
     const records = found.filter((record) => !baseline.has(record));
     if (!position.pass) this.seenDeleted.clear();
@@ -98,7 +98,7 @@ export class Poll {
       else this.seenDeleted.delete(id);
     }
     const pages = (position.pass?.pages ?? 0) + 1;
-    const last = full ? rows.at(-1) : to;
+    const last = full ? behind : to;
     if (last) {
       const pass = { ...last, began, deep, pages };
       return { records, position: { ...position, pass }, more: true, asOf: timeOf(isoTime(last.stamp)) ?? 0 };

@@ -1,5 +1,5 @@
 import { codeOf } from '../../../shared/errors';
-import type { SourceRecord } from '../../engine/record';
+import { isoTime, type SourceRecord } from '../../engine/record';
 import type { OrgReader } from './reader';
 import type { SObject } from './sobject';
 import type { RowWidth } from './width';
@@ -29,6 +29,8 @@ export interface Rows {
   records: SourceRecord[];
   /** Those that were still there when their page was read. */
   rows: { id: string; stamp: string }[];
+  /** The last of them that stands, by its stamp, where it stood when the org was asked. */
+  last: { id: string; stamp: string } | undefined;
   /** The query found as many as it may, so that there can be more behind them. */
   full: boolean;
 }
@@ -47,12 +49,16 @@ export async function select(
   const limited = `${condition} LIMIT ${most}`;
   const whole = queryPath(sobject, sobject.fields, limited, all);
   const path = whole.length <= LONGEST_URL ? whole : queryPath(sobject, keyFields(sobject), limited, all);
-  const { found, full } = await pages(reader, path, most, path === whole ? sobject.width : undefined, signal);
+  const asked = isoTime(Math.floor(reader.now() / 1_000) * 1_000) ?? '';
+  const width = path === whole ? sobject.width : undefined;
+  const { found, first, full } = await pages(reader, path, most, width, signal);
   const rows = found.map((row) => keyOf(sobject, row));
-  if (path === whole) return { records: found.map((row) => sobject.record(row)), rows, full };
+  // On the pages behind the first one a row is as it is by then: one that was changed meanwhile stood elsewhere.
+  const last = rows.findLast(({ stamp }, i) => i < first || (isoTime(stamp) ?? '') < asked);
+  if (path === whole) return { records: found.map((row) => sobject.record(row)), rows, last, full };
   const records = await readByIds(reader, sobject, idsOf(rows), signal);
   // What is out of sight since its id was found comes when it can be seen.
-  return { records: records.filter((record) => !record.unproven), rows, full };
+  return { records: records.filter((record) => !record.unproven), rows, last, full };
 }
 
 /** What takes the org too long, or takes us too much memory, at once. */
@@ -154,6 +160,8 @@ function fieldsByUrl(sobject: SObject): string[][] {
 
 interface Pages {
   found: Record<string, unknown>[];
+  /** How many of them came on the first page. */
+  first: number;
   /** There may be more behind them. */
   full: boolean;
 }
@@ -190,14 +198,15 @@ async function readPages(
 ): Promise<Pages> {
   let answer = await reader.get<QueryAnswer>(path, signal);
   const { totalSize: total, records: found } = answer;
+  const first = found.length;
   width?.observe(found);
   while (!answer.done && answer.nextRecordsUrl) {
-    if (width && found.length >= width.fit(limit)) return { found, full: true };
+    if (width && found.length >= width.fit(limit)) return { found, first, full: true };
     answer = await reader.get<QueryAnswer>(answer.nextRecordsUrl, signal);
     width?.observe(answer.records);
     found.push(...answer.records);
   }
-  return { found, full: total >= limit };
+  return { found, first, full: total >= limit };
 }
 
 export async function count(reader: OrgReader, sobject: SObject, signal: AbortSignal): Promise<number> {
