@@ -115,7 +115,7 @@ export class Backlog {
     const elapsed = this.now() - (this.since ?? 0);
     const coming = this.pending * this.share();
     // What doesn't fit into one job goes in halves, so that one is read while the other works.
-    const most = waiting + coming > MOST_ROWS ? MOST_ROWS / 2 : MOST_ROWS;
+    const most = waiting + coming > MOST_ROWS ? Math.max(this.from, MOST_ROWS / 2) : MOST_ROWS;
     if (this.pending === 0 || this.quiet >= QUIET_LOOKS || waiting >= most || elapsed > ALL_WITHIN)
       return false;
     return waiting >= this.from || (elapsed <= ENOUGH_WITHIN && waiting + coming >= this.from);
