@@ -208,6 +208,7 @@ export class BulkLane {
     const others = running.writes.filter((write) => !inFile.has(write));
     running.writes = file.writes;
     if (others.length > 0) this.queue.putBack(others);
+    if (file.writes.length === 0) return;
     const id = await createJob(org, signal, file);
     running.id = id;
     await upload(org, signal, id, file);
