@@ -62,7 +62,7 @@ interface Measured {
 }
 
 /** Of so many events that wait in JetStream each becomes a record: from the first call to the last acknowledgement. */
-export async function waiting(
+async function waiting(
   org: OrgProcess,
   count: number,
   batch: object = {},

@@ -8,7 +8,15 @@ import { faults as ofNodeRed } from './chaos/faults/node-red';
 import { faults as ofTheOrg } from './chaos/faults/org';
 import { faults as ofTheSync } from './chaos/faults/sync';
 
-const FAULTS: Fault[] = [...ofNodeRed, ...ofBulkJobs, ...ofNats, ...ofDeadLetters, ...ofFailures, ...ofTheOrg, ...ofTheSync];
+const FAULTS: Fault[] = [
+  ...ofNodeRed,
+  ...ofBulkJobs,
+  ...ofNats,
+  ...ofDeadLetters,
+  ...ofFailures,
+  ...ofTheOrg,
+  ...ofTheSync,
+];
 
 const HELP = `npm run chaos -- [--json] [part of a name …]
 

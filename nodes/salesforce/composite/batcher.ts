@@ -76,8 +76,9 @@ export class Batcher implements Queue<Write, Call> {
   /** How many of those that wait may be rows of a Bulk job, by endpoint. */
   waitingForBulk(): Map<Endpoint['name'], { endpoint: Endpoint; rows: number }> {
     const found = new Map<string, { endpoint: Endpoint; rows: number }>();
-    for (const { bulk, endpoint } of this.pending) {
-      if (!bulk) continue;
+    for (const write of this.pending) {
+      if (!mayBeARow(write)) continue;
+      const { endpoint } = write;
       const known = found.get(endpoint.name);
       if (known) known.rows++;
       else found.set(endpoint.name, { endpoint, rows: 1 });
@@ -92,7 +93,7 @@ export class Batcher implements Queue<Write, Call> {
     const taken: Write[] = [];
     this.pending = this.pending.filter((write) => {
       const { keys } = write;
-      const fits = write.bulk && write.endpoint.name === name && write.notBefore <= now;
+      const fits = mayBeARow(write) && write.endpoint.name === name && write.notBefore <= now;
       if (fits && taken.length < most && !this.underWay.conflicts(keys) && !passed.conflicts(keys)) {
         this.underWay.add(keys);
         taken.push(write);
@@ -211,4 +212,9 @@ export class Batcher implements Queue<Write, Call> {
       records >= limit || closed + Math.floor((records - closed) / COLLECTION_RECORDS) >= CALL_COLLECTIONS
     );
   }
+}
+
+/** Who has spoilt a call, or may have, is looked at alone. */
+function mayBeARow({ bulk, losses, group }: Write): boolean {
+  return bulk && losses === 0 && group === undefined;
 }

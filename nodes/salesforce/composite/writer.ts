@@ -332,6 +332,7 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
         again.push(write);
       else this.settleRows([write], outcome);
     }
+    this.org.availability.worked();
     const writes = rows.map(([write]) => write);
     if (again.length > 0) this.dispatcher.putBack(again);
     this.batcher.release(writes);

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Backlog, LOOK, MOST_ROWS } from '../../../nodes/salesforce/composite/bulk/backlog';
 
-/** A backlog of 1,000 rows on, its source, and a clock that the test moves. */
-function waitingFor() {
+/** A backlog, of 1,000 rows on unless told, its source, and a clock that the test moves. */
+function waitingFor(size = 1_000) {
   let time = 0;
   let waiting = 0;
-  const backlog = new Backlog(1_000, () => time);
+  const backlog = new Backlog(size, () => time);
   return {
     backlog,
     pass: (ms: number) => (time += ms),
@@ -71,12 +71,12 @@ describe('a backlog', () => {
     }
   });
 
-  test('that comes too slowly is not waited for longer than 10 s, and the next one only after a pause', () => {
+  test('that comes too slowly is not waited for longer than it takes to see that, and the next one only after a pause', () => {
     const { come, look, pass, waits } = waitingFor();
     come(1, 50_000);
     let looks = 0;
     for (; look() === 'hold'; looks++) come(1, 49_999 - looks);
-    assert.ok(looks * LOOK <= 11_000, `${looks} looks`);
+    assert.ok(looks * LOOK <= 4_000, `${looks} looks`);
     waits(1);
     come(1, 49_000);
     assert.equal(look(), 'go');
@@ -100,6 +100,19 @@ describe('a backlog', () => {
     assert.equal(look(), 'hold');
     come(MOST_ROWS / 2, 9 * MOST_ROWS);
     assert.equal(look(), 'job');
+  });
+
+  test('is a job of the size at least, however little room there is, and none where there is less', () => {
+    const { come, look } = waitingFor(0.75 * MOST_ROWS);
+    come(1, 10 * MOST_ROWS);
+    look();
+    come(0.6 * MOST_ROWS, 9 * MOST_ROWS);
+    assert.equal(look(), 'hold');
+    come(0.15 * MOST_ROWS, 8 * MOST_ROWS);
+    assert.equal(look(), 'job');
+    const large = waitingFor(MOST_ROWS + 1);
+    large.come(1, 10 * MOST_ROWS);
+    assert.equal(large.look(), 'go');
   });
 
   test('waits for the job before it; what is left then goes as a job from a third of the size on', () => {

@@ -119,3 +119,15 @@ test('a row’s error is read as a collection tells it', () => {
     fields: [],
   });
 });
+
+test('what has more fields than a table may have columns goes another way', async () => {
+  const wide = Object.fromEntries(Array.from({ length: 201 }, (_, n) => [`F${n}__c`, n]));
+  const writes = [...writesOf({ Key__c: 'a', ...wide }), ...writesOf({ Key__c: 'b', LastName: 'b' })];
+  for (const write of writes) write.bulk = true;
+  const file = await fileOf(writes[0]?.endpoint ?? assert.fail(), writes);
+  assert.equal(file.csv, 'Key__c`LastName\nb`b\n');
+  assert.deepEqual(
+    writes.map(({ bulk }) => bulk),
+    [false, true],
+  );
+});

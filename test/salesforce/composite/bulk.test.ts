@@ -352,6 +352,17 @@ describe('a job that nobody follows any more', () => {
     await theirs;
   });
 
+  for (const [who, action] of Object.entries({
+    'an org that has no jobs': { status: 404, errorCode: 'NOT_FOUND' },
+    'an org that lets nobody see them': { status: 403, errorCode: 'API_DISABLED_FOR_ORG' },
+    'a gateway that lets only other calls pass': { status: 403, body: '<html>no</html>' },
+  }))
+    test(`${who} stops no write`, async (t) => {
+      const rig = await bulk(t);
+      rig.org.faults.add({ match: { path: '/jobs/ingest' }, action });
+      isRight(rig, await each(rig, contacts(30)), 30);
+    });
+
   test('one of others, with their own delimiter, is none of ours', async (t) => {
     const rig = await bulk(t, { switches: { bulkJobMs: 60_000 } });
     const { body } = await rig.session.request('POST', '/jobs/ingest', {

@@ -14,8 +14,9 @@ export const MOST_ROWS = Math.min(
 export const LOOK = 250;
 /** Looks without anything new after which nothing more is waited for. */
 const QUIET_LOOKS = 4;
-/** Milliseconds in which enough has to come, and in which all of it has to. */
-const ENOUGH_WITHIN = 10_000;
+/** Milliseconds after which it shows whether enough will have come in time, and in which all of it has to come. */
+const SHOWS = 3_000;
+const ENOUGH_WITHIN = 30_000;
 const ALL_WITHIN = 60_000;
 /** Messages after which it is known how many of them come this way. */
 const TELLING = 2_000;
@@ -115,10 +116,11 @@ export class Backlog {
     const elapsed = this.now() - (this.since ?? 0);
     const coming = this.pending * this.share();
     // What doesn't fit into one job goes in halves, so that one is read while the other works.
-    const most = waiting + coming > MOST_ROWS ? MOST_ROWS / 2 : MOST_ROWS;
+    const most = waiting + coming > MOST_ROWS ? Math.max(this.from, MOST_ROWS / 2) : MOST_ROWS;
     if (this.pending === 0 || this.quiet >= QUIET_LOOKS || waiting >= most || elapsed > ALL_WITHIN)
       return false;
-    return waiting >= this.from || (elapsed <= ENOUGH_WITHIN && waiting + coming >= this.from);
+    const inTime = elapsed < SHOWS || (waiting / elapsed) * ENOUGH_WITHIN >= this.from;
+    return waiting >= this.from || (inTime && waiting + coming >= this.from);
   }
 
   /** Rows for each message that the source has delivered since. */

@@ -28,7 +28,7 @@ const MOMENT = 100;
 
 /**
  * One request of a job, when the org can be used: the body of its answer. What is asked by GET is asked until there is
- * an answer; of others OrgOutage tells that it was lost, or not carried out. Throws Refused, and Stopped where `signal`
+ * an answer, or so many times; of others OrgOutage tells that it was lost, or not carried out. Throws Refused, and Stopped where `signal`
  * aborts before it is sent.
  */
 export async function ask(
@@ -37,15 +37,16 @@ export async function ask(
   method: string,
   path: string,
   request: OrgRequest = {},
+  tries = method === 'GET' ? Infinity : 1,
 ): Promise<unknown> {
-  for (;;) {
+  for (let time = 1; ; time++) {
     await usable(org, signal);
     try {
       return readAnswer(await org.request(method, path, request), method);
     } catch (error) {
       if (!(error instanceof OrgOutage)) throw error;
       org.availability.begin(error);
-      if (method !== 'GET') throw error;
+      if (time >= tries) throw error;
       await pause(MOMENT, signal);
     }
   }

@@ -101,7 +101,7 @@ export interface JobFile {
   byKey: Map<string, Write>;
 }
 
-/** The file of as many of the writes as it can take; the others are left out. Takes its time in slices. */
+/** The file of as many of the writes as it can take; those that are left out wait for the next, or can't go in any. */
 export async function fileOf(endpoint: Endpoint, writes: readonly Write[]): Promise<JobFile> {
   const keyColumn = endpoint.operation === 'upsert' ? (endpoint.externalIdField ?? '') : 'Id';
   const columns = new Columns(keyColumn);
@@ -112,7 +112,10 @@ export async function fileOf(endpoint: Endpoint, writes: readonly Write[]): Prom
     if (i % SLICE === SLICE - 1) await turn();
     const cells = cellsOf(write);
     const key = cells.find(({ column }) => column.toLowerCase() === keyColumn.toLowerCase())?.text;
-    if (key === undefined || file.byKey.has(key) || !columns.take(cells)) continue;
+    if (key === undefined || file.byKey.has(key) || !columns.take(cells)) {
+      write.bulk = false;
+      continue;
+    }
     const line = columns.lineOf(cells);
     bytes += Buffer.byteLength(line) + 1;
     if (bytes > JOB_BYTES) break;

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { pause } from '../../../shared/async/pause';
 import { withTimeout } from '../../../shared/async/timeout';
 import { messageOf } from '../../../shared/errors';
 import { OrgOutage } from '../../org/outage';
@@ -55,6 +56,8 @@ const OFF_MS = 3_600_000;
 /** Failures in a row after which that is so. */
 const FAILURES = 3;
 const SLICE = 1_000;
+/** Milliseconds after a fault of our own. */
+const LATER = 5_000;
 
 interface Running {
   endpoint: Endpoint;
@@ -178,6 +181,7 @@ export class BulkLane {
       );
     } catch (error) {
       if (!(error instanceof Stopped)) this.options.log('warn', messageOf(error));
+      await pause(LATER, this.closing.signal);
     }
     this.settling = false;
     this.queue.wake();
@@ -204,6 +208,7 @@ export class BulkLane {
     const others = running.writes.filter((write) => !inFile.has(write));
     running.writes = file.writes;
     if (others.length > 0) this.queue.putBack(others);
+    if (file.writes.length === 0) return;
     const id = await createJob(org, signal, file);
     running.id = id;
     await upload(org, signal, id, file);

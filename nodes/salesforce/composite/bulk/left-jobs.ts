@@ -1,4 +1,5 @@
 import { takeovers } from '../../../shared/flow/takeovers';
+import { OrgOutage } from '../../org/outage';
 import { isRecord } from '../limits';
 import { ask, Refused, Stopped, type BulkOrg } from './desk';
 import { DELIMITER } from './file';
@@ -6,6 +7,8 @@ import { endOf, Pace } from './job';
 
 /** Pages of the list of an org's jobs, which goes back seven days. */
 const PAGES = 20;
+/** Times that a list is asked for with the org there each time: something on the way may let only other requests pass. */
+const TRIES = 3;
 
 /**
  * Jobs of this pack that nobody follows any more: those of a process that has ended, and of a node that was closed.
@@ -51,9 +54,9 @@ export class LeftJobs {
     const at = takeovers();
     let path: string | undefined = '/jobs/ingest?jobType=V2Ingest';
     for (let page = 1; path !== undefined && page <= PAGES; page++) {
-      const list: unknown = await ask(org, signal, 'GET', path).catch((error: unknown) => {
+      const list: unknown = await ask(org, signal, 'GET', path, {}, TRIES).catch((error: unknown) => {
         // Who may not use jobs has none.
-        if (error instanceof Refused) return undefined;
+        if (error instanceof Refused || error instanceof OrgOutage) return undefined;
         throw error;
       });
       const { records, nextRecordsUrl }: Record<string, unknown> = isRecord(list) ? list : {};
