@@ -1,38 +1,31 @@
-import type { Failure } from '../../shared/flow/delivery';
-import { Attempt, reasonFirst, where } from '../../shared/flow/settlement';
-import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
+import { Attempt } from '../../shared/flow/settlement';
+import { tookOver } from '../../shared/flow/takeovers';
+import { FlowError, messageOf } from '../../shared/errors';
 import type { BigNumbers } from '../../shared/json';
 import { AckRoom } from './ack-room';
 import { Acks } from './acks';
 import { pause } from '../../shared/async/pause';
 import { withTimeout } from '../../shared/async/timeout';
 import type { Log } from '../../shared/log';
-import { closedError, type Connection } from '../server/connection';
+import type { Connection } from '../server/connection';
 import { BytesInFlight } from './bytes-in-flight';
-import { isHopeless, publishDeadLetter } from './dead-letter';
+import { DeadLetterWriter, type DeadLetterSettings } from './dead-letter-writer';
 import { checkDeadLetter } from './dead-letter-loop';
-import { ensureDeadLetterStream } from './dead-letter-stream';
 import { ensureDurable, type DurableSettings } from './durable';
 import { Ledger } from './ledger';
 import { decodePayload, type PayloadFormat } from './message';
 import type { Msg, NatsConnection } from '../server/nats';
 import { Pull, type PullProblem } from './pull';
-import {
-  describe,
-  Settlement,
-  type InFlightMessage,
-  type MessageBatch,
-  type SettlementSettings,
-} from './settlement';
+import { Settlement, type InFlightMessage, type MessageBatch, type SettlementSettings } from './settlement';
 import { Suspects } from './suspects';
-import { Turn } from './turn';
+import { Turn, type ReadingTurn, type Taken } from './turn';
 import { beginAtFloor, checkFromFloor, finishBeginning } from './from-floor';
 import { provisionStream } from '../streams/provision';
 import type { StreamConfig } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
 
 /** A jetstream-in node's settings, parsed. Milliseconds. */
-export interface ConsumerSettings extends DurableSettings, SettlementSettings {
+export interface ConsumerSettings extends DurableSettings, SettlementSettings, DeadLetterSettings {
   /** The stream as it shall be; undefined: take it as it is. */
   provision: StreamConfig | undefined;
   /** Whether that may take anything from a stream that exists. */
@@ -41,10 +34,11 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
   /** Bytes in memory; -1 or undefined: no limit. */
   maxBytesInFlight?: number | undefined;
   /** Whether one instance at a time reads the durable, and all messages come in order. Default: shared. */
-  sharing?: 'shared' | 'exclusive';
-  deadLetter: string | undefined;
-  /** Made, or given the subject, where it doesn't take it yet. */
-  deadLetterStream?: string | undefined;
+  sharing?: 'shared' | 'exclusive' | 'partitioned';
+  /** Into how many partitions the durable is split, where it is. */
+  partitions?: number | undefined;
+  /** How many consumers of this process share `prefetch` and `maxBytesInFlight`. Default: it has them alone. */
+  sharers?: () => number;
   format: PayloadFormat;
   bigNumbers?: BigNumbers | undefined;
   batchSize: number;
@@ -54,7 +48,7 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
 export type ConsumerState =
   | { phase: 'connecting' }
   | { phase: 'standby' }
-  | { phase: 'ready' }
+  | { phase: 'ready'; partitions?: { owned: number; all: number } }
   | { phase: 'failing'; error: FlowError };
 
 export interface ConsumerHandler {
@@ -75,11 +69,6 @@ interface Decoded {
 const READY: ConsumerState = { phase: 'ready' };
 const STANDBY: ConsumerState = { phase: 'standby' };
 const LONGEST_RETRY = 10_000;
-const LONGEST_DEAD_LETTER_RETRY = 30_000;
-/** Somebody has to change something before. */
-const HOPELESS_RETRY = 300_000;
-/** Milliseconds until the dead letter stream that is missing is looked for again. */
-const LOOK_AGAIN = 5_000;
 /** Node-RED waits 15 s for a node to close; so long may the work of a stopped flow go on. */
 const LINGER = 15_000;
 /**
@@ -106,7 +95,7 @@ export class Consumer {
   private readonly ledger: Ledger;
   private readonly suspects: Suspects<InFlightMessage>;
   /** Of an exclusive durable. */
-  private readonly turn: Turn | undefined;
+  private readonly turn: ReadingTurn | undefined;
   /** Another had the turn before, and this one has not begun yet. */
   private follows = false;
   private readonly ackRoom: AckRoom;
@@ -125,9 +114,7 @@ export class Consumer {
   private backlog: InFlightMessage[] = [];
   private emitting = false;
   private readonly bytes: BytesInFlight<InFlightMessage>;
-  /** Those whose dead letter can't be written now: they hold nobody up. */
-  private readonly parked = new Set<InFlightMessage>();
-  private readonly parkedFor = new Set<string>();
+  private readonly letters: DeadLetterWriter;
   /** Those of which others may know more. */
   private readonly asking = new Set<InFlightMessage>();
   private readonly batches = new Set<MessageBatch>();
@@ -135,34 +122,39 @@ export class Consumer {
   inFlow = 0;
   /** Those of them that nodes gather for their requests: they take no place of `prefetch`. */
   private gathered = 0;
-  /** Messages that were given up without a dead letter. */
-  givenUp = 0;
   private inbox = '';
   private held = false;
-  /** No stream takes the dead letters. */
-  private noLetters: FlowError | undefined;
-  private letterTimer: NodeJS.Timeout | undefined;
   private idle: (() => void) | undefined;
 
   constructor(
     private readonly connection: Connection,
     private readonly settings: ConsumerSettings,
     private readonly handler: ConsumerHandler,
+    turn?: ReadingTurn,
   ) {
     this.acks = new Acks(() => connection.open);
-    this.bytes = new BytesInFlight(settings.maxBytesInFlight ?? -1, settings.format);
+    this.bytes = new BytesInFlight(settings.maxBytesInFlight ?? -1, settings.format, settings.sharers);
     this.ledger = new Ledger(connection, settings, (text) => handler.log('warn', text));
+    this.letters = new DeadLetterWriter(connection, settings, {
+      gaveUp: () => handler.gaveUp?.(),
+      parked: (message) => {
+        this.bytes.parked(message);
+        this.released();
+      },
+      changed: () => this.report(),
+      log: (level, text) => handler.log(level, text),
+    });
     this.settlement = new Settlement(settings, {
       acks: this.acks,
       tries: this.ledger,
-      deadLetter: (message, failure) => this.deadLetter(message, failure),
+      deadLetter: (message, failure) => this.letters.write(message, failure),
       released: (message) => {
         this.bytes.released(message);
         this.released();
       },
       log: (level, text) => handler.log(level, text),
     });
-    if (settings.sharing === 'exclusive') this.turn = new Turn(connection, settings, () => this.lostTurn());
+    this.turn = turn ?? (settings.sharing === 'exclusive' ? new Turn(connection, settings) : undefined);
     const { settlement } = this;
     this.ackRoom = new AckRoom(
       connection,
@@ -194,6 +186,10 @@ export class Consumer {
   /** Messages that were sent back to come again, and when the first one does (ms epoch). */
   retries(): { count: number; first: number } {
     return this.settlement.sentBack();
+  }
+
+  places(): { stream: string; durable: string }[] {
+    return [this.settings];
   }
 
   /** Messages that the flow has finished. */
@@ -249,7 +245,7 @@ export class Consumer {
     this.ackRoom.stop();
     this.check?.();
     clearTimeout(this.gatherTimer);
-    clearTimeout(this.letterTimer);
+    this.letters.stop();
     const stopped = this.pull?.pull.stop();
     const closed = this.ledger.close();
     const gathered = this.gathering.splice(0).map(({ message }) => message);
@@ -272,6 +268,11 @@ export class Consumer {
     await this.release?.();
   }
 
+  private get prefetch(): number {
+    const { prefetch, sharers } = this.settings;
+    return Math.max(1, Math.floor(prefetch / (sharers?.() ?? 1)));
+  }
+
   private isStopping(): boolean {
     return this.stopping.signal.aborted;
   }
@@ -287,7 +288,8 @@ export class Consumer {
     for (let attempt = 0; !signal.aborted;) {
       try {
         const nc = await this.connection.ready(signal);
-        if (this.turn) this.follows ||= (await this.turn.take(signal, () => this.standBy())) === 'new';
+        this.follows ||= (await this.takeTurn()) === 'new';
+        if (this.follows) tookOver();
         if (this.isStopping()) return;
         await this.prepare(nc);
         attempt = 0;
@@ -299,6 +301,15 @@ export class Consumer {
         await pause(Math.min(LONGEST_RETRY, 500 * 2 ** attempt++), signal);
       }
     }
+  }
+
+  private async takeTurn(): Promise<Taken | undefined> {
+    const { signal } = this.stopping;
+    return this.turn?.take(
+      signal,
+      () => this.standBy(),
+      () => this.lostTurn(),
+    );
   }
 
   private standBy(): void {
@@ -344,7 +355,7 @@ export class Consumer {
       this.warnOnce(done.warnings);
     }
     await checkDeadLetter(nc, domain, settings);
-    await this.lookForLetters(nc);
+    await this.letters.look(nc);
     if (notes) {
       await checkFromFloor(place);
       await finishBeginning(place, notes);
@@ -383,16 +394,19 @@ export class Consumer {
     void this.pull?.pull.stop();
     const { inboxPrefix } = this.connection.settings;
     this.inbox = nats.createInbox(inboxPrefix || undefined);
+    const prefetch = (): number => this.prefetch;
     const pull = new Pull({
       nc,
       inbox: this.inbox,
       domain,
       stream: settings.stream,
       durable: settings.durable,
-      capacity: settings.prefetch,
+      get capacity() {
+        return prefetch();
+      },
       maxRequests: info.config.max_waiting,
       inFlight: () =>
-        this.held ? settings.prefetch : Math.max(0, this.settlement.size - this.parked.size - this.gathered),
+        this.held ? this.prefetch : Math.max(0, this.settlement.size - this.letters.parked - this.gathered),
       room: () => this.bytes.room(),
       ...(turn && { mayWait: () => turn.left }),
       onMessage: (msg) => this.arrived(msg),
@@ -400,32 +414,6 @@ export class Consumer {
       onAlive: () => this.alive(),
     });
     this.pull = { nc, pull };
-  }
-
-  /** That nobody takes dead letters is said at once, and shown until somebody does. Reading goes on: nothing is lost. */
-  private async lookForLetters(nc: NatsConnection): Promise<void> {
-    const { deadLetter, deadLetterStream } = this.settings;
-    if (!deadLetter) return;
-    clearTimeout(this.letterTimer);
-    const before = this.noLetters;
-    try {
-      const { domain } = this.connection.settings;
-      const done = await ensureDeadLetterStream(nc, domain, deadLetter, deadLetterStream);
-      for (const change of done?.changes ?? []) this.handler.log('info', change);
-      this.warnOnce(done?.warnings ?? []);
-      this.noLetters = undefined;
-    } catch (error) {
-      this.noLetters = error as FlowError;
-      if (before?.message !== this.noLetters.message) this.handler.log('error', this.noLetters.message);
-    }
-    if (this.isStopping()) return;
-    if (this.noLetters) this.letterTimer = setTimeout(() => void this.lookAgain(), LOOK_AGAIN);
-    if (before && !this.noLetters) this.report();
-  }
-
-  private async lookAgain(): Promise<void> {
-    const { open } = this.connection;
-    if (open) await this.lookForLetters(open);
   }
 
   /** It is all looked at again after each reconnect. */
@@ -452,7 +440,6 @@ export class Consumer {
   }
 
   private alive(): void {
-    if (this.failing?.code === 'DEAD_LETTER_FAILED' && this.parked.size > 0) return;
     if (this.failing) this.handler.log('info', `Receiving from "${this.settings.stream}" again`);
     this.failing = undefined;
     this.report();
@@ -466,7 +453,7 @@ export class Consumer {
   }
 
   private report(): void {
-    const error = this.failing ?? this.noLetters;
+    const error = this.failing ?? this.letters.trouble;
     if (error) return this.handler.state({ phase: 'failing', error });
     this.handler.state(this.turn?.held === false ? STANDBY : READY);
   }
@@ -535,17 +522,17 @@ export class Consumer {
   private hasRoom(message: InFlightMessage): boolean {
     const { length } = this.gathering;
     const working = this.inFlow - this.gathered + length;
-    if (!this.mayWork() || this.suspects.any || working >= this.settings.prefetch) return false;
+    if (!this.mayWork() || this.suspects.any || working >= this.prefetch) return false;
     return this.inFlow + length === 0 || this.bytes.admits(message);
   }
 
   private emit(message: InFlightMessage): void {
-    const { batchSize, batchWait, prefetch } = this.settings;
+    const { batchSize, batchWait } = this.settings;
     const decoded = this.decode(message);
     if (!decoded) return;
     if (batchSize <= 1) return this.deliver([decoded]);
     this.gathering.push(decoded);
-    if (this.gathering.length >= Math.min(batchSize, prefetch)) this.deliverGathered();
+    if (this.gathering.length >= Math.min(batchSize, this.prefetch)) this.deliverGathered();
     else this.gatherTimer ??= setTimeout(() => this.deliverGathered(), batchWait);
   }
 
@@ -585,7 +572,7 @@ export class Consumer {
 
   private readonly gatheringChanged = (batch: MessageBatch): void => {
     const { prefetch, maxAckPending } = this.settings;
-    if (prefetch >= GATHERED_FROM && (maxAckPending < 0 || maxAckPending >= prefetch))
+    if (prefetch >= GATHERED_FROM && (maxAckPending < 0 || maxAckPending >= this.prefetch))
       this.gathered += batch.isGathered ? batch.items.length : -batch.items.length;
     if (batch.isGathered) this.moreRoom();
   };
@@ -629,76 +616,5 @@ export class Consumer {
     this.emitBacklog();
     this.ackRoom.look();
     this.pull?.pull.ask();
-  }
-
-  private async deadLetter(message: InFlightMessage, failure: Failure): Promise<void> {
-    const { deadLetter, maxDeliver } = this.settings;
-    const { signal } = this.stopping;
-    const why = isRetryable(failure.error) ? `failed ${maxDeliver} times` : 'failed for good';
-    const what = `${describe(message)} ${why}${where(failure)}`;
-    if (!deadLetter) {
-      this.givenUp++;
-      this.handler.gaveUp?.();
-      this.handler.log(
-        'error',
-        reasonFirst(failure.error, `${what} and is dropped, as no dead letter subject is set`),
-      );
-      return;
-    }
-    try {
-      for (let attempt = 0; ; attempt++) {
-        const error = await this.tryDeadLetter(message, failure, deadLetter, what);
-        if (signal.aborted) throw closedError();
-        if (!error) return;
-        this.park(message, error);
-        const longest = isHopeless(error) ? HOPELESS_RETRY : LONGEST_DEAD_LETTER_RETRY;
-        await pause(Math.min(longest, 1_000 * 2 ** attempt), signal);
-      }
-    } finally {
-      this.unpark(message);
-    }
-  }
-
-  /** Why it isn't settled yet, if so. */
-  private async tryDeadLetter(
-    message: InFlightMessage,
-    failure: Failure,
-    deadLetter: string,
-    what: string,
-  ): Promise<FlowError | undefined> {
-    try {
-      const nc = await this.connection.ready(this.stopping.signal);
-      const info = { ...message.info, deliveries: message.deliveries };
-      const { domain } = this.connection.settings;
-      await publishDeadLetter(nc, domain, deadLetter, message.msg, info, failure);
-      this.handler.gaveUp?.();
-      if (this.noLetters) await this.lookForLetters(nc);
-      this.handler.log('warn', reasonFirst(failure.error, `${what} and went to "${deadLetter}"`));
-    } catch (error) {
-      if (isRetryable(error) || this.stopping.signal.aborted) return error as FlowError;
-      this.givenUp++;
-      this.handler.gaveUp?.();
-      this.handler.log('error', reasonFirst(error, what));
-    }
-    return undefined;
-  }
-
-  /** It stays with this node and is tried again and again, but holds neither a place in the flow nor others up. */
-  private park(message: InFlightMessage, error: FlowError): void {
-    const cause = codeOf(error.cause);
-    const told = this.parkedFor.has(cause);
-    this.parkedFor.add(cause);
-    if (!told) this.handler.log('error', `${describe(message)}: ${error.message}`);
-    this.fail(error, false);
-    if (this.parked.has(message)) return;
-    this.parked.add(message);
-    this.bytes.parked(message);
-    this.released();
-  }
-
-  private unpark(message: InFlightMessage): void {
-    if (!this.parked.delete(message) || this.parked.size > 0) return;
-    this.parkedFor.clear();
-    if (this.failing?.code === 'DEAD_LETTER_FAILED') this.alive();
   }
 }

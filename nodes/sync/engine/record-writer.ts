@@ -160,14 +160,19 @@ export class RecordWriter {
   }
 
   private isThere({ record, fingerprint }: Entry): boolean {
+    if (record.unread) return false;
     const before = this.published.get(record.id);
     return (
       before !== undefined && (before.fingerprint === fingerprint || (before.deleted && record.gone === true))
     );
   }
 
-  /** Older by its own time than what was published, or alive again without being newer: an index may lag behind. */
+  /**
+   * Not read yet, older by its own time than what was published, or alive again without being newer: an index may lag
+   * behind.
+   */
   private isDoubtful({ record }: Entry): boolean {
+    if (record.unread) return true;
     const before = this.published.get(record.id);
     if (!before) return false;
     const time = timeOf(record.updatedAt);
@@ -194,7 +199,7 @@ export class RecordWriter {
       const { updatedAt, deleted } = readBody(last.data);
       this.published.set(id, { seq: last.seq, fingerprint: fingerprint(last.data), updatedAt, deleted });
       const newer = isBefore(updatedAt, timeOf(entry.record.updatedAt));
-      if (!newer && !this.isThere(entry)) doubtful.push(id);
+      if (!newer && !this.isThere(entry) && !entry.record.unread) doubtful.push(id);
     });
     return doubtful;
   }
@@ -205,7 +210,7 @@ export class RecordWriter {
     const again = new Map((await read(ids)).map((record) => [record.id, this.entry(record)]));
     return entries.flatMap((entry) => {
       const now = again.get(entry.record.id) ?? entry;
-      if (!now.record.unproven) return [now];
+      if (!now.record.unproven && !now.record.unread) return [now];
       // It is out of sight by now, which makes neither version the newer one. A deletion has its own evidence.
       return entry.record.deleted ? [entry] : [];
     });
