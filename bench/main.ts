@@ -2,7 +2,17 @@ import { parseArgs } from 'node:util';
 import type { Row } from './row';
 
 /** Each file's rows are measured on their own: nothing of one disturbs the next. */
-const PARTS = ['jetstream', 'publish', 'salesforce', 'activation', 'pubsub', 'sync', 'providers', 'start-up'];
+const PARTS = [
+  'jetstream',
+  'publish',
+  'salesforce',
+  'activation',
+  'pubsub',
+  'events',
+  'sync',
+  'providers',
+  'start-up',
+];
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({

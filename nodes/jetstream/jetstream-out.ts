@@ -51,13 +51,11 @@ export default function (RED: NodeAPI): void {
     const release = connection.use({ state: show });
     show();
 
-    const publish = async (msg: NodeMessage, stops: boolean, trace: TraceContext | undefined) => {
+    const outgoingOf = (msg: NodeMessage, trace: TraceContext | undefined): Outgoing => {
       const scope = templateScope(msg, (name) => RED.util.evaluateNodeProperty(name, 'env', this, msg));
       const outgoing = { ...render(scope), data: encodePayload(msg.payload) };
       if (trace) addTrace(outgoing.headers, trace);
-      // Waiting for a server that is slow or away is not the flow's hanging.
-      const ack = await publisher.publish(outgoing, { stops, pause: () => pauseProcessing(msg) });
-      msg.jetstream = { ...(msg.jetstream as object | undefined), ack };
+      return outgoing;
     };
 
     let closing = false;
@@ -66,20 +64,31 @@ export default function (RED: NodeAPI): void {
       const comesAgain = flowTracker.find(msg) !== undefined;
       const origin = traceOf(msg as Carrier);
       const span = tracer?.start(spanOf(settings.subject), [origin]);
-      publish(msg, comesAgain, span?.context ?? origin).then(
-        () => {
-          span?.end();
-          sendOn(this, send, done, msg);
-        },
-        (thrown: unknown) => {
-          const error = connection.secrets.inError(thrown);
-          span?.end(error);
-          if (closing && !comesAgain && codeOf(error) === 'CLOSED') return afterDeploy.fail(msg, notSent());
-          // A Catch node that is being stopped too keeps it to itself.
-          if (closing && !comesAgain) this.warn(messageOf(error));
-          finish(this, done, error);
-        },
-      );
+      const fail = (thrown: unknown): void => {
+        const error = connection.secrets.inError(thrown);
+        span?.end(error);
+        if (closing && !comesAgain && codeOf(error) === 'CLOSED') return afterDeploy.fail(msg, notSent());
+        // A Catch node that is being stopped too keeps it to itself.
+        if (closing && !comesAgain) this.warn(messageOf(error));
+        finish(this, done, error);
+      };
+      let outgoing: Outgoing;
+      try {
+        outgoing = outgoingOf(msg, span?.context ?? origin);
+      } catch (error) {
+        return fail(error);
+      }
+      // Waiting for a server that is slow or away is not the flow's hanging.
+      const sender = { stops: comesAgain, pause: () => pauseProcessing(msg) };
+      publisher.publish(outgoing, sender).then((ack) => {
+        try {
+          msg.jetstream = { ...(msg.jetstream as object | undefined), ack };
+        } catch (error) {
+          return fail(error);
+        }
+        span?.end();
+        sendOn(this, send, done, msg);
+      }, fail);
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {

@@ -62,6 +62,7 @@ export class Ledger {
   private denied = false;
   private floor = 0;
   private timer: NodeJS.Timeout | undefined;
+  private saving: { write: Promise<void>; done: Promise<void> } | undefined;
   private readonly write = coalesced(() => this.put().catch((error: unknown) => this.failed(error)));
   private readonly reread = coalesced(() => this.read().catch((error: unknown) => this.failed(error)));
 
@@ -97,9 +98,11 @@ export class Ledger {
     void this.save();
   }
 
-  /** Resolves when what is known now is stored, or after 2 s. */
+  /** Resolves when what is known now is stored, or after 2 s at most: those that share a write share its time, too. */
   save(): Promise<void> {
-    return withTimeout(PATIENCE, this.write());
+    const write = this.write();
+    if (this.saving?.write !== write) this.saving = { write, done: withTimeout(PATIENCE, write) };
+    return this.saving.done;
   }
 
   /** Resolves when what the others had stored before is known, as far as it can be. */

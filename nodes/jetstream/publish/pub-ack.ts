@@ -55,27 +55,33 @@ export async function publishOnce(
   data: Uint8Array | string,
   { headers, domain }: { headers?: MsgHdrs; domain?: string },
 ): Promise<Published> {
-  const request = nc.request(subject, data, { timeout: TIMEOUT, ...(headers && { headers }) });
-  return published(nc, request, subject, data, domain);
+  try {
+    return storedAs(
+      await nc.request(subject, data, { timeout: TIMEOUT, ...(headers && { headers }) }),
+      subject,
+    );
+  } catch (error) {
+    throw notStored(nc, error, subject, data, domain);
+  }
 }
 
-/** As publishOnce, of a message that was sent already: `answering` is its answer. */
-export async function published(
+/** What a stream answers that has stored a message. Throws what notStored explains. */
+export function storedAs(answer: Pick<Msg, 'json'>, subject: string): Published {
+  const said = readPubAck(answer);
+  if (said === undefined) throw noPubAck(subject);
+  if ('error' in said) throw Object.assign(new Error(said.error.description), { api_error: said.error });
+  return said;
+}
+
+/** Why a message was not stored, as publishOnce throws it. */
+export function notStored(
   nc: NatsConnection,
-  answering: Promise<Msg>,
+  error: unknown,
   subject: string,
   data: Uint8Array | string,
   domain: string | undefined,
-): Promise<Published> {
-  try {
-    const answer = await answering;
-    const said = readPubAck(answer);
-    if (said === undefined) throw noPubAck(subject);
-    if ('error' in said) throw Object.assign(new Error(said.error.description), { api_error: said.error });
-    return said;
-  } catch (error) {
-    // The client ends what is under way by a time-out when it is closed.
-    const reason = nc.isClosed() && codeOf(error) === 'TIMEOUT' ? { code: 'CONNECTION_CLOSED' } : error;
-    throw explainPublish(reason, subject, Buffer.byteLength(data), domain);
-  }
+): FlowError {
+  // The client ends what is under way by a time-out when it is closed.
+  const reason = nc.isClosed() && codeOf(error) === 'TIMEOUT' ? { code: 'CONNECTION_CLOSED' } : error;
+  return explainPublish(reason, subject, Buffer.byteLength(data), domain);
 }

@@ -2,10 +2,10 @@ import { Fifo } from '../../shared/async/fifo';
 import { FlowError } from '../../shared/errors';
 import { formatSize } from '../../shared/size';
 import { closedError, type Connection } from '../server/connection';
-import type { MsgHdrs, NatsConnection } from '../server/nats';
+import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
 import { serverAtLeast } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
-import { published, type Published } from './pub-ack';
+import { notStored, storedAs, type Published } from './pub-ack';
 import { PubAcks } from './pub-acks';
 import { headerLine, rawHeaders } from './raw-headers';
 
@@ -38,8 +38,8 @@ export interface Sender {
 
 interface Waiting {
   outgoing: Outgoing;
-  resolve: (published: Promise<Published>) => void;
-  reject: (error: FlowError) => void;
+  resolve: (published: Published) => void;
+  reject: (error: unknown) => void;
   resume: (() => void) | undefined;
 }
 
@@ -77,16 +77,19 @@ export class Publisher {
    * Resolves with the PubAck. Throws FlowError: INVALID_SUBJECT, INVALID_HEADER, QUEUE_FULL, NO_STREAM, NO_PUBACK,
    * STREAM_FULL, MESSAGE_TOO_LARGE, PERMISSION_DENIED, TIMEOUT, CLOSED.
    */
-  async publish(outgoing: Outgoing, sender: Sender = {}): Promise<Published> {
-    checkPublishSubject(outgoing.subject);
-    if (this.stopping.signal.aborted) throw closedError();
-    const nc = this.connection.open;
-    if (nc && this.queue.length === 0 && this.inFlight < this.settings.window) return this.send(nc, outgoing);
-    const full = this.fullFor(outgoing);
-    if (full !== undefined && !(this.settings.whenFull === 'hold' && sender.stops)) throw queueFull(full);
-    this.queuedBytes += outgoing.data.length;
+  publish(outgoing: Outgoing, sender: Sender = {}): Promise<Published> {
     return new Promise((resolve, reject) => {
-      this.queue.push({ outgoing, resolve, reject, resume: sender.pause?.() });
+      checkPublishSubject(outgoing.subject);
+      if (this.stopping.signal.aborted) throw closedError();
+      const nc = this.connection.open;
+      const message: Waiting = { outgoing, resolve, reject, resume: undefined };
+      if (nc && this.queue.length === 0 && this.inFlight < this.settings.window)
+        return this.send(nc, message);
+      const full = this.fullFor(outgoing);
+      if (full !== undefined && !(this.settings.whenFull === 'hold' && sender.stops)) throw queueFull(full);
+      message.resume = sender.pause?.();
+      this.queuedBytes += outgoing.data.length;
+      this.queue.push(message);
       this.changed();
       if (!nc) this.connect();
     });
@@ -133,33 +136,49 @@ export class Publisher {
         this.connect();
         break;
       }
-      const { outgoing, resolve, resume } = this.queue.shift() as Waiting;
-      this.queuedBytes -= outgoing.data.length;
-      resume?.();
-      resolve(this.send(nc, outgoing));
+      const message = this.queue.shift() as Waiting;
+      this.queuedBytes -= message.outgoing.data.length;
+      message.resume?.();
+      this.send(nc, message);
     }
     if (this.queue.length !== before) this.changed();
   }
 
-  private send(nc: NatsConnection, outgoing: Outgoing): Promise<Published> {
+  /** Hands it to the connection at once: what is sent later goes out later. */
+  private send(nc: NatsConnection, { outgoing, resolve, reject }: Waiting): void {
+    const { connection } = this;
+    const { subject, data, headers, msgId } = outgoing;
+    const failed = (error: unknown): void => {
+      reject(notStored(nc, error, subject, data, connection.settings.domain));
+      this.ended();
+    };
+    const answered = (answer: Msg): void => {
+      let stored: Published;
+      try {
+        stored = storedAs(answer, subject);
+      } catch (error) {
+        return failed(error);
+      }
+      resolve(stored);
+      this.ended();
+    };
     this.inFlight++;
-    return send(this.connection, nc, outgoing).finally(() => {
-      this.inFlight--;
-      this.next();
-      if (this.inFlight === 0) this.idle?.();
-    });
+    try {
+      checkTtl(nc, headers);
+      const lines = messageHeaders(headers, msgId);
+      PubAcks.of(connection, nc).request(subject, data, lines, answered, failed);
+    } catch (error) {
+      reject(error);
+      // Not from within: many in a row would nest.
+      queueMicrotask(() => this.ended());
+    }
   }
-}
 
-/** Hands it to the connection at once: what is sent later goes out later. */
-async function send(
-  connection: Connection,
-  nc: NatsConnection,
-  { subject, data, headers, msgId }: Outgoing,
-): Promise<Published> {
-  checkTtl(nc, headers);
-  const answer = PubAcks.of(connection, nc).request(subject, data, messageHeaders(headers, msgId));
-  return published(nc, answer, subject, data, connection.settings.domain);
+  private ended(): void {
+    this.inFlight--;
+    this.next();
+    if (this.inFlight === 0) this.idle?.();
+  }
 }
 
 function queueFull(waiting: string): FlowError {

@@ -23,24 +23,26 @@ export function orgStatus(
   busy: () => NodeStatus | undefined = () => undefined,
 ): { show: () => void; stop: () => void } {
   let clock: NodeJS.Timeout | undefined;
-  const show = () => {
-    clearTimeout(clock);
+  const look = (): NodeStatus => {
     const { current } = api.availability;
     if (current) {
       const time = coarse(Date.now() - current.since);
-      status.show({
+      const key = current.code === 'NO_CREDENTIALS' ? 'status.noCredentials' : `status.${current.reason}`;
+      return {
         fill: current.reason === 'login' ? 'red' : 'yellow',
         shape: 'ring',
-        text: text(current.code === 'NO_CREDENTIALS' ? 'status.noCredentials' : `status.${current.reason}`, {
-          time,
-        }),
-      });
-      clock = setTimeout(show, CLOCK_MS);
-    } else if (api.accessToken === undefined) {
-      status.show({ fill: 'yellow', shape: 'ring', text: text('status.connecting') });
-    } else {
-      status.show(busy() ?? { fill: 'green', shape: 'dot', text: text('status.ready') });
+        text: text(key, { time }),
+      };
     }
+    if (api.accessToken === undefined)
+      return { fill: 'yellow', shape: 'ring', text: text('status.connecting') };
+    return busy() ?? { fill: 'green', shape: 'dot', text: text('status.ready') };
+  };
+  /** Called for every message and event: the words are looked up only when they are shown. */
+  const show = () => {
+    clearTimeout(clock);
+    clock = api.availability.current && setTimeout(show, CLOCK_MS);
+    status.show(look);
   };
   const stopListening = api.onChange(show);
   return {

@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import type { Msg } from 'nats';
 import { Connection } from '../../../nodes/jetstream/server/connection';
 import { Publisher, type Outgoing, type PublisherSettings } from '../../../nodes/jetstream/publish/publisher';
+import { codeOf } from '../../../nodes/shared/errors';
 import { watchHeartbeat } from '../../support/heartbeat';
 import { startNats } from '../../support/nats';
 import { until } from '../../support/until';
@@ -59,6 +60,26 @@ describe('publisher', () => {
     t.after(() => void publisher.stop());
     return publisher;
   }
+
+  test('a queue of messages that none can be sent fails each by itself, and the one behind them goes out', async (t) => {
+    slow.length = 0;
+    const publisher = new Publisher(connection, settings(1, { queue: 30_000 }));
+    t.after(() => void publisher.stop());
+    const first = publisher.publish(out('slow.first'));
+    const bad = Array.from({ length: 20_000 }, () =>
+      publisher.publish(out('slow.bad', { headers: { 'X-Line': 'a\nb' } })),
+    );
+    const last = publisher.publish(out('slow.last'));
+    await until(async () => (await arrived()).includes('first'));
+    give(slow[0]);
+    await first;
+    const ends = await Promise.allSettled(bad);
+    assert.ok(ends.every((end) => end.status === 'rejected' && codeOf(end.reason) === 'INVALID_HEADER'));
+    await until(async () => (await arrived()).includes('last'));
+    assert.deepEqual(await arrived(), ['first', 'last']);
+    give(slow[1]);
+    await last;
+  });
 
   test('gives the PubAck, and tells what the stream had already', async (t) => {
     const publisher = start(t, 1);
