@@ -8,8 +8,9 @@ import { fingerprint, type SourceRecord } from '../../engine/record';
 import { Bin, type BinState } from './bin';
 import { feedOf, type Feed, type FeedState } from './changes';
 import type { RestClient } from './client';
-import type { CollectionDeclaration, Declaration, Listing } from './declaration';
+import type { CollectionDeclaration, Declaration } from './declaration';
 import { Fields } from './fields';
+import { History, type HistoryState } from './history';
 import { partitionsOf, WHOLE, type Partition } from './partitions';
 import { PassReader, type Pass, type Step } from './pass';
 import { at, matches } from './path';
@@ -34,16 +35,16 @@ interface ChangesPosition {
   /** When this round began, epoch ms. */
   at: number;
   round: number;
-  parts: Record<string, FeedState & { done?: number; fresh?: Pass; ids?: string[] }>;
+  parts: Record<string, FeedState & { done?: number; fresh?: HistoryState; ids?: string[] }>;
   bin?: BinState;
 }
 
 /** The pages of everything: how far each partition has been read, 0 for to its end. */
 interface HistoryPosition {
-  parts: Record<string, Pass | 0>;
+  parts: Record<string, HistoryState | 0>;
 }
 
-/** Partitions that are read at the same time, as far as the API permits. */
+/** Partitions, or slices of them, that are read at the same time, as far as the API permits. */
 const AT_ONCE = 8;
 const SEEN = 20_000;
 /** Ids that are gathered at most until they are read: a position has room for them. */
@@ -55,7 +56,7 @@ export class RestCollection implements Collection {
   readonly compareEvery: number | undefined;
   readonly read: Collection['read'];
   private readonly feeds = new Map<string, Feed>();
-  private readonly readers = new Map<string, PassReader>();
+  private readonly histories = new Map<string, History>();
   /** Rows of lists that only show ids, and were followed up. */
   private readonly seen = new RecentMap<string, string>(SEEN);
   private readonly fields: Fields;
@@ -95,12 +96,13 @@ export class RestCollection implements Collection {
   async page(from: Position | undefined, signal: AbortSignal): Promise<Page> {
     const { parts } = (from ?? { parts: {} }) as HistoryPosition;
     const pending = (await this.allPartitions(signal)).filter(({ key }) => parts[key] !== 0);
+    const room = Math.max(1, Math.floor(AT_ONCE / pending.length));
     const read = await Promise.all(
       pending
         .slice(0, AT_ONCE)
-        .map((partition) => this.historyPage(partition, parts[partition.key] || undefined, signal)),
+        .map((partition) => this.historyPage(partition, parts[partition.key] || undefined, room, signal)),
     );
-    const next = { ...parts, ...Object.fromEntries(read.map(({ key, pass }) => [key, pass ?? 0])) };
+    const next = { ...parts, ...Object.fromEntries(read.map(({ key, state }) => [key, state ?? 0])) };
     const over = pending.every(({ key }) => next[key] === 0);
     return { records: read.flatMap(({ records }) => records), next: over ? undefined : { parts: next } };
   }
@@ -170,16 +172,16 @@ export class RestCollection implements Collection {
 
   private async historyPage(
     { key, values }: Partition,
-    pass: Pass | undefined,
+    before: HistoryState | undefined,
+    room: number,
     signal: AbortSignal,
-  ): Promise<{ key: string; records: SourceRecord[]; pass: Pass | undefined }> {
+  ): Promise<{ key: string; records: SourceRecord[]; state: HistoryState | undefined }> {
     const { of, client } = this.options;
     const fields = await this.fields.values(signal);
     // All fields at once may be more than a URL holds: then the list shows ids, and records are read by them.
     const apart = of.read !== undefined && this.fields.tooLong;
     const listed = { ...values, ...(!apart && fields) };
-    const reader = this.reader(key, of.list, listed);
-    const step = await this.unlessGone(reader.step(pass ?? reader.begin(0), signal));
+    const step = await this.unlessGone(this.history(key, listed).step(before, room, signal));
     const rows = (step?.rows ?? []).filter((row) => this.belongs(row));
     const records = apart
       ? await readByIds(
@@ -190,7 +192,7 @@ export class RestCollection implements Collection {
           signal,
         )
       : rows.map((row) => recordOf(of, row));
-    return { key, records, pass: step?.pass };
+    return { key, records, state: step?.state };
   }
 
   /** A step of the round in one partition; of one that is new, everything. */
@@ -209,8 +211,8 @@ export class RestCollection implements Collection {
     const state = position.parts[key];
     if (!state || state.fresh) {
       const started = state ?? (await this.feed(partition).start(signal));
-      const { records, pass } = await this.historyPage(partition, state?.fresh, signal);
-      return { key, records, state: { ...started, fresh: pass, ...(!pass && { done: round }) } };
+      const { records, state: fresh } = await this.historyPage(partition, state?.fresh, 1, signal);
+      return { key, records, state: { ...started, fresh, ...(!fresh && { done: round }) } };
     }
     const step = await this.unlessGone(this.feed(partition).step(state, signal));
     if (!step) return { key, records: [], state: { ...state, done: round } };
@@ -319,12 +321,15 @@ export class RestCollection implements Collection {
     return feed;
   }
 
-  private reader(key: string, listing: Listing, values: Values): PassReader {
+  private history(key: string, values: Values): History {
     const { client, of } = this.options;
-    let reader = this.readers.get(key);
-    reader ??= new PassReader(client, { listing, values, idOf: (row) => idOf(of, row) });
-    this.readers.set(key, reader);
-    return reader;
+    let history = this.histories.get(key);
+    history ??= new History(
+      new PassReader(client, { listing: of.list, values, idOf: (row) => idOf(of, row) }),
+      of.list,
+    );
+    this.histories.set(key, history);
+    return history;
   }
 }
 
