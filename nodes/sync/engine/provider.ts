@@ -69,6 +69,8 @@ export interface Collection {
   readonly permissioned?: boolean;
   /** Milliseconds from one comparison of all ids to the next, where changes() can't tell every deletion. */
   readonly compareEvery?: number;
+  /** A record can change in a way that changes() doesn't tell: a comparison reads each that the stream shows. */
+  readonly changesUnseen?: boolean;
   /** Why changes come later than they should, although they come. */
   readonly problem: { code: string; message: string } | undefined;
   /** API calls made for it since it was opened, where they are counted. */

@@ -5,6 +5,7 @@ import { FlowError } from '../../../shared/errors';
 import { RecentMap } from '../../../shared/recent-map';
 import type { Changes, Collection, Page, Position } from '../../engine/provider';
 import { fingerprint, type SourceRecord } from '../../engine/record';
+import { withAssociations } from './associations';
 import { Bin, type BinState } from './bin';
 import { feedOf, type Feed, type FeedState } from './changes';
 import type { RestClient } from './client';
@@ -25,17 +26,29 @@ export interface CollectionOptions {
   /** Those of the scope, and the one partition that they name. */
   values: Values;
   partition?: Partition;
+  /** The kinds that are asked for. */
+  associations: readonly string[];
   /** Milliseconds. */
   pollInterval: number;
   lookback: number;
 }
+
+type PartState = FeedState & {
+  /** The last round in which it was read to its end. */
+  done?: number;
+  /** It is new, and everything is read of it. */
+  fresh?: HistoryState;
+  /** Those to be read, and whether there is nothing more in this round. */
+  ids?: string[];
+  ended?: boolean;
+};
 
 /** Where changes are: each partition by itself, in rounds of all. */
 interface ChangesPosition {
   /** When this round began, epoch ms. */
   at: number;
   round: number;
-  parts: Record<string, FeedState & { done?: number; fresh?: HistoryState; ids?: string[] }>;
+  parts: Record<string, PartState>;
   bin?: BinState;
 }
 
@@ -47,13 +60,16 @@ interface HistoryPosition {
 /** Partitions, or slices of them, that are read at the same time, as far as the API permits. */
 const AT_ONCE = 8;
 const SEEN = 20_000;
-/** Ids that are gathered at most until they are read: a position has room for them. */
+/** Ids that are gathered until they are read: a position has room for them. */
 const GATHERED = 1_000;
+/** Records that are read at once where each takes a request. */
+const SOON = 25;
 
 /** A collection of an API that was declared. */
 export class RestCollection implements Collection {
   readonly problem = undefined;
   readonly compareEvery: number | undefined;
+  readonly changesUnseen: boolean;
   readonly read: Collection['read'];
   private readonly feeds = new Map<string, Feed>();
   private readonly histories = new Map<string, History>();
@@ -65,11 +81,13 @@ export class RestCollection implements Collection {
   private lastRound: number | undefined;
 
   constructor(private readonly options: CollectionOptions) {
-    const { of, client, values, lookback } = options;
+    const { of, client, values, lookback, associations } = options;
+    this.changesUnseen = of.associations !== undefined && associations.length > 0;
     this.compareEvery = of.compare && parseDuration(of.compare.every);
     this.fields = new Fields(client, of, values);
     if (of.read && (!of.of || options.partition))
-      this.read = async (ids, signal) => readByIds(client, of, ids, await this.fields.values(signal), signal);
+      this.read = async (ids, signal) =>
+        this.complete(await readByIds(client, of, ids, await this.fields.values(signal), signal), signal);
     this.bin = of.bin && new Bin(client, of, of.bin, values, lookback);
   }
 
@@ -192,7 +210,7 @@ export class RestCollection implements Collection {
           signal,
         )
       : rows.map((row) => recordOf(of, row));
-    return { key, records, state: step?.state };
+    return { key, records: await this.complete(records, signal), state: step?.state };
   }
 
   /** A step of the round in one partition; of one that is new, everything. */
@@ -203,7 +221,7 @@ export class RestCollection implements Collection {
   ): Promise<{
     key: string;
     records: SourceRecord[];
-    state: ChangesPosition['parts'][string];
+    state: PartState;
     gap?: string;
   }> {
     const { key } = partition;
@@ -214,21 +232,43 @@ export class RestCollection implements Collection {
       const { records, state: fresh } = await this.historyPage(partition, state?.fresh, 1, signal);
       return { key, records, state: { ...started, fresh, ...(!fresh && { done: round }) } };
     }
+    const { ids: gathered = [], ended = false } = state;
+    // Of a pass that has ended, or more than a position has room for.
+    if (ended || gathered.length >= GATHERED)
+      return { key, ...(await this.handOut([], gathered, state, ended && round, signal)) };
     const step = await this.unlessGone(this.feed(partition).step(state, signal));
     if (!step) return { key, records: [], state: { ...state, done: round } };
     const { gap, more } = step;
-    const { records, ids } = this.followUp(step.rows, state.ids);
+    const { records, ids } = this.followUp(step.rows, gathered);
+    if (gap !== undefined)
+      return { key, ...(await this.handOut(records, ids, step.state, false, signal)), gap };
     // What changes again and again within a poll is read once.
-    const gathers = more && ids.length < GATHERED;
+    if (!more) return { key, ...(await this.handOut(records, ids, step.state, round, signal)) };
+    const all = await this.withRead(records, [], signal);
+    return { key, records: all, state: { ...step.state, ids: ids.length > 0 ? ids : undefined } };
+  }
+
+  /**
+   * As many of those that are to be read as are soon read: the position keeps the others, so that little is read again
+   * by whoever takes over.
+   */
+  private async handOut(
+    records: SourceRecord[],
+    ids: readonly string[],
+    state: PartState,
+    round: number | false,
+    signal: AbortSignal,
+  ): Promise<{ records: SourceRecord[]; state: PartState }> {
+    const count = Math.max(SOON, this.options.of.read?.size ?? 0);
+    const rest = ids.slice(count);
+    const over = rest.length === 0;
     return {
-      key,
-      records: await this.withRead(records, gathers ? [] : ids, signal),
+      records: await this.withRead(records, ids.slice(0, count), signal),
       state: {
-        ...step.state,
-        ids: gathers && ids.length > 0 ? ids : undefined,
-        ...(!more && gap === undefined && { done: round }),
+        ...state,
+        ...(over ? { ids: undefined, ended: undefined } : { ids: rest, ended: round !== false }),
+        ...(over && round !== false && { done: round }),
       },
-      ...(gap !== undefined && { gap }),
     };
   }
 
@@ -257,17 +297,24 @@ export class RestCollection implements Collection {
   }
 
   private async withRead(
-    records: readonly SourceRecord[],
+    listed: SourceRecord[],
     ids: readonly string[],
     signal: AbortSignal,
   ): Promise<SourceRecord[]> {
     const { of } = this.options;
     const { read } = this;
+    const records = await this.complete(listed, signal);
     if (of.updated === undefined && read)
       return [...records, ...ids.map((id) => ({ id, data: {}, unread: true }))];
     const all = ids.length === 0 ? records : [...records, ...((await read?.(ids, signal)) ?? [])];
     const merged = new Set(all.flatMap(({ data }) => mergedInto(of, data)));
     return [...all, ...[...merged].filter((id) => !ids.includes(id)).map(goneRecord)];
+  }
+
+  /** With what belongs to them, where that is asked for. */
+  private complete(records: SourceRecord[], signal: AbortSignal): Promise<SourceRecord[]> {
+    const { client, of, associations } = this.options;
+    return withAssociations(client, of, associations, records, signal);
   }
 
   private isSeen(id: string, row: unknown): boolean {

@@ -2,6 +2,7 @@ import { FlowError } from '../../../shared/errors';
 import type { SourceRecord } from '../../engine/record';
 import type { RestClient } from './client';
 import type { CollectionDeclaration } from './declaration';
+import { refusePartial } from './partial';
 import { at } from './path';
 import { goneRecord, recordOf } from './records';
 import { fill, type Values } from './template';
@@ -50,6 +51,7 @@ async function readBatch(
   const single = read.size === 1;
   if (single && answer.verdict !== 'ok') return [];
   if (answer.verdict !== 'ok') throw new FlowError('API_REFUSED', answer.because, false);
+  refusePartial(answer, read.partial);
   const rows = at(answer.body, read.records);
   return Array.isArray(rows) ? (rows as unknown[]) : [rows];
 }
