@@ -109,7 +109,7 @@ function chosen({ auth, label }: Declaration, values: Values): Auth {
   const missing = auth.map((way) => namesIn(way).filter((name) => name !== 'baseUrl' && !values[name]));
   const found = auth[missing.findIndex((names) => names.length === 0)];
   if (found) return found;
-  const needed = missing.reduce((least, names) => (names.length < least.length ? names : least));
+  const needed = missing.reduce((least, names) => (names.length <= least.length ? names : least));
   throw new FlowError('API_LOGIN', `To log in to ${label}, enter its ${needed.join(' and its ')}`, false);
 }
 

@@ -71,7 +71,7 @@ function rowsAt({ body, url }: Found, path: string): unknown[] {
     `The answer of ${new URL(url).pathname} has no list at "${path}", but ${
       Object.keys(body ?? {})
         .slice(0, 20)
-        .join(', ') || 'nothing'
+        .join(', ') || (Array.isArray(body) ? 'a list' : 'nothing')
     }`,
     false,
   );
