@@ -128,6 +128,7 @@ export const github: Declaration = {
         // The link has a cursor, or a number.
         paging: { by: 'link', counts: true },
         order: 'updated_at',
+        slices: { time: 'updated_at' },
       },
       changes: { by: 'since', lookback: '5m' },
       compare: { every: '1d' },

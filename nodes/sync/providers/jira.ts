@@ -1,18 +1,23 @@
 import type { Declaration, Listing } from './rest/declaration';
 
 /** A number without quotes is epoch ms, whatever the account's time zone. */
-const issues = (fields: readonly string[], size: number, order: string): Listing => ({
-  post: '/search/jql',
-  body: {
-    jql: `${order} >= {since|ms} ORDER BY ${order} ASC, id ASC`,
+const issues = (fields: readonly string[], size: number, order: string): Listing => {
+  const body = (where: string): Listing['body'] => ({
+    jql: `${where} ORDER BY ${order} ASC, id ASC`,
     fields,
     maxResults: size,
     nextPageToken: '{next}',
-  },
-  records: 'issues',
-  paging: { by: 'cursor', path: 'nextPageToken', until: 'isLast' },
-  order: `fields.${order}`,
-});
+  });
+  const since = `${order} >= {since|ms}`;
+  return {
+    post: '/search/jql',
+    body: body(since),
+    records: 'issues',
+    paging: { by: 'cursor', path: 'nextPageToken', until: 'isLast' },
+    order: `fields.${order}`,
+    slices: { time: `fields.${order}`, body: body(`${since} AND ${order} < {until|ms}`) },
+  };
+};
 
 export const jira: Declaration = {
   name: 'jira',

@@ -21,7 +21,14 @@ function resource(
     list: {
       ...LIST,
       get: `/${name}`,
-      query: { limit: '{size}', starting_after: '{next}', ...query },
+      query: {
+        limit: '{size}',
+        starting_after: '{next}',
+        'created[gte]': '{since|seconds}',
+        'created[lt]': '{until|seconds}',
+        ...query,
+      },
+      slices: { time: 'created|seconds' },
     },
     changes: {
       by: 'newest',

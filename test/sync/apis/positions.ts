@@ -1,9 +1,24 @@
 /** What a stored position takes for read, as each API's own rules say it. */
 import type { Row } from '../../apis/frame/simulation';
 
-/** How far a list has been read, as a position of the history keeps it. */
-export interface Read {
+/** A slice of a list that isn't complete, as a position of the history keeps it. */
+export interface Slice {
+  from: number;
+  to?: number;
   last?: { id: string };
+  /** It is being read once more, backwards. */
+  back?: string;
+}
+
+/** Whether a slice is still to bring what stands there in the list, and has this time. */
+export function isToCome(
+  { from, to = Infinity, last, back }: Slice,
+  place: number,
+  time: number,
+  placeOf: (id: string) => number,
+): boolean {
+  if (time < from || time >= to) return false;
+  return !last || back !== undefined || place > placeOf(last.id);
 }
 
 /** Where changes of a part stand. */
@@ -13,6 +28,8 @@ export interface Standing {
   head?: string;
   /** It is being read from its beginning. */
   fresh?: object;
+  /** Those that are still to be read. */
+  ids?: string[];
 }
 
 export interface Committed {

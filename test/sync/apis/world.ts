@@ -1,12 +1,12 @@
 import { declarationOf } from '../../../nodes/sync/providers/catalog';
 import { findCollection } from '../../../nodes/sync/providers/rest/provider';
-import { at, matches } from '../../../nodes/sync/providers/rest/path';
+import { at, matches, timeAt } from '../../../nodes/sync/providers/rest/path';
 import type { CollectionDeclaration } from '../../../nodes/sync/providers/rest/declaration';
 import type { Api } from '../../apis/api';
 import type { Row } from '../../apis/frame/simulation';
 import type { Checkpoint, World } from '../oracle-history';
 import type { Message } from '../table';
-import type { Read, Standing } from './positions';
+import { isToCome, type Slice, type Standing } from './positions';
 import type { Users } from './users';
 
 interface Version {
@@ -79,19 +79,24 @@ export class ApiWorld implements World {
     reached: ReadonlyMap<string, number>,
     at: number,
   ): string[] {
-    if (phase === 'backfill') return this.skipped(pageFrom as { parts?: Parts<Read | 0> }, reached);
+    if (phase === 'backfill') return this.skipped(pageFrom as { parts?: Parts<Slice[] | 0> }, reached);
     return this.missed((changesFrom as { parts: Parts<Standing> }).parts, reached, at);
   }
 
   /** Records that nobody has touched, in pages that are done, and not in the stream. */
   private skipped(
-    { parts = {} }: { parts?: Parts<Read | 0> },
+    { parts = {} }: { parts?: Parts<Slice[] | 0> },
     reached: ReadonlyMap<string, number>,
   ): string[] {
-    return Object.entries(parts).flatMap(([part, read]) => {
+    const { slices, order = slices?.time } = this.of.list;
+    return Object.entries(parts).flatMap(([part, left]) => {
       const listed = this.untouched.get(part) ?? [];
-      const last = read === 0 ? listed.length - 1 : listed.indexOf(read.last?.id ?? '');
-      const done = listed.slice(0, last + 1);
+      const timeOf = (id: string): number => timeAt(this.versions.get(id)?.[0]?.row, order ?? '') ?? 0;
+      const done = listed.filter(
+        (id, place) =>
+          left === 0 ||
+          !left.some((slice) => isToCome(slice, place, timeOf(id), (last) => listed.indexOf(last))),
+      );
       return done.filter((id) => !reached.has(id)).map((id) => `${id}: its page is done`);
     });
   }
@@ -102,7 +107,7 @@ export class ApiWorld implements World {
     const find = (id: string): Row | undefined => this.versions.get(id)?.[0]?.row;
     return [...this.versions].flatMap(([id, versions]) => {
       const standing = parts[this.partOf(id)];
-      if (!standing || standing.fresh) return [];
+      if (!standing || standing.fresh || standing.ids?.includes(id)) return [];
       // What was overtaken before it was read nobody has to have seen.
       const due = versions.findLastIndex((one) => one.at <= at);
       const version = versions[due];

@@ -104,6 +104,6 @@ function chosen(declaration: Declaration, values: Values): Auth {
   const missing = auth.map((way) => entryNames(way).filter((name) => !values[name]));
   const found = auth[missing.findIndex((names) => names.length === 0)];
   if (found) return found;
-  const needed = missing.reduce((least, names) => (names.length < least.length ? names : least));
+  const needed = missing.reduce((least, names) => (names.length <= least.length ? names : least));
   throw new FlowError('API_LOGIN', `To log in to ${label}, enter its ${needed.join(' and its ')}`, false);
 }

@@ -1,3 +1,4 @@
+import { now } from '../../../shared/async/clock';
 import { FlowError } from '../../../shared/errors';
 import { HttpClient, type HttpAnswer, type LostRequest } from '../../../shared/http/client';
 import type { RefreshTokens } from '../../../shared/http/refresh-tokens';
@@ -55,8 +56,8 @@ export class RestClient {
   private readonly http: HttpClient;
   private readonly authenticator: Authenticator;
   private readonly listeners = new Set<() => void>();
-  /** Milliseconds by which the API's clock is ahead of ours, by the Date of its last answer. */
-  private ahead: number | undefined;
+  /** The Date of its last answer, and when that came by a clock that nobody sets. */
+  private clock: { api: number; at: number } | undefined;
   private waits = 0;
 
   /** Throws API_LOGIN or INVALID_SOURCE where it can't ask anything. */
@@ -80,17 +81,17 @@ export class RestClient {
 
   /** Epoch ms by the API's clock; by ours where it hasn't said. */
   now(): number {
-    return Date.now() + (this.ahead ?? 0);
+    return this.clock ? this.clock.api + now() - this.clock.at : Date.now();
   }
 
   /** The API has said what time it is. */
   get knowsTime(): boolean {
-    return this.ahead !== undefined;
+    return this.clock !== undefined;
   }
 
   /** The lesser of both clocks: a time that has passed by either. */
   past(): number {
-    return Date.now() + Math.min(0, this.ahead ?? 0);
+    return Math.min(Date.now(), this.now());
   }
 
   urlOf(ask: Ask, values: Values): string {
@@ -218,8 +219,8 @@ export class RestClient {
   }
 
   private observeClock({ headers }: HttpAnswer): void {
-    const at = Date.parse(String(headers.date));
-    if (!Number.isNaN(at)) this.ahead = at - Date.now();
+    const api = Date.parse(String(headers.date));
+    if (!Number.isNaN(api)) this.clock = { api, at: now() };
   }
 
   private tell(): void {

@@ -9,8 +9,9 @@ import { withAssociations } from './associations';
 import { Bin, type BinState } from './bin';
 import { feedOf, type Feed, type FeedState } from './changes';
 import type { RestClient } from './client';
-import type { CollectionDeclaration, Declaration, Listing } from './declaration';
+import type { CollectionDeclaration, Declaration } from './declaration';
 import { Fields } from './fields';
+import { History, type HistoryState } from './history';
 import { partitionsOf, WHOLE, type Partition } from './partitions';
 import { PassReader, type Pass, type Step } from './pass';
 import { at, matches } from './path';
@@ -32,25 +33,37 @@ export interface CollectionOptions {
   lookback: number;
 }
 
+type PartState = FeedState & {
+  /** The last round in which it was read to its end. */
+  done?: number;
+  /** It is new, and everything is read of it. */
+  fresh?: HistoryState;
+  /** Those to be read, and whether there is nothing more in this round. */
+  ids?: string[];
+  ended?: boolean;
+};
+
 /** Where changes are: each partition by itself, in rounds of all. */
 interface ChangesPosition {
   /** When this round began, epoch ms. */
   at: number;
   round: number;
-  parts: Record<string, FeedState & { done?: number; fresh?: Pass; ids?: string[] }>;
+  parts: Record<string, PartState>;
   bin?: BinState;
 }
 
 /** The pages of everything: how far each partition has been read, 0 for to its end. */
 interface HistoryPosition {
-  parts: Record<string, Pass | 0>;
+  parts: Record<string, HistoryState | 0>;
 }
 
-/** Partitions that are read at the same time, as far as the API permits. */
+/** Partitions, or slices of them, that are read at the same time, as far as the API permits. */
 const AT_ONCE = 8;
 const SEEN = 20_000;
-/** Ids that are gathered at most until they are read: a position has room for them. */
+/** Ids that are gathered until they are read: a position has room for them. */
 const GATHERED = 1_000;
+/** Records that are read at once where each takes a request. */
+const SOON = 25;
 
 /** A collection of an API that was declared. */
 export class RestCollection implements Collection {
@@ -59,7 +72,7 @@ export class RestCollection implements Collection {
   readonly changesUnseen: boolean;
   readonly read: Collection['read'];
   private readonly feeds = new Map<string, Feed>();
-  private readonly readers = new Map<string, PassReader>();
+  private readonly histories = new Map<string, History>();
   /** Rows of lists that only show ids, and were followed up. */
   private readonly seen = new RecentMap<string, string>(SEEN);
   private readonly fields: Fields;
@@ -101,12 +114,13 @@ export class RestCollection implements Collection {
   async page(from: Position | undefined, signal: AbortSignal): Promise<Page> {
     const { parts } = (from ?? { parts: {} }) as HistoryPosition;
     const pending = (await this.allPartitions(signal)).filter(({ key }) => parts[key] !== 0);
+    const room = Math.max(1, Math.floor(AT_ONCE / pending.length));
     const read = await Promise.all(
       pending
         .slice(0, AT_ONCE)
-        .map((partition) => this.historyPage(partition, parts[partition.key] || undefined, signal)),
+        .map((partition) => this.historyPage(partition, parts[partition.key] || undefined, room, signal)),
     );
-    const next = { ...parts, ...Object.fromEntries(read.map(({ key, pass }) => [key, pass ?? 0])) };
+    const next = { ...parts, ...Object.fromEntries(read.map(({ key, state }) => [key, state ?? 0])) };
     const over = pending.every(({ key }) => next[key] === 0);
     return { records: read.flatMap(({ records }) => records), next: over ? undefined : { parts: next } };
   }
@@ -176,16 +190,16 @@ export class RestCollection implements Collection {
 
   private async historyPage(
     { key, values }: Partition,
-    pass: Pass | undefined,
+    before: HistoryState | undefined,
+    room: number,
     signal: AbortSignal,
-  ): Promise<{ key: string; records: SourceRecord[]; pass: Pass | undefined }> {
+  ): Promise<{ key: string; records: SourceRecord[]; state: HistoryState | undefined }> {
     const { of, client } = this.options;
     const fields = await this.fields.values(signal);
     // All fields at once may be more than a URL holds: then the list shows ids, and records are read by them.
     const apart = of.read !== undefined && this.fields.tooLong;
     const listed = { ...values, ...(!apart && fields) };
-    const reader = this.reader(key, of.list, listed);
-    const step = await this.unlessGone(reader.step(pass ?? reader.begin(0), signal));
+    const step = await this.unlessGone(this.history(key, listed).step(before, room, signal));
     const rows = (step?.rows ?? []).filter((row) => this.belongs(row));
     const records = apart
       ? await readByIds(
@@ -196,7 +210,7 @@ export class RestCollection implements Collection {
           signal,
         )
       : rows.map((row) => recordOf(of, row));
-    return { key, records: await this.complete(records, signal), pass: step?.pass };
+    return { key, records: await this.complete(records, signal), state: step?.state };
   }
 
   /** A step of the round in one partition; of one that is new, everything. */
@@ -207,7 +221,7 @@ export class RestCollection implements Collection {
   ): Promise<{
     key: string;
     records: SourceRecord[];
-    state: ChangesPosition['parts'][string];
+    state: PartState;
     gap?: string;
   }> {
     const { key } = partition;
@@ -215,24 +229,46 @@ export class RestCollection implements Collection {
     const state = position.parts[key];
     if (!state || state.fresh) {
       const started = state ?? (await this.feed(partition).start(signal));
-      const { records, pass } = await this.historyPage(partition, state?.fresh, signal);
-      return { key, records, state: { ...started, fresh: pass, ...(!pass && { done: round }) } };
+      const { records, state: fresh } = await this.historyPage(partition, state?.fresh, 1, signal);
+      return { key, records, state: { ...started, fresh, ...(!fresh && { done: round }) } };
     }
+    const { ids: gathered = [], ended = false } = state;
+    // Of a pass that has ended, or more than a position has room for.
+    if (ended || gathered.length >= GATHERED)
+      return { key, ...(await this.handOut([], gathered, state, ended && round, signal)) };
     const step = await this.unlessGone(this.feed(partition).step(state, signal));
     if (!step) return { key, records: [], state: { ...state, done: round } };
     const { gap, more } = step;
-    const { records, ids } = this.followUp(step.rows, state.ids);
+    const { records, ids } = this.followUp(step.rows, gathered);
+    if (gap !== undefined)
+      return { key, ...(await this.handOut(records, ids, step.state, false, signal)), gap };
     // What changes again and again within a poll is read once.
-    const gathers = more && ids.length < GATHERED;
+    if (!more) return { key, ...(await this.handOut(records, ids, step.state, round, signal)) };
+    const all = await this.withRead(records, [], signal);
+    return { key, records: all, state: { ...step.state, ids: ids.length > 0 ? ids : undefined } };
+  }
+
+  /**
+   * As many of those that are to be read as are soon read: the position keeps the others, so that little is read again
+   * by whoever takes over.
+   */
+  private async handOut(
+    records: SourceRecord[],
+    ids: readonly string[],
+    state: PartState,
+    round: number | false,
+    signal: AbortSignal,
+  ): Promise<{ records: SourceRecord[]; state: PartState }> {
+    const count = Math.max(SOON, this.options.of.read?.size ?? 0);
+    const rest = ids.slice(count);
+    const over = rest.length === 0;
     return {
-      key,
-      records: await this.withRead(records, gathers ? [] : ids, signal),
+      records: await this.withRead(records, ids.slice(0, count), signal),
       state: {
-        ...step.state,
-        ids: gathers && ids.length > 0 ? ids : undefined,
-        ...(!more && gap === undefined && { done: round }),
+        ...state,
+        ...(over ? { ids: undefined, ended: undefined } : { ids: rest, ended: round !== false }),
+        ...(over && round !== false && { done: round }),
       },
-      ...(gap !== undefined && { gap }),
     };
   }
 
@@ -332,12 +368,15 @@ export class RestCollection implements Collection {
     return feed;
   }
 
-  private reader(key: string, listing: Listing, values: Values): PassReader {
+  private history(key: string, values: Values): History {
     const { client, of } = this.options;
-    let reader = this.readers.get(key);
-    reader ??= new PassReader(client, { listing, values, idOf: (row) => idOf(of, row) });
-    this.readers.set(key, reader);
-    return reader;
+    let history = this.histories.get(key);
+    history ??= new History(
+      new PassReader(client, { listing: of.list, values, idOf: (row) => idOf(of, row) }),
+      of.list,
+    );
+    this.histories.set(key, history);
+    return history;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * An API as data. Texts may hold `{name}`, or a time as `{name|seconds}`, `{name|iso}`, `{name|ms}`: a parameter whose
- * name has no value is left out. Names: `baseUrl user account token secret privateKey` (settings), `since` (epoch ms), `next` (the page),
- * `size`, `fields`, `id`, `ids`, `to`, and what a partition or the collection's scope brings. Paths go into an answer:
+ * name has no value is left out. Names: `baseUrl user account token secret privateKey` (settings), `since` and `until`
+ * (epoch ms), `next` (the page), `size`, `fields`, `id`, `ids`, `to`, and what a partition or the collection's scope brings. Paths go into an answer:
  * "paging.next.after", "results[].name", "" for all of it; a time's path may say its format: "created|seconds".
  */
 export interface Declaration {
@@ -114,6 +114,11 @@ export interface Listing extends Ask {
   cap?: number;
   /** What is asked where more than `cap` records have one time, `{since}`: those with an id after `{id}`. */
   tie?: Ask;
+  /**
+   * A history can be read in slices of this time side by side, from `{since}` to before `{until}`: by `order`, else
+   * newest first. What is asked while there is an end, where that isn't the list's own parameters.
+   */
+  slices?: Ask & { time: string };
 }
 
 export type ChangesDeclaration = {

@@ -19,6 +19,9 @@ export interface Verdict {
   advice?: string;
 }
 
+/** What answers so may not be the API at all. */
+export const WEB_PAGE = 'a web page in the place of JSON';
+
 const OK: Verdict = { do: 'ok' };
 
 /** What an answer means: by the declaration's rules, else by its status. The body of a failure may be anything. */
@@ -59,7 +62,8 @@ function byStatus({ status, body }: Answer): Verdict {
 export function saying({ status, body, text }: Answer): string {
   const found = wordsIn(body);
   if (found !== undefined) return found.slice(0, 500);
-  if (/^\s*</.test(text)) return 'a web page in the place of JSON';
+  // A gateway in front of the API has pages of its own.
+  if (/^\s*</.test(text)) return `${WEB_PAGE}${status < 500 ? '; check the base URL' : ''}`;
   if (text.trim() === '') return 'nothing more';
   return status < 300 ? 'no JSON' : text.trim().slice(0, 200);
 }

@@ -8,6 +8,8 @@ export interface ListPage {
   rows: unknown[];
   /** What the next page is asked for by; undefined after the last. */
   next: string | undefined;
+  /** What the page before is asked for by, where the API says it, or it can be counted. */
+  prev?: string;
   /** As cursor for ever, also of the last page. */
   cursor: string | undefined;
   /** The API refuses to go on there: the list has to be begun again. `because` says why. */
@@ -69,7 +71,7 @@ function rowsAt({ body, url }: Found, path: string): unknown[] {
     `The answer of ${new URL(url).pathname} has no list at "${path}", but ${
       Object.keys(body ?? {})
         .slice(0, 20)
-        .join(', ') || 'nothing'
+        .join(', ') || (Array.isArray(body) ? 'a list' : 'nothing')
     }`,
     false,
   );
@@ -81,13 +83,14 @@ function nextOf(
   rows: readonly unknown[],
   size: number,
   before: string | undefined,
-): { next: string | undefined; cursor: string | undefined } {
+): Pick<ListPage, 'next' | 'prev' | 'cursor'> {
   if (!paging) return { next: undefined, cursor: undefined };
   const found = pointer(paging, body, headers, rows, size, before);
+  const prev = backPointer(paging, headers, size, before);
   const ended =
     (paging.while !== undefined && !at(body, paging.while)) ||
     (paging.until !== undefined && at(body, paging.until) === true);
-  return { next: ended ? undefined : found, cursor: found };
+  return { next: ended ? undefined : found, prev, cursor: found };
 }
 
 function pointer(
@@ -100,7 +103,7 @@ function pointer(
 ): string | undefined {
   switch (by) {
     case 'link':
-      return /<([^>]+)>\s*;[^,]*\brel="?next"?/.exec(String(headers.link))?.[1];
+      return linked(headers, 'next');
     case 'url':
     case 'cursor':
       return text(at(body, path));
@@ -114,6 +117,22 @@ function pointer(
     case 'page':
       return rows.length === 0 ? undefined : String(Number(before ?? 1) + 1);
   }
+}
+
+function backPointer(
+  { by }: Paging,
+  headers: Found['headers'],
+  size: number,
+  before: string | undefined,
+): string | undefined {
+  if (by === 'link') return linked(headers, 'prev');
+  if (before === undefined || (by !== 'page' && by !== 'offset')) return undefined;
+  const number = Number(before) - (by === 'page' ? 1 : size);
+  return number > (by === 'page' ? 0 : -size) ? String(Math.max(0, number)) : undefined;
+}
+
+function linked({ link }: Found['headers'], rel: 'next' | 'prev'): string | undefined {
+  return new RegExp(`<([^>]+)>\\s*;[^,]*\\brel="?${rel}"?`).exec(String(link))?.[1];
 }
 
 /** The API may give fewer at once than it was asked for. */

@@ -1,10 +1,11 @@
-import { codeOf, FlowError } from '../../../shared/errors';
+import { codeOf, FlowError, messageOf } from '../../../shared/errors';
 import { failed, good, type Check } from '../../../shared/checks';
 import { withAssociations } from './associations';
 import { RestClient, type ClientOptions } from './client';
 import type { CollectionDeclaration, Declaration, Listing } from './declaration';
 import { Fields } from './fields';
 import { findCollection, nameOf, type FoundCollection } from './find';
+import { WEB_PAGE } from './judge';
 import { listPage } from './listing';
 import { partitionsOf } from './partitions';
 import { at, timeAt } from './path';
@@ -111,7 +112,8 @@ async function testCollection(
   } catch (error) {
     const code = codeOf(error);
     if (!['API_REFUSED', 'NO_SUCH_OBJECT', 'INVALID_DECLARATION'].includes(code)) throw error;
-    const rights = code === 'API_REFUSED' ? findCollection(declaration, collection).of.rights : undefined;
+    const refused = code === 'API_REFUSED' && !messageOf(error).includes(WEB_PAGE);
+    const rights = refused ? findCollection(declaration, collection).of.rights : undefined;
     return rights === undefined
       ? failed('bad', 'check_unread', error, { collection })
       : failed('bad', 'check_noRight', error, { collection, rights });

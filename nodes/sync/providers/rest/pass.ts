@@ -1,5 +1,6 @@
 import { FlowError, isRetryable } from '../../../shared/errors';
 import { RecentMap } from '../../../shared/recent-map';
+import { isoTime } from '../../engine/record';
 import type { RestClient } from './client';
 import type { Listing } from './declaration';
 import { listPage, type ListPage } from './listing';
@@ -8,8 +9,9 @@ import type { Values } from './template';
 
 /** How far a list has been read; kept as JSON. Times are epoch ms. */
 export interface Pass {
-  /** Where the list begins: `{since}`. */
+  /** Where the list begins, and a slice of it ends: `{since}`, `{until}`. */
   from: number;
+  to?: number;
   /** When it was begun: by the lesser of both clocks, and by the API's. */
   began: number;
   clock: number;
@@ -20,6 +22,11 @@ export interface Pass {
   last?: { time: number; id: string };
   /** What else the next page could begin after, nearest first: what it begins after may be deleted meanwhile. */
   trail?: string[];
+  /** A page before: whatever comes there again by this is going in a circle. */
+  mark?: string;
+  /** More of one time than a page holds are being read, and where they are read once more, backwards. */
+  tied?: boolean;
+  back?: string;
   /** The latest time seen. */
   max?: number;
   /** Reads those of one time by their ids. */
@@ -63,16 +70,23 @@ const sizes = new WeakMap<Listing, number>();
  * begins anew.
  */
 export class PassReader {
-  private readonly tokens = new Set<string>();
   private readonly seen = new RecentMap<string, Seen>(SEEN);
   private readonly counted: boolean;
-  private restarts = 0;
+  /** Path of the time of a list that is newest first. */
+  private readonly descending: string | undefined;
+  /** Milliseconds of the least difference that `{since}` can say. */
+  private readonly unit: number;
+  /** How often, of each slice by its end. */
+  private readonly restarts = new Map<number | undefined, number>();
 
   constructor(
     private readonly client: RestClient,
     private readonly options: PassOptions,
   ) {
-    this.counted = isCounted(options.listing);
+    const { listing, newest } = options;
+    this.counted = isCounted(listing);
+    this.unit = /\{since\|(seconds|iso)\}/.test(JSON.stringify(listing)) ? 1_000 : 1;
+    this.descending = newest ?? (listing.order === undefined ? listing.slices?.time : undefined);
   }
 
   begin(from: number): Pass {
@@ -81,13 +95,15 @@ export class PassReader {
 
   /** Throws FlowError: API_PAGING where it can't get on. */
   async step(pass: Pass, signal: AbortSignal): Promise<Step> {
-    if (pass.pages === 0) this.tokens.clear();
+    if (pass.pages === 0) this.restarts.delete(pass.to);
     const page = await this.page(pass, signal);
     if (page.restart !== undefined) return { rows: [], pass: this.restarted(pass, page.restart) };
+    if (pass.back !== undefined) return { rows: page.rows, pass: this.backwards(pass, page) };
     const before = page.unchanged ? this.seen.get(page.url) : undefined;
     const last = page.unchanged ? before?.last : this.lastOf(page.rows, pass);
     const next = page.unchanged ? before?.next : page.next;
-    if (page.etag !== undefined) this.seen.set(page.url, { etag: page.etag, next, last });
+    if (this.options.conditional && page.etag !== undefined)
+      this.seen.set(page.url, { etag: page.etag, next, last });
     const max = this.latest(page.rows, pass);
     const read: Pass = {
       ...pass,
@@ -98,7 +114,7 @@ export class PassReader {
       ...(!page.unchanged && { trail: this.trailOf(page.rows) }),
       ...(Number.isFinite(max) && { max }),
     };
-    return { rows: page.rows, pass: this.following(read, page) };
+    return { rows: page.rows, pass: this.following(read, pass, page) };
   }
 
   /** The latest time of a pass with these rows as its last. */
@@ -110,11 +126,17 @@ export class PassReader {
     const { options, client } = this;
     const { listing } = options;
     const size = sizes.get(listing) ?? listing.size;
-    const values = { ...options.values, since: pass.from, ...(pass.tie && { id: pass.last?.id ?? '0' }) };
-    const asked = pass.tie && listing.tie ? { ...listing, ...listing.tie, paging: undefined } : listing;
+    const { from, to, tie, last, next, back } = pass;
+    const values = { ...options.values, since: from, until: to, ...(tie && { id: last?.id ?? '0' }) };
+    const asked =
+      tie && listing.tie ? { ...listing, ...listing.tie, paging: undefined } : sliced(listing, to);
     const etag = options.conditional ? (url: string) => this.seen.get(url)?.etag : undefined;
     try {
-      return await listPage(client, { listing: { ...asked, size }, values, next: pass.next, etag }, signal);
+      return await listPage(
+        client,
+        { listing: { ...asked, size }, values, next: back ?? next, etag },
+        signal,
+      );
     } catch (error) {
       if (isRetryable(error) && isHeavy(error) && size !== undefined && size > 1)
         sizes.set(listing, Math.ceil(size / 2));
@@ -123,23 +145,54 @@ export class PassReader {
   }
 
   /** What comes next; undefined at the end. */
-  private following(pass: Pass, page: ListPage): Pass | undefined {
-    const { listing, newest } = this.options;
+  private following(pass: Pass, before: Pass, page: ListPage): Pass | undefined {
+    const { listing } = this.options;
     if (pass.tie) {
       // Those of this time are through: on to the next millisecond.
       if (page.rows.length === 0) return this.anchored({ ...pass, tie: false }, pass.from + 1);
       return pass;
     }
-    if (pass.next === undefined) return undefined;
-    if (newest !== undefined && pass.last && pass.last.time < pass.from) return undefined;
+    const over = pass.next === undefined || this.isThrough(pass);
+    const further = this.isFurther(pass);
+    if (this.counted && pass.tied && page.prev !== undefined && (over || further))
+      return { ...pass, back: page.prev, next: over ? undefined : pass.next };
+    if (over) return undefined;
     if (this.counted) {
       const anchored = this.atLast(pass);
       if (anchored) return anchored;
     }
-    if (this.tokens.has(pass.next)) return this.restarted(pass, 'a page has come twice');
-    this.tokens.add(pass.next);
-    const capped = listing.cap !== undefined && (pass.rows ?? 0) + (listing.size ?? 0) > listing.cap;
-    return capped ? this.restarted(pass, `it gives no more than ${listing.cap} records`) : pass;
+    if (this.isRound(pass, before)) return this.restarted(pass, 'a page has come twice');
+    const { cap, size = 0 } = listing;
+    if (cap !== undefined && (pass.rows ?? 0) + size > cap)
+      return this.restarted(pass, `it gives no more than ${cap} records`);
+    const isMark = Number.isInteger(Math.log2(pass.pages));
+    return { ...pass, tied: this.counted && listing.order !== undefined, ...(isMark && { mark: pass.next }) };
+  }
+
+  /**
+   * Those of one time are counted, too, but the list can't be begun again among them: where one leaves, all behind it
+   * move up. Read backwards nobody gets past the reader.
+   */
+  private backwards(pass: Pass, { prev }: ListPage): Pass | undefined {
+    if (prev !== undefined && prev !== pass.back) return { ...pass, back: prev };
+    return pass.next === undefined ? undefined : this.anchored(pass, pass.last?.time ?? pass.from);
+  }
+
+  /** The list would begin later than it did, if it were begun again here. */
+  private isFurther({ last, from }: Pass): boolean {
+    return last !== undefined && Math.floor(last.time / this.unit) > Math.floor(from / this.unit);
+  }
+
+  /** All that it is to read has come. */
+  private isThrough({ last, from, to }: Pass): boolean {
+    if (!last) return false;
+    if (this.descending !== undefined) return last.time < from;
+    return to !== undefined && last.time >= to;
+  }
+
+  /** Brent's: a circle of any length comes back to a mark that is set ever more rarely. */
+  private isRound({ next, mark }: Pass, before: Pass): boolean {
+    return next !== undefined && (next === before.next || next === mark);
   }
 
   /** Begins the list again where it has come to. */
@@ -149,23 +202,46 @@ export class PassReader {
     if (nearest !== undefined) return { ...pass, next: nearest, trail };
     const anchored = this.atLast(pass);
     if (anchored) return anchored;
-    if ((listing.order === undefined || pass.next !== undefined) && this.restarts++ < RESTARTS)
+    const restarts = this.restarts.get(pass.to) ?? 0;
+    this.restarts.set(pass.to, restarts + 1);
+    if ((listing.order === undefined || pass.next !== undefined) && restarts < RESTARTS)
       return this.anchored(pass, pass.from);
-    throw new FlowError('API_PAGING', `A list can't be read on: ${why}`);
+    const { last, rows = 0 } = pass;
+    const tied = listing.order !== undefined && last && rows > 0;
+    const more = `; more than ${rows} records are of ${tied ? isoTime(last.time) : ''}, and it has no way to ask for the rest`;
+    throw new FlowError('API_PAGING', `A list can't be read on: ${why}${tied ? more : ''}`);
   }
 
   /** From the last time on, or where there is nothing but that time, from its first id on, if it can be. */
   private atLast(pass: Pass): Pass | undefined {
     const { order, tie } = this.options.listing;
-    const { last, from } = pass;
+    const { last } = pass;
     if (order === undefined || !last) return undefined;
-    if (last.time > from) return this.anchored(pass, last.time);
+    if (this.isFurther(pass)) return this.anchored(pass, last.time);
     return tie && { ...this.anchored(pass, last.time), tie: true, last: { time: last.time, id: '0' } };
   }
 
+  /** The same pass, begun again with these bounds. */
+  again(pass: Pass, from: number, to: number | undefined): Pass {
+    return { ...this.anchored(pass, from), to };
+  }
+
+  /** Milliseconds from the first of these rows to the last. */
+  span(rows: readonly unknown[]): number {
+    const [first, last] = [this.timeOf(rows[0]), this.timeOf(rows.at(-1))];
+    return first === undefined || last === undefined ? 0 : Math.abs(last - first);
+  }
+
   private anchored(pass: Pass, from: number): Pass {
-    this.tokens.clear();
-    return { ...pass, from, next: undefined, rows: 0, trail: undefined };
+    const begun = {
+      next: undefined,
+      rows: 0,
+      trail: undefined,
+      mark: undefined,
+      tied: undefined,
+      back: undefined,
+    };
+    return { ...pass, from, ...begun };
   }
 
   private trailOf(rows: readonly unknown[]): string[] | undefined {
@@ -182,9 +258,15 @@ export class PassReader {
   }
 
   private timeOf(row: unknown): number | undefined {
-    const path = this.options.newest ?? this.options.listing.order;
+    const path = this.descending ?? this.options.listing.order;
     return path === undefined ? undefined : timeAt(row, path);
   }
+}
+
+function sliced(listing: Listing, to: number | undefined): Listing {
+  if (to === undefined || !listing.slices) return listing;
+  const { time: _, ...ask } = listing.slices;
+  return { ...listing, ...ask };
 }
 
 /** Its pages are counted, and it can be begun anywhere instead. */

@@ -6,9 +6,11 @@ import { fill, fillPath, type Values } from './template';
 type Plain = string | number | boolean;
 
 /** The address that paths are added to. Throws INVALID_SOURCE in words. */
-export function apiUrl({ label, baseUrl, base = '' }: Declaration, typed: unknown): string {
+export function apiUrl({ label, baseUrl, base = '', example }: Declaration, typed: unknown): string {
   const given = typeof typed === 'string' && typed.trim() !== '' ? typed.trim() : baseUrl;
   if (given === undefined) throw invalid(`${label} needs the base URL of your account`);
+  if (example !== undefined && /^\w[\w-]*$/.test(given) && given !== 'localhost')
+    throw invalid(`The base URL "${given}" of ${label} is only a name; write for example ${example}`);
   const text = /^[\w.-]+$/.test(given) ? `https://${given}` : given;
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^https?:$/.test(url.protocol)) throw invalid(`The base URL "${given}" of ${label} is no URL`);

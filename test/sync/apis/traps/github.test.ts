@@ -57,6 +57,52 @@ for (const issueCursors of [true, false])
     assert.equal((await changes(collection, from)).records.length, moved.size);
   });
 
+for (const issueCursors of [true, false])
+  test(`more issues of one second than a page holds are read while some of them move (${issueCursors ? 'cursors' : 'numbers'} in the links)`, async (t) => {
+    const { api, reopen, rows } = await reading(t, 'github', 'acme/api:issues', {
+      switches: { issueCursors },
+    });
+    const at = longAgo();
+    api.write('acme/api:issues', many(30, title), at - 60_000);
+    const made = api.write('acme/api:issues', many(450, title), at);
+    api.write('acme/api:issues', many(30, title), at + 60_000);
+    const moved = new Set<string>();
+    const found: SourceRecord[] = [];
+    let from: Position | undefined;
+    do {
+      const page = await (await reopen()).page(from && kept(from), never);
+      found.push(...page.records);
+      from = page.next;
+      // Those in front move to the end, and all behind them up, past the page.
+      const some = made.splice(0, 13).map(({ id }) => ({ id, title: 'moved' }));
+      for (const { id } of some) moved.add(String(id as number));
+      api.write('acme/api:issues', some);
+    } while (from);
+    const stayed = ids(rows()).filter((id) => !moved.has(id));
+    assert.deepEqual(
+      stayed.filter((id) => !distinct(found).includes(id)),
+      [],
+    );
+    assert.ok(moved.size > 60 && stayed.length > 200);
+  });
+
+test('more issues of one second than it gives pages of: nothing is passed over, and it is said', async (t) => {
+  const { api, collection } = await reading(t, 'github', 'acme/api:issues', {
+    switches: { issueCursors: false, pageLimit: 300 },
+  });
+  const at = longAgo();
+  api.write('acme/api:issues', many(450, title), at);
+  const read = async (): Promise<void> => {
+    let page = await collection.page(undefined, never);
+    for (let pages = 0; page.next && pages < 60; pages++)
+      page = await collection.page(kept(page.next), never);
+  };
+  await assert.rejects(read(), {
+    code: 'API_PAGING',
+    message: /more than \d+ records are of 20.*Z, and it has no way to ask for the rest/,
+  });
+});
+
 test('G3: pull requests that move while they are read are not lost', async (t) => {
   const { api, collection } = await reading(t, 'github', 'acme/api:pull_requests');
   const made = api.write('acme/api:pull_requests', many(250, title), longAgo());

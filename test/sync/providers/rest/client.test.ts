@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { test, type TestContext } from 'node:test';
+import { mock, test, type TestContext } from 'node:test';
 import { refreshTokens } from '../../../../nodes/shared/http/refresh-tokens';
 import { RestClient, type ClientOptions } from '../../../../nodes/sync/providers/rest/client';
 import type { Declaration } from '../../../../nodes/sync/providers/rest/declaration';
@@ -198,3 +198,19 @@ test('a base URL that would send the token in the clear is refused', () => {
     { code: 'API_LOGIN', message: 'To log in to Test, enter its token' },
   );
 });
+
+for (const [which, days] of [
+  ['forward', 1],
+  ['back', -1],
+] as const)
+  test(`a clock that is set ${which} by a day takes nothing for passed that is still to come`, async (t) => {
+    const began = Date.now();
+    mock.timers.enable({ apis: ['Date'], now: began });
+    t.after(() => mock.timers.reset());
+    const headers = { date: new Date(began).toUTCString() };
+    const { client } = await rig(t, () => ({ body: {}, headers }));
+    await client.ask({ ask: { get: '/x' } }, never);
+    mock.timers.setTime(began + days * 86_400_000);
+    assert.ok(client.past() < began + 60_000);
+    assert.ok(Math.abs(client.now() - began) < 60_000, 'the API says what time it is');
+  });
