@@ -7,7 +7,7 @@ import { recordBodies, type SourceRecord } from '../nodes/sync/engine/record';
 import { Sync } from '../nodes/sync/engine/sync';
 import { Target } from '../nodes/sync/engine/target';
 import { startOrg, type Org } from '../test/org/org';
-import { startNats, type Nats } from '../test/support/nats';
+import { startCluster, startNats } from '../test/support/nats';
 import { startNodeRed, type NodeRed } from '../test/support/node-red';
 import { until } from '../test/support/until';
 import { syncFlow } from '../test/sync/flow';
@@ -22,20 +22,20 @@ const CHANGES = 100;
 const LATENCIES = 20;
 
 export async function rows(): Promise<Row[]> {
-  return [await publishing('latest'), await publishing('2.10'), ...(await ofAnOrg())];
+  return [await publishing('latest'), await publishing('2.10'), await publishing('latest', 3), ...(await ofAnOrg())];
 }
 
 /** Backfill by the engine from a source that costs nothing ÷ the client's own publish of the same messages. */
-async function publishing(version: 'latest' | '2.10'): Promise<Row> {
-  const nats = await startNats({ version });
-  const nc = await connect({ servers: nats.url });
+async function publishing(version: 'latest' | '2.10', replicas = 1): Promise<Row> {
+  const nats = replicas > 1 ? await startCluster(replicas, { version }) : await startNats({ version });
+  const nc = await connect({ servers: nats.url.split(',') });
   const jsm = await nc.jetstreamManager();
   const [ours, theirs]: [number[], number[]] = [[], []];
   try {
     for (let turn = 0; turn < ROUNDS; turn++) {
-      theirs.push(PUBLISHED / (await bare(nc)));
+      theirs.push(PUBLISHED / (await bare(nc, replicas)));
       await jsm.streams.delete('BARE');
-      ours.push(PUBLISHED / (await backfill(nats, `sync-${turn}`)));
+      ours.push(PUBLISHED / (await backfill(nats.url, `sync-${turn}`, replicas)));
       await jsm.streams.delete('SEQUIN-RECORDS');
     }
   } finally {
@@ -44,7 +44,7 @@ async function publishing(version: 'latest' | '2.10'): Promise<Row> {
   }
   const [value, reference] = [median(ours), median(theirs)];
   return {
-    name: `backfill publishing ÷ bare js.publish, ${IN_FLIGHT} in flight (nats-server ${version})`,
+    name: `backfill publishing ÷ bare js.publish, ${IN_FLIGHT} in flight (nats-server ${version}${replicas > 1 ? `, ${replicas} replicas` : ''})`,
     value: round(value, 0),
     unit: 'records/s',
     reference: round(reference, 0),
@@ -72,9 +72,9 @@ const body = recordBodies({
 });
 
 /** Seconds. */
-async function bare(nc: NatsConnection): Promise<number> {
+async function bare(nc: NatsConnection, num_replicas: number): Promise<number> {
   const jsm = await nc.jetstreamManager();
-  await jsm.streams.add({ name: 'BARE', subjects: ['bare.>'], max_msgs_per_subject: 1 });
+  await jsm.streams.add({ name: 'BARE', subjects: ['bare.>'], max_msgs_per_subject: 1, num_replicas });
   const js = nc.jetstream();
   const began = performance.now();
   const publish = async (first: number): Promise<void> => {
@@ -86,15 +86,15 @@ async function bare(nc: NatsConnection): Promise<number> {
 }
 
 /** Seconds. */
-async function backfill(nats: Nats, syncId: string): Promise<number> {
-  const connection = new Connection({ servers: nats.url, auth: 'none' });
+async function backfill(servers: string, syncId: string, replicas: number): Promise<number> {
+  const connection = new Connection({ servers, auth: 'none' });
   const release = connection.use({});
   const silent = (): void => undefined;
   const target = new Target(connection, {
     stream: 'SEQUIN-RECORDS',
     prefix: 'sequin-records',
     provision: true,
-    form: {},
+    form: { replicas },
     events: false,
     narrow: false,
     info: silent,
