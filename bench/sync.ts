@@ -22,7 +22,12 @@ const CHANGES = 100;
 const LATENCIES = 20;
 
 export async function rows(): Promise<Row[]> {
-  return [await publishing('latest'), await publishing('2.10'), await publishing('latest', 3), ...(await ofAnOrg())];
+  return [
+    await publishing('latest'),
+    await publishing('2.10'),
+    await publishing('latest', 3),
+    ...(await ofAnOrg()),
+  ];
 }
 
 /** Backfill by the engine from a source that costs nothing ÷ the client's own publish of the same messages. */

@@ -5,6 +5,7 @@ import { PublishedRecords, type Published } from './published';
 import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceRecord } from './record';
 import { escapeToken } from '../../shared/token';
 import { collectionSubject, type SubjectOf } from './tokens';
+import type { StreamAddress } from '../history/history';
 
 /** Where records go, and what is asked there. */
 export interface RecordStream {
@@ -14,6 +15,8 @@ export interface RecordStream {
     ((subjects: readonly string[], signal: AbortSignal) => Promise<(LastMessage | undefined)[]>) | undefined;
   /** When it was made, where this user may know. */
   created?: string;
+  /** How another thread comes to it, where it can. */
+  address?: StreamAddress;
 }
 
 export interface WriteOptions {
@@ -28,7 +31,7 @@ export interface WriteOptions {
   /** Keep in mind what was published; false for a backfill, where every record comes but once. */
   remember?: boolean;
   /** Throws when this process may not publish any more, because another one does. */
-  fence?: () => void;
+  fence?: () => void | Promise<void>;
   /** Told of a record that no stream will take, for good. */
   refused: (record: SourceRecord, error: FlowError) => void;
 }
@@ -152,7 +155,7 @@ export class RecordWriter {
     if (!options.read) wanted = wanted.filter((entry) => !this.isOlder(entry));
     written.unchanged += entries.length - wanted.length;
     if (wanted.length === 0) return [];
-    options.fence?.();
+    await options.fence?.();
     if (options.events) wanted = await this.publishEvents(wanted, options, written);
     if (wanted.length === 0) return [];
     // In a backfill an expected sequence is enough to make a repeat harmless, and the stream has less to do.
