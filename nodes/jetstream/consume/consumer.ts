@@ -1,29 +1,21 @@
-import type { Failure } from '../../shared/flow/delivery';
-import { Attempt, reasonFirst, where } from '../../shared/flow/settlement';
-import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
+import { Attempt } from '../../shared/flow/settlement';
+import { FlowError, messageOf } from '../../shared/errors';
 import type { BigNumbers } from '../../shared/json';
 import { AckRoom } from './ack-room';
 import { Acks } from './acks';
 import { pause } from '../../shared/async/pause';
 import { withTimeout } from '../../shared/async/timeout';
 import type { Log } from '../../shared/log';
-import { closedError, type Connection } from '../server/connection';
+import type { Connection } from '../server/connection';
 import { BytesInFlight } from './bytes-in-flight';
-import { isHopeless, publishDeadLetter } from './dead-letter';
+import { DeadLetterWriter, type DeadLetterSettings } from './dead-letter-writer';
 import { checkDeadLetter } from './dead-letter-loop';
-import { ensureDeadLetterStream } from './dead-letter-stream';
 import { ensureDurable, type DurableSettings } from './durable';
 import { Ledger } from './ledger';
 import { decodePayload, type PayloadFormat } from './message';
 import type { Msg, NatsConnection } from '../server/nats';
 import { Pull, type PullProblem } from './pull';
-import {
-  describe,
-  Settlement,
-  type InFlightMessage,
-  type MessageBatch,
-  type SettlementSettings,
-} from './settlement';
+import { Settlement, type InFlightMessage, type MessageBatch, type SettlementSettings } from './settlement';
 import { Suspects } from './suspects';
 import { Turn } from './turn';
 import { beginAtFloor, checkFromFloor, finishBeginning } from './from-floor';
@@ -32,7 +24,7 @@ import type { StreamConfig } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
 
 /** A jetstream-in node's settings, parsed. Milliseconds. */
-export interface ConsumerSettings extends DurableSettings, SettlementSettings {
+export interface ConsumerSettings extends DurableSettings, SettlementSettings, DeadLetterSettings {
   /** The stream as it shall be; undefined: take it as it is. */
   provision: StreamConfig | undefined;
   /** Whether that may take anything from a stream that exists. */
@@ -42,9 +34,6 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings {
   maxBytesInFlight?: number | undefined;
   /** Whether one instance at a time reads the durable, and all messages come in order. Default: shared. */
   sharing?: 'shared' | 'exclusive';
-  deadLetter: string | undefined;
-  /** Made, or given the subject, where it doesn't take it yet. */
-  deadLetterStream?: string | undefined;
   format: PayloadFormat;
   bigNumbers?: BigNumbers | undefined;
   batchSize: number;
@@ -75,11 +64,6 @@ interface Decoded {
 const READY: ConsumerState = { phase: 'ready' };
 const STANDBY: ConsumerState = { phase: 'standby' };
 const LONGEST_RETRY = 10_000;
-const LONGEST_DEAD_LETTER_RETRY = 30_000;
-/** Somebody has to change something before. */
-const HOPELESS_RETRY = 300_000;
-/** Milliseconds until the dead letter stream that is missing is looked for again. */
-const LOOK_AGAIN = 5_000;
 /** Node-RED waits 15 s for a node to close; so long may the work of a stopped flow go on. */
 const LINGER = 15_000;
 /**
@@ -125,9 +109,7 @@ export class Consumer {
   private backlog: InFlightMessage[] = [];
   private emitting = false;
   private readonly bytes: BytesInFlight<InFlightMessage>;
-  /** Those whose dead letter can't be written now: they hold nobody up. */
-  private readonly parked = new Set<InFlightMessage>();
-  private readonly parkedFor = new Set<string>();
+  private readonly letters: DeadLetterWriter;
   /** Those of which others may know more. */
   private readonly asking = new Set<InFlightMessage>();
   private readonly batches = new Set<MessageBatch>();
@@ -135,13 +117,8 @@ export class Consumer {
   inFlow = 0;
   /** Those of them that nodes gather for their requests: they take no place of `prefetch`. */
   private gathered = 0;
-  /** Messages that were given up without a dead letter. */
-  givenUp = 0;
   private inbox = '';
   private held = false;
-  /** No stream takes the dead letters. */
-  private noLetters: FlowError | undefined;
-  private letterTimer: NodeJS.Timeout | undefined;
   private idle: (() => void) | undefined;
 
   constructor(
@@ -152,10 +129,19 @@ export class Consumer {
     this.acks = new Acks(() => connection.open);
     this.bytes = new BytesInFlight(settings.maxBytesInFlight ?? -1, settings.format);
     this.ledger = new Ledger(connection, settings, (text) => handler.log('warn', text));
+    this.letters = new DeadLetterWriter(connection, settings, {
+      gaveUp: () => handler.gaveUp?.(),
+      parked: (message) => {
+        this.bytes.parked(message);
+        this.released();
+      },
+      changed: () => this.report(),
+      log: (level, text) => handler.log(level, text),
+    });
     this.settlement = new Settlement(settings, {
       acks: this.acks,
       tries: this.ledger,
-      deadLetter: (message, failure) => this.deadLetter(message, failure),
+      deadLetter: (message, failure) => this.letters.write(message, failure),
       released: (message) => {
         this.bytes.released(message);
         this.released();
@@ -249,7 +235,7 @@ export class Consumer {
     this.ackRoom.stop();
     this.check?.();
     clearTimeout(this.gatherTimer);
-    clearTimeout(this.letterTimer);
+    this.letters.stop();
     const stopped = this.pull?.pull.stop();
     const closed = this.ledger.close();
     const gathered = this.gathering.splice(0).map(({ message }) => message);
@@ -344,7 +330,7 @@ export class Consumer {
       this.warnOnce(done.warnings);
     }
     await checkDeadLetter(nc, domain, settings);
-    await this.lookForLetters(nc);
+    await this.letters.look(nc);
     if (notes) {
       await checkFromFloor(place);
       await finishBeginning(place, notes);
@@ -392,7 +378,9 @@ export class Consumer {
       capacity: settings.prefetch,
       maxRequests: info.config.max_waiting,
       inFlight: () =>
-        this.held ? settings.prefetch : Math.max(0, this.settlement.size - this.parked.size - this.gathered),
+        this.held
+          ? settings.prefetch
+          : Math.max(0, this.settlement.size - this.letters.parked - this.gathered),
       room: () => this.bytes.room(),
       ...(turn && { mayWait: () => turn.left }),
       onMessage: (msg) => this.arrived(msg),
@@ -400,32 +388,6 @@ export class Consumer {
       onAlive: () => this.alive(),
     });
     this.pull = { nc, pull };
-  }
-
-  /** That nobody takes dead letters is said at once, and shown until somebody does. Reading goes on: nothing is lost. */
-  private async lookForLetters(nc: NatsConnection): Promise<void> {
-    const { deadLetter, deadLetterStream } = this.settings;
-    if (!deadLetter) return;
-    clearTimeout(this.letterTimer);
-    const before = this.noLetters;
-    try {
-      const { domain } = this.connection.settings;
-      const done = await ensureDeadLetterStream(nc, domain, deadLetter, deadLetterStream);
-      for (const change of done?.changes ?? []) this.handler.log('info', change);
-      this.warnOnce(done?.warnings ?? []);
-      this.noLetters = undefined;
-    } catch (error) {
-      this.noLetters = error as FlowError;
-      if (before?.message !== this.noLetters.message) this.handler.log('error', this.noLetters.message);
-    }
-    if (this.isStopping()) return;
-    if (this.noLetters) this.letterTimer = setTimeout(() => void this.lookAgain(), LOOK_AGAIN);
-    if (before && !this.noLetters) this.report();
-  }
-
-  private async lookAgain(): Promise<void> {
-    const { open } = this.connection;
-    if (open) await this.lookForLetters(open);
   }
 
   /** It is all looked at again after each reconnect. */
@@ -452,7 +414,6 @@ export class Consumer {
   }
 
   private alive(): void {
-    if (this.failing?.code === 'DEAD_LETTER_FAILED' && this.parked.size > 0) return;
     if (this.failing) this.handler.log('info', `Receiving from "${this.settings.stream}" again`);
     this.failing = undefined;
     this.report();
@@ -466,7 +427,7 @@ export class Consumer {
   }
 
   private report(): void {
-    const error = this.failing ?? this.noLetters;
+    const error = this.failing ?? this.letters.trouble;
     if (error) return this.handler.state({ phase: 'failing', error });
     this.handler.state(this.turn?.held === false ? STANDBY : READY);
   }
@@ -629,76 +590,5 @@ export class Consumer {
     this.emitBacklog();
     this.ackRoom.look();
     this.pull?.pull.ask();
-  }
-
-  private async deadLetter(message: InFlightMessage, failure: Failure): Promise<void> {
-    const { deadLetter, maxDeliver } = this.settings;
-    const { signal } = this.stopping;
-    const why = isRetryable(failure.error) ? `failed ${maxDeliver} times` : 'failed for good';
-    const what = `${describe(message)} ${why}${where(failure)}`;
-    if (!deadLetter) {
-      this.givenUp++;
-      this.handler.gaveUp?.();
-      this.handler.log(
-        'error',
-        reasonFirst(failure.error, `${what} and is dropped, as no dead letter subject is set`),
-      );
-      return;
-    }
-    try {
-      for (let attempt = 0; ; attempt++) {
-        const error = await this.tryDeadLetter(message, failure, deadLetter, what);
-        if (signal.aborted) throw closedError();
-        if (!error) return;
-        this.park(message, error);
-        const longest = isHopeless(error) ? HOPELESS_RETRY : LONGEST_DEAD_LETTER_RETRY;
-        await pause(Math.min(longest, 1_000 * 2 ** attempt), signal);
-      }
-    } finally {
-      this.unpark(message);
-    }
-  }
-
-  /** Why it isn't settled yet, if so. */
-  private async tryDeadLetter(
-    message: InFlightMessage,
-    failure: Failure,
-    deadLetter: string,
-    what: string,
-  ): Promise<FlowError | undefined> {
-    try {
-      const nc = await this.connection.ready(this.stopping.signal);
-      const info = { ...message.info, deliveries: message.deliveries };
-      const { domain } = this.connection.settings;
-      await publishDeadLetter(nc, domain, deadLetter, message.msg, info, failure);
-      this.handler.gaveUp?.();
-      if (this.noLetters) await this.lookForLetters(nc);
-      this.handler.log('warn', reasonFirst(failure.error, `${what} and went to "${deadLetter}"`));
-    } catch (error) {
-      if (isRetryable(error) || this.stopping.signal.aborted) return error as FlowError;
-      this.givenUp++;
-      this.handler.gaveUp?.();
-      this.handler.log('error', reasonFirst(error, what));
-    }
-    return undefined;
-  }
-
-  /** It stays with this node and is tried again and again, but holds neither a place in the flow nor others up. */
-  private park(message: InFlightMessage, error: FlowError): void {
-    const cause = codeOf(error.cause);
-    const told = this.parkedFor.has(cause);
-    this.parkedFor.add(cause);
-    if (!told) this.handler.log('error', `${describe(message)}: ${error.message}`);
-    this.fail(error, false);
-    if (this.parked.has(message)) return;
-    this.parked.add(message);
-    this.bytes.parked(message);
-    this.released();
-  }
-
-  private unpark(message: InFlightMessage): void {
-    if (!this.parked.delete(message) || this.parked.size > 0) return;
-    this.parkedFor.clear();
-    if (this.failing?.code === 'DEAD_LETTER_FAILED') this.alive();
   }
 }

@@ -22,6 +22,8 @@ export interface OrgRequest {
   timeout?: number;
   /** Sends it, instead of the session's own client. */
   send?: (request: HttpRequest) => Promise<HttpAnswer>;
+  /** The body of a 2xx answer of the type that `accept` names is an AsyncIterator of its text. Aborting lets go of it. */
+  parts?: AbortSignal;
 }
 
 export interface SessionOptions {
@@ -163,7 +165,7 @@ export class OrgSession {
     const body = request.body === undefined ? undefined : stringifyJson(request.body);
     this.underWay++;
     const send = request.send ?? ((http: HttpRequest) => this.http.send(http));
-    const { status, headers, text } = await send({
+    const { status, headers, text, parts } = await send({
       method,
       url: grant.instanceUrl + (path.startsWith('/services/') ? path : this.dataPath + path),
       headers: {
@@ -173,13 +175,14 @@ export class OrgSession {
       },
       body,
       timeout: request.timeout ?? this.options.timeout ?? REQUEST_TIMEOUT,
+      parts: request.parts,
     })
       .catch((error: unknown) => {
         throw this.secrets.inError(error);
       })
       .finally(() => this.underWay--);
     this.budget.observe(headers['sforce-limit-info']);
-    return { status, headers, body: strikeErrors(this.secrets, status, text, parseBody) };
+    return { status, headers, body: parts ?? strikeErrors(this.secrets, status, text, parseBody) };
   }
 
   private newLogin(): Promise<Grant> {

@@ -1,4 +1,4 @@
-import type { LostRequest } from '../../shared/http/client';
+import type { HttpAnswer, LostRequest } from '../../shared/http/client';
 import type { ServerSettings } from '../../jetstream/server/server-settings';
 import type { Position } from '../engine/provider';
 import type { Written } from '../engine/record-writer';
@@ -32,7 +32,5 @@ export interface Passed {
   wait?: number;
 }
 
-/** A request's answer without its body, which the thread keeps, or why there is none. */
-export type Sent =
-  | { status: number; headers: Record<string, string | string[] | undefined>; text: string; kept?: number }
-  | { lost: LostRequest };
+/** A request's answer without the parts of its body, which the thread keeps, or why there is none. */
+export type Sent = Pick<HttpAnswer, 'status' | 'headers' | 'text'> | { lost: LostRequest };

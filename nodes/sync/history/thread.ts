@@ -101,31 +101,31 @@ export class HistoryThread {
       refused: (_signal: AbortSignal, id: number, record: string, { code, message }: FlowError) =>
         of(id).host.refused(record, new FlowError(code, message, false)),
       log: (_signal: AbortSignal, id: number, text: string) => of(id).source?.log(text),
-      ask: (signal: AbortSignal, id: number, method: string, path: string, request: OrgRequest) =>
-        this.ask(of(id), method, path, request, signal),
+      ask: (
+        signal: AbortSignal,
+        id: number,
+        method: string,
+        path: string,
+        request: OrgRequest,
+        place?: number,
+      ) =>
+        (of(id).source as HistorySource).ask(
+          method,
+          path,
+          place === undefined ? request : { ...request, send: this.sender(place, signal) },
+          signal,
+        ),
     };
   }
 
-  /** The session with the API is here; what it sends goes out from the thread, where the answer is to be. */
-  private async ask(
-    { id, source }: History,
-    method: string,
-    path: string,
-    request: OrgRequest,
-    signal: AbortSignal,
-  ): Promise<OrgAnswer & { kept?: number }> {
-    let kept: number | undefined;
-    const send = async (http: HttpRequest): Promise<HttpAnswer> => {
-      const sent = await this.remote?.call<Sent>(signal, 'send', id, http);
+  /** Sends from the thread, where the answer is to be. */
+  private sender(place: number, signal: AbortSignal) {
+    return async (http: HttpRequest): Promise<HttpAnswer> => {
+      const sent = await this.remote?.call<Sent>(signal, 'send', place, http);
       if (!sent) throw ended();
       if ('lost' in sent) throw orgLost(sent.lost);
-      kept = sent.kept;
       return sent;
     };
-    // The rest is little.
-    const here = request.headers?.accept !== 'text/csv';
-    const ask = (source as HistorySource).ask(method, path, here ? request : { ...request, send }, signal);
-    return { ...(await ask), kept };
   }
 
   private async end(id: number): Promise<void> {
