@@ -149,10 +149,10 @@ async function threadKilled(): Promise<Counts> {
     };`,
   );
   try {
-    const strike = async ({ log, waitForLog }: NodeRed): Promise<void> => {
-      const from = log.length;
+    const strike = async (red: NodeRed): Promise<void> => {
+      const from = red.log.length;
       writeFileSync(order, '');
-      await waitForLog(/thread that reads large histories ended/, { from });
+      await red.waitForLog(/thread that reads large histories ended/, { from });
     };
     return await backfillStruck('poll', { strike, env: { NODE_OPTIONS: `--require=${script}` } });
   } finally {

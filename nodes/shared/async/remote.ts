@@ -23,7 +23,7 @@ interface ErrorData {
 
 interface Waiting {
   resolve: (value: unknown) => void;
-  reject: (error: unknown) => void;
+  reject: (error: FlowError) => void;
 }
 
 /** Calls between two threads, both ways. What is given and answered is copied (structured clone); errors become FlowErrors. */
@@ -53,7 +53,7 @@ export class Remote {
       if (signal.aborted) this.port.postMessage({ abort: call });
       this.waiting.set(call, {
         resolve: (value) => (forget(), resolve(value as T)),
-        reject: (error) => (forget(), reject(error as FlowError)),
+        reject: (error) => (forget(), reject(error)),
       });
     });
   }

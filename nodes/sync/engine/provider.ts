@@ -1,4 +1,4 @@
-import type { History } from '../history/thread';
+import type { HistoryPages } from '../history/history';
 import type { SourceRecord } from './record';
 import type { Written } from './record-writer';
 
@@ -51,7 +51,7 @@ export interface Collection {
    */
   now(signal: AbortSignal, only?: boolean): Promise<Position>;
   /** A page of everything there is, the first without a position. A large one may be read and published by `history`. */
-  page(from: Position | undefined, signal: AbortSignal, history?: History): Promise<Page>;
+  page(from: Position | undefined, signal: AbortSignal, history?: HistoryPages): Promise<Page>;
   /** Waits until it makes sense to ask for changes: the next poll is due, or an event has come. */
   ready(from: Position, signal: AbortSignal): Promise<void>;
   /** What has changed since. */

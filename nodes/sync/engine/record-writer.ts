@@ -5,7 +5,7 @@ import { PublishedRecords, type Published } from './published';
 import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceRecord } from './record';
 import { escapeToken } from '../../shared/token';
 import { collectionSubject, type SubjectOf } from './tokens';
-import type { StreamAddress } from '../history/history';
+import type { StreamAddress } from './address';
 
 /** Where records go, and what is asked there. */
 export interface RecordStream {

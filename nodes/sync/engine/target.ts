@@ -21,7 +21,7 @@ import { recordStreamOf } from '../api-sync-out.settings';
 import { escapeToken } from '../../shared/token';
 import { readBody } from './record';
 import type { RecordStream } from './record-writer';
-import type { StreamAddress } from '../history/history';
+import type { StreamAddress } from './address';
 
 export interface TargetSettings {
   stream: string;

@@ -1,17 +1,26 @@
+import type { OrgAnswer } from '../../salesforce/org/answer';
+import type { OrgRequest } from '../../salesforce/org/session';
 import type { HttpAnswer, LostRequest } from '../../shared/http/client';
-import type { ServerSettings } from '../../jetstream/server/server-settings';
-import type { Position } from '../engine/provider';
+import type { StreamAddress } from '../engine/address';
 import type { Written } from '../engine/record-writer';
 import type { SubjectOf } from '../engine/tokens';
 
-/** How another thread comes to write to the same stream. */
-export interface StreamAddress {
-  server: ServerSettings;
-  stream: string;
-  /** What it holds can be looked at. */
-  readable: boolean;
-  /** Batches are worth it. */
-  atomic: boolean;
+/** What is read: the session with the API stays in its thread, and so does what is known of its limits. */
+export interface HistorySource {
+  /** For the reader in the thread, copied to it. */
+  shape: object;
+  /** Asks the API. `send` is how the request is sent, so that a large answer comes there. */
+  ask: (method: string, path: string, request: OrgRequest, signal: AbortSignal) => Promise<OrgAnswer>;
+  log: (text: string) => void;
+}
+
+/** Reads pages and publishes them without taking the memory and the time of this thread. */
+export interface HistoryPages {
+  /**
+   * Undefined where that can't be: then the page is to be read here. Throws HISTORY_THREAD when the thread ended, and
+   * whatever reading and publishing throws.
+   */
+  page(source: HistorySource, from: object, signal: AbortSignal): Promise<Passed | undefined>;
 }
 
 /** A history that a thread reads and publishes. */
@@ -28,7 +37,7 @@ export interface Task {
 export interface Passed {
   records: number;
   written: Written;
-  next: Position | undefined;
+  next: object | undefined;
   wait?: number;
 }
 

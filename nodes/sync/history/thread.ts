@@ -1,14 +1,12 @@
 import { Worker, type ResourceLimits } from 'node:worker_threads';
 import type { OrgRequest } from '../../salesforce/org/session';
-import type { OrgAnswer } from '../../salesforce/org/answer';
 import { Remote } from '../../shared/async/remote';
 import { inTime } from '../../shared/async/timeout';
 import { FlowError, messageOf } from '../../shared/errors';
 import type { HttpAnswer, HttpRequest } from '../../shared/http/client';
 import { orgLost } from '../../salesforce/org/http';
-import type { Page, Position } from '../engine/provider';
 import type { SourceRecord } from '../engine/record';
-import type { Passed, Sent, Task } from './history';
+import type { HistoryPages, HistorySource, Passed, Sent, Task } from './history';
 
 /** What a history needs of whoever has it published. */
 export interface HistoryHost {
@@ -19,17 +17,8 @@ export interface HistoryHost {
   refused: (id: string, error: FlowError) => void;
 }
 
-/** What is read there: the session with the API stays here, and so does what is known of its limits. */
-export interface HistorySource {
-  /** For the reader in the thread, copied to it. */
-  shape: object;
-  /** Asks the API. `send` is how the request is sent, so that a large answer comes there. */
-  ask: (method: string, path: string, request: OrgRequest, signal: AbortSignal) => Promise<OrgAnswer>;
-  log: (text: string) => void;
-}
-
 /** Megabytes of the heap that the thread may have: one in which much is made and soon forgotten. */
-const HEAP = { maxYoungGenerationSizeMb: 6, maxOldGenerationSizeMb: 64 };
+const HEAP = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 64 };
 /** Milliseconds for what is under way there to end. */
 const PATIENCE = 5_000;
 /** Ends without a page in between, after which histories are read in this thread. */
@@ -144,7 +133,7 @@ export class HistoryThread {
 }
 
 /** One history, from the first page that is read in the thread to the last. */
-export class History {
+export class History implements HistoryPages {
   source: HistorySource | undefined;
   /** The thread that knows of it. */
   private opened: Remote | undefined;
@@ -158,11 +147,7 @@ export class History {
     readonly end: () => Promise<void>,
   ) {}
 
-  /**
-   * Reads a page and publishes it. Undefined where there is no thread: then it is to be read here. Throws
-   * HISTORY_THREAD when the thread ended, and whatever reading and publishing throws.
-   */
-  async page(source: HistorySource, from: Position, signal: AbortSignal): Promise<Page | undefined> {
+  async page(source: HistorySource, from: object, signal: AbortSignal): Promise<Passed | undefined> {
     const remote = this.running();
     if (!remote) return undefined;
     if (this.opened !== remote || this.source?.shape !== source.shape) {
@@ -172,9 +157,9 @@ export class History {
       this.opened = remote;
     }
     this.source = source;
-    const { records, written, next, wait } = await remote.call<Passed>(signal, 'pass', this.id, from);
+    const passed = await remote.call<Passed>(signal, 'pass', this.id, from);
     this.worked();
-    return { records: [], next, wait, written: { ...written, records } };
+    return passed;
   }
 }
 

@@ -3,7 +3,7 @@ import { now } from '../../../shared/async/clock';
 import { codeOf, FlowError } from '../../../shared/errors';
 import type { PubSub } from '../../../salesforce/pubsub/client';
 import type { Changes, Collection, Lost, Page, Position, Provider } from '../../engine/provider';
-import type { History, HistorySource } from '../../history/thread';
+import type { HistoryPages, HistorySource } from '../../history/history';
 import type { SourceRecord } from '../../engine/record';
 import { Backfill, type BackfillPosition } from './backfill';
 import { CdcFeed, changeTopic } from './cdc';
@@ -121,13 +121,15 @@ class SalesforceCollection implements Collection {
     return this.kept(await this.described(signal, () => this.feed.startOnly(this.sobject, signal)));
   }
 
-  page(from: Position | undefined, signal: AbortSignal, history?: History): Promise<Page> {
+  page(from: Position | undefined, signal: AbortSignal, history?: HistoryPages): Promise<Page> {
     const position = from as BackfillPosition | undefined;
     return this.described(signal, async () => {
       // Results of a job can be many; they can be read by whoever knows the job.
       const inJob = position !== undefined && 'job' in position;
-      const page = inJob && (await history?.page(this.source, position, signal));
-      return page || this.backfill.page(position, signal);
+      const passed = inJob ? await history?.page(this.source, position, signal) : undefined;
+      if (!passed) return this.backfill.page(position, signal);
+      const { records, written, next, wait } = passed;
+      return { records: [], next, wait, written: { ...written, records } };
     });
   }
 
