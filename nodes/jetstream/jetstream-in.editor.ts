@@ -71,12 +71,7 @@ RED.nodes.registerType('jetstream-in', {
     });
 
     form.watch(() => $('#jetforce-batch-wait').prop('hidden', Number(form.text('batchSize')) <= 1));
-    // A click: the editor itself tells of a change when it opens the form.
-    form.input('provision').on('click', () => {
-      const subjects = form.input('streamConfig-subjects');
-      if (form.value('provision') === true && subjects.val() === '')
-        subjects.val(form.text('subject')).trigger('change');
-    });
+    fillSubjects(form);
     showSummaries(this, form);
     showStreamPlan(form, $('#jetforce-stream-plan'), () => ({
       stream: form.text('stream'),
@@ -117,6 +112,28 @@ function settingsOf(form: Form) {
     maxAckPending: Number(form.text('maxAckPending')),
     batchSize: Number(form.text('batchSize')),
   };
+}
+
+/**
+ * The subjects of a stream to be made are those that are read, in whatever order the two are entered, until they are
+ * changed by hand. Opening a form fills in nothing: that they are missing must be seen.
+ */
+function fillSubjects(form: Form): void {
+  const subjects = form.input('streamConfig-subjects');
+  let [read, filled] = [form.text('subject'), ''];
+  const fill = () => {
+    if (form.value('provision') !== true || ![filled, ''].includes(form.text('streamConfig-subjects')))
+      return;
+    filled = form.text('subject');
+    subjects.val(filled).trigger('change');
+  };
+  // A click: the editor itself tells of a change when it opens the form.
+  form.input('provision').on('click', fill);
+  form.input('subject').on('change input', () => {
+    if (form.text('subject') === read) return;
+    read = form.text('subject');
+    fill();
+  });
 }
 
 /** What each folded section holds, in its heading. */

@@ -1,11 +1,12 @@
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import { now } from '../shared/async/clock';
-import { FlowSource, type FlowMessage } from '../shared/flow/source';
+import { FlowSource, type FlowMessage, type SpanOf } from '../shared/flow/source';
 import { codeOf, messageOf } from '../shared/errors';
 import { logOf } from '../shared/log';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { Replay } from '../shared/flow/replay';
-import { GivenUp } from '../shared/operations/given-up';
+import { ReplayTurn } from '../shared/flow/replay-turn';
+import { GivenUp, keyOf, OPERATIONS_BUCKET } from '../shared/operations/given-up';
 import { letterActions, type Letters } from '../shared/operations/letter-actions';
 import { operate } from '../shared/operations/registry';
 import { StatusReporter } from '../shared/status';
@@ -14,6 +15,7 @@ import { Consumer, type ConsumerState } from './consume/consumer';
 import { consumerOf } from './consume/consumer-settings';
 import { refuseInboxIn } from './server/inbox';
 import { jetstreamIn } from './jetstream-in.settings';
+import { bucketPositions } from './streams/bucket-positions';
 import { claimConsumer } from './consume/claims';
 import { deadLettersOf } from './consume/letters';
 import { watchDurable, type Holdup } from './consume/durable-watch';
@@ -63,12 +65,17 @@ export default function (RED: NodeAPI): void {
 
     const { ack, batchSize, stream, durable } = settings;
     const batched = batchSize > 1;
-    const source = new FlowSource(RED, this, ack);
+    const source = new FlowSource(RED, this, ack, (msg) => spanOf(settings, msg));
     let consumer: Consumer | undefined;
     let state: ConsumerState = { phase: 'connecting' };
     let letters: Letters | undefined;
     let holdup: Holdup | undefined;
-    const givenUp = new GivenUp(`${this.id} ${stream} ${durable}`);
+    const noted = bucketPositions(connection, OPERATIONS_BUCKET);
+    const givenUp = new GivenUp(
+      `${this.id} ${stream} ${durable}`,
+      { store: noted, key: keyOf('given-up', this.id, stream, durable) },
+      () => state.phase === 'ready' && status.show(ready),
+    );
     const inFlow = (): number => consumer?.inFlow ?? 0;
     const retries = (): Reading['retries'] => consumer?.retries() ?? { count: 0, first: 0 };
     const ready = (): NodeStatus =>
@@ -121,6 +128,7 @@ export default function (RED: NodeAPI): void {
 
     const replayLetters = (deadLetter: string): Letters => {
       const kept = deadLettersOf(connection, deadLetter);
+      const log = logOf(this, (text) => connection.secrets.strike(text));
       const replay = new Replay(
         kept,
         {
@@ -134,9 +142,10 @@ export default function (RED: NodeAPI): void {
                 : { _msgid: token, topic: properties.subject, payload, jetstream: properties };
             });
           },
-          log: logOf(this, (text) => connection.secrets.strike(text)),
+          log,
         },
         settings.processingLimit,
+        new ReplayTurn(noted, keyOf('replay', stream, durable), log),
       );
       return { letters: kept, replay };
     };
@@ -165,7 +174,7 @@ export default function (RED: NodeAPI): void {
 
     this.on('close', (removed: boolean, done: () => void) => {
       if (removed) {
-        givenUp.looked();
+        givenUp.forget();
         resumeHere(this.id);
       }
       const fail = (error: unknown): void => this.error(messageOf(error));
@@ -178,6 +187,7 @@ export default function (RED: NodeAPI): void {
         .finally(() => {
           status.stop();
           void letters?.letters.close();
+          void givenUp.close().finally(() => noted.close());
           Promise.resolve(consumer?.finished)
             .catch(fail)
             .finally(() => source.close());
@@ -215,6 +225,22 @@ function batchProperties(properties: JetStreamProperties[]): object {
     timestamp: properties.map(({ timestamp }) => timestamp),
     headers: properties.map(({ headers }) => headers),
     token: first?.token,
+  };
+}
+
+function spanOf({ stream, durable }: InSettings, { jetstream }: FlowMessage): ReturnType<SpanOf> {
+  const { sequence } = jetstream as { sequence: number | number[] };
+  return {
+    name: `process ${stream}`,
+    attributes: {
+      'messaging.system': 'nats',
+      'messaging.operation.type': 'process',
+      'messaging.destination.name': stream,
+      'messaging.consumer.group.name': durable,
+      ...(Array.isArray(sequence)
+        ? { 'messaging.batch.message_count': sequence.length }
+        : { 'messaging.message.id': String(sequence) }),
+    },
   };
 }
 

@@ -5,13 +5,15 @@ import { finish, refuseInput, sendOn } from '../shared/flow/input';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { templateScope } from '../shared/template';
+import { carry, traceOf, type Carrier, type TraceContext } from '../shared/tracing/context';
+import { tracerOf, type SpanStart } from '../shared/tracing/tracer';
 import { withTimeout } from '../shared/async/timeout';
 import type { Connection, ConnectionState } from './server/connection';
 import { jetstreamOut } from './jetstream-out.settings';
 import { connectionOf } from './jetstream-server';
 import { AfterDeploy } from './publish/after-deploy';
 import { compileOutgoing, encodePayload } from './publish/outgoing';
-import { Publisher } from './publish/publisher';
+import { Publisher, type Outgoing } from './publish/publisher';
 
 /** So long a node that is stopped waits for the PubAcks of what it has sent, in ms. */
 const LAST_PUB_ACKS = 1_000;
@@ -35,6 +37,7 @@ export default function (RED: NodeAPI): void {
       return;
     }
 
+    const tracer = tracerOf(RED);
     const publisher = new Publisher(connection, settings, () => show());
     const afterDeploy = new AfterDeploy(RED, this);
     const show = (): void => status.show(() => statusOf(connection.state.phase, publisher.waiting));
@@ -48,9 +51,10 @@ export default function (RED: NodeAPI): void {
     const release = connection.use({ state: show });
     show();
 
-    const publish = async (msg: NodeMessage, stops: boolean): Promise<void> => {
+    const publish = async (msg: NodeMessage, stops: boolean, trace: TraceContext | undefined) => {
       const scope = templateScope(msg, (name) => RED.util.evaluateNodeProperty(name, 'env', this, msg));
       const outgoing = { ...render(scope), data: encodePayload(msg.payload) };
+      if (trace) addTrace(outgoing.headers, trace);
       // Waiting for a server that is slow or away is not the flow's hanging.
       const ack = await publisher.publish(outgoing, { stops, pause: () => pauseProcessing(msg) });
       msg.jetstream = { ...(msg.jetstream as object | undefined), ack };
@@ -60,10 +64,16 @@ export default function (RED: NodeAPI): void {
     this.on('input', (msg, send, done) => {
       // A node that reads stops at its prefetch, and what it has read comes again if it isn't published.
       const comesAgain = flowTracker.find(msg) !== undefined;
-      publish(msg, comesAgain).then(
-        () => sendOn(this, send, done, msg),
+      const origin = traceOf(msg as Carrier);
+      const span = tracer?.start(spanOf(settings.subject), [origin]);
+      publish(msg, comesAgain, span?.context ?? origin).then(
+        () => {
+          span?.end();
+          sendOn(this, send, done, msg);
+        },
         (thrown: unknown) => {
           const error = connection.secrets.inError(thrown);
+          span?.end(error);
           if (closing && !comesAgain && codeOf(error) === 'CLOSED') return afterDeploy.fail(msg, notSent());
           // A Catch node that is being stopped too keeps it to itself.
           if (closing && !comesAgain) this.warn(messageOf(error));
@@ -83,6 +93,23 @@ export default function (RED: NodeAPI): void {
   }
 
   RED.nodes.registerType('jetstream-out', JetstreamOut);
+}
+
+/** Whoever names the header in the settings has the say. */
+function addTrace(headers: Outgoing['headers'], trace: TraceContext): void {
+  if (!Object.keys(headers).some((name) => name.toLowerCase() === 'traceparent')) carry(headers, trace);
+}
+
+function spanOf(subject: string): Pick<SpanStart, 'name' | 'kind' | 'attributes'> {
+  return {
+    name: `publish ${subject}`,
+    kind: 'PRODUCER',
+    attributes: {
+      'messaging.system': 'nats',
+      'messaging.operation.type': 'send',
+      'messaging.destination.template': subject,
+    },
+  };
 }
 
 function notSent(): FlowError {

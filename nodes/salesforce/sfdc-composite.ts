@@ -4,10 +4,12 @@ import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseSettings, settingsFor, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
+import type { Carrier } from '../shared/tracing/context';
+import { inSpan, tracerOf, type Span } from '../shared/tracing/tracer';
 import { inTurn } from '../shared/async/in-order';
 import { Gathering } from './composite/gathering';
 import { rowsFailed } from './composite/results';
-import type { RowResult, WriteRequest } from './composite/operations';
+import type { WriteRequest } from './composite/operations';
 import { orgStatus } from './org/status';
 import { sfdcComposite } from './sfdc-composite.settings';
 import { sessionOf } from './sfdc-org';
@@ -41,7 +43,8 @@ export default function (RED: NodeAPI): void {
     const { records: full, maxRequests } = settings.batch;
     // All requests under way, and one that fills up meanwhile.
     const gathering = new Gathering(full * (maxRequests + 1));
-    const writer = new Writer(session, { ...settings, ...settings.batch }, () => show());
+    const tracer = tracerOf(RED);
+    const writer = new Writer(session, { ...settings, ...settings.batch, tracer }, () => show());
     const { show, stop } = orgStatus(
       status,
       session,
@@ -60,23 +63,22 @@ export default function (RED: NodeAPI): void {
     show();
 
     const ordered = inTurn();
-    const write = async (msg: Input, own: CompositeSettings): Promise<RowResult[]> => {
+    const write = async (msg: Input, own: CompositeSettings, span: Span | undefined) => {
       const byId = own.operation === 'get' || own.operation === 'delete';
       const given = byId && msg.ids !== undefined ? msg.ids : payloadOf(msg);
       const payload: unknown = refuseTooDeep(given instanceof Promise ? await ordered(given) : given);
       const records = Array.isArray(payload) ? payload.length : 1;
       const leave = gathering.add(records, () => gatherMessage(msg));
       try {
-        return await writer.write(requestOf(msg, own, payload), () => pauseProcessing(msg));
+        return await writer.write(requestOf(msg, own, payload, span), () => pauseProcessing(msg));
       } finally {
         leave();
       }
     };
 
-    onInput(this, async (msg: Input) => {
-      const own = settingsFor(sfdcComposite, settings, msg);
+    const work = async (msg: Input, own: CompositeSettings, span: Span | undefined) => {
       const { operation, sobject } = own;
-      const results = await write(msg, own);
+      const results = await write(msg, own, span);
       const sfdc = { operation, sobject, apiUsage: session.budget.usage };
       const failed = results.filter((result) => !result.success);
       const superseded = results.filter((result) => result.superseded).length;
@@ -90,6 +92,12 @@ export default function (RED: NodeAPI): void {
         nothingWritten ? null : { ...msg, payload: results, sfdc },
         failed.length > 0 ? { ...msg, payload: failed, sfdc } : null,
       ];
+    };
+    onInput(this, async (msg: Input) => {
+      const own = settingsFor(sfdcComposite, settings, msg);
+      const { operation, sobject } = own;
+      const name = `${operation} ${sobject}`;
+      return inSpan(tracer, { name, kind: 'INTERNAL' }, msg, (span) => work(msg, own, span));
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {
@@ -104,14 +112,19 @@ export default function (RED: NodeAPI): void {
   RED.nodes.registerType('sfdc-composite', SfdcComposite);
 }
 
-interface Input extends NodeMessage {
+interface Input extends NodeMessage, Carrier {
   /** For get and delete, instead of a payload. */
   ids?: unknown;
   jetstream?: Partial<Record<'sequence' | 'deliveries', number | number[]>> &
     Partial<Record<'stream' | 'consumer', string>> & { timestamp?: string | string[] };
 }
 
-function requestOf(msg: Input, settings: CompositeSettings, payload: unknown): WriteRequest {
+function requestOf(
+  msg: Input,
+  settings: CompositeSettings,
+  payload: unknown,
+  span: Span | undefined,
+): WriteRequest {
   const { operation, sobject, externalIdField, allOrNone, fields } = settings;
   const { deliveries } = msg.jetstream ?? {};
   return {
@@ -122,6 +135,7 @@ function requestOf(msg: Input, settings: CompositeSettings, payload: unknown): W
     fields,
     payload,
     repeated: Array.isArray(deliveries) ? deliveries.some((count) => count > 1) : (deliveries ?? 1) > 1,
+    trace: span?.context,
     origin: originOf(msg.jetstream, payload),
   };
 }

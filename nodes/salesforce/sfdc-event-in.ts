@@ -2,9 +2,10 @@ import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import type { DeadLetterKeeper, DeadLetters } from '../shared/dead-letters';
 import { FlowError, messageOf } from '../shared/errors';
-import { FlowSource, type FlowMessage } from '../shared/flow/source';
+import { FlowSource, type FlowMessage, type SpanOf } from '../shared/flow/source';
 import { Replay } from '../shared/flow/replay';
-import { GivenUp } from '../shared/operations/given-up';
+import { ReplayTurn } from '../shared/flow/replay-turn';
+import { GivenUp, keyOf, OPERATIONS_BUCKET } from '../shared/operations/given-up';
 import { letterActions } from '../shared/operations/letter-actions';
 import { operate } from '../shared/operations/registry';
 import { contextPositions, type PositionKeeper } from '../shared/positions';
@@ -37,7 +38,8 @@ export default function (RED: NodeAPI): void {
       const { org, pubsub } = pubsubOf(RED, settings.org);
       const store = settings.replay === 'stored' ? storeOf(this, settings) : undefined;
       const letters = settings.deadLetter ? lettersOf(settings.server, settings.deadLetter) : undefined;
-      return { org, pubsub, settings, store, letters };
+      const noted = letters && keeperOf(settings.server)?.positions?.(OPERATIONS_BUCKET);
+      return { org, pubsub, settings, store, letters, noted };
     };
     let ready: ReturnType<typeof setUp>;
     try {
@@ -51,11 +53,17 @@ export default function (RED: NodeAPI): void {
     if (!this.wires?.some((wires) => wires.length > 0))
       return status.show({ fill: 'yellow', shape: 'ring', text: text('status.unwired') });
 
-    const { org, pubsub, settings, store, letters } = ready;
+    const { org, pubsub, settings, store, letters, noted } = ready;
     const { topic, replay, ack, maxDeliver } = settings;
     const stopping = new AbortController();
-    const source = new FlowSource(RED, this, ack);
-    const givenUp = new GivenUp(`${this.id} ${topic}`);
+    const source = new FlowSource(RED, this, ack, (msg) => spanOf(topic, msg));
+    const givenUp = new GivenUp(
+      `${this.id} ${topic}`,
+      noted
+        ? { store: noted, key: keyOf('given-up', this.id, topic) }
+        : { store: contextPositions(this, contextIsConfigured(RED)), key: 'givenUp' },
+      () => show(),
+    );
     const events: EventReaderHandler = {
       deliver: (attempt, event, deliveries) =>
         source.send(attempt, (token) => flowMessage(event, topic, deliveries, token)),
@@ -84,6 +92,7 @@ export default function (RED: NodeAPI): void {
           log: logOf(this),
         },
         SETTLEMENT.processingLimit,
+        noted && new ReplayTurn(noted, keyOf('replay', topic, letters.subject), logOf(this)),
       );
     const kept = letters && replays ? { letters, replay: replays } : undefined;
     const unlist = operate({
@@ -108,11 +117,12 @@ export default function (RED: NodeAPI): void {
     reader.start(replay);
 
     this.on('close', (removed: boolean, done: () => void) => {
-      if (removed) givenUp.looked();
+      if (removed) givenUp.forget();
       unlist();
       void Promise.all([reader.stop(GRACE), replays?.stop(GRACE)]).finally(() => {
         stopping.abort();
         void letters?.close();
+        void givenUp.close().finally(() => noted?.close());
         source.close();
         stop();
         org.deregister(this);
@@ -129,6 +139,10 @@ export default function (RED: NodeAPI): void {
     throw new FlowError('NO_SERVER', 'Dead letters need a stream: choose a jetstream-server for them', false);
   }
 
+  function keeperOf(server: string): Partial<PositionKeeper> | null {
+    return RED.nodes.getNode(server) as (Node & Partial<PositionKeeper>) | null;
+  }
+
   function storeOf(node: Node, { checkpoint, topic, server, bucket }: EventInSettings): KeptPosition {
     if (checkpoint === 'context') {
       if (contextIsVolatile(RED))
@@ -141,8 +155,7 @@ export default function (RED: NodeAPI): void {
         close: () => Promise.resolve(),
       };
     }
-    const keeper = RED.nodes.getNode(server) as (Node & Partial<PositionKeeper>) | null;
-    const store = keeper?.positions?.(bucket);
+    const store = keeperOf(server)?.positions?.(bucket);
     if (store) return { store, key: node.id, close: () => store.close() };
     throw new FlowError(
       'NO_SERVER',
@@ -159,9 +172,22 @@ function flowMessage(
   topic: string,
   deliveries: number,
   token: string,
-): FlowMessage & { salesforce: object } {
+): FlowMessage & { salesforce: { replayId: string } } {
   const salesforce = { topic, replayId, id, schemaId, deliveries, token };
   return { _msgid: token, topic, payload, salesforce };
+}
+
+function spanOf(topic: string, msg: FlowMessage): ReturnType<SpanOf> {
+  const { replayId } = (msg as ReturnType<typeof flowMessage>).salesforce;
+  return {
+    name: `process ${topic}`,
+    attributes: {
+      'messaging.system': 'salesforce',
+      'messaging.operation.type': 'process',
+      'messaging.destination.name': topic,
+      'messaging.message.id': replayId,
+    },
+  };
 }
 
 function statusOf(

@@ -4,6 +4,8 @@ import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseSettings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
+import type { Carrier } from '../shared/tracing/context';
+import { inSpan, tracerOf } from '../shared/tracing/tracer';
 import { eventIds } from './events/event-ids';
 import { inTurn } from '../shared/async/in-order';
 import { orgStatus } from './org/status';
@@ -36,6 +38,7 @@ export default function (RED: NodeAPI): void {
     }
 
     const { org, pubsub, payloadOf, settings } = ready;
+    const tracer = tracerOf(RED);
     const publisher = new Publisher(pubsub, settings, () => show());
     const { show, stop } = orgStatus(
       status,
@@ -59,9 +62,10 @@ export default function (RED: NodeAPI): void {
       return publisher.publish(records, eventIds(msg, this.id, records), () => pauseProcessing(msg));
     };
 
+    const span = { name: `publish ${settings.topic}`, kind: 'PRODUCER' } as const;
     onInput(this, async (msg) => ({
       ...msg,
-      payload: await publish(msg),
+      payload: await inSpan(tracer, span, msg as Carrier, () => publish(msg)),
       sfdc: { topic: settings.topic },
     }));
 

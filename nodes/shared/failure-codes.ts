@@ -391,6 +391,10 @@ export const FAILURE_CODES = {
     'A jetstream-ack node refused the message: nak is retried, term goes to the dead letter.',
     'See the flow for why.',
   ),
+  REPLAYED_ELSEWHERE: retried(
+    'Another Node-RED is replaying or discarding dead letters of the same node.',
+    'Wait until it has finished, then look again at what is left.',
+  ),
   REPLAY_ID_LOST: retried(
     'The org does not know the position to go on from.',
     'Nothing: reading goes on with the earliest event that the org has; see REPLAY_POSITION_LOST.',

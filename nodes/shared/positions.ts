@@ -18,9 +18,14 @@ export interface PositionStore {
   put(key: string, value: string, revision: number, signal: AbortSignal): Promise<number | undefined>;
 }
 
+export interface FindablePositions extends PositionStore {
+  /** As get, where nothing is to be made for it. */
+  find: PositionStore['get'];
+}
+
 /** What a config node offers that can keep positions, to nodes of rooms that don't know it: jetstream-server. */
 export interface PositionKeeper {
-  positions(bucket: string): PositionStore & { close(): Promise<void> };
+  positions(bucket: string): FindablePositions & { close(): Promise<void> };
 }
 
 /** Of nodes whose context does not outlive them. */
@@ -34,18 +39,20 @@ const OWN = 1;
  * settings.js configures no context storage (`configured` false) Node-RED deletes a node's context with each deploy of
  * it; then the process remembers.
  */
-export function contextPositions(node: Node, configured: boolean): PositionStore {
+export function contextPositions(node: Node, configured: boolean): FindablePositions {
   const context = node.context();
+  const get = (key: string): Promise<Position | undefined> =>
+    new Promise((resolve, reject) => {
+      context.get(key, (error: Error | null | undefined, stored?: unknown) => {
+        if (error) return reject(error);
+        const kept = configured ? undefined : remembered.get(`${node.id} ${key}`);
+        const value = typeof stored === 'string' ? stored : kept;
+        resolve(value === undefined ? undefined : { value, revision: OWN });
+      });
+    });
   return {
-    get: (key) =>
-      new Promise((resolve, reject) => {
-        context.get(key, (error: Error | null | undefined, stored?: unknown) => {
-          if (error) return reject(error);
-          const kept = configured ? undefined : remembered.get(`${node.id} ${key}`);
-          const value = typeof stored === 'string' ? stored : kept;
-          resolve(value === undefined ? undefined : { value, revision: OWN });
-        });
-      }),
+    get,
+    find: get,
     put: (key, value) =>
       new Promise((resolve, reject) => {
         if (!configured) remembered.set(`${node.id} ${key}`, value);

@@ -1,11 +1,12 @@
 import { credentialsFor } from '../shared/editor/credentials';
-import { formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
+import { chooseOnly, formOf, openForm, setting, showHints, type Form } from '../shared/editor/form';
 import { type Choice, lookup, openConfig } from '../shared/editor/lookup';
 import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings';
 import { testConnection } from '../shared/editor/test-connection';
 import { text } from '../shared/editor/text';
 import { newUuid } from '../shared/editor/uuid';
 import { apiSource } from './api-source.settings';
+import { showAssociations } from './providers/associations.editor';
 import { collectionList, readCollections } from './providers/collections.editor';
 import { showCost } from './providers/cost.editor';
 import { definitionEditor, type DefinitionEditor } from './providers/definition.editor';
@@ -29,6 +30,7 @@ RED.nodes.registerType('api-source', {
   oneditprepare() {
     fillProviders(this, formOf(this), setting(this, 'provider'));
     const form = openForm(this);
+    if (!RED.nodes.node(this.id)) chooseOnly(this, form, 'org');
     const source = () => {
       const shown = openConfig(this, form);
       return { ...shown, config: { ...shown.config, collections: readCollections(form) } };
@@ -37,13 +39,15 @@ RED.nodes.registerType('api-source', {
       lookup<Choice[]>(source(), 'collections', { typed }),
     );
     definition = definitionEditor(this, form, source);
-    form.input('reconcile').attr('placeholder', text('never'));
     syncId(form);
     testConnection(this, form, source);
     tryPages(this, form, source);
     form.watch(() => {
       $('#jetforce-polling').prop('hidden', !polls(form));
+      const salesforce = form.text('provider') === 'salesforce';
+      form.input('reconcile').attr('placeholder', salesforce ? text('never') : '');
       showLogin(this, form);
+      showAssociations(form);
       showCost(this, form);
     });
     showHints(form, () => hints(this, form).map((key) => this._(`hint.${key}`)));
@@ -51,6 +55,7 @@ RED.nodes.registerType('api-source', {
   oneditsave() {
     const form = formOf(this);
     this.collections = readCollections(form);
+    if (form.text('provider') !== 'salesforce') form.input('org').val('_ADD_'); // none
     saveNumbers(this, form, apiSource);
     definition?.close();
   },

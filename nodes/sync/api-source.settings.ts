@@ -20,6 +20,7 @@ import { hasCollection } from './providers/rest/find';
 /** Whatever is read by a declaration. */
 const REST = `provider=${[...Object.keys(APIS), 'custom'].join('|')}`;
 const OF_ACCOUNT = `provider=${[...named(({ baseUrl }) => baseUrl === undefined), 'custom'].join('|')}`;
+const ASSOCIATED = `provider=${[...named(({ collections: of }) => Object.values(of).some((each) => each.associations)), 'custom'].join('|')}`;
 const USER_NEEDED = `provider=${named(({ login }) => login?.user?.required === true).join('|')}`;
 
 export const apiSource = declare('api-source', 1, {
@@ -32,6 +33,7 @@ export const apiSource = declare('api-source', 1, {
   secret: credential(),
   definition: onlyWhen('provider=custom', json('', { required: true })),
   collections: collections(),
+  associations: onlyWhen(ASSOCIATED, list('')),
   mode: choice(['cdc', 'poll'], 'cdc'),
   pollInterval: duration('1m', { min: '100ms', required: true, title: 'Ask every' }),
   lookback: duration('10m', { max: '1d', required: true, title: 'Look back' }),

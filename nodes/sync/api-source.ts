@@ -14,10 +14,9 @@ import { apiSource, type SourceSettings } from './api-source.settings';
 import type { Provider } from './engine/provider';
 import { declarationOf } from './providers/catalog';
 import { checkDeclaration, readDeclaration } from './providers/rest/check';
-import type { ClientOptions } from './providers/rest/client';
 import type { Declaration } from './providers/rest/declaration';
 import schema from './providers/rest/declaration.schema.json';
-import { collectionChoices, testApi, tryPage } from './providers/rest/lookups';
+import { collectionChoices, testApi, tryPage, type FormOptions } from './providers/rest/lookups';
 import { RestProvider } from './providers/rest/provider';
 import { SalesforceProvider } from './providers/salesforce';
 import { changeTopic } from './providers/salesforce/cdc';
@@ -84,13 +83,14 @@ export default function (RED: NodeAPI): void {
     settings: SourceSettings,
     credentials: SourceSecrets | undefined,
     warn: (text: string) => void,
-  ): ClientOptions {
-    const { baseUrl, user, apiBudget = 100 } = settings;
+  ): FormOptions {
+    const { baseUrl, user, apiBudget = 100, associations = [] } = settings;
     const { token, secret } = credentials ?? {};
     return {
       declaration: declared(settings),
       values: { baseUrl, user, token, secret },
       budget: apiBudget,
+      associations,
       refreshTokens: refreshTokens(tokenFolder(RED), warn),
     };
   }
@@ -101,7 +101,7 @@ export default function (RED: NodeAPI): void {
 
   const lookup = (action: string, find: (request: LookupRequest) => Promise<unknown>) =>
     lookupRoute(RED, apiSource, action, find, { org: sfdcOrg });
-  const ofForm = ({ config, credentials }: LookupRequest): ClientOptions =>
+  const ofForm = ({ config, credentials }: LookupRequest): FormOptions =>
     restOptions(parseSettings(apiSource, config), credentials, () => undefined);
   lookup('collections', ({ config, credentials, params, references, signal }) => {
     const { provider } = config;

@@ -162,6 +162,7 @@ export const contract: Record<string, Contract> = {
       provider: 'salesforce',
       syncId: '',
       collections: [],
+      associations: '',
       org: '',
       mode: 'cdc',
       pollInterval: '1m',

@@ -247,7 +247,6 @@ test('sfdc-event-in: platform events, changes of objects, and all changes', { sk
 test('api-source: the objects of an org that is not deployed, as collections', { skip }, async () => {
   const { page } = editor;
   await withOrg(editor, { type: 'api-source', syncId: 's' });
-  await page.getByText('add a collection').click();
   await page.locator('.jetforce-collection').pressSequentially('conta');
   await page.locator('.jetforce-list [data-value="salesforce:contact"]').click();
   assert.equal(await page.inputValue('.jetforce-collection'), 'salesforce:contact');

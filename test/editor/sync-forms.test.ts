@@ -34,6 +34,44 @@ test('api-source: a new one has a sync id of its own, made once', { skip }, asyn
   await editor.cancel();
 });
 
+test(
+  'a new node refers to the one server, and a new api-source to the one org, there is',
+  { skip },
+  async () => {
+    await editor.clear();
+    const { page } = editor;
+    await editor.add(nodes.server, nodes.org, { ...valid('api-sync-out'), id: 'out', server: '' });
+    await editor.open('out');
+    assert.equal(await page.inputValue('#node-input-server'), 'server');
+    assert.equal(await page.inputValue('#node-input-source'), '_ADD_', 'what needn’t be chosen is not');
+    await page.locator('#node-input-btn-source-add').click();
+    await editor.opened();
+    assert.equal(await page.inputValue('#node-config-input-org'), 'org');
+    await page.locator('.jetforce-collection').fill('contact');
+    await editor.done();
+    const source = await page.inputValue('#node-input-source');
+    await editor.done();
+    assert.deepEqual(await invalid(editor, source), []);
+
+    await editor.add(
+      { ...nodes.server, id: 'second' },
+      { ...valid('api-sync-out'), id: 'other', server: '' },
+    );
+    await editor.open('other');
+    assert.equal(await page.inputValue('#node-input-server'), '_ADD_', 'nobody guesses between two');
+    await editor.cancel();
+  },
+);
+
+test('api-source: of another API keeps no org', { skip }, async () => {
+  await editor.clear();
+  await editor.add(nodes.org, valid('api-source'));
+  await editor.open('x');
+  await editor.page.selectOption('#node-config-input-provider', 'stripe');
+  await editor.done();
+  assert.equal((await editor.exported('x'))['org'], '');
+});
+
 test('api-source: makes a sync id without crypto.randomUUID (plain http), too', { skip }, async () => {
   await editor.clear();
   const { page } = editor;
@@ -85,7 +123,7 @@ test('api-source: shows what the API needs', { skip }, async () => {
   await editor.open('x');
   const shown = async () => {
     const inputs =
-      'org baseUrl user token secret definition mode pollInterval lookback apiBudget reconcile syncId'.split(
+      'org baseUrl user token secret definition associations mode pollInterval lookback apiBudget reconcile syncId'.split(
         ' ',
       );
     const found = [];
@@ -108,6 +146,11 @@ test('api-source: shows what the API needs', { skip }, async () => {
   await provider('stripe');
   assert.equal(await shown(), 'baseUrl token pollInterval lookback apiBudget reconcile syncId');
   assert.match(await page.locator('.form-row:has(#node-config-input-token)').innerText(), /Restricted key/);
+  await provider('hubspot');
+  assert.equal(
+    await shown(),
+    'baseUrl user token secret associations pollInterval lookback apiBudget reconcile syncId',
+  );
   await provider('jira');
   assert.equal(await shown(), 'baseUrl user token secret pollInterval lookback apiBudget reconcile syncId');
   await provider('custom');

@@ -205,7 +205,7 @@ test('YAML and JavaScript in the pages are some', () => {
   for (const page of pages)
     for (const text of blocks(page, 'js')) {
       const module = { exports: {} };
-      runInNewContext(text, { module, process: { env: {} } });
+      runInNewContext(text, { module, process: { env: {} }, require: createRequire(__filename) });
       assert.notDeepEqual(Object.keys(module.exports), [], page);
     }
 });

@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import jetstreamIn from '../../nodes/jetstream/jetstream-in';
+import { deadLettersOf } from '../../nodes/jetstream/consume/letters';
+import { Connection } from '../../nodes/jetstream/server/connection';
+import { bucketPositions } from '../../nodes/jetstream/streams/bucket-positions';
 import jetstreamServer from '../../nodes/jetstream/jetstream-server';
 import operations from '../../nodes/operations/operations';
 import sfdcComposite from '../../nodes/salesforce/sfdc-composite';
 import sfdcEventIn from '../../nodes/salesforce/sfdc-event-in';
 import sfdcOrg from '../../nodes/salesforce/sfdc-org';
-import { GivenUp } from '../../nodes/shared/operations/given-up';
-import type { ListedLetter } from '../../nodes/shared/flow/replay';
+import { GivenUp, keyOf } from '../../nodes/shared/operations/given-up';
+import { Replay, type ListedLetter } from '../../nodes/shared/flow/replay';
+import { ReplayTurn } from '../../nodes/shared/flow/replay-turn';
 import type { States } from '../../nodes/shared/operations/states';
 import apiSource from '../../nodes/sync/api-source';
 import apiSyncOut from '../../nodes/sync/api-sync-out';
@@ -33,12 +37,16 @@ after(async () => {
   await org.close();
 });
 afterEach(async () => {
-  new GivenUp('in crm writer').looked();
+  forgetGivenUp();
+  await room.jsm.streams.delete('KV_jetforce-operations').catch(() => undefined);
   await room.jsm.consumers.delete('crm', 'writer').catch(() => undefined);
   await room.jsm.consumers.delete('crm', 'other').catch(() => undefined);
   await room.jsm.streams.purge('crm');
   await room.jsm.streams.delete('DEAD').catch(() => undefined);
 });
+
+/** As a process that has just started. */
+const forgetGivenUp = (): void => new GivenUp('in crm writer').forget();
 
 const server = (): FlowNode => ({
   ...{ id: 'server', type: 'jetstream-server', name: 'the "server"\\', auth: 'userpass', user: 'reader' },
@@ -203,6 +211,63 @@ test('what was given up counts, over a deploy, until somebody has looked', async
   await act('in', 'looked');
   await red.waitForStatus('in', 'status.ready');
   assert.equal((await durable()).givenUp, 0);
+});
+
+test('what was given up counts over a restart, and whoever replays or discards has looked', async () => {
+  await deadLetters();
+  await red.waitForStatus('in', 'status.givenUp');
+  await red.close();
+  forgetGivenUp();
+  await red.load(server(), reader(), judge());
+  await red.waitForStatus('in', 'status.givenUp');
+  assert.equal((await durable()).givenUp, 2);
+  const [one] = await letters();
+  await act('in', 'discard', { sequences: [one?.sequence] });
+  assert.equal((await durable()).givenUp, 0);
+});
+
+test('of two instances one at a time replays, and each letter has its effect once', async () => {
+  await deadLetters();
+  const seen: string[] = [];
+  let finish: (() => void) | undefined;
+  const node = red.node('next');
+  node.removeAllListeners('input');
+  node.on('input', (msg: { topic: string }, _send: unknown, done: () => void) => {
+    seen.push(msg.topic);
+    finish = done;
+  });
+  const [first, second] = await letters();
+  assert.ok(first && second);
+  await act('in', 'replay', { sequences: [first.sequence] });
+  await until(() => finish);
+
+  const connection = new Connection({ servers: room.nats.url, auth: 'none' });
+  const bucket = bucketPositions(connection, 'jetforce-operations');
+  const other = deadLettersOf(connection, 'dead.writer');
+  const effects: number[] = [];
+  const elsewhere = new Replay(
+    other,
+    {
+      isOwn: () => true,
+      deliver: (attempt, letter) => {
+        effects.push(letter.sequence);
+        attempt.succeeded();
+      },
+      log: () => undefined,
+    },
+    60_000,
+    new ReplayTurn(bucket, keyOf('replay', 'crm', 'writer'), () => undefined),
+  );
+  const refused = { code: 'REPLAYED_ELSEWHERE' };
+  await assert.rejects(elsewhere.begin('all'), refused);
+  await assert.rejects(elsewhere.discard([first.sequence]), refused);
+  finish?.();
+  await until(async () => (await letters()).length === 1);
+  await until(async () => (await elsewhere.begin('all')) === 1, { timeout: 20_000, what: 'the turn' });
+  await until(async () => (await letters()).length === 0);
+  assert.deepEqual([seen, effects], [['crm.contact.1'], [second.sequence]]);
+  await elsewhere.stop(1_000);
+  await Promise.all([other.close(), bucket.close()]);
 });
 
 test('a dead letter that is replayed comes as it was, to its own flow alone, and goes when that has finished it', async () => {

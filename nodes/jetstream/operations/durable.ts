@@ -34,6 +34,7 @@ export function durableStates(node: DurableNode): () => Promise<DurableState> {
   const meter = new Meter();
   const since = new Since();
   return async () => {
+    await node.givenUp.refreshed();
     const info = await lookUp(node);
     const consumer = node.consumer();
     const phase = node.phase();

@@ -11,6 +11,7 @@ export function bucketPositions(
   const release = connection.use({});
   return {
     get: (key, signal) => bucket.get(key, signal),
+    find: (key, signal) => bucket.find(key, signal),
     put: (key, value, revision, signal) => bucket.put(key, value, revision, signal),
     close: release,
   };

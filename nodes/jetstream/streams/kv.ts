@@ -1,14 +1,19 @@
 import { FlowError } from '../../shared/errors';
 import type { Position, PositionStore } from '../../shared/positions';
 import type { Connection } from '../server/connection';
-import { ApiCode, explainPermission } from '../server/errors';
+import { ApiCode, explainPermission, JetStreamError } from '../server/errors';
 import type { KV, NatsConnection } from '../server/nats';
-import { apiPrefix } from '../server/api';
+import { apiPrefix, jsApi } from '../server/api';
 import { explainPublish } from '../publish/errors';
 import { publishOnce } from '../publish/pub-ack';
 import { rawHeaders } from '../publish/raw-headers';
 
 const TIMEOUT = 5_000;
+const NOTHING = new Set<number>([ApiCode.noMessage, ApiCode.streamNotFound]);
+
+interface Found {
+  message: { seq: number; data?: string };
+}
 
 /**
  * A key-value bucket, made where it is missing. Keys hold letters, digits and `-_=./` only. Every operation waits
@@ -33,6 +38,21 @@ export class Bucket implements PositionStore {
   async get(key: string, signal: AbortSignal): Promise<Position | undefined> {
     const entry = await this.run(signal, (kv) => kv.get(key));
     return entry?.operation === 'PUT' ? { value: entry.string(), revision: entry.revision } : undefined;
+  }
+
+  /** As get, and makes no bucket: undefined also where there is none. */
+  async find(key: string, signal: AbortSignal): Promise<Position | undefined> {
+    const nc = await this.connection.ready(signal);
+    const asked = { last_by_subj: `$KV.${this.name}.${key}` };
+    try {
+      const { domain } = this.connection.settings;
+      const { message } = await jsApi<Found>(nc, domain, `STREAM.MSG.GET.KV_${this.name}`, asked);
+      if (message.data === undefined) return undefined;
+      return { value: Buffer.from(message.data, 'base64').toString(), revision: message.seq };
+    } catch (error) {
+      if (error instanceof JetStreamError && NOTHING.has(error.apiCode)) return undefined;
+      throw this.explain(error);
+    }
   }
 
   /**

@@ -1,4 +1,5 @@
 import type { FlowError } from '../../shared/errors';
+import type { TraceContext } from '../../shared/tracing/context';
 import { FRESH, type Item } from '../org/repeats';
 
 export const OPERATIONS = ['create', 'get', 'update', 'upsert', 'delete', 'tree'] as const;
@@ -16,6 +17,8 @@ export interface WriteRequest {
   payload: unknown;
   /** The same message was delivered before: what it asks for may have been done already. */
   repeated?: boolean;
+  /** What its API call is a part of. */
+  trace?: TraceContext | undefined;
   /** Where it comes from; of each record, where they come from different messages. */
   origin?: Origin | Origin[];
 }

@@ -14,6 +14,8 @@ import { Dispatcher, closed, type Carrier, type DispatcherOptions } from '../org
 import { OrgOutage } from '../org/outage';
 import type { Retry } from '../org/repeats';
 import type { OrgSession } from '../org/session';
+import { distinct } from '../../shared/tracing/context';
+import type { Span, Tracer } from '../../shared/tracing/tracer';
 
 export interface WriterOptions extends WriteHeaders, Pick<DispatcherOptions, 'maxRequests' | 'onOutage'> {
   /** Records of an API call at most (1,000). */
@@ -21,6 +23,8 @@ export interface WriterOptions extends WriteHeaders, Pick<DispatcherOptions, 'ma
   /** Milliseconds that an idle writer waits for more messages. */
   linger: number;
   coalesce: boolean;
+  /** Makes a span of each API call. */
+  tracer?: Tracer | undefined;
   /** Other pauses for rows that are refused for a reason that passes; for tests. */
   retry?: Omit<Retry, 'spread'>;
 }
@@ -142,19 +146,36 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
   async send(call: Call): Promise<void> {
     const begun = performance.now();
     let answered = false;
+    let span: Span | undefined;
     try {
       const { method, path, body, headers } = requestOf(call, this.org.dataPath, this.options);
+      span = this.trace(call, method, path);
       const answer = await this.org.request(method, path, { body, headers });
       answered = true;
+      span?.end();
       const outcomes = answersOf(call, answer).map((part, i) =>
         outcomeOf(call.collections[i] as Collection, part),
       );
       outcomes.forEach((outcome, i) => this.settleCollection(call.collections[i] as Collection, outcome));
     } catch (error) {
+      span?.end(error);
       this.callFailed(writesOf(call), error, answered);
     }
     this.batcher.finished(call, performance.now() - begun);
     this.settle(writesOf(call).map((write) => write.message));
+  }
+
+  /** One message's call is part of its trace; one of several is linked to each. */
+  private trace(call: Call, method: string, path: string): Span | undefined {
+    const { tracer } = this.options;
+    if (!tracer) return undefined;
+    const attributes = {
+      'http.request.method': method,
+      'url.path': path.split('?', 1)[0] ?? '',
+      'salesforce.records': call.records,
+    };
+    const origins = distinct(writesOf(call).map(({ message }) => message.request.trace));
+    return tracer.start({ name: `${method} Salesforce`, kind: 'CLIENT', attributes }, origins);
   }
 
   private callFailed(writes: Write[], error: unknown, answered: boolean): void {

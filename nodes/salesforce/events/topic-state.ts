@@ -22,6 +22,7 @@ export function topicStates({ id, name, org, topic, ...node }: TopicNode): () =>
   const since = new Since();
   return async () => {
     const { reader, pubsub, givenUp, kept } = node;
+    await givenUp.refreshed();
     const { state, inFlow } = reader;
     const problem = state.phase === 'failing' ? state.error.message : undefined;
     const outage = pubsub.availability.current;

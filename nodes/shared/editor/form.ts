@@ -49,8 +49,11 @@ export function openForm(node: EditorNode): Form {
   form.root
     .find('input[placeholder]:not([id*=streamConfig])')
     .each((_, input) => showAsExample(node, $(input)));
-  for (const [name, { value, type }] of Object.entries(node._def.defaults)) {
-    if (type !== undefined) continue;
+  for (const [name, { value, type, required }] of Object.entries(node._def.defaults)) {
+    if (type !== undefined) {
+      if (required && !node[name]) chooseOnly(node, form, name);
+      continue;
+    }
     suggest(form.input(name), value);
     if (node[name] !== undefined) continue;
     if (typeof value === 'boolean') form.input(name).prop('checked', value);
@@ -67,6 +70,21 @@ export function openForm(node: EditorNode): Form {
   setTimeout(unfold);
   form.root.on('change', () => setTimeout(unfold));
   return form;
+}
+
+/** Where only one config node can be meant, it is: the editor itself would have it chosen each time. */
+export function chooseOnly(node: EditorNode, form: Form, name: string): void {
+  const found: string[] = [];
+  RED.nodes.eachConfig(({ id, type, z, d }) => {
+    const here = !z || z === RED.workspaces.active();
+    if (type === node._def.defaults[name]?.type && here && d !== true) found.push(id);
+    return true;
+  });
+  if (found.length === 1)
+    form
+      .input(name)
+      .val(found[0] ?? '')
+      .trigger('change');
 }
 
 /** What the html files have as examples must not look like values. */

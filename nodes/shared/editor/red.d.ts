@@ -50,6 +50,7 @@ declare const RED: {
   /** Of Node-RED 4 and 5; without users everybody may everything. */
   user: { hasPermission(permission: string): boolean };
   actions: { add(name: string, action: () => void, options?: { label: string }): void };
+  workspaces: { active(): string };
   view: { redraw(updateActive?: boolean): void };
 };
 
@@ -65,7 +66,7 @@ interface EditorNode {
   credentials?: Record<string, unknown>;
   _def: {
     category: string;
-    defaults: Record<string, { value: unknown; type?: string }>;
+    defaults: Record<string, { value: unknown; type?: string; required?: boolean }>;
     credentials?: Record<string, EditorCredential>;
     streamDemand?(this: EditorNode): object | undefined;
   };

@@ -6,6 +6,7 @@ import { codeOf, FlowError, messageOf } from '../errors';
 import type { Level, Log } from '../log';
 import type { ReplayState } from '../operations/states';
 import { describeNode, type Failure } from './delivery';
+import type { ReplayTurn } from './replay-turn';
 import { Attempt, reasonFirst, watch, where, type RetryPolicy, type Settler, type Tries } from './settlement';
 
 /** A dead letter in the flow. */
@@ -46,7 +47,8 @@ export interface ListedLetter {
 /**
  * Brings dead letters of one node back into its flow, in their order. A letter is removed after the flow has finished
  * it, and stored anew, with one more delivery, where it fails again; the old one goes after that. What is interrupted (a
- * crash, a deploy) leaves the letter as it was: it may have had its effect all the same, as at least once means.
+ * crash, a deploy) leaves the letter as it was: it may have had its effect all the same, as at least once means. Of several
+ * instances one at a time does so.
  */
 export class Replay implements Settler<ReplayedLetter> {
   readonly noun = 'dead letter';
@@ -57,6 +59,8 @@ export class Replay implements Settler<ReplayedLetter> {
   private readonly removing = new Set<number>();
   private readonly waker = new Waker();
   private running: Promise<void> | undefined;
+  /** Calls that need the turn. */
+  private asking = 0;
   private readonly unwatch: () => void;
   private counts = { succeeded: 0, failed: 0, postponed: 0 };
 
@@ -64,6 +68,7 @@ export class Replay implements Settler<ReplayedLetter> {
     private readonly letters: DeadLetters,
     private readonly handler: ReplayHandler,
     processingLimit: number,
+    private readonly turn?: ReplayTurn,
   ) {
     this.unwatch = watch(this, () => this.inFlow.values(), {
       processingLimit,
@@ -91,24 +96,31 @@ export class Replay implements Settler<ReplayedLetter> {
 
   /** Begins with these, or with all there are now; resolves with how many that are. Throws FlowError. */
   async begin(which: readonly number[] | 'all'): Promise<number> {
-    const sequences = which === 'all' ? await this.all() : which;
-    const fresh = sequences.filter((one) => !this.isBusy(one));
-    if (this.waiting.size + this.inFlow.size === 0) this.counts = { succeeded: 0, failed: 0, postponed: 0 };
-    for (const sequence of fresh) this.waiting.add(sequence);
-    this.running ??= this.run().finally(() => (this.running = undefined));
-    return fresh.length;
+    return this.inTurn(async () => {
+      const sequences = which === 'all' ? await this.all() : which;
+      const fresh = sequences.filter((one) => !this.isBusy(one));
+      if (this.waiting.size + this.inFlow.size === 0) this.counts = { succeeded: 0, failed: 0, postponed: 0 };
+      for (const sequence of fresh) this.waiting.add(sequence);
+      this.running ??= this.run().finally(() => {
+        this.running = undefined;
+        this.rest();
+      });
+      return fresh.length;
+    });
   }
 
   /** Removes letters that nobody wants; resolves with how many there were. Throws FlowError. */
   async discard(which: readonly number[] | 'all'): Promise<number> {
     let count = 0;
-    for (const sequence of which === 'all' ? await this.all() : which) {
-      if (this.isBusy(sequence)) continue;
-      const letter = await this.letters.next(sequence);
-      if (letter?.sequence !== sequence || !this.handler.isOwn(letter)) continue;
-      await this.letters.remove(sequence);
-      count++;
-    }
+    await this.inTurn(async () => {
+      for (const sequence of which === 'all' ? await this.all() : which) {
+        if (this.isBusy(sequence)) continue;
+        const letter = await this.letters.next(sequence);
+        if (letter?.sequence !== sequence || !this.handler.isOwn(letter)) continue;
+        await this.letters.remove(sequence);
+        count++;
+      }
+    });
     if (count > 0)
       this.handler.log('warn', `${count} dead letters of "${this.letters.subject}" were discarded`);
     return count;
@@ -129,6 +141,23 @@ export class Replay implements Settler<ReplayedLetter> {
     for (const { attempt } of this.inFlow.values()) attempt?.withdraw();
     this.inFlow.clear();
     await this.running;
+    await this.turn?.release();
+  }
+
+  private async inTurn<R>(work: () => Promise<R>): Promise<R> {
+    this.asking++;
+    try {
+      await this.turn?.take(this.stopping.signal);
+      return await work();
+    } finally {
+      this.asking--;
+      this.rest();
+    }
+  }
+
+  /** Nothing needs the turn any more. */
+  private rest(): void {
+    if (!this.running && this.asking + this.inFlow.size + this.removing.size === 0) void this.turn?.release();
   }
 
   private async all(): Promise<number[]> {
@@ -157,6 +186,8 @@ export class Replay implements Settler<ReplayedLetter> {
       if (signal.aborted) return;
       this.waiting.delete(sequence);
       try {
+        // An outage of the store may have taken it away.
+        await this.turn?.take(signal);
         const letter = await this.letters.next(sequence);
         if (signal.aborted) return;
         if (letter?.sequence === sequence && this.isWorth(letter)) this.deliver(letter);
@@ -255,6 +286,7 @@ export class Replay implements Settler<ReplayedLetter> {
   private leave({ letter }: ReplayedLetter): void {
     this.inFlow.delete(letter.sequence);
     this.waker.wake();
+    this.rest();
   }
 }
 

@@ -3,6 +3,7 @@ import { FlowError, isFlowError, isOutage, isRetryable, messageOf } from '../err
 import { FAILURE_CODES, type FailureRow, type InnocentCause } from '../failure-codes';
 import { describeNode, type Command, type DeliveryOwner, type Failure } from './delivery';
 import type { Level } from '../log';
+import type { Span } from '../tracing/tracer';
 
 /** How the flow is doing with an attempt, as far as it can be told. */
 export interface Progress {
@@ -135,6 +136,8 @@ export class Attempt<T> implements DeliveryOwner {
   isGathered = false;
   /** Set as soon as it is in the flow. */
   progress: Progress | undefined;
+  /** Ends with it. */
+  span: Span | undefined;
 
   constructor(
     readonly items: readonly T[],
@@ -157,7 +160,8 @@ export class Attempt<T> implements DeliveryOwner {
   }
 
   failed(failure: Failure, asked?: { delay: number | undefined }): void {
-    if (this.end()) for (const item of this.items) settleFailed(this.settler, item, failure, asked);
+    if (this.end(failure.error))
+      for (const item of this.items) settleFailed(this.settler, item, failure, asked);
   }
 
   command({ action, delay }: Command): void {
@@ -183,7 +187,7 @@ export class Attempt<T> implements DeliveryOwner {
 
   /** The node is being stopped: what the flow still does with it doesn't count any more. */
   withdraw(): void {
-    if (this.end()) this.progress?.abandon();
+    if (this.end(this.span && stopped(this.noun))) this.progress?.abandon();
   }
 
   /** Ends it if it is in the flow for longer than `limit` ms; true if it was. */
@@ -199,13 +203,21 @@ export class Attempt<T> implements DeliveryOwner {
     return true;
   }
 
-  private end(): boolean {
+  private end(error?: unknown): boolean {
     if (this.ended) return false;
     this.gathering(false);
     this.ended = true;
+    this.span?.end(error);
     this.onEnd?.(this);
     return true;
   }
+}
+
+function stopped(noun: string): FlowError {
+  return new FlowError(
+    'NODE_CLOSED',
+    `The node was stopped while the ${noun} was in the flow; it comes again`,
+  );
 }
 
 /** What the watch looks after. */

@@ -37,8 +37,16 @@ export function letterActions(
     queries: { letters: ({ from }) => replay.list(Math.max(1, Math.floor(Number(from)) || 1)) },
     actions: {
       looked,
-      replay: async (params) => ({ count: await replay.begin(whichLetters(params)) }),
-      discard: async (params) => ({ count: await replay.discard(whichLetters(params)) }),
+      replay: async (params) => {
+        const count = await replay.begin(whichLetters(params));
+        looked();
+        return { count };
+      },
+      discard: async (params) => {
+        const count = await replay.discard(whichLetters(params));
+        looked();
+        return { count };
+      },
     },
   };
 }

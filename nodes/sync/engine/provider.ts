@@ -16,7 +16,10 @@ export interface Page {
 }
 
 export interface Changes {
-  /** Records as they are now, in the order in which they were read. */
+  /**
+   * Records as they are now, in the order in which they were read. Where no time of their own tells which of two
+   * versions is newer, one that is `unread` costs a reading less: it is read after what the stream has was seen.
+   */
   records: SourceRecord[];
   /** From where changes() goes on once these are safe. */
   position: Position;
@@ -70,6 +73,8 @@ export interface Collection {
   readonly permissioned?: boolean;
   /** Milliseconds from one comparison of all ids to the next, where changes() can't tell every deletion. */
   readonly compareEvery?: number;
+  /** A record can change in a way that changes() doesn't tell: a comparison reads each that the stream shows. */
+  readonly changesUnseen?: boolean;
   /** Why changes come later than they should, although they come. */
   readonly problem: { code: string; message: string } | undefined;
   /** API calls made for it since it was opened, where they are counted. */

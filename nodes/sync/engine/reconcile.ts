@@ -26,8 +26,8 @@ export interface Comparing {
 /**
  * Compares what the stream shows as living with the API, and gives what is lost. An API that lists its ids is asked
  * for them; an id that isn't among them is read, or looked for in a second list, which began when the stream had
- * shown it already, and what is listed but not living in the stream is read and published. Where ids can't be listed
- * each is read, and what is still there is published as it is now; where the API then has more than that, because
+ * shown it already, and what is listed but not living in the stream is read and published. Where ids can't be listed,
+ * or records change without a trace, each is read, and what is still there is published as it is now; where the API then has more than that, because
  * something came back into sight, everything is read.
  */
 export async function compare(comparing: Comparing): Promise<Comparison> {
@@ -39,9 +39,10 @@ export async function compare(comparing: Comparing): Promise<Comparison> {
     living += ids.length;
     // What is left in the end is what the stream doesn't show.
     const missing = present ? ids.filter((id) => !present.delete(keyOf(id))) : ids;
-    if (missing.length === 0 || signal.aborted) continue;
+    const wanted = collection.changesUnseen && collection.read ? ids : missing;
+    if (wanted.length === 0 || signal.aborted) continue;
     await turn(async () => {
-      const records = collection.read ? await collection.read(missing, signal) : missing.map(gone);
+      const records = collection.read ? await collection.read(wanted, signal) : wanted.map(gone);
       await write(records.filter((record) => !record.gone));
       lost.push(...records.filter((record) => record.gone));
     });

@@ -166,13 +166,18 @@ export class RecordWriter {
   }
 
   private isThere(entry: Entry): boolean {
+    if (entry.record.unread) return false;
     const before = this.published.get(entry.record.id);
     if (before === undefined) return false;
     return before.fingerprint === fingerprintOf(entry) || (before.deleted && entry.record.gone === true);
   }
 
-  /** Older by its own time than what was published, or alive again without being newer: an index may lag behind. */
+  /**
+   * Not read yet, older by its own time than what was published, or alive again without being newer: an index may lag
+   * behind.
+   */
   private isDoubtful({ record }: Entry): boolean {
+    if (record.unread) return true;
     const before = this.published.get(record.id);
     if (!before) return false;
     const time = timeOf(record.updatedAt);
@@ -199,7 +204,7 @@ export class RecordWriter {
       const { updatedAt, deleted } = readBody(last.data);
       this.published.set(id, { seq: last.seq, fingerprint: fingerprint(last.data), updatedAt, deleted });
       const newer = isBefore(updatedAt, timeOf(entry.record.updatedAt));
-      if (!newer && !this.isThere(entry)) doubtful.push(id);
+      if (!newer && !this.isThere(entry) && !entry.record.unread) doubtful.push(id);
     });
     return doubtful;
   }
@@ -210,7 +215,7 @@ export class RecordWriter {
     const again = new Map((await read(ids)).map((record) => [record.id, this.entry(record)]));
     return entries.flatMap((entry) => {
       const now = again.get(entry.record.id) ?? entry;
-      if (!now.record.unproven) return [now];
+      if (!now.record.unproven && !now.record.unread) return [now];
       // It is out of sight by now, which makes neither version the newer one. A deletion has its own evidence.
       return entry.record.deleted ? [entry] : [];
     });

@@ -18,6 +18,8 @@ export interface SourceRecord {
   gone?: boolean;
   /** It can't be read, and nothing tells that it was deleted: a permission that was taken away looks the same. */
   unproven?: boolean;
+  /** Only its id is known: it is read once it has been seen what the stream has of it. */
+  unread?: boolean;
 }
 
 /**

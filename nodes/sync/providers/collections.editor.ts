@@ -39,7 +39,9 @@ export function collectionList(
       });
     },
   });
-  for (const collection of collections) list.editableList('addItem', { collection });
+  // Without any there is a row to type in.
+  for (const collection of collections.length > 0 ? collections : [''])
+    list.editableList('addItem', { collection });
   form.input('provider').on('change', () =>
     list
       .find('.jetforce-collection')

@@ -46,7 +46,7 @@ export function definitionEditor(node: EditorNode, form: Form, source: () => Con
     mark(editor, problem);
     $('#jetforce-definition-problem')
       .toggleClass('jetforce-error', problem !== null)
-      .text(node._(problem ? 'definitionWrong' : 'definitionRight', { ...problem }));
+      .text(problem ? node._('definitionWrong', said(problem)) : node._('definitionRight'));
   };
   const changed = () => {
     input.val(editor?.getValue() ?? '').trigger('change');
@@ -90,6 +90,10 @@ function complete(editor: CodeEditor | undefined, schema: object): void {
   const others = schemas.filter(({ uri }) => uri !== SCHEMA);
   const own = { uri: SCHEMA, fileMatch: [model.uri.toString()], schema };
   json.setDiagnosticsOptions({ ...options, validate: true, schemas: [...others, own] });
+}
+
+function said({ line, path, message }: Problem): Record<string, string> {
+  return { where: `${line} ${path}`.trim(), message };
 }
 
 function mark(editor: CodeEditor, problem: Problem | null): void {

@@ -1,5 +1,6 @@
 import type { CollectionDeclaration, Declaration, Json } from './rest/declaration';
 
+const TYPES = ['contacts', 'companies', 'deals', 'tickets'];
 const PAGING = { by: 'cursor', path: 'paging.next.after' } as const;
 
 /** By time, or beyond the 10,000 hits of a query that have one time, by id. */
@@ -76,6 +77,20 @@ function object(
       as: { id: '{id}' },
       records: 'results',
       size: 100,
+      partial: { errors: 'errors', nothing: { category: 'OBJECT_NOT_FOUND' } },
+    },
+    // The list shows a hundred of each kind, without their labels; search and batches show none.
+    associations: {
+      kinds: TYPES,
+      post: `/crm/v4/associations/${type}/{to}/batch/read`,
+      body: { inputs: '{ids}' },
+      as: { id: '{id}', after: '{next}' },
+      records: 'results',
+      of: 'from.id',
+      items: 'to',
+      next: 'paging.next.after',
+      size: 1_000,
+      partial: { errors: 'errors', nothing: { subCategory: 'crm.associations.NO_ASSOCIATIONS_FOUND' } },
     },
     bin: {
       get: path,

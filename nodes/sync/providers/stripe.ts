@@ -110,10 +110,14 @@ export const stripe: Declaration = {
       object: 'charge',
       types: of('charge', 'pending', 'succeeded', 'captured', 'updated', 'failed', 'refunded', 'expired'),
     }),
-    products: resource('products', 'Products', {
-      object: 'product',
-      types: of('product', 'created', 'updated', 'deleted'),
-    }),
+    products: {
+      ...resource('products', 'Products', {
+        object: 'product',
+        types: of('product', 'created', 'updated', 'deleted'),
+      }),
+      // The only list that takes ids.
+      read: { get: '/products', query: { ids: '{ids}', limit: '{size}' }, records: 'data', size: 100 },
+    },
     prices: resource('prices', 'Prices', {
       object: 'price',
       types: of('price', 'created', 'updated', 'deleted'),

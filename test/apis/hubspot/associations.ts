@@ -1,6 +1,7 @@
 /** Which records belong together: v4 pages them, v3 gives its first page for ever. */
 import { type Reply } from '../../support/simulated/exchange';
 import { invalid } from './errors';
+import { type Switches } from './switches';
 
 const V4_PAGE = 500;
 const V3_PAGE = 100;
@@ -8,6 +9,8 @@ const V4_INPUTS = 1000;
 
 export class Associations {
   readonly #to = new Map<string, Set<number>>();
+
+  constructor(private readonly switches: Switches) {}
 
   link(from: string, fromId: number, to: string, toId: number): void {
     this.#of(from, fromId, to).add(toId);
@@ -76,7 +79,9 @@ export class Associations {
     const rest = this.list(from, id, to)
       .filter((other) => other >= after)
       .sort((a, b) => a - b);
-    const rows = rest.slice(0, limit).map((toObjectId) => ({
+    const page = rest.slice(0, limit);
+    if (this.switches.associationsShuffled) page.sort(() => Math.random() - 0.5);
+    const rows = page.map((toObjectId) => ({
       toObjectId,
       associationTypes: [{ category: 'HUBSPOT_DEFINED', typeId: 1, label: null }],
     }));

@@ -194,6 +194,10 @@ test('H4: associations of v3 never leave their first page; v4 gives all, 500 a p
   const page = await read(v4);
   const rest = await read(v4, page?.paging?.next.after);
   assert.deepEqual([page?.to.length, rest?.to.length, rest?.paging], [500, 120, undefined]);
+  const batch = await clientOf(api).crm.associations.v4.batchApi.getPage('companies', 'contacts', {
+    inputs: [{ id, after: page?.paging?.next.after }],
+  });
+  assert.deepEqual([batch.results[0]?._from.id, batch.results[0]?.to.length], [id, 120]);
   const one = await clientOf(api).crm.associations.v4.basicApi.getPage(
     'companies',
     id,

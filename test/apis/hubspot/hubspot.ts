@@ -36,7 +36,7 @@ class HubSpot implements Simulation {
   readonly token = TOKEN;
   readonly switches: Switches = { ...SWITCHES, missingScopes: [] };
   readonly limits: Limits;
-  readonly #associations = new Associations();
+  readonly #associations = new Associations(this.switches);
   readonly #types: Record<TypeName, { store: TypeStore; search: Search }>;
   #lastId = 500;
 
@@ -106,15 +106,9 @@ class HubSpot implements Simulation {
     /** [{name, type}]: properties beside those that there are. */
     define: (collection, body) => this.#store(collection).define(body as Property[]),
     /** [{id, to, toId}] */
-    associate: (collection, body) => {
-      for (const { id, to, toId } of body as { id: string; to: string; toId: string }[])
-        this.#associations.link(collection, Number(id), to, Number(toId));
-    },
+    associate: (collection, body, at) => this.#associate(collection, body, at, 'link'),
     /** [{id, to, toId}] */
-    dissociate: (collection, body) => {
-      for (const { id, to, toId } of body as { id: string; to: string; toId: string }[])
-        this.#associations.unlink(collection, Number(id), to, Number(toId));
-    },
+    dissociate: (collection, body, at) => this.#associate(collection, body, at, 'unlink'),
   };
 
   generate(collection: string, count: number): void {
@@ -157,6 +151,15 @@ class HubSpot implements Simulation {
       action.errorCode ?? (status < 500 ? 'VALIDATION_ERROR' : 'SERVICE_UNAVAILABLE'),
       message,
     );
+  }
+
+  #associate(collection: string, body: unknown, at: number, how: 'link' | 'unlink'): void {
+    for (const { id, to, toId } of body as { id: string; to: string; toId: string }[]) {
+      this.#associations[how](collection, Number(id), to, Number(toId));
+      if (!this.switches.associationsTouch) continue;
+      this.#store(collection).write({ id, properties: {} }, at);
+      this.#store(to).write({ id: toId, properties: {} }, at);
+    }
   }
 
   #store(collection: string): TypeStore {

@@ -12,6 +12,10 @@ export interface Switches {
   cleared: '' | null;
   /** A page of a list is cut before what isn't to be seen is left out: it can come short, or empty, and go on. */
   shortPages: boolean;
+  /** A record counts as changed when something is associated with it, or isn't any more. */
+  associationsTouch: boolean;
+  /** What belongs to a record comes in another order each time. */
+  associationsShuffled: boolean;
   /** Characters of path and query that are a 414. */
   maxUrl: number;
   /** Scopes that the token lacks. */
@@ -32,6 +36,8 @@ export const SWITCHES: Switches = {
   maxFiltersPerGroup: 6,
   cleared: '',
   shortPages: true,
+  associationsTouch: false,
+  associationsShuffled: false,
   maxUrl: 8192,
   missingScopes: [],
   oauth: false,

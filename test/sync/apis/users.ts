@@ -2,6 +2,7 @@
 import type { Api, ApiOptions } from '../../apis/api';
 import type { ApiName } from '../../apis/catalog';
 import type { Row } from '../../apis/frame/simulation';
+import { byAncestry, byCursor, bySecond, byTime, type Covers } from './positions';
 
 export interface Chance {
   next: () => number;
@@ -20,6 +21,14 @@ export interface Users {
   own?: (row: Row) => Row;
   /** It is there, and no list shows it: whoever hasn't seen it before never will. */
   hidden?: (row: Row) => boolean;
+  /** What a position takes for read of the changes. */
+  covers: Covers;
+  /** A deletion, and a restore, is told among the changes; otherwise something else finds it, later. */
+  deletionsTold?: boolean;
+  /** The history is listed newest first, not by ascending ids. */
+  newestFirst?: boolean;
+  /** Which part of the collection a record is in, where each is read by itself. */
+  part?: (api: Api, row: Row) => string;
   actions: (api: Api, chance: Chance) => [name: string, weight: number, act: () => void][];
 }
 
@@ -48,6 +57,7 @@ const hubspot: Users = {
       many(420, () => ({ properties: { lastname: text() } })),
     ),
   rows: (api) => api.records('contacts'),
+  covers: byTime(500),
   actions: (api, chance) => {
     const some = picker(() => api.records('contacts'), chance);
     const present = (row: Row): boolean => row.archived !== true;
@@ -85,6 +95,9 @@ const stripe: Users = {
       many(420, () => ({ email: text() })),
     ),
   rows: (api) => api.records('customers'),
+  covers: byTime(),
+  deletionsTold: true,
+  newestFirst: true,
   actions: (api, chance) => {
     const some = picker(() => api.records('customers'), chance);
     const present = (row: Row): boolean => row.deleted !== true;
@@ -159,6 +172,8 @@ function zendesk(collection: 'tickets' | 'users' | 'organizations'): Users {
         Date.now() - 86_400_000,
       ),
     rows: (api) => api.records(collection),
+    covers: collection === 'organizations' ? bySecond : byCursor,
+    deletionsTold: true,
     actions: (api, chance) => {
       const some = picker(() => api.records(collection), chance);
       const present = (row: Row): boolean => !isDeleted(row);
@@ -225,6 +240,7 @@ const jira: Users = {
     ),
   rows: (api) => api.records('issues'),
   hidden: ({ fields }) => 'archiveddate' in (fields as Row),
+  covers: byTime(500),
   actions: (api, chance) => {
     const some = picker(() => api.records('issues'), chance);
     return [
@@ -273,6 +289,9 @@ const issues: Users = {
       ),
     ),
   rows: (api) => repositories(api).flatMap((name) => api.records(`acme/${name}:issues`)),
+  covers: byTime(),
+  part: (api, { repository_url: url }) =>
+    String(api.records('acme:repositories').find((one) => one.url === url)?.id as number),
   actions: (api, { next, below }) => {
     const one = (): string => {
       const names = repositories(api);
@@ -365,6 +384,7 @@ const pullRequests: Users = {
   rows: (api) => api.records('acme/api:pull_requests'),
   // The repository's own counts and times.
   own: ({ base: _base, head: _head, ...row }) => row,
+  covers: byTime(),
   actions: (api, chance) => {
     const some = picker(() => api.records('acme/api:pull_requests'), chance);
     return [
@@ -401,6 +421,8 @@ const commits: Users = {
       Date.now() - 86_400_000,
     ),
   rows: (api) => api.records('acme/api:commits'),
+  covers: byAncestry(({ parents }) => (parents as { sha: string }[]).map(({ sha }) => sha)),
+  newestFirst: true,
   actions: (api, { below }) => [
     [
       'push',

@@ -153,6 +153,33 @@ test('a record without a time is read again where the stream has another version
   assert.equal(value('a'), 'a 7');
 });
 
+test('a record of which only the id is known is read once, after what the stream has was seen', async () => {
+  const { write, other, value, stream } = rig();
+  await other(record('a', 5, { updatedAt: undefined }));
+  stream.looked.length = 0;
+  const unread = (id: string): SourceRecord => ({ id, data: {}, unread: true });
+  const asked: string[][] = [];
+  const read = (ids: string[]): Promise<SourceRecord[]> => {
+    assert.ok(stream.looked.length > 0, 'the stream was looked at before');
+    asked.push(ids);
+    return Promise.resolve(ids.map((id) => record(id, 7, { updatedAt: undefined })));
+  };
+  const list = [unread('a'), unread('b'), unread('a')];
+  assert.deepEqual(await write(list, { read }), { published: 2, unchanged: 1, refused: 0 });
+  assert.deepEqual(asked, [['a', 'b']]);
+  assert.deepEqual([value('a'), value('b')], ['a 7', 'b 7']);
+  assert.deepEqual(await write([unread('a')], { read }), { published: 0, unchanged: 1, refused: 0 });
+});
+
+test('a record that is to be read and is out of sight is left as it is', async () => {
+  const { write, other, value } = rig();
+  await other(record('a', 5));
+  await write([{ id: 'a', data: {}, unread: true }], {
+    read: reads({ id: 'a', data: {}, deleted: true, gone: true, unproven: true }),
+  });
+  assert.equal(value('a'), 'a 5');
+});
+
 test('what can’t be read again is published as it is', async () => {
   const { write, other, value } = rig();
   await other(record('a', 5));

@@ -5,6 +5,7 @@ import { FlowError } from '../../../shared/errors';
 import { RecentMap } from '../../../shared/recent-map';
 import type { Changes, Collection, Page, Position } from '../../engine/provider';
 import { fingerprint, type SourceRecord } from '../../engine/record';
+import { withAssociations } from './associations';
 import { Bin, type BinState } from './bin';
 import { feedOf, type Feed, type FeedState } from './changes';
 import type { RestClient } from './client';
@@ -24,6 +25,8 @@ export interface CollectionOptions {
   /** Those of the scope, and the one partition that they name. */
   values: Values;
   partition?: Partition;
+  /** The kinds that are asked for. */
+  associations: readonly string[];
   /** Milliseconds. */
   pollInterval: number;
   lookback: number;
@@ -34,7 +37,7 @@ interface ChangesPosition {
   /** When this round began, epoch ms. */
   at: number;
   round: number;
-  parts: Record<string, FeedState & { done?: number; fresh?: Pass }>;
+  parts: Record<string, FeedState & { done?: number; fresh?: Pass; ids?: string[] }>;
   bin?: BinState;
 }
 
@@ -46,11 +49,14 @@ interface HistoryPosition {
 /** Partitions that are read at the same time, as far as the API permits. */
 const AT_ONCE = 8;
 const SEEN = 20_000;
+/** Ids that are gathered at most until they are read: a position has room for them. */
+const GATHERED = 1_000;
 
 /** A collection of an API that was declared. */
 export class RestCollection implements Collection {
   readonly problem = undefined;
   readonly compareEvery: number | undefined;
+  readonly changesUnseen: boolean;
   readonly read: Collection['read'];
   private readonly feeds = new Map<string, Feed>();
   private readonly readers = new Map<string, PassReader>();
@@ -62,11 +68,13 @@ export class RestCollection implements Collection {
   private lastRound: number | undefined;
 
   constructor(private readonly options: CollectionOptions) {
-    const { of, client, values, lookback } = options;
+    const { of, client, values, lookback, associations } = options;
+    this.changesUnseen = of.associations !== undefined && associations.length > 0;
     this.compareEvery = of.compare && parseDuration(of.compare.every);
     this.fields = new Fields(client, of, values);
     if (of.read && (!of.of || options.partition))
-      this.read = async (ids, signal) => readByIds(client, of, ids, await this.fields.values(signal), signal);
+      this.read = async (ids, signal) =>
+        this.complete(await readByIds(client, of, ids, await this.fields.values(signal), signal), signal);
     this.bin = of.bin && new Bin(client, of, of.bin, values, lookback);
   }
 
@@ -188,7 +196,7 @@ export class RestCollection implements Collection {
           signal,
         )
       : rows.map((row) => recordOf(of, row));
-    return { key, records, pass: step?.pass };
+    return { key, records: await this.complete(records, signal), pass: step?.pass };
   }
 
   /** A step of the round in one partition; of one that is new, everything. */
@@ -212,22 +220,31 @@ export class RestCollection implements Collection {
     }
     const step = await this.unlessGone(this.feed(partition).step(state, signal));
     if (!step) return { key, records: [], state: { ...state, done: round } };
-    const records = await this.followUp(step.rows, signal);
-    const { gap } = step;
+    const { gap, more } = step;
+    const { records, ids } = this.followUp(step.rows, state.ids);
+    // What changes again and again within a poll is read once.
+    const gathers = more && ids.length < GATHERED;
     return {
       key,
-      records,
-      state: { ...step.state, ...(!step.more && gap === undefined && { done: round }) },
+      records: await this.withRead(records, gathers ? [] : ids, signal),
+      state: {
+        ...step.state,
+        ids: gathers && ids.length > 0 ? ids : undefined,
+        ...(!more && gap === undefined && { done: round }),
+      },
       ...(gap !== undefined && { gap }),
     };
   }
 
-  /** What rows of changes are about: records as they are now. */
-  private async followUp(rows: readonly unknown[], signal: AbortSignal): Promise<SourceRecord[]> {
+  /** What rows of changes are about: records as they are now, and the ids of those to be read. */
+  private followUp(
+    rows: readonly unknown[],
+    gathered: readonly string[] = [],
+  ): { records: SourceRecord[]; ids: string[] } {
     const { of } = this.options;
     const { changes } = of;
     const records: SourceRecord[] = [];
-    const ids = new Set<string>();
+    const ids = new Set(gathered);
     for (const row of rows) {
       if (!changes?.events && !this.belongs(row)) continue;
       if (changes?.events) {
@@ -240,9 +257,28 @@ export class RestCollection implements Collection {
       else if (!this.isSeen(idOf(of, row), row)) ids.add(idOf(of, row));
     }
     for (const { id } of records) ids.delete(id);
-    if (ids.size > 0) records.push(...((await this.read?.([...ids], signal)) ?? []));
-    const merged = records.flatMap(({ data }) => mergedInto(of, data));
-    return [...records, ...[...new Set(merged)].filter((id) => !ids.has(id)).map(goneRecord)];
+    return { records, ids: [...ids] };
+  }
+
+  private async withRead(
+    listed: SourceRecord[],
+    ids: readonly string[],
+    signal: AbortSignal,
+  ): Promise<SourceRecord[]> {
+    const { of } = this.options;
+    const { read } = this;
+    const records = await this.complete(listed, signal);
+    if (of.updated === undefined && read)
+      return [...records, ...ids.map((id) => ({ id, data: {}, unread: true }))];
+    const all = ids.length === 0 ? records : [...records, ...((await read?.(ids, signal)) ?? [])];
+    const merged = new Set(all.flatMap(({ data }) => mergedInto(of, data)));
+    return [...all, ...[...merged].filter((id) => !ids.includes(id)).map(goneRecord)];
+  }
+
+  /** With what belongs to them, where that is asked for. */
+  private complete(records: SourceRecord[], signal: AbortSignal): Promise<SourceRecord[]> {
+    const { client, of, associations } = this.options;
+    return withAssociations(client, of, associations, records, signal);
   }
 
   private isSeen(id: string, row: unknown): boolean {

@@ -1,7 +1,7 @@
 /**
  * An API as data. Texts may hold `{name}`, or a time as `{name|seconds}`, `{name|iso}`, `{name|ms}`: a parameter whose
  * name has no value is left out. Names: `baseUrl user token secret` (settings), `since` (epoch ms), `next` (the page),
- * `size`, `fields`, `id`, `ids`, and what a partition or the collection's scope brings. Paths go into an answer:
+ * `size`, `fields`, `id`, `ids`, `to`, and what a partition or the collection's scope brings. Paths go into an answer:
  * "paging.next.after", "results[].name", "" for all of it; a time's path may say its format: "created|seconds".
  */
 export interface Declaration {
@@ -139,11 +139,37 @@ export interface CollectionDeclaration {
   /** Without it the list is read again and again, and what has changed is told by its content. */
   changes?: ChangesDeclaration;
   /** Records by their ids, `size` at once; each of `{ids}` may be wrapped `as` an object. */
-  read?: Ask & { records: string; size: number; as?: Json };
+  read?: Ask & { records: string; size: number; as?: Json; partial?: Partial };
+  /** What belongs to a record, of the kinds that the form names. */
+  associations?: AssociationsDeclaration;
   /** A list of what was deleted, read to its end at every so many polls. */
   bin?: Listing & { every?: number };
   /** How often all ids are compared, and by which list if there is a shorter one. */
   compare?: { every: string; list?: Listing };
+}
+
+/**
+ * Which records of a kind, `{to}`, belong to records: of those with `{ids}`, each wrapped `as` an object with its `{id}`
+ * and, where a page of it has come, `{next}`. They become the record's field "associations", by kind. A change of them
+ * is no change of the record's: it is found when ids are compared.
+ */
+export interface AssociationsDeclaration extends Ask {
+  /** For the form; others can be named, too. */
+  kinds: readonly string[];
+  as: Json;
+  /** Path of the rows; in each those of the record's id, of what belongs to it, and of what the next page is asked for by. */
+  records: string;
+  of: string;
+  items: string;
+  next: string;
+  size: number;
+  partial?: Partial;
+}
+
+/** Path of failures of single ones in an answer, and which of them only say that there is nothing. */
+export interface Partial {
+  errors: string;
+  nothing: Match;
 }
 
 export interface Rates {

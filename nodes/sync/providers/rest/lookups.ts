@@ -1,5 +1,6 @@
 import { codeOf, FlowError } from '../../../shared/errors';
 import { failed, good, type Check } from '../../../shared/checks';
+import { withAssociations } from './associations';
 import { RestClient, type ClientOptions } from './client';
 import type { CollectionDeclaration, Declaration, Listing } from './declaration';
 import { Fields } from './fields';
@@ -20,6 +21,11 @@ export interface Tried {
   first?: { id: string; createdAt: string | undefined; updatedAt: string | undefined; data: unknown };
   /** What the declaration promises and the page hasn't, in sentences. */
   warnings: string[];
+}
+
+/** What a form asks with. */
+export interface FormOptions extends ClientOptions {
+  associations?: readonly string[];
 }
 
 interface Choice {
@@ -71,16 +77,17 @@ async function scopesThere(
 
 /** Says who the token belongs to, and of each collection whether it can be read with it. Throws FlowError. */
 export async function testApi(
-  options: ClientOptions,
+  options: FormOptions,
   collections: readonly string[],
   signal: AbortSignal,
 ): Promise<Check[]> {
-  const { declaration } = options;
+  const { declaration, associations = [] } = options;
   const api = declaration.label;
   return asking(options, signal, async (client, patience) => {
     const user = await whoAmI(client, declaration, patience);
     const checks = [user === undefined ? good('check_answers', { api }) : good('check_user', { api, user })];
-    for (const name of collections) checks.push(await testCollection(client, declaration, name, patience));
+    for (const name of collections)
+      checks.push(await testCollection(client, declaration, name, associations, patience));
     return checks;
   });
 }
@@ -89,12 +96,14 @@ async function testCollection(
   client: RestClient,
   declaration: Declaration,
   collection: string,
+  associations: readonly string[],
   signal: AbortSignal,
 ): Promise<Check> {
   try {
     const found = findCollection(declaration, collection);
     const { page } = await firstPage(client, declaration, found, 1, signal);
-    for (const row of page.rows) recordOf(found.of, row);
+    const records = page.rows.map((row) => recordOf(found.of, row));
+    await withAssociations(client, found.of, associations, records, signal);
     const times = withoutTime(found.of, page.rows).map(({ path, name }) => `"${path}" (${name})`);
     if (times.length > 0)
       return { state: 'fair', text: 'check_noTime', values: { collection, times: times.join(', ') } };
@@ -110,15 +119,17 @@ async function testCollection(
 }
 
 /** Asks for the first page of a collection. Throws FlowError. */
-export async function tryPage(options: ClientOptions, name: string, signal: AbortSignal): Promise<Tried> {
-  const { declaration } = options;
+export async function tryPage(options: FormOptions, name: string, signal: AbortSignal): Promise<Tried> {
+  const { declaration, associations = [] } = options;
   return asking(options, signal, async (client, patience) => {
     const found = findCollection(declaration, name);
     const { page, listing } = await firstPage(client, declaration, found, undefined, patience);
     const [row] = page.rows;
     const request = `${listing.post === undefined ? 'GET' : 'POST'} ${client.secrets.strike(page.url)}`;
     if (row === undefined) return { request, records: 0, warnings: [] };
-    const { id, createdAt, updatedAt, data } = recordOf(found.of, row);
+    const record = recordOf(found.of, row);
+    const [shown = record] = await withAssociations(client, found.of, associations, [record], patience);
+    const { id, createdAt, updatedAt, data } = shown;
     return {
       request,
       records: page.rows.length,

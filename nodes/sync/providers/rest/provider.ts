@@ -9,6 +9,8 @@ export interface RestSettings extends ClientOptions {
   /** Milliseconds between two rounds of polling, and how far each looks back. */
   pollInterval: number;
   lookback: number;
+  /** The kinds of associations that are asked for. */
+  associations?: readonly string[];
 }
 
 /** An API that was declared. */
@@ -31,10 +33,17 @@ export class RestProvider implements Provider {
   }
 
   open(collection: string): Promise<Collection> {
-    const { declaration, pollInterval, lookback } = this.settings;
+    const { declaration, pollInterval, lookback, associations = [] } = this.settings;
     const found = findCollection(declaration, collection);
     return Promise.resolve(
-      new RestCollection({ client: this.client, declaration, pollInterval, lookback, ...found }),
+      new RestCollection({
+        client: this.client,
+        declaration,
+        pollInterval,
+        lookback,
+        associations,
+        ...found,
+      }),
     );
   }
 

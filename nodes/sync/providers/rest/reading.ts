@@ -2,6 +2,7 @@ import { FlowError } from '../../../shared/errors';
 import type { SourceRecord } from '../../engine/record';
 import type { RestClient } from './client';
 import type { CollectionDeclaration } from './declaration';
+import { refusePartial } from './partial';
 import { at } from './path';
 import { goneRecord, recordOf } from './records';
 import { fill, type Values } from './template';
@@ -43,10 +44,14 @@ async function readBatch(
   if (!read) return [];
   const [id] = ids;
   const wrapped = read.as === undefined ? ids : ids.map((each) => fill(read.as, { id: each }));
-  const answer = await client.ask({ ask: read, values: { ...values, id, ids: wrapped } }, signal);
+  const answer = await client.ask(
+    { ask: read, values: { ...values, id, ids: wrapped, size: read.size } },
+    signal,
+  );
   const single = read.size === 1;
   if (single && answer.verdict !== 'ok') return [];
   if (answer.verdict !== 'ok') throw new FlowError('API_REFUSED', answer.because, false);
+  refusePartial(answer, read.partial);
   const rows = at(answer.body, read.records);
   return Array.isArray(rows) ? (rows as unknown[]) : [rows];
 }

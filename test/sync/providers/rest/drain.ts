@@ -48,7 +48,9 @@ export async function changes(
   let position = from;
   do {
     found = await collection.changes(kept(position), never);
-    records.push(...found.records);
+    const unread = found.records.filter((record) => record.unread).map(({ id }) => id);
+    records.push(...found.records.filter((record) => !record.unread));
+    if (unread.length > 0) records.push(...((await collection.read?.(unread, never)) ?? []));
     ({ position } = found);
   } while (found.more && found.gap === undefined);
   return { records, position, gap: found.gap };

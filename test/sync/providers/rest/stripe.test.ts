@@ -36,6 +36,56 @@ for (const [name, row] of Object.entries(seed))
     await r.equal();
   });
 
+test('a hundred changes cost a page of events, and each object that changed is read once', async (t) => {
+  const r = await apiRig(t, 'stripe', 'customers', {
+    limits: { global: { max: 10_000 }, endpoint: { max: 10_000 } },
+    switches: { eventLagMs: 0 },
+  });
+  const rows = r.api.write(
+    'customers',
+    Array.from({ length: 100 }, (_, i) => ({ email: `p${i}@ex.test` })),
+    Date.now() - 3_600_000,
+  );
+  const { live } = r.start();
+  await live();
+  await r.equal();
+  r.api.clearRequests();
+  r.api.write(
+    'customers',
+    rows.map(({ id }) => ({ id, email: 'changed@ex.test' })),
+  );
+  await r.equal();
+  assert.equal(r.calls('/customers'), 100);
+  // Three changes of each, on three pages of one poll.
+  const of = (email: string) => rows.map(({ id }) => ({ id, email }));
+  r.api.clearRequests();
+  r.api.write('customers', [...of('a@ex.test'), ...of('b@ex.test'), ...of('c@ex.test')]);
+  await r.equal();
+  assert.ok(r.calls('/customers') <= 200, `${r.calls('/customers')} readings`);
+});
+
+test('products that changed are read a hundred at once', async (t) => {
+  const r = await apiRig(t, 'stripe', 'products', { switches: { eventLagMs: 0 } });
+  const rows = r.api.write(
+    'products',
+    Array.from({ length: 60 }, (_, i) => ({ name: `product ${i}` })),
+    Date.now() - 3_600_000,
+  );
+  const { live } = r.start();
+  await live();
+  await r.equal();
+  r.api.clearRequests();
+  r.api.write('products', [
+    ...rows.slice(0, 50).map(({ id }) => ({ id, name: 'changed' })),
+    { id: rows[59]?.id, active: false },
+  ]);
+  await r.equal();
+  assert.ok(r.calls('/products') <= 2, `${r.calls('/products')} readings`);
+  r.api.remove('products', [String(rows[1]?.id)]);
+  await r.equal();
+  assert.equal((await r.table()).get(String(rows[1]?.id))?.deleted, true);
+});
+
 test('S2: a pause of more than 30 days is a gap: everything is read again, and compared', async (t) => {
   const r = await apiRig(t, 'stripe', 'customers');
   r.api.write(
