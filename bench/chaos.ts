@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { measure, type Fault, type Row } from './chaos/fault';
+import { faults as ofBulkJobs } from './chaos/faults/bulk';
 import { faults as ofDeadLetters } from './chaos/faults/dead-letter';
 import { faults as ofFailures } from './chaos/faults/failing';
 import { faults as ofNats } from './chaos/faults/nats';
@@ -7,7 +8,7 @@ import { faults as ofNodeRed } from './chaos/faults/node-red';
 import { faults as ofTheOrg } from './chaos/faults/org';
 import { faults as ofTheSync } from './chaos/faults/sync';
 
-const FAULTS: Fault[] = [...ofNodeRed, ...ofNats, ...ofDeadLetters, ...ofFailures, ...ofTheOrg, ...ofTheSync];
+const FAULTS: Fault[] = [...ofNodeRed, ...ofBulkJobs, ...ofNats, ...ofDeadLetters, ...ofFailures, ...ofTheOrg, ...ofTheSync];
 
 const HELP = `npm run chaos -- [--json] [part of a name …]
 

@@ -182,6 +182,8 @@ export interface OrgProcess {
   clientSecret: string;
   requests(): Promise<LedgerEntry[]>;
   clearRequests(): Promise<void>;
+  /** Changes switches of the org. */
+  switch(switches: object): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -213,11 +215,13 @@ export async function startOrgProcess(): Promise<OrgProcess> {
     clientSecret,
     requests: async () => (await (await fetch(`${login}/_org/requests`)).json()) as LedgerEntry[],
     clearRequests: async () => void (await fetch(`${login}/_org/requests`, { method: 'DELETE' })),
+    switch: async (switches) =>
+      void (await fetch(`${login}/_org/switches`, { method: 'POST', body: JSON.stringify(switches) })),
     stop: () => child.end('SIGTERM'),
   };
 }
 
-async function loggedIn(org: OrgProcess): Promise<Connection> {
+export async function loggedIn(org: OrgProcess): Promise<Connection> {
   const { login: loginUrl, clientId, clientSecret } = org;
   const connection = new Connection({ version: '65.0', oauth2: { loginUrl, clientId, clientSecret } });
   await connection.authorize({ grant_type: 'client_credentials' });

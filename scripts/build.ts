@@ -105,10 +105,36 @@ async function forms(): Promise<Map<string, string>> {
       const script = code.get(page.replace(/html$/, 'editor.js'));
       return [
         page,
-        script ? `${form}\n\n<script type="text/javascript">\n${script}</script>\n` : `${form}\n`,
+        script
+          ? `${form}\n\n<script type="text/javascript">\n${inWords(page, script)}</script>\n`
+          : `${form}\n`,
       ];
     }),
   );
+}
+
+/**
+ * The flow library lists a package's nodes by parsing their html, and gives up at defaults that it would have to
+ * compute: each is written out by its name.
+ */
+function inWords(page: string, script: string): string {
+  const type = basename(page, '.html');
+  const settings = join(nodes, page.replace(/html$/, 'settings.ts'));
+  if (!existsSync(settings)) return script;
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const declared = Object.values(require(settings) as Record<string, { type?: string; settings?: object }>);
+  const own = declared.find((each) => each?.type === type)?.settings ?? {};
+  const isSecret = (setting: { kind?: string }) => setting.kind === 'credential';
+  const names = Object.entries(own).flatMap(([name, setting]) => (isSecret(setting) ? [] : [name]));
+  const written = (from: string) =>
+    [...names, 'version'].map((name) => `${name}: ${from}.${name}`).join(', ');
+  const computed = /( *RED\.nodes\.registerType\([^{]*\{[^{]*?)defaults: \{ \.\.\.(defaultsOf\(\w+\)) \}/;
+  return script
+    .replace(
+      computed,
+      (_, head, made) => `  const declared = ${made};\n${head}defaults: { ${written('declared')} }`,
+    )
+    .replace(/(defaults: \{\s*)\.\.\.defaults,/, (_, open) => `${open}${written('defaults')},`);
 }
 
 /** Without an export esbuild takes a file of this package for CommonJS, and wraps what the palette's checks must read. */

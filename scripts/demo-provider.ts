@@ -6,7 +6,7 @@ import type { ApiName } from '../test/apis/catalog';
 import { isPortFree, temporaryFolder } from '../test/support/cleanup';
 import { startNats, type Nats } from '../test/support/nats';
 import { startNodeRed, type FlowNode, type NodeRed } from '../test/support/node-red';
-import { onOneTab, type StackOptions } from './demo-stack';
+import { onOneTab, withOneConnection, type StackOptions } from './demo-stack';
 
 /** The demo of one API: simulated, with records in it, and Node-RED that brings them into JetStream. */
 export interface ProviderStack {
@@ -44,21 +44,21 @@ export async function startProviderStack(
   mkdirSync(folder.path, { recursive: true });
   writeFileSync(credentials, JSON.stringify({ user: login.user, password: login.pass }), { mode: 0o600 });
   const collections = shown.map((each) => `${name}:${each}`);
-  const flow = onOneTab(`${declarationOf(name)?.label} into JetStream`, 'Keep a table of records', 280);
+  const flow = withOneConnection(
+    onOneTab(`${declarationOf(name)?.label} into JetStream`, 'Keep a table of records', 280),
+  );
   const { baseUrl, user = '', token } = api;
   const here: Record<string, object> = {
-    'jetstream-server': { credentialsPath: credentials },
     'api-source': { baseUrl, user, collections, pollInterval: '2s', apiBudget: 100, credentials: { token } },
     'jetstream-in': { provision: true },
   };
-  const nodes = new Map(flow.map((node) => [node.id, { ...node, ...here[node.type] }]));
   const tab = flow.find(({ type }) => type === 'tab')?.id ?? '';
   const red = await startNodeRed({
     port,
     onLine,
     userDir: join(folder.path, 'node-red'),
-    flows: [...nodes.values(), ...buttons(api, tab, shown)],
-    env: { NATS_URL: nats.url },
+    flows: [...flow.map((node) => ({ ...node, ...here[node.type] })), ...buttons(api, tab, shown)],
+    env: { NATS_URL: nats.url, NATS_CREDENTIALS: credentials },
     settings: { editorTheme: { tours: false, page: { title: 'Jetforce demo' } } },
   });
   return {

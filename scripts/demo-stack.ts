@@ -43,30 +43,25 @@ export async function startStack({ port, home, onLine }: StackOptions = {}): Pro
     writeFileSync(path, JSON.stringify(content), { mode: 0o600 });
     return path;
   };
-  const here: Record<string, object> = {
-    'jetstream-server': {
-      credentialsPath: secret('nats.json', { user: login.user, password: login.pass }),
-    },
-    'sfdc-org': {
-      credentialsPath: secret('sfdc.json', {
-        client_id: org.clientId,
-        client_secret: org.clientSecret,
-        username: org.username,
-        password: org.password + org.securityToken,
-        login_url: org.url,
-      }),
-      pubsubEndpoint: org.pubsub,
-    },
-    'api-source': { mode: 'cdc' },
-    'jetstream-in': { provision: true },
+  const env = {
+    NATS_URL: nats.url,
+    NATS_CREDENTIALS: secret('nats.json', { user: login.user, password: login.pass }),
+    SFDC_CREDENTIALS: secret('sfdc.json', {
+      client_id: org.clientId,
+      client_secret: org.clientSecret,
+      username: org.username,
+      password: org.password + org.securityToken,
+      login_url: org.url,
+    }),
+    SFDC_PUBSUB: org.pubsub ?? '',
   };
   const userDir = join(folder.path, 'node-red');
   const red = await startNodeRed({
     port,
     onLine,
     userDir,
-    flows: existsSync(join(userDir, 'flows.json')) ? undefined : demoFlow(here, org.url),
-    env: { NATS_URL: nats.url },
+    flows: existsSync(join(userDir, 'flows.json')) ? undefined : demoFlow(org.url),
+    env,
     settings: { editorTheme: { tours: false, page: { title: 'Jetforce demo' } } },
   });
   return {
@@ -83,19 +78,39 @@ export async function startStack({ port, home, onLine }: StackOptions = {}): Pro
 }
 
 /**
- * Examples as a user imports them, a direction on each tab. What they are given differs from what is shipped: the
- * places of the credentials files, the addresses, that a sync need not wait a minute for its changes, and its reader
- * not for the stream.
+ * Examples as a user imports them, a direction on each tab; the environment says where everything is, and does so for
+ * those that are imported later. They differ in that a sync need not wait a minute for its changes, and its reader not
+ * for the stream.
  */
-function demoFlow(here: Record<string, object>, orgUrl: string): FlowNode[] {
-  const flow = [
+function demoFlow(orgUrl: string): FlowNode[] {
+  const here: Record<string, object> = { 'api-source': { mode: 'cdc' }, 'jetstream-in': { provision: true } };
+  const flow = withOneConnection([
     ...onOneTab('Upsert contacts from JetStream', 'Publish contacts to JetStream', 200),
     ...onOneTab('Salesforce into JetStream', 'Keep a table of records', 280),
     ...readExample('Read and write records'),
-  ];
-  const nodes = new Map(flow.map((node) => [node.id, quiet({ ...node, ...here[node.type] })]));
+  ]);
   const server = flow.find(({ type }) => type === 'jetstream-server')?.id ?? '';
-  return [...nodes.values(), ...troubleTab({ server, orgUrl })];
+  return [...flow.map((node) => quiet({ ...node, ...here[node.type] })), ...troubleTab({ server, orgUrl })];
+}
+
+const CONFIG = ['jetstream-server', 'sfdc-org', 'api-source'];
+
+/** Each example brings its own config nodes for its tab; here all share one server and one org. */
+export function withOneConnection(flow: FlowNode[]): FlowNode[] {
+  const kept = new Map<string, string>();
+  const stands = (id: unknown): unknown => {
+    const type = flow.find((node) => node.id === id)?.type ?? '';
+    return CONFIG.slice(0, 2).includes(type) ? kept.get(type) : id;
+  };
+  for (const { id, type } of flow) if (!kept.has(type)) kept.set(type, id);
+  return flow
+    .filter(({ id }) => stands(id) === id)
+    .map(({ z, ...node }) => ({
+      ...node,
+      ...(z && !CONFIG.includes(node.type) ? { z } : {}),
+      ...('server' in node ? { server: stands(node.server) } : {}),
+      ...('org' in node ? { org: stands(node.org) } : {}),
+    }));
 }
 
 /** Where thousands of messages come by: they belong in a status, not in the debug sidebar. */
@@ -113,7 +128,7 @@ export function onOneTab(above: string, below: string, offset: number): FlowNode
   const second = readExample(below).filter(({ type }) => type !== 'tab');
   return [
     ...first,
-    ...second.map((node) => (node.z ? { ...node, z: tab, y: Number(node.y) + offset } : node)),
+    ...second.map((node) => ({ ...node, z: tab, ...(node.wires && { y: Number(node.y) + offset }) })),
   ];
 }
 

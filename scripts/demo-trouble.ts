@@ -30,6 +30,7 @@ export function troubleTab({ server, orgUrl }: Surroundings): FlowNode[] {
     node('inject', y, 170, {
       name,
       props: [{ p: 'payload', v: JSON.stringify(payload), vt: 'json' }],
+      ...{ repeat: '', crontab: '', once: false, onceDelay: 0.1, topic: '' },
       wires: [[to.id]],
     });
   const faults = (method: string, name: string, y: number): FlowNode =>
@@ -44,7 +45,7 @@ export function troubleTab({ server, orgUrl }: Surroundings): FlowNode[] {
     complete: 'jetstream.headers',
     targetType: 'msg',
     tostatus: true,
-    statusVal: 'jetstream.headers."Jetforce-Error"',
+    statusVal: 'jetstream.headers."Jetforce-Code"',
     statusType: 'jsonata',
   });
   return [

@@ -109,7 +109,7 @@ export function settingsPage({ room, declared }: DeclaredNode): string {
 ${markdown(what)}
 
 ${tables.join('\n')}
-A value that is \`\${NAME}\` as a whole is taken from the environment. What a flow leaves out has the default.
+A value that is \`\${NAME}\` or \`\${NAME:-otherwise}\` as a whole is taken from the environment. What a flow leaves out has the default.
 The settings have version ${declared.version}; a flow says so in \`version\`, and older ones are brought up to it when they are loaded.
 
 <!-- Made by scripts/settings-reference.ts (npm run docs) from nodes/${room}/${type}.settings.ts and its texts. -->

@@ -82,7 +82,7 @@ keepUpToDate(sfdcComposite);
 function showBatch(node: EditorNode, form: Form, batch: Batch): void {
   const input = (name: keyof Batch) => form.input(`batch-${name}`);
   input('coalesce').prop('checked', batch.coalesce);
-  for (const name of ['records', 'maxRequests', 'linger'] as const) {
+  for (const name of ['records', 'maxRequests', 'linger', 'bulkFrom'] as const) {
     const verify = () => {
       const fault = faultOf(fields[name], input(name).val(), () => undefined);
       mark(input(name), fault === undefined || sentence('sfdc-composite', fault));
@@ -110,6 +110,7 @@ function readBatch(form: Form): Batch {
     maxRequests: numberOf(form.text('batch-maxRequests')),
     linger: form.text('batch-linger') || fields.linger.default,
     coalesce: form.value('batch-coalesce') === true,
+    bulkFrom: numberOf(form.text('batch-bulkFrom')),
   };
 }
 

@@ -34,6 +34,7 @@ export const sfdcComposite = declare('sfdc-composite', 1, {
       maxRequests: whole(4, { min: 1, max: 25, required: true }),
       linger: duration('0ms'),
       coalesce: flag(false),
+      bulkFrom: whole(20_000, { min: 0, max: 100_000 }),
     },
     { section: 'batch' },
   ),

@@ -1,4 +1,4 @@
-import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
+import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
 import { gatherMessage, pauseProcessing } from '../shared/flow/completion';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
@@ -41,22 +41,30 @@ export default function (RED: NodeAPI): void {
 
     const { org, session, payloadOf, settings } = ready;
     const { records: full, maxRequests } = settings.batch;
-    // All requests under way, and one that fills up meanwhile.
-    const gathering = new Gathering(full * (maxRequests + 1));
+    // All requests under way, and one that fills up meanwhile; for a Bulk job as much as there may be.
+    const gathering = new Gathering(() => full * (maxRequests + 1) + writer.room);
+    const log = (level: 'info' | 'warn', text: string) =>
+      level === 'info' ? this.log(text) : this.warn(text);
     const tracer = tracerOf(RED);
-    const writer = new Writer(session, { ...settings, ...settings.batch, tracer }, () => show());
+    const writer = new Writer(session, { ...settings, ...settings.batch, tracer, log }, () => {
+      gathering.fill();
+      show();
+    });
+    const writing = (key: string, values: Record<string, number>): NodeStatus => ({
+      fill: 'blue',
+      shape: 'dot',
+      text: RED._(key, values),
+    });
     const { show, stop } = orgStatus(
       status,
       session,
       (key, values) => RED._(key, values),
       () => {
-        const { calls, records, waiting } = writer.state;
+        const { calls, records, waiting, bulk } = writer.state;
+        if (bulk && bulk.rows > 0 && calls === 0) return writing('status.bulk', { records: bulk.rows });
+        if (bulk?.gathering && calls === 0) return writing('status.gathering', { records: waiting });
         if (calls === 0) return undefined;
-        return {
-          fill: 'blue',
-          shape: 'dot',
-          text: RED._(waiting > 0 ? 'status.writingMore' : 'status.writing', { records, waiting }),
-        };
+        return writing(waiting > 0 ? 'status.writingMore' : 'status.writing', { records, waiting });
       },
     );
     org.register(this);
@@ -115,7 +123,7 @@ export default function (RED: NodeAPI): void {
 interface Input extends NodeMessage, Carrier {
   /** For get and delete, instead of a payload. */
   ids?: unknown;
-  jetstream?: Partial<Record<'sequence' | 'deliveries', number | number[]>> &
+  jetstream?: Partial<Record<'sequence' | 'deliveries' | 'pending', number | number[]>> &
     Partial<Record<'stream' | 'consumer', string>> & { timestamp?: string | string[] };
 }
 
@@ -137,7 +145,12 @@ function requestOf(
     repeated: Array.isArray(deliveries) ? deliveries.some((count) => count > 1) : (deliveries ?? 1) > 1,
     trace: span?.context,
     origin: originOf(msg.jetstream, payload),
+    pending: pendingOf(msg.jetstream?.pending),
   };
+}
+
+function pendingOf(pending: number | number[] | undefined): number | undefined {
+  return Array.isArray(pending) ? pending.at(-1) : pending;
 }
 
 /** Of a message of many, the origin of each record, as long as the flow has left each at its place. */

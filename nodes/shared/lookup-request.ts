@@ -3,6 +3,7 @@ import { unset, variableOf } from './environment';
 import { FlowError } from './errors';
 import { Secrets } from './secrets';
 import { credentialsOf, type NodeSettings } from './settings/settings';
+import { withOtherwise } from './settings/variables';
 
 /** The values of a config node as they stand in the editor, saved or not. */
 export interface ConfigValues {
@@ -30,9 +31,10 @@ export class Hidden {
   private readonly variables = new Map<string, string>();
 
   fromEnvironment<T>(value: T): T | string {
-    const name = typeof value === 'string' ? /^\$\{(\w+)\}$/.exec(value)?.[1] : undefined;
+    const { name, otherwise = '' } = withOtherwise(value) ?? { name: variableOf(value) };
     if (name === undefined) return value;
-    const found = process.env[name] ?? '';
+    const found = process.env[name];
+    if (!found) return otherwise;
     // In an answer it may stand in parts: a host of several, without its scheme, in lower case.
     for (const part of [found, ...found.split(/[\s,;/@]+/)])
       if (part.length > 3) this.variables.set(part, `\${${name}}`);

@@ -1,6 +1,5 @@
 import { type Browser, type Page } from 'playwright-core';
-import { startNodeRed, type NodeRed } from '../support/node-red';
-import { type NodeRedOptions } from '../support/user-dir';
+import { startNodeRed, type NodeRed, type ProcessOptions } from '../support/node-red';
 import { skip, startBrowser } from './browser';
 import { contract, types } from './contract';
 
@@ -31,6 +30,8 @@ export interface Editor {
   cancel(): Promise<void>;
   /** The node as an export writes it, without what the editor adds to any node. */
   exported(id: string): Promise<Record<string, unknown>>;
+  /** Pastes an exported flow into the import dialog; fails where that asks anything. */
+  importText(flow: string): Promise<void>;
   /** Presses Deploy and waits until it is done. */
   deploy(): Promise<void>;
   /** What the page's console has complained of. */
@@ -46,7 +47,7 @@ export interface Bench {
 
 export { skip };
 
-export async function startBench(options: NodeRedOptions = {}): Promise<Bench> {
+export async function startBench(options: ProcessOptions = {}): Promise<Bench> {
   const browser = await startBrowser();
   const nodeRed = await startNodeRed(options);
   return {
@@ -132,6 +133,14 @@ async function openEditor(
       );
       const { id: _id, type: _type, z: _z, x: _x, y: _y, wires: _wires, ...own } = node ?? {};
       return own;
+    },
+    async importText(flow) {
+      const [{ id } = { id: '' }] = JSON.parse(flow) as { id: string }[];
+      await page.keyboard.press('Control+i');
+      await page.locator('#red-ui-clipboard-dialog-import-text').fill(flow);
+      await page.keyboard.press('End'); // Node-RED 4 looks at it after a key
+      await page.locator('#red-ui-clipboard-dialog-ok').click();
+      await page.waitForFunction(`RED.nodes.workspace('${id}') ?? RED.nodes.node('${id}')`);
     },
     async deploy() {
       await page.locator('#red-ui-header-button-deploy').click();

@@ -144,13 +144,8 @@ describe('from an empty workspace, with the mouse', { skip }, () => {
     await bench.stop();
     ({ bench, editor, user } = await emptyWorkspace('other'));
     const { page } = editor;
-    await page.keyboard.press('Control+i');
-    await page.locator('#red-ui-clipboard-dialog-import-text').fill(exported);
-    await page.locator('#red-ui-clipboard-dialog-ok').click();
-    const ids = await until(async () => {
-      const found = await editor.run<Record<string, string>>(IDS);
-      return found['sfdc-org'] && found;
-    });
+    await editor.importText(exported);
+    const ids = await editor.run<Record<string, string>>(IDS);
     const nodes = ['jetstream-server', 'sfdc-org'].map((type) => ids[type] ?? '');
     for (const id of nodes) await until(async () => (await invalid(editor, id)).length > 0);
     await user.click(page.locator('#red-ui-workspace-tabs li', { hasText: 'Flow one' }));

@@ -42,7 +42,13 @@ test('sfdc-composite: a map of fields with typed values', { skip }, async () => 
     mode: 'map',
     fields: [...payload.fields, { name: 'Email', type: 'msg', value: 'payload.email' }],
   });
-  assert.deepEqual(exported['batch'], { records: 200, maxRequests: 4, linger: '0ms', coalesce: true });
+  assert.deepEqual(exported['batch'], {
+    records: 200,
+    maxRequests: 4,
+    linger: '0ms',
+    coalesce: true,
+    bulkFrom: 20000,
+  });
   await editor.open('x');
   await page.selectOption('#node-input-payloadMode', 'event');
   await editor.done();

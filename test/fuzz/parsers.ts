@@ -21,7 +21,7 @@ import { jetstreamServer } from '../../nodes/jetstream/jetstream-server.settings
 import { apiSource } from '../../nodes/sync/api-source.settings';
 import { apiSyncOut } from '../../nodes/sync/api-sync-out.settings';
 import { isoTime, readBody } from '../../nodes/sync/engine/record';
-import { csvLines } from '../../nodes/sync/providers/salesforce/csv';
+import { csvLines } from '../../nodes/shared/csv';
 import { parseDuration, parseDurations } from '../../nodes/shared/duration';
 import { codeOf, errorOf, messageOf } from '../../nodes/shared/errors';
 import { exactNumber, parseJson, stringifyJson } from '../../nodes/shared/json';

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { jetstreamServer } from '../../nodes/jetstream/jetstream-server.settings';
+import { sfdcOrg } from '../../nodes/salesforce/sfdc-org.settings';
+import { parseSettings } from '../../nodes/shared/settings/settings';
 import { startNodeRed, type FlowNode } from '../support/node-red';
 import { root } from '../support/user-dir';
 import { definitionOf, types } from './definitions';
@@ -52,17 +55,42 @@ test('what a reader of a stream gives up goes to a dead letter, which some strea
     }
 });
 
+test('each brings its own config nodes, for its tab: importing a second one asks nothing', () => {
+  const ids = examples.flatMap(({ nodes }) => nodes.map(({ id }) => id));
+  assert.equal(new Set(ids).size, ids.length);
+  for (const { name, nodes } of examples)
+    for (const { type, z } of nodes) assert.ok(z !== undefined || type === 'tab', `${name}: ${type}`);
+});
+
+test('each says where its server and its org are, if the environment doesn’t', () => {
+  const own = Object.keys(process.env).filter((name) => /^(NATS|SFDC)_/.test(name));
+  for (const name of own) delete process.env[name];
+  for (const { nodes } of examples)
+    for (const { type, z: _z, ...node } of nodes) {
+      if (type === 'jetstream-server') {
+        const { servers, credentialsPath } = parseSettings(jetstreamServer, node);
+        assert.equal(servers, 'nats://localhost:4222');
+        assert.equal(credentialsPath, '/etc/nats/credentials.json');
+      }
+      if (type === 'sfdc-org') {
+        const { pubsubEndpoint, credentialsPath } = parseSettings(sfdcOrg, node);
+        assert.equal(credentialsPath, '/etc/sfdc/credentials.json');
+        assert.equal(pubsubEndpoint, 'api.pubsub.salesforce.com:7443');
+      }
+    }
+});
+
 test('every node that can be put into a flow has an example', () => {
   const shown = examples.flatMap(({ nodes }) => nodes.map(({ type }) => type));
   for (const type of types) assert.ok(shown.includes(type), `no example shows ${type}`);
 });
 
 test('the examples start in Node-RED together, with nothing to reach, and it keeps running', async (t) => {
-  const flows = new Map(examples.flatMap(({ nodes }) => nodes.map((node) => [node.id, node])));
-  const red = await startNodeRed({ flows: [...flows.values()], env: { NATS_URL: 'nats://127.0.0.1:9' } });
+  const flows = examples.flatMap(({ nodes }) => nodes);
+  const red = await startNodeRed({ flows, env: { NATS_URL: 'nats://127.0.0.1:9' } });
   t.after(() => red.stop());
   const running = (await red.api('GET', '/flows')) as FlowNode[];
-  assert.equal(running.length, flows.size);
+  assert.equal(running.length, flows.length);
 });
 
 test('the mission is written down setting by setting', () => {
@@ -73,8 +101,8 @@ test('the mission is written down setting by setting', () => {
   };
   matches(find('jetstream-server'), {
     auth: 'file',
-    credentialsPath: '/etc/nats/credentials.json',
-    servers: '${NATS_URL}',
+    credentialsPath: '${NATS_CREDENTIALS:-/etc/nats/credentials.json}',
+    servers: '${NATS_URL:-nats://localhost:4222}',
   });
   const subscriber = find('jetstream-in');
   matches(subscriber, {
@@ -104,6 +132,9 @@ test('the mission is written down setting by setting', () => {
     allOrNone: true,
     payload: { mode: 'event' },
   });
-  matches(find('sfdc-org'), { auth: 'file', credentialsPath: '/etc/sfdc/credentials.json' });
+  matches(find('sfdc-org'), {
+    auth: 'file',
+    credentialsPath: '${SFDC_CREDENTIALS:-/etc/sfdc/credentials.json}',
+  });
   assert.deepEqual(subscriber.wires, [[find('sfdc-composite').id]]);
 });

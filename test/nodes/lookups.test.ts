@@ -117,6 +117,15 @@ test('no answer shows what an environment variable holds', async () => {
   delete process.env.JETFORCE_TEST_SECRET;
 });
 
+test('a variable that is not set is what stands behind ":-"', async () => {
+  const { port } = new URL(elsewhere());
+  const answer = await ask('jetstream-server/test', {
+    config: { servers: `\${JETFORCE_TEST_UNSET:-127.0.0.1:${port}}`, auth: 'none' },
+  });
+  assert.notEqual(answer.error?.code, 'NO_ENVIRONMENT');
+  assert.match(answer.error?.message ?? '', new RegExp(port));
+});
+
 test('no answer shows what a file holds', async () => {
   await red.load(orgNode(org));
   for (const [path, config] of [

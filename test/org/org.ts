@@ -17,7 +17,7 @@ import { setLimits } from './control/routes';
 import { initialLimits } from './rest/describe';
 import { type SaveResult } from './store/dml';
 import { migrate } from './migrate';
-import { Faults, type Fault } from './control/faults';
+import { Faults } from './control/faults';
 import { generator } from './store/generate';
 import { handler } from './rest/http';
 import { recordId } from './store/ids';
@@ -63,7 +63,7 @@ export interface OrgOptions {
 }
 
 export interface Org extends Readonly<Omit<OrgState, 'faults' | 'limits'>> {
-  readonly faults: { add(...faults: Fault[]): void; clear(): void };
+  readonly faults: Pick<Faults, 'add' | 'clear' | 'list'>;
   /** Records that are not deleted, or all with `deleted`. */
   records(sobject: string, options?: { deleted?: boolean }): Row[];
   /** Acts as another user of the org: creates records, or updates those with an Id. Throws where the org refuses. */

@@ -57,6 +57,8 @@ export interface Switches extends PubSubSwitches {
   cursorsPerUser: number;
   /** How long a bulk job takes before its results are there. */
   bulkJobMs: number;
+  /** What an ingest job takes beside that for each of its rows. */
+  bulkRowMs: number;
   /** Bytes of a file that a bulk job takes. */
   bulkUploadBytes: number;
   /** Answers are packed for clients that take gzip. */
@@ -111,6 +113,7 @@ export const SWITCHES: Switches = {
   countTimesOut: false,
   cursorsPerUser: 10,
   bulkJobMs: 0,
+  bulkRowMs: 0,
   bulkUploadBytes: 100 * 1024 * 1024,
   gzip: true,
   usageDrift: 0,

@@ -2,7 +2,7 @@ import { CallBuilder, needsOwnCall, rowsOf, type Call, type Collection } from '.
 import { CollectionSizes } from './collection-sizes';
 import { KeyTable } from './keys';
 import { CALL_BYTES, CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
-import type { Write } from './operations';
+import type { Endpoint, Write } from './operations';
 import type { Queue } from '../org/dispatcher';
 
 export interface BatcherOptions {
@@ -71,6 +71,42 @@ export class Batcher implements Queue<Write, Call> {
       before.add(write.keys);
       return true;
     });
+  }
+
+  /** How many of those that wait may be rows of a Bulk job, by endpoint. */
+  waitingForBulk(): Map<Endpoint['name'], { endpoint: Endpoint; rows: number }> {
+    const found = new Map<string, { endpoint: Endpoint; rows: number }>();
+    for (const { bulk, endpoint } of this.pending) {
+      if (!bulk) continue;
+      const known = found.get(endpoint.name);
+      if (known) known.rows++;
+      else found.set(endpoint.name, { endpoint, rows: 1 });
+    }
+    return found;
+  }
+
+  /** Takes those of one endpoint for a Bulk job, each record once; `release` must be told when they are over. */
+  takeForBulk({ name }: Endpoint, most: number): Write[] {
+    const now = performance.now();
+    const passed = new KeyTable();
+    const taken: Write[] = [];
+    this.pending = this.pending.filter((write) => {
+      const { keys } = write;
+      const fits = write.bulk && write.endpoint.name === name && write.notBefore <= now;
+      if (fits && taken.length < most && !this.underWay.conflicts(keys) && !passed.conflicts(keys)) {
+        this.underWay.add(keys);
+        taken.push(write);
+        return false;
+      }
+      passed.add(keys);
+      return true;
+    });
+    return taken;
+  }
+
+  /** Their records may be written again. */
+  release(writes: readonly Write[]): void {
+    for (const { keys } of writes) this.underWay.remove(keys);
   }
 
   /** Takes everything that waits. */

@@ -13,7 +13,7 @@ export class Gathering {
   private records = 0;
   private readonly outside = new Set<Gathered>();
 
-  constructor(private readonly most: number) {}
+  constructor(private readonly most: () => number) {}
 
   /** A message is held until the returned function is called; `gather` counts it as gathered until its own is. */
   add(records: number, gather: () => () => void): () => void {
@@ -29,9 +29,12 @@ export class Gathering {
     };
   }
 
-  private fill(): void {
+  /** There may be more room. */
+  fill(): void {
+    if (this.outside.size === 0) return;
+    const most = this.most();
     for (const gathered of this.outside) {
-      if (this.records >= this.most) return;
+      if (this.records >= most) return;
       this.outside.delete(gathered);
       this.records += gathered.records;
       gathered.release = gathered.gather();

@@ -21,6 +21,8 @@ export interface WriteRequest {
   trace?: TraceContext | undefined;
   /** Where it comes from; of each record, where they come from different messages. */
   origin?: Origin | Origin[];
+  /** Messages that its source still has behind it, where that is known. */
+  pending?: number;
 }
 
 /** The place of a message among those of its consumer. */
@@ -101,6 +103,8 @@ export interface Write extends Item<WriteMessage> {
   readonly direct: boolean;
   /** About as many as its JSON has. */
   readonly bytes: number;
+  /** It may be a row of a Bulk job. */
+  bulk: boolean;
 }
 
 /** One message from its arrival until each of its rows has a result. */
@@ -118,5 +122,5 @@ export interface WriteMessage {
 export function newWrite(
   made: Pick<Write, 'message' | 'endpoint' | 'rows' | 'keys' | 'atomic' | 'repeatable' | 'bytes' | 'direct'>,
 ): Write {
-  return { ...made, ...FRESH };
+  return { ...made, ...FRESH, bulk: false };
 }

@@ -2,9 +2,10 @@ import type { WriteMessage, Write } from './operations';
 
 interface Place {
   /** Names of the records it writes. */
-  names: Set<string>;
-  before: Set<WriteMessage>;
-  behind: Set<WriteMessage>;
+  names: readonly string[];
+  /** Most messages have none, and there may be very many of them. */
+  before?: Set<WriteMessage>;
+  behind?: Set<WriteMessage>;
 }
 
 /**
@@ -17,16 +18,16 @@ export class MessageOrder {
   private readonly places = new Map<WriteMessage, Place>();
 
   add(message: WriteMessage, writes: readonly Write[]): void {
-    const names = new Set(
-      writes.flatMap(({ keys }) => keys.filter(({ write }) => write).map(({ name }) => name)),
-    );
-    if (names.size === 0) return;
-    const place: Place = { names, before: new Set(), behind: new Set() };
+    const all = writes.flatMap(({ keys }) => keys.filter(({ write }) => write).map(({ name }) => name));
+    const names = all.length > 1 ? [...new Set(all)] : all;
+    if (names.length === 0) return;
+    const place: Place = { names };
     for (const name of names) {
       const earlier = this.last.get(name);
       if (earlier) {
-        place.before.add(earlier);
-        this.places.get(earlier)?.behind.add(message);
+        (place.before ??= new Set()).add(earlier);
+        const ahead = this.places.get(earlier);
+        if (ahead) (ahead.behind ??= new Set()).add(message);
       }
       this.last.set(name, message);
     }
@@ -48,7 +49,7 @@ export class MessageOrder {
   }
 
   isFirst(message: WriteMessage): boolean {
-    return (this.places.get(message)?.before.size ?? 0) === 0;
+    return (this.places.get(message)?.before?.size ?? 0) === 0;
   }
 
   /** The message is answered; gives those that were behind it. */
@@ -57,7 +58,8 @@ export class MessageOrder {
     if (!place) return [];
     this.places.delete(message);
     for (const name of place.names) if (this.last.get(name) === message) this.last.delete(name);
-    for (const later of place.behind) this.places.get(later)?.before.delete(message);
-    return place.behind;
+    const { behind = [] } = place;
+    for (const later of behind) this.places.get(later)?.before?.delete(message);
+    return behind;
   }
 }

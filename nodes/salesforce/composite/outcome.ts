@@ -163,6 +163,11 @@ function entryOutcome(entry: Entry, answers: unknown[]): RowOutcome {
   return outcomeOfRows(results, write.endpoint);
 }
 
+/** What an answer to one row alone means, in the shape of a collection's. */
+export function outcomeOfRow(write: Write, answer: unknown): RowOutcome {
+  return entryOutcome({ writes: [write], bodies: write.rows.map(({ body }) => body) }, [answer]);
+}
+
 function tooLarge(status: number): RowError {
   return {
     statusCode: 'REQUEST_TOO_LARGE',

@@ -1,11 +1,14 @@
 import { FlowError, messageOf } from '../../shared/errors';
 import { Batcher } from './batcher';
+import type { BulkOrg } from './bulk/desk';
+import type { RowAnswer } from './bulk/job';
+import { BulkLane, type BulkQueue, type BulkState } from './bulk/lane';
 import type { Call, Collection, Entry } from './call';
 import { isSameRecord } from './keys';
 import { CALL_RECORDS } from './limits';
 import type { RowError, RowResult, Write, WriteMessage, WriteRequest } from './operations';
 import { MessageOrder } from './order';
-import { outcomeOf, type CollectionOutcome, type RowOutcome } from './outcome';
+import { outcomeOf, outcomeOfRow, type CollectionOutcome, type RowOutcome } from './outcome';
 import { plan } from './plan';
 import { answersOf, requestOf, type WriteHeaders } from './requests';
 import { finish, giveUp, refuse, resultsOf } from './results';
@@ -23,6 +26,11 @@ export interface WriterOptions extends WriteHeaders, Pick<DispatcherOptions, 'ma
   /** Milliseconds that an idle writer waits for more messages. */
   linger: number;
   coalesce: boolean;
+  /** Rows of one object and operation from which on they go as a Bulk job; 0, and unless told: never. */
+  bulkFrom?: number;
+  /** Milliseconds to the first look at a job at least; for tests. */
+  bulkSoonest?: number;
+  log?: (level: 'info' | 'warn', text: string) => void;
   /** Makes a span of each API call. */
   tracer?: Tracer | undefined;
   /** Other pauses for rows that are refused for a reason that passes; for tests. */
@@ -35,6 +43,7 @@ export interface WriterState {
   records: number;
   /** Writes that wait to be sent. */
   waiting: number;
+  bulk?: BulkState;
 }
 
 /** A lock is usually gone within seconds; after about a minute of trying the row fails. */
@@ -52,12 +61,14 @@ export type WritableOrg = Pick<
   | 'organizationId'
   | 'request'
   | 'underWay'
->;
+> &
+  BulkOrg;
 
 /** Writes the records of one node's messages into the org: says what each answer means for each of them. */
 export class Writer implements Carrier<WriteMessage, Write, Call> {
   private readonly batcher: Batcher;
   private readonly dispatcher: Dispatcher<WriteMessage, Write, Call, RowResult[]>;
+  private readonly bulk: BulkLane | undefined;
   private readonly order = new MessageOrder();
   /** Messages without an answer that were delivered before. */
   private readonly repeated = new Set<WriteMessage>();
@@ -68,16 +79,29 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
     /** Told after anything that `state` shows has changed. */
     changed: () => void = () => undefined,
   ) {
-    const { maxRequests, onOutage, retry } = options;
+    const { maxRequests, onOutage, retry, bulkFrom = 0, bulkSoonest, allowDuplicateSave, log } = options;
     this.batcher = new Batcher(options);
     const dispatching = { maxRequests, onOutage, largest: CALL_RECORDS, retry: { ...RETRY, ...retry } };
     this.dispatcher = new Dispatcher(org, this.batcher, this, dispatching, changed);
+    // A job is not told to save in spite of duplicate rules, and doesn't fail because the org is away.
+    if (bulkFrom > 0 && !allowDuplicateSave && onOutage === 'hold')
+      this.bulk = new BulkLane(org, this.bulkQueue(), {
+        from: bulkFrom,
+        log: log ?? (() => undefined),
+        soonest: bulkSoonest,
+      });
   }
 
   get state(): WriterState {
     const calls = this.dispatcher.underWay;
     const records = calls.reduce((sum, call) => sum + call.records, 0);
-    return { calls: calls.length, records, waiting: this.batcher.waiting };
+    const { waiting } = this.batcher;
+    return { calls: calls.length, records, waiting, ...(this.bulk && { bulk: this.bulk.state }) };
+  }
+
+  /** Records that are better held here than left with their source, beside those of requests. */
+  get room(): number {
+    return this.bulk?.room ?? 0;
   }
 
   /**
@@ -88,6 +112,7 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
   write(request: WriteRequest, pause: () => () => void): Promise<RowResult[]> {
     return this.dispatcher.accept(pause, () => {
       const { message, writes } = plan(request, this.org.describes);
+      this.bulk?.arrived(writes, request.pending);
       this.batcher.add(writes);
       this.order.add(message, writes);
       if (request.repeated) this.repeated.add(message);
@@ -100,7 +125,8 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
    * the messages fail so that their consumer delivers them again where that can't double a write.
    */
   async close(limit: number): Promise<void> {
-    for (const call of await this.dispatcher.close(limit)) {
+    const [calls] = await Promise.all([this.dispatcher.close(limit), this.bulk?.close(limit)]);
+    for (const call of calls) {
       const [repeatable, others] = byRepeatable(writesOf(call));
       this.giveUp(repeatable, closed());
       this.giveUpAmbiguous(others, 'the node was closed');
@@ -110,7 +136,10 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
   /** False without anything to send, or without a budget for it, or before it is known what is superseded. */
   mayBegin(): boolean {
     if (this.batcher.waiting === 0) return false;
-    if (!this.org.budget.spent(this.org.underWay)) return this.leaveSuperseded() && this.batcher.waiting > 0;
+    if (!this.org.budget.spent(this.org.underWay)) {
+      if (this.bulk?.holds()) return false;
+      return this.leaveSuperseded() && (!this.bulk || this.bulk.decide()) && this.batcher.waiting > 0;
+    }
     this.org.availability.begin(this.org.budgetOutage());
     return false;
   }
@@ -267,6 +296,48 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
     }
   }
 
+  private bulkQueue(): BulkQueue {
+    const { batcher, dispatcher } = this;
+    return {
+      get waiting() {
+        return batcher.waiting;
+      },
+      waitingForBulk: () => batcher.waitingForBulk(),
+      takeForBulk: (endpoint, most) => batcher.takeForBulk(endpoint, most),
+      putBack: (writes) => {
+        dispatcher.putBack(writes);
+        batcher.release(writes);
+        this.settle(writes.map(({ message }) => message));
+      },
+      settleRows: (rows) => this.settleJobRows(rows),
+      giveUpClosed: (writes) => this.giveUp(writes, closed()),
+      pause: (writes) => dispatcher.pause(writes.map(({ message }) => message)),
+      wake: () => dispatcher.wake(),
+    };
+  }
+
+  /** What a job says of its rows. Those that it doesn't decide are written again, without a job. */
+  private settleJobRows(rows: readonly (readonly [Write, RowAnswer | undefined])[]): void {
+    const again: Write[] = [];
+    for (const [write, answer] of rows) {
+      write.bulk = false;
+      if (!answer) {
+        write.losses ||= 1;
+        again.push(write);
+        continue;
+      }
+      const outcome = outcomeOfRow(write, answer);
+      if (outcome.kind === 'held') this.outage([write], outcome.outage, false);
+      else if (outcome.kind === 'crowded' || outcome.kind === 'apart' || isOfTables(outcome))
+        again.push(write);
+      else this.settleRows([write], outcome);
+    }
+    const writes = rows.map(([write]) => write);
+    if (again.length > 0) this.dispatcher.putBack(again);
+    this.batcher.release(writes);
+    this.settle(writes.map(({ message }) => message));
+  }
+
   /** The writes wait for the org; of those that it may have carried out, only what may be repeated. */
   private outage(writes: Write[], outage: OrgOutage, counts: boolean): void {
     if (outage.sent) {
@@ -296,6 +367,12 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
       this.dispatcher.answer(message, () => resultsOf(message));
     }
   }
+}
+
+/** A value, or a field, that a table may write in another way than JSON: JSON has the last word. */
+function isOfTables({ kind, results }: Exclude<RowOutcome, { kind: 'held' }>): boolean {
+  const errors = results.flatMap((result) => result.errors);
+  return kind === 'final' && errors.some(({ statusCode }) => /^(INVALID|MALFORMED)_/.test(statusCode));
 }
 
 function writesOf(call: Call): Write[] {

@@ -42,7 +42,9 @@ interface Waiting<Result> {
   resolve: (result: Result) => void;
   reject: (error: unknown) => void;
   pause: () => () => void;
+  /** Ends the pause of an outage; and that which the carrier has asked for. */
   resume: (() => void) | undefined;
+  goOn: (() => void) | undefined;
 }
 
 /**
@@ -100,7 +102,7 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
       const { unavailable } = this;
       if (unavailable && this.options.onOutage === 'fail') throw unavailable;
       const message = enqueue();
-      this.messages.set(message, { resolve, reject, pause, resume: unavailable && pause() });
+      this.messages.set(message, { resolve, reject, pause, resume: unavailable && pause(), goOn: undefined });
       this.carrier.settle([message]);
       this.wake();
     });
@@ -112,11 +114,25 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
     if (!waiting) return;
     this.messages.delete(message);
     waiting.resume?.();
+    waiting.goOn?.();
+    waiting.goOn = undefined;
     try {
       waiting.resolve(resultOf());
     } catch (error) {
       waiting.reject(error);
     }
+  }
+
+  /** The processing clocks of the messages stand still until the returned function is called, or they are answered. */
+  pause(messages: Iterable<Message>): () => void {
+    const paused = [...messages].flatMap((message) => this.messages.get(message) ?? []);
+    for (const waiting of paused) waiting.goOn ??= waiting.pause();
+    return () => {
+      for (const waiting of paused) {
+        waiting.goOn?.();
+        waiting.goOn = undefined;
+      }
+    };
   }
 
   /** Looks for what can be sent, a turn later: messages of the same moment go together. */

@@ -16,7 +16,10 @@ import { strikeErrors } from './struck';
 import { sfdcOrg } from '../sfdc-org.settings';
 
 export interface OrgRequest {
+  /** Travels as JSON. */
   body?: unknown;
+  /** Travels as it stands, instead of a body; its content type is to be among the headers. */
+  text?: string;
   headers?: Record<string, string>;
   /** Milliseconds for each attempt; that of the session unless told. */
   timeout?: number;
@@ -162,7 +165,7 @@ export class OrgSession {
   }
 
   private async send(grant: Grant, method: string, path: string, request: OrgRequest): Promise<OrgAnswer> {
-    const body = request.body === undefined ? undefined : stringifyJson(request.body);
+    const body = request.body === undefined ? request.text : stringifyJson(request.body);
     this.underWay++;
     const send = request.send ?? ((http: HttpRequest) => this.http.send(http));
     const { status, headers, text, parts } = await send({

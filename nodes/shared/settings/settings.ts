@@ -3,6 +3,7 @@ import { holds, type ValueOf } from './conditions';
 import type { FailureCode } from '../failure-codes';
 import type { Fault } from './formats';
 import { migrate, type Config, type Migrations, type Versioned } from './migrations';
+import { fromEnvironment, withOtherwise } from './variables';
 
 export type Kind =
   | 'text'
@@ -112,10 +113,10 @@ export function declare<S extends Declared>(
 
 /**
  * Reads a node's settings, whatever version of this pack has written them. Node-RED has put values in the place
- * of `${NAME}` already. Throws FlowError naming the setting that is wrong.
+ * of `${NAME}` already; `${NAME:-value}` is read here. Throws FlowError naming the setting that is wrong.
  */
 export function parseSettings<D extends NodeSettings>(declared: D, config: object): Settings<D> {
-  return parseFields(declared.settings, migrate(declared, config as Config));
+  return parseFields(declared.settings, fromEnvironment(migrate(declared, config as Config)));
 }
 
 /** Reads the settings of a group; `path` stands in front of their names in errors. */
@@ -167,7 +168,7 @@ export function parseSetting<T>(
 /** What is wrong with a value in a form, `required` included. An environment variable may turn out to be anything. */
 export function faultOf(setting: Setting, stored: unknown, valueOf: ValueOf): Fault | undefined {
   if (setting.when !== undefined && !holds(setting.when, valueOf)) return undefined;
-  const value = stored ?? setting.default;
+  const value = withOtherwise(stored)?.otherwise ?? stored ?? setting.default;
   const empty = isBlank(value) || (Array.isArray(value) && value.length === 0);
   if (empty && isRequired(setting, valueOf)) return { text: 'required' };
   if (isBlank(value)) return undefined;

@@ -88,8 +88,9 @@ function isColumn(type: SObjectType, name: string): boolean {
 export function advance(org: OrgState, job: IngestJob): void {
   if ((job.state !== 'UploadComplete' && job.state !== 'InProgress') || !job.closedBy) return;
   const age = org.store.now() - job.closedAt;
-  const over = age >= org.switches.bulkJobMs;
-  const batches = Math.floor(((age / org.switches.bulkJobMs) * job.rows.length) / BATCH_ROWS);
+  const takes = duration(org, job);
+  const over = age >= takes;
+  const batches = Math.floor(((age / takes) * job.rows.length) / BATCH_ROWS);
   const due = over ? job.rows.length : batches * BATCH_ROWS;
   job.state = 'InProgress';
   while (job.results.length < due) {
@@ -97,6 +98,11 @@ export function advance(org: OrgState, job: IngestJob): void {
     work(org, job, job.closedBy, job.rows.slice(from, from + CHUNK_ROWS));
   }
   if (over) job.state = 'JobComplete';
+}
+
+/** Milliseconds that the job works. */
+export function duration({ switches }: OrgState, { rows }: IngestJob): number {
+  return switches.bulkJobMs + switches.bulkRowMs * rows.length;
 }
 
 /** One chunk in one transaction. */

@@ -1,5 +1,5 @@
 /** Bulk API 2.0 ingest jobs: `/jobs/ingest`. Each call is one of the day's, whatever the number of rows. */
-import { advance, BATCH_ROWS, readFile, type IngestJob, type Operation } from './ingest-job';
+import { advance, BATCH_ROWS, duration, readFile, type IngestJob, type Operation } from './ingest-job';
 import { results } from './ingest-results';
 import { dateTimeText } from '../store/dates';
 import { fieldOf, isRecord } from '../store/dml';
@@ -185,7 +185,7 @@ function begin(org: OrgState, call: Call, job: IngestJob): void {
 
 /** A timer can end a millisecond before the clock says so: the job is asked again until its time is over. */
 function workOn(org: OrgState, job: IngestJob): void {
-  const left = job.closedAt + org.switches.bulkJobMs - org.store.now();
+  const left = job.closedAt + duration(org, job) - org.store.now();
   if (left <= 0) return advance(org, job);
   setTimeout(() => workOn(org, job), Math.min(Math.max(left, 1), LONGEST_TIMER)).unref();
 }

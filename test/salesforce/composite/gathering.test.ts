@@ -4,7 +4,7 @@ import { Gathering } from '../../../nodes/salesforce/composite/gathering';
 
 test('so many records count as gathered, the first first; what leaves makes room for the next', () => {
   const gathered = new Set<string>();
-  const gathering = new Gathering(4);
+  const gathering = new Gathering(() => 4);
   const add = (name: string, records: number) =>
     gathering.add(records, () => {
       gathered.add(name);

@@ -311,3 +311,27 @@ test('fields are read alone, too', () => {
   assert.throws(() => parseFields(fields, { a: 0 }, 'batch.'), /^FlowError: batch\.a: 0/);
   assert.throws(() => parseFields(fields, { a: 0 }), /^FlowError: a: 0/);
 });
+
+test('"${NAME:-value}" is the variable, or the value where that is not set or empty', (t) => {
+  const declared = declare('x', 1, { file: text('', { required: true }), wait: duration('1s') });
+  const read = () => parseSettings(declared, { file: '${SOME_FILE:-/etc/x.json}', wait: '${SOME_WAIT:-2s}' });
+  t.after(() => delete process.env['SOME_FILE']);
+  assert.deepEqual(read(), { file: '/etc/x.json', wait: 2_000 });
+  process.env['SOME_FILE'] = '';
+  assert.equal(read().file, '/etc/x.json');
+  process.env['SOME_FILE'] = '/run/secrets/x';
+  assert.equal(read().file, '/run/secrets/x');
+});
+
+test('in a form the value behind ":-" is checked like any', () => {
+  const wait = duration('1s');
+  assert.equal(
+    faultOf(wait, '${WAIT:-2s}', () => undefined),
+    undefined,
+  );
+  assert.ok(faultOf(wait, '${WAIT:-soon}', () => undefined));
+  assert.deepEqual(
+    faultOf(text('', { required: true }), '${FILE:-}', () => undefined),
+    { text: 'required' },
+  );
+});

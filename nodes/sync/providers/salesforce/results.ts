@@ -1,6 +1,6 @@
 import { childController } from '../../../shared/async/signals';
 import type { SourceRecord } from '../../engine/record';
-import { CsvLines } from './csv';
+import { CsvLines } from '../../../shared/csv';
 import { closed, type OrgReader } from './reader';
 import type { SObject } from './sobject';
 

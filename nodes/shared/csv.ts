@@ -42,8 +42,8 @@ export class CsvLines {
   }
 }
 
-/** The lines of a CSV document. */
-export function* csvLines(text: string): Generator<string[], void, undefined> {
+/** The lines of a CSV document as Bulk API 2.0 writes it (RFC 4180, LF or CRLF), header first. */
+export function* csvLines(text: string, separator = ','): Generator<string[], void, undefined> {
   let line: string[] = [];
   let at = 0;
   while (at < text.length) {
@@ -60,11 +60,11 @@ export function* csvLines(text: string): Generator<string[], void, undefined> {
       line.push(value + text.slice(from, end));
       at = end + 1;
     } else {
-      const end = plainEnd(text, at);
+      const end = plainEnd(text, at, separator);
       line.push(text.slice(at, end));
       at = end;
     }
-    if (text[at] === ',') {
+    if (text[at] === separator) {
       at++;
       if (at === text.length) line.push('');
       continue;
@@ -77,8 +77,8 @@ export function* csvLines(text: string): Generator<string[], void, undefined> {
   if (line.length > 0) yield line;
 }
 
-function plainEnd(text: string, from: number): number {
+function plainEnd(text: string, from: number, separator: string): number {
   let at = from;
-  while (at < text.length && text[at] !== ',' && text[at] !== '\n' && text[at] !== '\r') at++;
+  while (at < text.length && text[at] !== separator && text[at] !== '\n' && text[at] !== '\r') at++;
   return at;
 }

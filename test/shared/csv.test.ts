@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { CsvLines, csvLines } from '../../../../nodes/sync/providers/salesforce/csv';
+import { CsvLines, csvLines } from '../../nodes/shared/csv';
 
 const value = fc.oneof(
   fc.constantFrom('', '"', '""', '\n', '\r\n', ',', 'a"b', 'x,y', 'ä€😀'),
