@@ -7,10 +7,11 @@ import { recordBodies, type SourceRecord } from '../nodes/sync/engine/record';
 import { Sync } from '../nodes/sync/engine/sync';
 import { Target } from '../nodes/sync/engine/target';
 import { startOrg, type Org } from '../test/org/org';
-import { startNats, type Nats } from '../test/support/nats';
+import { startCluster, startNats } from '../test/support/nats';
 import { startNodeRed, type NodeRed } from '../test/support/node-red';
 import { until } from '../test/support/until';
 import { syncFlow } from '../test/sync/flow';
+import { asking, type Answers } from './asking';
 import { median, round, type Row } from './row';
 
 const PUBLISHED = 60_000;
@@ -22,20 +23,25 @@ const CHANGES = 100;
 const LATENCIES = 20;
 
 export async function rows(): Promise<Row[]> {
-  return [await publishing('latest'), await publishing('2.10'), ...(await ofAnOrg())];
+  return [
+    await publishing('latest'),
+    await publishing('2.10'),
+    await publishing('latest', 3),
+    ...(await ofAnOrg()),
+  ];
 }
 
 /** Backfill by the engine from a source that costs nothing ÷ the client's own publish of the same messages. */
-async function publishing(version: 'latest' | '2.10'): Promise<Row> {
-  const nats = await startNats({ version });
-  const nc = await connect({ servers: nats.url });
+async function publishing(version: 'latest' | '2.10', replicas = 1): Promise<Row> {
+  const nats = replicas > 1 ? await startCluster(replicas, { version }) : await startNats({ version });
+  const nc = await connect({ servers: nats.url.split(',') });
   const jsm = await nc.jetstreamManager();
   const [ours, theirs]: [number[], number[]] = [[], []];
   try {
     for (let turn = 0; turn < ROUNDS; turn++) {
-      theirs.push(PUBLISHED / (await bare(nc)));
+      theirs.push(PUBLISHED / (await bare(nc, replicas)));
       await jsm.streams.delete('BARE');
-      ours.push(PUBLISHED / (await backfill(nats, `sync-${turn}`)));
+      ours.push(PUBLISHED / (await backfill(nats.url, `sync-${turn}`, replicas)));
       await jsm.streams.delete('SEQUIN-RECORDS');
     }
   } finally {
@@ -44,7 +50,7 @@ async function publishing(version: 'latest' | '2.10'): Promise<Row> {
   }
   const [value, reference] = [median(ours), median(theirs)];
   return {
-    name: `backfill publishing ÷ bare js.publish, ${IN_FLIGHT} in flight (nats-server ${version})`,
+    name: `backfill publishing ÷ bare js.publish, ${IN_FLIGHT} in flight (nats-server ${version}${replicas > 1 ? `, ${replicas} replicas` : ''})`,
     value: round(value, 0),
     unit: 'records/s',
     reference: round(reference, 0),
@@ -72,9 +78,9 @@ const body = recordBodies({
 });
 
 /** Seconds. */
-async function bare(nc: NatsConnection): Promise<number> {
+async function bare(nc: NatsConnection, num_replicas: number): Promise<number> {
   const jsm = await nc.jetstreamManager();
-  await jsm.streams.add({ name: 'BARE', subjects: ['bare.>'], max_msgs_per_subject: 1 });
+  await jsm.streams.add({ name: 'BARE', subjects: ['bare.>'], max_msgs_per_subject: 1, num_replicas });
   const js = nc.jetstream();
   const began = performance.now();
   const publish = async (first: number): Promise<void> => {
@@ -86,15 +92,15 @@ async function bare(nc: NatsConnection): Promise<number> {
 }
 
 /** Seconds. */
-async function backfill(nats: Nats, syncId: string): Promise<number> {
-  const connection = new Connection({ servers: nats.url, auth: 'none' });
+async function backfill(servers: string, syncId: string, replicas: number): Promise<number> {
+  const connection = new Connection({ servers, auth: 'none' });
   const release = connection.use({});
   const silent = (): void => undefined;
   const target = new Target(connection, {
     stream: 'SEQUIN-RECORDS',
     prefix: 'sequin-records',
     provision: true,
-    form: {},
+    form: { replicas },
     events: false,
     narrow: false,
     info: silent,
@@ -158,7 +164,7 @@ const syntheticCollection: Collection = {
 
 /** What a real Node-RED does with a (simulated) org. */
 async function ofAnOrg(): Promise<Row[]> {
-  const small = await synced(100_000, async ({ org, red, nc }, calls) => {
+  const small = await synced(100_000, async ({ org, red, nc, rate }, calls) => {
     const ids = org.records('Contact').slice(0, CHANGES);
     for (const { Id } of ids) {
       org.write('Contact', { Id, LastName: 'Changed' });
@@ -168,10 +174,18 @@ async function ofAnOrg(): Promise<Row[]> {
       timeout: 60_000,
       what: 'the changes',
     });
-    return { calls: calls(), memory: peak(red), latency: await latency(org, nc) };
+    return { calls: calls(), memory: peak(red), rate, latency: await latency(org, nc) };
   });
+  // Apart from the others: Node-RED's own answers take memory, too.
+  const asked = await synced(100_000, ({ answers }) => Promise.resolve(answers), true);
   const large = await synced(1_000_000, ({ red }) => Promise.resolve({ memory: peak(red) }));
   return [
+    { name: 'backfill of 100k records from an org', value: round(small.rate, 0), unit: 'records/s' },
+    {
+      name: 'answer of the editor during a backfill of 100k records, p99',
+      value: round(asked[Math.floor(asked.length * 0.99)] ?? NaN, 1),
+      unit: 'ms',
+    },
     { name: 'peak memory of a backfill of 100k records', value: small.memory, unit: 'MB' },
     {
       name: 'peak memory of a backfill of 1M records ÷ of 100k',
@@ -193,27 +207,38 @@ interface Stage {
   org: Org;
   red: NodeRed;
   nc: NatsConnection;
+  /** Records per second from the first in the stream to the last. */
+  rate: number;
+  /** Of Node-RED in that time, where it was asked. */
+  answers: Answers;
 }
 
 /** An org of so many contacts, synced by a Node-RED of its own. */
 async function synced<T>(
   contacts: number,
   measure: (stage: Stage, calls: () => number) => Promise<T>,
+  ask = false,
 ): Promise<T> {
   const org = await startOrg({ pubsub: true, generate: { Contact: contacts } });
   const nats = await startNats();
   const nc = await connect({ servers: nats.url });
   const red = await startNodeRed({ flows: syncFlow(nats.url, org, { source: { mode: 'cdc' } }) });
   try {
+    const begun = async (): Promise<boolean> => (await sequence(nc)) > 0;
+    await until(begun, { timeout: 60_000, interval: 10, what: 'the first record' });
+    const began = performance.now();
+    const answers = ask ? asking(red.url) : () => Promise.resolve([]);
     await until(async () => (await sequence(nc)) >= contacts, {
       timeout: 20 * 60_000,
-      interval: 500,
+      interval: 100,
       what: `${contacts} records`,
     });
+    const rate = (contacts * 1_000) / (performance.now() - began);
+    const took = await answers();
     // The subscription to change events stands by then.
     await new Promise((resolve) => setTimeout(resolve, 5_000));
     const calls = () => org.requests().filter(({ path }) => path.includes('/services/data/')).length;
-    return await measure({ org, red, nc }, calls);
+    return await measure({ org, red, nc, rate, answers: took }, calls);
   } finally {
     await red.stop();
     await nc.close();

@@ -15,6 +15,8 @@ const root = join(__dirname, '..');
 const nodes = join(root, 'nodes');
 const dist = join(root, 'dist');
 const RUNTIME = 'runtime.js';
+/** What runs in a thread of its own, by its name under dist/. */
+const THREADS = { 'history-worker': 'sync/history/history-worker.ts' };
 
 /**
  * nodes/ → dist/: the runtime as one CommonJS file, each node as a file that takes its part of it, with its form and
@@ -35,7 +37,7 @@ export async function buildAll(): Promise<string[]> {
 }
 
 /**
- * dist/runtime.js with all that runs, and dist/<room>/x.js for each node, which takes it from there: Node-RED starts
+ * dist/runtime.js with all that runs in Node-RED's own thread, a file for each other thread, and dist/<room>/x.js for each node, which takes it from there: Node-RED starts
  * as fast with many source files as with few. Packages stay outside and are loaded where the code says so. Neither
  * minified nor renamed: a stack trace shows the functions, and the bundle names the file under nodes/ above each part
  * (with --enable-source-maps the trace names file and line itself).
@@ -44,24 +46,35 @@ async function runtime(): Promise<Map<string, string | Uint8Array>> {
   const files = globSync('*/*.html', { cwd: nodes }).map((page) =>
     page.replace(/\.html$/, '').replaceAll('\\', '/'),
   );
-  const result = await build({
-    stdin: {
-      contents: files.map((file) => `export { default as '${basename(file)}' } from './${file}';`).join('\n'),
-      resolveDir: nodes,
-      sourcefile: 'runtime.ts',
-    },
-    outfile: join(dist, RUNTIME),
+  const options = {
+    outdir: dist,
     bundle: true,
     packages: 'external',
+    external: Object.keys(THREADS).map((name) => `./${name}`),
     format: 'cjs',
     platform: 'node',
     target: 'node20',
     sourcemap: true,
     charset: 'utf8',
     write: false,
+  } as const;
+  const whole = build({
+    ...options,
+    stdin: {
+      contents: files.map((file) => `export { default as '${basename(file)}' } from './${file}';`).join('\n'),
+      resolveDir: nodes,
+      sourcefile: 'runtime.ts',
+    },
+    outdir: undefined,
+    outfile: join(dist, RUNTIME),
   });
+  const threads = build({
+    ...options,
+    entryPoints: Object.entries(THREADS).map(([out, file]) => ({ in: join(nodes, file), out })),
+  });
+  const built = (await Promise.all([whole, threads])).flatMap(({ outputFiles }) => outputFiles);
   return new Map<string, string | Uint8Array>([
-    ...result.outputFiles.map((file) => [relative(dist, file.path), file.contents] as const),
+    ...built.map((file) => [relative(dist, file.path), file.contents] as const),
     ...files.map(
       (file) =>
         [join(`${file}.js`), `module.exports = require('../${RUNTIME}')['${basename(file)}'];\n`] as const,

@@ -133,6 +133,10 @@ export const FAILURE_CODES = {
     'A value does not fit the type of its field.',
     'Correct the value or the template that makes it.',
   ),
+  HISTORY_THREAD: retried(
+    'The thread in which a large history is read and published ended, or got no connection to NATS of its own.',
+    'Nothing for once: the sync goes on from its last position. If it stays, the message says what is missing.',
+  ),
   HOST_UNKNOWN: outage('The host name of the NATS server is unknown.', 'Check the name and the DNS.'),
   'HTTP_<number>': depends(
     'Salesforce, or something in between, answered with this HTTP status and no error of its own. 5xx is retried.',

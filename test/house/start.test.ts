@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { join, relative } from 'node:path';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { manifest } from './definitions';
 import { root } from './source';
 
@@ -34,4 +36,15 @@ test('a stack trace names file and line under nodes/ where source maps are on', 
     '--enable-source-maps',
   );
   assert.match(stack, /nodes[\\/]jetstream[\\/]jetstream-server\.ts:\d+/);
+});
+
+test('what runs in a thread of its own starts from its file', async () => {
+  const thread = new Worker(join(root, 'dist/history-worker.js'));
+  try {
+    const answered = once(thread, 'message');
+    thread.postMessage({ call: 1, name: 'end', args: [1] });
+    assert.deepEqual(await answered, [{ answers: 1, value: undefined }]);
+  } finally {
+    await thread.terminate();
+  }
 });

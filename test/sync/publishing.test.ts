@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { Connection } from '../../nodes/jetstream/server/connection';
 import { connect } from 'nats';
+import { FlowError } from '../../nodes/shared/errors';
 import type { SourceRecord } from '../../nodes/sync/engine/record';
 import {
   RecordWriter,
@@ -23,6 +24,8 @@ interface Rig {
   last: (id: string) => Promise<Message & { seq: number }>;
   events: () => Promise<string[]>;
   purge: () => Promise<void>;
+  /** How many messages it has ever taken. */
+  stored: () => Promise<number>;
 }
 
 async function rig(t: TestContext, version: 'latest' | '2.10' = 'latest'): Promise<Rig> {
@@ -62,6 +65,7 @@ async function rig(t: TestContext, version: 'latest' | '2.10' = 'latest'): Promi
       return Object.keys(state.subjects ?? {}).map((subject) => subject.split('.').slice(-2).join('.'));
     },
     purge: async () => void (await jsm.streams.purge('S')),
+    stored: async () => (await jsm.streams.info('S')).state.last_seq,
   };
 }
 
@@ -132,6 +136,24 @@ for (const version of ['latest', '2.10'] as const) {
       one.forget();
       await write(one, [record('a', 1, 'x'), record('b', 1, 'x')]);
       assert.equal((await last('a')).data.value, 'x');
+    });
+
+    test('a page whose answers were lost is published again, and nothing of it twice', async (t) => {
+      const { stream, write, stored } = await rig(t, version);
+      const page = Array.from({ length: 2_500 }, (_, i) => record(`r${i}`, 1, i));
+      let lose = true;
+      const publish: RecordStream['publish'] = async (messages, signal) => {
+        const outcomes = await stream.publish(messages, signal);
+        const lost = new FlowError('TIMEOUT', 'no answer');
+        return outcomes.map((outcome, i) => (lose && i % 2 === 0 ? lost : outcome));
+      };
+      const one = new RecordWriter(of, { ...stream, publish });
+      await assert.rejects(write(one, page, { remember: false }), { code: 'TIMEOUT' });
+      lose = false;
+      await write(one, page, { remember: false });
+      assert.equal(await stored(), page.length, 'the stream has taken each once');
+      const again = await write(new RecordWriter(of, stream), page, { remember: false });
+      assert.deepEqual(again, { published: 0, unchanged: page.length, refused: 0 });
     });
 
     test('whoever knows too little looks again', async (t) => {

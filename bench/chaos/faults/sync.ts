@@ -1,6 +1,9 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { connect, type JetStreamManager } from 'nats';
 import { messageOf } from '../../../nodes/shared/errors';
 import { startOrg, type Org } from '../../../test/org/org';
+import { temporaryFolder } from '../../../test/support/cleanup';
 import { startNats } from '../../../test/support/nats';
 import { startNodeRed, type NodeRed } from '../../../test/support/node-red';
 import { until } from '../../../test/support/until';
@@ -22,12 +25,17 @@ export const faults: Fault[] = [
   {
     name: 'backfill-killed-poll',
     what: 'the org changes during a backfill that is killed twice and resumed (polling)',
-    run: () => backfillKilled('poll'),
+    run: () => backfillStruck('poll', KILLED),
   },
   {
     name: 'backfill-killed-cdc',
     what: 'the org changes during a backfill that is killed twice and resumed (change events)',
-    run: () => backfillKilled('cdc'),
+    run: () => backfillStruck('cdc', KILLED),
+  },
+  {
+    name: 'backfill-thread-killed',
+    what: 'the thread that reads and publishes a backfill is killed twice, while the org changes (polling)',
+    run: threadKilled,
   },
   {
     name: 'sync-deletions-purged',
@@ -111,7 +119,48 @@ async function absence(mode: 'poll' | 'cdc', strike: (on: Absence) => Promise<vo
   }
 }
 
-async function backfillKilled(mode: 'poll' | 'cdc'): Promise<Counts> {
+/** What happens in the middle of a backfill, and then. */
+interface Strike {
+  strike: (red: NodeRed) => Promise<void>;
+  then?: (red: NodeRed) => Promise<void>;
+  env?: Record<string, string>;
+}
+
+const KILLED: Strike = { strike: (red) => red.kill(), then: (red) => red.restart() };
+
+/** Node-RED is given a way to kill its threads: one that has come to life ends when there is this file. */
+async function threadKilled(): Promise<Counts> {
+  const folder = temporaryFolder('threads');
+  const [order, script] = [join(folder.path, 'kill'), join(folder.path, 'killer.js')];
+  writeFileSync(
+    script,
+    `const { existsSync, rmSync } = require('node:fs');
+    const threads = require('node:worker_threads');
+    threads.Worker = class extends threads.Worker {
+      constructor(...options) {
+        super(...options);
+        const look = setInterval(() => {
+          if (!existsSync(${JSON.stringify(order)})) return;
+          rmSync(${JSON.stringify(order)});
+          this.terminate();
+        }, 2);
+        this.on('exit', () => clearInterval(look));
+      }
+    };`,
+  );
+  try {
+    const strike = async (red: NodeRed): Promise<void> => {
+      const from = red.log.length;
+      writeFileSync(order, '');
+      await red.waitForLog(/thread that reads large histories ended/, { from });
+    };
+    return await backfillStruck('poll', { strike, env: { NODE_OPTIONS: `--require=${script}` } });
+  } finally {
+    folder.remove();
+  }
+}
+
+async function backfillStruck(mode: 'poll' | 'cdc', { strike, then, env }: Strike): Promise<Counts> {
   const closing: (() => Promise<unknown>)[] = [];
   const problems: string[] = [];
   try {
@@ -130,6 +179,7 @@ async function backfillKilled(mode: 'poll' | 'cdc'): Promise<Counts> {
     closing.push(() => mutator.stop());
     const red = await startNodeRed({
       flows: syncFlow(nats.url, org, { source: { syncId: SYNC_ID, mode, ...EAGER }, sync: OBSERVED }),
+      ...(env && { env }),
     });
     closing.push(() => red.stop());
     for (const part of KILLS) {
@@ -137,9 +187,9 @@ async function backfillKilled(mode: 'poll' | 'cdc'): Promise<Counts> {
         timeout: 60_000,
         what: 'the backfill',
       });
-      await red.kill();
+      await strike(red);
       if ((await stored(jsm)) > RECORDS) problems.push('the backfill was over before it was killed');
-      await red.restart();
+      await then?.(red);
     }
     await until(async () => (await stored(jsm)) >= RECORDS, {
       timeout: 60_000,

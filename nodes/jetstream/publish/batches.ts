@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { FlowError } from '../../shared/errors';
 import { ApiCode } from '../server/errors';
+import type { MsgHdrs } from '../server/nats';
 import { explainPublish } from './errors';
 import { noPubAck, readPubAck, type PubAck, type Published, type Refusal } from './pub-ack';
 import type { Answer, ManyRequest, RequestMany } from './request-many';
@@ -11,8 +12,8 @@ import { checkPublishSubject } from '../streams/subjects';
 export interface BatchMessage {
   subject: string;
   data: string;
-  /** Without line breaks. */
-  msgId: string;
+  /** Without line breaks; may be left out where `expected` makes a repeat harmless. */
+  msgId?: string;
   /** The last sequence of this subject, 0 for none: a stream where it is another one refuses the message. */
   expected?: number;
 }
@@ -123,6 +124,15 @@ export class BatchPublisher {
 }
 
 function request({ subject, data, msgId, expected }: BatchMessage, more = ''): ManyRequest {
-  const lines = `Nats-Msg-Id: ${msgId}\r\n${expected === undefined ? '' : `Nats-Expected-Last-Subject-Sequence: ${expected}\r\n`}${more}`;
-  return { subject, data: Buffer.from(data), headers: rawHeaders(lines) };
+  const id = msgId === undefined ? '' : `Nats-Msg-Id: ${msgId}\r\n`;
+  const after = expected === undefined ? '' : `Nats-Expected-Last-Subject-Sequence: ${expected}\r\n`;
+  return { subject, data: Buffer.from(data), headers: headersOf(id + after + more) };
+}
+
+let same = { lines: '', headers: rawHeaders('') };
+
+/** New records have the same headers, one after the other. */
+function headersOf(lines: string): MsgHdrs {
+  if (same.lines !== lines) same = { lines, headers: rawHeaders(lines) };
+  return same.headers;
 }

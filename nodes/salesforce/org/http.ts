@@ -1,4 +1,4 @@
-import { HttpClient as Client } from '../../shared/http/client';
+import { HttpClient as Client, type LostRequest } from '../../shared/http/client';
 import { OrgOutage } from './outage';
 
 export type { HttpAnswer, HttpRequest } from '../../shared/http/client';
@@ -9,9 +9,12 @@ export class HttpClient extends Client {
     super({
       address: 'the login URL',
       other: 'the org',
-      lost: ({ code = 'ORG_UNREACHABLE', message, sent, cause }) =>
-        new OrgOutage('unreachable', code, message, sent, { cause }),
+      lost: orgLost,
       largest,
     });
   }
+}
+
+export function orgLost({ code = 'ORG_UNREACHABLE', message, sent, cause }: LostRequest): OrgOutage {
+  return new OrgOutage('unreachable', code, message, sent, { cause });
 }

@@ -9,7 +9,7 @@ import { readGrant, secretsOf, type OrgConfig, type OrgSecrets } from './credent
 import { Availability, type ProbePauses } from './availability';
 import { Describes } from './describes';
 import { passes } from './error-codes';
-import { HttpClient } from './http';
+import { HttpClient, type HttpAnswer, type HttpRequest } from './http';
 import { OrgOutage } from './outage';
 import type { RefreshTokens } from '../../shared/http/refresh-tokens';
 import { strikeErrors } from './struck';
@@ -23,6 +23,8 @@ export interface OrgRequest {
   headers?: Record<string, string>;
   /** Milliseconds for each attempt; that of the session unless told. */
   timeout?: number;
+  /** Sends it, instead of the session's own client. */
+  send?: (request: HttpRequest) => Promise<HttpAnswer>;
   /** The body of a 2xx answer of the type that `accept` names is an AsyncIterator of its text. Aborting lets go of it. */
   parts?: AbortSignal;
 }
@@ -165,19 +167,19 @@ export class OrgSession {
   private async send(grant: Grant, method: string, path: string, request: OrgRequest): Promise<OrgAnswer> {
     const body = request.body === undefined ? request.text : stringifyJson(request.body);
     this.underWay++;
-    const { status, headers, text, parts } = await this.http
-      .send({
-        method,
-        url: grant.instanceUrl + (path.startsWith('/services/') ? path : this.dataPath + path),
-        headers: {
-          authorization: `Bearer ${grant.accessToken}`,
-          ...(body !== undefined && { 'content-type': 'application/json; charset=utf-8' }),
-          ...request.headers,
-        },
-        body,
-        timeout: request.timeout ?? this.options.timeout ?? REQUEST_TIMEOUT,
-        parts: request.parts,
-      })
+    const send = request.send ?? ((http: HttpRequest) => this.http.send(http));
+    const { status, headers, text, parts } = await send({
+      method,
+      url: grant.instanceUrl + (path.startsWith('/services/') ? path : this.dataPath + path),
+      headers: {
+        authorization: `Bearer ${grant.accessToken}`,
+        ...(body !== undefined && { 'content-type': 'application/json; charset=utf-8' }),
+        ...request.headers,
+      },
+      body,
+      timeout: request.timeout ?? this.options.timeout ?? REQUEST_TIMEOUT,
+      parts: request.parts,
+    })
       .catch((error: unknown) => {
         throw this.secrets.inError(error);
       })

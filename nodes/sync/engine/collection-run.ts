@@ -9,7 +9,8 @@ import { Rate, type Phase, type Progress } from './progress';
 import type { Changes, Collection, Page, Position, Provider } from './provider';
 import { compare, refuseMassLoss, type Comparison } from './reconcile';
 import type { SourceRecord } from './record';
-import type { RecordWriter } from './record-writer';
+import type { RecordWriter, Written } from './record-writer';
+import type { History, HistoryHost } from '../history/thread';
 
 export interface RunOptions {
   syncId: string;
@@ -28,6 +29,8 @@ export interface RunOptions {
   events: boolean;
   /** Throws when another process may be the runner by now. */
   fence: () => void;
+  /** Has a history read and published in a thread of its own, where that can be. */
+  history?: (host: HistoryHost, events: boolean) => History | undefined;
   /** The ids that the stream shows as living, in pages; undefined where it can't be read. */
   liveIds: ((signal: AbortSignal) => AsyncIterable<string[]>) | undefined;
   /** Milliseconds from one reconciliation of the whole stream with the API to the next; 0 for none. */
@@ -236,15 +239,19 @@ export class CollectionRun {
     const { semaphore } = this.options;
     let checkpoint: Checkpoint = from;
     if (checkpoint.total === undefined) checkpoint = { ...checkpoint, total: await collection.count(signal) };
+    const events = this.options.events && checkpoint.complete;
+    const history = this.options.history?.(this.historyHost(collection), events);
+    const page = (at?: Position): Promise<Page> => collection.page(at, signal, history);
     let ahead: Promise<Page> | undefined;
     try {
       while (checkpoint.phase === 'backfill' && !this.isOutdated(checkpoint) && !signal.aborted) {
         const wait = await semaphore.take(async () => {
-          const { records, next, wait = 0 } = await (ahead ?? collection.page(checkpoint.pageFrom, signal));
-          ahead = next && wait === 0 && !semaphore.contended ? collection.page(next, signal) : undefined;
+          const { records, next, wait = 0, written } = await (ahead ?? page(checkpoint.pageFrom));
+          ahead = next && wait === 0 && !semaphore.contended ? page(next) : undefined;
           ahead?.catch(() => undefined);
           await this.write(collection, records, { events: checkpoint.complete, remember: false }, signal);
-          const done = checkpoint.done + records.length;
+          if (written) this.count(written.records, written);
+          const done = checkpoint.done + records.length + (written?.records ?? 0);
           checkpoint = { ...checkpoint, pageFrom: next, done };
           if (!next) checkpoint = this.afterBackfill(collection, checkpoint);
           await this.save(checkpoint, signal);
@@ -256,7 +263,16 @@ export class CollectionRun {
       }
     } finally {
       await ahead?.catch(() => undefined);
+      await history?.end();
     }
+  }
+
+  private historyHost(collection: Collection): HistoryHost {
+    return {
+      fence: this.options.fence,
+      read: collection.read && ((ids, signal) => collection.read?.(ids, signal) ?? Promise.resolve([])),
+      refused: (id, reason) => this.refuse(id, reason),
+    };
   }
 
   private afterBackfill({ compareEvery }: Collection, checkpoint: Checkpoint): Checkpoint {
@@ -405,20 +421,27 @@ export class CollectionRun {
     how: { events: boolean; remember: boolean },
     signal: AbortSignal,
   ): Promise<{ published: number }> {
-    const { writer, fence, events, error } = this.options;
+    const { writer, fence, events } = this.options;
     const written = await writer.write(records, {
       signal,
       fence,
       events: events && how.events,
       remember: how.remember,
       read: collection.read && ((ids) => collection.read?.(ids, signal) ?? Promise.resolve([])),
-      refused: (record, reason) =>
-        error(`${this.options.collection} ${record.id} is not in the stream: ${reason.message}`),
+      refused: ({ id }, reason) => this.refuse(id, reason),
     });
-    this.rate.add(records.length);
-    this.published += written.published;
-    this.refused += written.refused;
+    this.count(records.length, written);
     return written;
+  }
+
+  private refuse(id: string, { message }: FlowError): void {
+    this.options.error(`${this.options.collection} ${id} is not in the stream: ${message}`);
+  }
+
+  private count(records: number, { published, refused }: Written): void {
+    this.rate.add(records);
+    this.published += published;
+    this.refused += refused;
   }
 
   private async failed(error: unknown, wait: number, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,6 @@
+import type { HistoryPages } from '../history/history';
 import type { SourceRecord } from './record';
+import type { Written } from './record-writer';
 
 /** Where something stands: made and understood by the provider alone, kept as JSON. */
 export type Position = object;
@@ -9,6 +11,8 @@ export interface Page {
   next: Position | undefined;
   /** Milliseconds before it makes sense to ask for the next page. */
   wait?: number;
+  /** Of records that are in the stream already, beside those given: so many were read, and what became of them. */
+  written?: Written & { records: number };
 }
 
 export interface Changes {
@@ -49,8 +53,8 @@ export interface Collection {
    * committed before, as far as the API lets that be told.
    */
   now(signal: AbortSignal, only?: boolean): Promise<Position>;
-  /** A page of everything there is, the first without a position. */
-  page(from: Position | undefined, signal: AbortSignal): Promise<Page>;
+  /** A page of everything there is, the first without a position. A large one may be read and published by `history`. */
+  page(from: Position | undefined, signal: AbortSignal, history?: HistoryPages): Promise<Page>;
   /** Waits until it makes sense to ask for changes: the next poll is due, or an event has come. */
   ready(from: Position, signal: AbortSignal): Promise<void>;
   /** What has changed since. */

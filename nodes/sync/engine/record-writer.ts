@@ -5,6 +5,7 @@ import { PublishedRecords, type Published } from './published';
 import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceRecord } from './record';
 import { escapeToken } from '../../shared/token';
 import { collectionSubject, type SubjectOf } from './tokens';
+import type { StreamAddress } from './address';
 
 /** Where records go, and what is asked there. */
 export interface RecordStream {
@@ -14,6 +15,8 @@ export interface RecordStream {
     ((subjects: readonly string[], signal: AbortSignal) => Promise<(LastMessage | undefined)[]>) | undefined;
   /** When it was made, where this user may know. */
   created?: string;
+  /** How another thread comes to it, where it can. */
+  address?: StreamAddress;
 }
 
 export interface WriteOptions {
@@ -28,7 +31,7 @@ export interface WriteOptions {
   /** Keep in mind what was published; false for a backfill, where every record comes but once. */
   remember?: boolean;
   /** Throws when this process may not publish any more, because another one does. */
-  fence?: () => void;
+  fence?: () => void | Promise<void>;
   /** Told of a record that no stream will take, for good. */
   refused: (record: SourceRecord, error: FlowError) => void;
 }
@@ -42,7 +45,8 @@ export interface Written {
 interface Entry {
   record: SourceRecord;
   body: string;
-  fingerprint: string;
+  /** Of the body, once it was needed. */
+  fingerprint?: string;
   /** How often the stream took it for a message that it has had, although it does not hold it. */
   repeats: number;
 }
@@ -136,7 +140,7 @@ export class RecordWriter {
 
   private entry(record: SourceRecord): Entry {
     const body = this.body(record);
-    return { record, body, fingerprint: fingerprint(body), repeats: 0 };
+    return { record, body, repeats: 0 };
   }
 
   /** Gives back what is to be tried again because the stream has something else than was thought. */
@@ -151,20 +155,21 @@ export class RecordWriter {
     if (!options.read) wanted = wanted.filter((entry) => !this.isOlder(entry));
     written.unchanged += entries.length - wanted.length;
     if (wanted.length === 0) return [];
-    options.fence?.();
+    await options.fence?.();
     if (options.events) wanted = await this.publishEvents(wanted, options, written);
     if (wanted.length === 0) return [];
-    const messages = wanted.map((entry) => this.message(entry));
+    // In a backfill an expected sequence is enough to make a repeat harmless, and the stream has less to do.
+    const bare = this.stream.last !== undefined && options.remember === false && !options.events;
+    const messages = wanted.map((entry) => this.message(entry, bare));
     const outcomes = await this.stream.publish(messages, options.signal);
     return this.settle(wanted, outcomes, options, written);
   }
 
-  private isThere({ record, fingerprint }: Entry): boolean {
-    if (record.unread) return false;
-    const before = this.published.get(record.id);
-    return (
-      before !== undefined && (before.fingerprint === fingerprint || (before.deleted && record.gone === true))
-    );
+  private isThere(entry: Entry): boolean {
+    if (entry.record.unread) return false;
+    const before = this.published.get(entry.record.id);
+    if (before === undefined) return false;
+    return before.fingerprint === fingerprintOf(entry) || (before.deleted && entry.record.gone === true);
   }
 
   /**
@@ -216,16 +221,19 @@ export class RecordWriter {
     });
   }
 
-  private message({ record, body, fingerprint, repeats }: Entry): BatchMessage {
+  private message(entry: Entry, bare: boolean): BatchMessage {
+    const { record, body } = entry;
+    const expected = this.stream.last ? (this.published.get(record.id)?.seq ?? 0) : undefined;
+    const subject = this.subject + escapeToken(record.id);
+    return { subject, data: body, expected, ...(!bare && { msgId: this.messageId(entry) }) };
+  }
+
+  private messageId(entry: Entry): string {
+    const { record, repeats } = entry;
     const seq = this.published.get(record.id)?.seq;
-    const expected = this.stream.last ? (seq ?? 0) : undefined;
-    const msgId = messageId(this.of, record, fingerprint, expected ?? seq);
-    return {
-      subject: this.subject + escapeToken(record.id),
-      data: body,
-      msgId: repeats === 0 ? msgId : `${msgId}:again-${repeats}`,
-      expected,
-    };
+    const after = this.stream.last ? (seq ?? 0) : seq;
+    const msgId = messageId(this.of, record, fingerprintOf(entry), after);
+    return repeats === 0 ? msgId : `${msgId}:again-${repeats}`;
   }
 
   /**
@@ -235,11 +243,10 @@ export class RecordWriter {
   private async publishEvents(entries: Entry[], options: WriteOptions, written: Written): Promise<Entry[]> {
     const messages = entries.map((entry): BatchMessage => {
       const action = this.action(entry);
-      const { msgId } = this.message(entry);
       return {
         subject: `${this.eventSubject}${escapeToken(entry.record.id)}.${action}`,
         data: `{"action":"${action}",${entry.body.slice(1)}`,
-        msgId: `${msgId}:${action}`,
+        msgId: `${this.messageId(entry)}:${action}`,
       };
     });
     const outcomes = await this.stream.publish(messages, options.signal);
@@ -300,8 +307,13 @@ export class RecordWriter {
   }
 }
 
-function publishedAs({ record, fingerprint }: Entry, seq: number): Published {
-  return { seq, fingerprint, updatedAt: timeOf(record.updatedAt), deleted: record.deleted ?? false };
+function publishedAs(entry: Entry, seq: number): Published {
+  const { updatedAt, deleted = false } = entry.record;
+  return { seq, fingerprint: fingerprintOf(entry), updatedAt: timeOf(updatedAt), deleted };
+}
+
+function fingerprintOf(entry: Entry): string {
+  return (entry.fingerprint ??= fingerprint(entry.body));
 }
 
 /** Only where both have a time: without one nothing can be told. */

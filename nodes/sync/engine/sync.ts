@@ -10,6 +10,7 @@ import { Lease } from '../../shared/lease';
 import type { Progress } from './progress';
 import type { Provider } from './provider';
 import { RecordWriter, type RecordStream } from './record-writer';
+import { HistoryThread } from '../history/thread';
 import { collectionSubject, escapeKey, type SubjectOf } from './tokens';
 
 export interface SyncOptions {
@@ -31,6 +32,8 @@ export interface SyncOptions {
   progress: (progress: Progress) => void;
   log: (text: string) => void;
   error: (text: string) => void;
+  /** Reads and publishes large histories. */
+  histories?: HistoryThread;
 }
 
 /** Collections that read and publish at the same time; the others wait for their turn. */
@@ -51,6 +54,7 @@ export class Sync {
   private readonly lease: Lease | undefined;
   private readonly control: Control;
   private readonly semaphore = new Semaphore(AT_ONCE);
+  private readonly histories: HistoryThread;
   private readonly running = new Map<string, Running>();
   private readonly latest = new Map<string, Progress>();
   private wanted: Wanted = { stopped: [], resync: {} };
@@ -62,6 +66,7 @@ export class Sync {
     const key = (name: string): string => `${escapeKey(options.syncId)}.${name}`;
     if (options.lease !== undefined) this.lease = new Lease(options.store, key('lease'), options.lease);
     this.control = new Control(options.store, key('control'));
+    this.histories = options.histories ?? new HistoryThread(options.log);
   }
 
   get collections(): readonly string[] {
@@ -181,6 +186,10 @@ export class Sync {
         reopenStream: async (signal) => Object.assign(stream, await options.stream(signal)),
         semaphore: this.semaphore,
         fence: () => this.fence(),
+        history: (host, events) => {
+          const { address } = stream;
+          return address && this.histories.open({ of, address, events }, host);
+        },
         liveIds: stream.last && ((signal) => options.liveIds(collectionSubject(of), signal)),
         progress: (progress) => this.report(progress),
       },

@@ -21,6 +21,7 @@ import { recordStreamOf } from '../api-sync-out.settings';
 import { escapeToken } from '../../shared/token';
 import { readBody } from './record';
 import type { RecordStream } from './record-writer';
+import type { StreamAddress } from './address';
 
 export interface TargetSettings {
   stream: string;
@@ -65,10 +66,13 @@ export class Target {
     if (this.settings.provision) await this.provision(nc);
     const info = await this.info(nc);
     this.publisher.atomic = (info?.config.num_replicas ?? 1) > 1;
+    const readable = await this.readable(signal);
+    const { atomic } = this.publisher;
     return {
       created: info?.created,
       publish: (messages, stop) => this.publisher.publish(messages, stop),
-      last: (await this.readable(signal)) ? (subjects, stop) => this.last.read(subjects, stop) : undefined,
+      last: readable ? (subjects, stop) => this.last.read(subjects, stop) : undefined,
+      address: { server: this.connection.settings, stream, readable, atomic },
     };
   }
 
@@ -141,6 +145,23 @@ export class Target {
       return false;
     }
   }
+}
+
+export interface OpenStream extends RecordStream {
+  close(): Promise<void>;
+}
+
+/** The stream of a Target, in another thread. */
+export function openStream(connection: Connection, { stream, readable, atomic }: StreamAddress): OpenStream {
+  const requests = new RequestMany(connection);
+  const publisher = new BatchPublisher(requests);
+  publisher.atomic = atomic;
+  const last = new LastMessages(requests, stream);
+  return {
+    publish: (messages, signal) => publisher.publish(messages, signal),
+    last: readable ? (subjects, signal) => last.read(subjects, signal) : undefined,
+    close: () => requests.close(),
+  };
 }
 
 /** The id of a record that a message shows as living. What somebody else has put under the subject is none. */

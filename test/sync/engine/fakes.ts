@@ -142,11 +142,12 @@ export function memoryStream(): MemoryStream {
     const failed = stream.outcome(message);
     if (failed) return failed;
     const { subject, data, msgId, expected } = message;
-    const before = seen.get(msgId);
+    const before = msgId === undefined ? undefined : seen.get(msgId);
     if (before !== undefined) return { stream: 'S', seq: before, duplicate: true };
     if (expected !== undefined && (subjects.get(subject)?.seq ?? 0) !== expected)
       return new FlowError(WRONG_LAST_SEQUENCE, `"${subject}" has a newer message`);
-    seen.set(msgId, ++seq);
+    seq++;
+    if (msgId !== undefined) seen.set(msgId, seq);
     subjects.set(subject, { seq, data });
     stream.stored.push(message);
     return { stream: 'S', seq, duplicate: false };

@@ -309,6 +309,18 @@ test('where nothing was found a backfill takes it that nothing is there, until i
   assert.equal(stream.looked.length, 2, 'and what comes then');
 });
 
+test('a backfill’s messages carry an id only where no sequence can be expected, or events are told', async () => {
+  const { write, stream } = rig();
+  await write([record('a')], BACKFILL);
+  await write([record('b')], { ...BACKFILL, events: true });
+  await write([record('c')], BACKFILL, new RecordWriter(of, { ...stream, last: undefined }));
+  const [a, event, b, c] = stream.stored;
+  assert.deepEqual([a?.msgId, a?.expected], [undefined, 0]);
+  assert.equal(event?.msgId, `${b?.msgId}:insert`);
+  assert.match(c?.msgId ?? '', /^sync:test:thing:c:/);
+  assert.equal(c?.expected, undefined);
+});
+
 test('where something was found a backfill goes on looking', async () => {
   const { write, other, stream } = rig();
   await other(record('a'));

@@ -3,6 +3,7 @@ import { now } from '../../../shared/async/clock';
 import { codeOf, FlowError } from '../../../shared/errors';
 import type { PubSub } from '../../../salesforce/pubsub/client';
 import type { Changes, Collection, Lost, Page, Position, Provider } from '../../engine/provider';
+import type { HistoryPages, HistorySource } from '../../history/history';
 import type { SourceRecord } from '../../engine/record';
 import { Backfill, type BackfillPosition } from './backfill';
 import { CdcFeed, changeTopic } from './cdc';
@@ -132,8 +133,16 @@ class SalesforceCollection implements Collection {
     return this.kept(await this.described(signal, () => this.feed.startOnly(this.sobject, signal)));
   }
 
-  page(from: Position | undefined, signal: AbortSignal): Promise<Page> {
-    return this.described(signal, () => this.backfill.page(from as BackfillPosition | undefined, signal));
+  page(from: Position | undefined, signal: AbortSignal, history?: HistoryPages): Promise<Page> {
+    const position = from as BackfillPosition | undefined;
+    return this.described(signal, async () => {
+      // Results of a job can be many; they can be read by whoever knows the job.
+      const inJob = position !== undefined && 'job' in position;
+      const passed = inJob ? await history?.page(this.source, position, signal) : undefined;
+      if (!passed) return this.backfill.page(position, signal);
+      const { records, written, next, wait } = passed;
+      return { records: [], next, wait, written: { ...written, records } };
+    });
   }
 
   ready(from: Position, signal: AbortSignal): Promise<void> {
@@ -161,6 +170,15 @@ class SalesforceCollection implements Collection {
   close(): Promise<void> {
     this.backfill.close();
     return this.feed.close();
+  }
+
+  private get source(): HistorySource {
+    const { reader, sobject, settings } = this;
+    return {
+      shape: sobject.described,
+      ask: (method, path, request, signal) => reader.ask(method, path, signal, request),
+      log: settings.log,
+    };
   }
 
   private makeBackfill(): Backfill {

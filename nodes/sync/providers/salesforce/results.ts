@@ -13,7 +13,7 @@ export interface SetPlace {
 }
 
 /** Characters of rows that are handed on together. */
-const AT_ONCE = 3_000_000;
+const AT_ONCE = 200_000;
 
 /**
  * A set of a Bulk job's results. It is read from the network as its records are taken, so that it takes little memory

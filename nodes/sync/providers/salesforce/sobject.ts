@@ -4,12 +4,13 @@ import { fingerprint, isoTime, type SourceRecord } from '../../engine/record';
 import type { OrgReader } from './reader';
 import { RowWidth } from './width';
 
-interface DescribedField {
+export interface DescribedField {
   name: string;
   type: string;
 }
 
-interface Described {
+/** What describe tells, as far as it is needed. */
+export interface Described {
   name: string;
   label: string;
   queryable: boolean;
@@ -37,8 +38,13 @@ export class SObject {
   private readonly untyped: readonly string[];
   private readonly created: string | undefined;
   private key: string | undefined;
+  /** What it was made of, so that another can be made elsewhere. */
+  readonly described: Described;
 
   constructor(described: Described) {
+    const { name, label, queryable, replicateable } = described;
+    const told = described.fields.map((field) => ({ name: field.name, type: field.type }));
+    this.described = { name, label, queryable, replicateable, fields: told };
     const fields = described.fields.filter(({ type }) => !UNREADABLE.has(type));
     this.name = described.name;
     this.fields = fields.map(({ name }) => name);
