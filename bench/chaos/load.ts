@@ -22,6 +22,8 @@ export interface Event {
 
 export interface LoadOptions {
   subject: string;
+  /** The subject of an event ends with its first contact. */
+  bySubject?: boolean | undefined;
   /** Milliseconds between two events. */
   gap: number;
   /**
@@ -91,8 +93,11 @@ export class Load {
   private async store(event: Event): Promise<void> {
     const [first] = event.contacts;
     const data = JSON.stringify(event.contacts.length === 1 ? first : event.contacts);
+    const { bySubject, subject } = this.options;
+    const name = event.contacts.find(({ LastName }) => LastName !== undefined)?.LastName ?? 'nobody';
+    const to = bySubject ? `${subject}.${name.replaceAll(' ', '-')}` : subject;
     const sending = { msgID: `event-${event.number}`, timeout: 2_000 };
-    const { seq } = await until(() => this.jetstream.publish(this.options.subject, data, sending), {
+    const { seq } = await until(() => this.jetstream.publish(to, data, sending), {
       timeout: 120_000,
       interval: 100,
       what: `event ${event.number} to be stored`,

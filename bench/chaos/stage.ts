@@ -1,4 +1,5 @@
 import { connect, type ConsumerInfo, type JetStreamManager, type StreamConfig } from 'nats';
+import { copyName, partitionDurable } from '../../nodes/jetstream/consume/partition-copy';
 import { functionNode, inNode, serverNode, TAB } from '../../test/jetstream/room';
 import { startOrg, type Org } from '../../test/org/org';
 import { freePort } from '../../test/support/cleanup';
@@ -30,6 +31,8 @@ export interface StageOptions {
   consumer?: object;
   /** Other settings of the sfdc-composite. */
   write?: object;
+  /** Into so many partitions the durable is split, and each contact has a subject of its own. */
+  partitions?: number;
   /** The dead letters have a stream of their own: with this configuration, or made by the fault. */
   deadStream?: Partial<StreamConfig> | 'missing';
   /** Other settings of Node-RED. */
@@ -39,6 +42,9 @@ export interface StageOptions {
   /** What the flow does before it writes: code with `event`, the number of the event, and what functions have. */
   check?: string;
 }
+
+/** How far the durable is. */
+export type Standing = Pick<ConsumerInfo, 'num_pending' | 'num_ack_pending' | 'ack_floor' | 'delivered'>;
 
 /** nats-server, Node-RED with a flow from JetStream into a simulated org, and events that keep coming. */
 export interface Stage {
@@ -53,7 +59,7 @@ export interface Stage {
   flow: (names?: { in?: string; write?: string }) => FlowNode[];
   /** One more Node-RED with the same flow. */
   another: () => Promise<NodeRed>;
-  consumer: () => Promise<ConsumerInfo>;
+  consumer: () => Promise<Standing>;
   /** Connections that the Node-REDs have to the one server. */
   connections: () => Promise<number>;
   /** Resolves when so many contacts more were written. */
@@ -108,12 +114,14 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
       closing.push(() => red.stop());
       return red;
     };
-    const consumer = (): Promise<ConsumerInfo> => jsm.consumers.info(STREAM, DURABLE);
+    const consumer = (): Promise<Standing> =>
+      options.partitions ? partitionsOf(jsm, options.partitions) : jsm.consumers.info(STREAM, DURABLE);
     const red = await another();
     await until(consumer, { timeout: 60_000, what: 'the flow to make its durable' });
     const load = new Load(nc.jetstream(), {
       gap: options.gap ?? 5,
       subject: SUBJECT,
+      bySubject: options.partitions !== undefined,
       changes: operation === 'create' ? 'never' : (options.changes ?? 'settled'),
       externalIds: operation === 'upsert',
       filler: options.filler ?? 0,
@@ -181,7 +189,15 @@ export async function openStage(options: StageOptions = {}): Promise<Stage> {
 function flowOf(
   org: Org,
   server: string,
-  { operation = 'upsert', servers: replicas = 1, consumer, write, deadStream, check }: StageOptions,
+  {
+    operation = 'upsert',
+    servers: replicas = 1,
+    consumer,
+    partitions,
+    write,
+    deadStream,
+    check,
+  }: StageOptions,
 ): Stage['flow'] {
   return (names = {}) => [
     TAB,
@@ -199,6 +215,7 @@ function flowOf(
       prefetch: 100,
       processingLimit: '10m',
       wires: [[check ? 'check' : 'write']],
+      ...(partitions !== undefined && { sharing: 'partitioned', partitions, subject: `${SUBJECT}.>` }),
       ...consumer,
     }),
     ...(check
@@ -232,6 +249,25 @@ function flowOf(
       credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
     },
   ];
+}
+
+/** As if it were one durable. */
+async function partitionsOf(jsm: JetStreamManager, count: number): Promise<Standing> {
+  const copy = copyName(STREAM, DURABLE, 1);
+  const { mirror } = await jsm.streams.info(copy);
+  const each = await Promise.all(
+    Array.from({ length: count }, (_, partition) =>
+      jsm.consumers.info(copy, partitionDurable(DURABLE, partition)),
+    ),
+  );
+  const sum = (of: (info: ConsumerInfo) => number): number => each.reduce((all, info) => all + of(info), 0);
+  const [first] = each.sort((a, b) => a.ack_floor.stream_seq - b.ack_floor.stream_seq);
+  return {
+    num_pending: sum(({ num_pending }) => num_pending) + (mirror?.lag ?? 0),
+    num_ack_pending: sum(({ num_ack_pending }) => num_ack_pending),
+    ack_floor: (first as ConsumerInfo).ack_floor,
+    delivered: (first as ConsumerInfo).delivered,
+  };
 }
 
 function deadLettersOf({ deadStream }: StageOptions): [stream: string, subject: string] {

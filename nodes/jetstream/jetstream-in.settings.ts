@@ -54,7 +54,11 @@ export const jetstreamIn = declare('jetstream-in', 1, {
     'deliver=by_start_time',
     textAs('', isoTime, { required: true, format: formats.time, section: 'flow', title: 'Start time' }),
   ),
-  sharing: choice(['shared', 'exclusive'], 'shared', { section: 'flow' }),
+  sharing: choice(['shared', 'exclusive', 'partitioned'], 'shared', { section: 'flow' }),
+  partitions: onlyWhen(
+    'sharing=partitioned',
+    whole(8, { min: 1, max: 256, required: true, section: 'flow', title: 'Partitions' }),
+  ),
   prefetch: whole(1000, { min: 1, required: true, section: 'flow', title: 'Prefetch' }),
   maxBytesInFlight: size('64MiB', { required: true, section: 'flow', title: 'Memory' }),
   maxAckPending: whole(1000, { min: -1, required: true, section: 'flow', title: 'Max ack pending' }),

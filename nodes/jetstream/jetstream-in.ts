@@ -11,7 +11,7 @@ import { letterActions, type Letters } from '../shared/operations/letter-actions
 import { operate } from '../shared/operations/registry';
 import { StatusReporter } from '../shared/status';
 import type { Connection } from './server/connection';
-import { Consumer, type ConsumerState } from './consume/consumer';
+import type { ConsumerState } from './consume/consumer';
 import { consumerOf } from './consume/consumer-settings';
 import { refuseInboxIn } from './server/inbox';
 import { jetstreamIn } from './jetstream-in.settings';
@@ -20,6 +20,7 @@ import { claimConsumer } from './consume/claims';
 import { deadLettersOf } from './consume/letters';
 import { watchDurable, type Holdup } from './consume/durable-watch';
 import { lookOf, stalled, statusKey, type Look, type Reading } from './consume/in-status';
+import { readerOf, type Reader } from './consume/reader';
 import { connectionOf } from './jetstream-server';
 import { whenDeployed } from '../shared/flow/deployed';
 import { decodePayload, jetStreamProperties, type JetStreamProperties } from './consume/message';
@@ -66,7 +67,7 @@ export default function (RED: NodeAPI): void {
     const { ack, batchSize, stream, durable } = settings;
     const batched = batchSize > 1;
     const source = new FlowSource(RED, this, ack, (msg) => spanOf(settings, msg));
-    let consumer: Consumer | undefined;
+    let consumer: Reader | undefined;
     let state: ConsumerState = { phase: 'connecting' };
     let letters: Letters | undefined;
     let holdup: Holdup | undefined;
@@ -82,6 +83,7 @@ export default function (RED: NodeAPI): void {
       look(
         lookOf({
           ...{ inFlow: inFlow(), givenUp: givenUp.count, retries: retries() },
+          partitions: state.phase === 'ready' ? state.partitions : undefined,
           holdup: isPausedHere(this.id) ? { kind: 'paused', until: Infinity } : holdup,
         }),
       );
@@ -100,7 +102,7 @@ export default function (RED: NodeAPI): void {
         claim.check();
         const wanted = consumerOf(settings);
         refuseInboxIn(connection.settings.inboxPrefix, wanted.provision?.subjects ?? [], wanted.stream);
-        const fresh = new Consumer(connection, wanted, {
+        const fresh = readerOf(connection, wanted, {
           deliver: (batch, payloads) =>
             source.send(batch, (token) => flowMessage(batch, payloads, token, batched)),
           gaveUp: () => givenUp.add(),
@@ -117,7 +119,7 @@ export default function (RED: NodeAPI): void {
     const warnStalled = atMostEvery(STALL_TOLD, (said) => this.warn(said));
     const unwatch = watchDurable(
       connection,
-      settings,
+      () => consumer?.places('own') ?? [],
       () => state.phase === 'ready' && inFlow() === 0,
       (found) => {
         holdup = found;

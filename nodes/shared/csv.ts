@@ -1,3 +1,47 @@
+/** Characters of a line that has not come to its end. */
+const LONGEST = 64 * 1_048_576;
+
+/** Takes a CSV document as Bulk API 2.0 writes it (RFC 4180, LF or CRLF) in parts, and gives its lines, header first. */
+export class CsvLines {
+  private rest = '';
+  /** The rest ends within a quoted value. */
+  private quoted = false;
+
+  /** The lines that end in this part. Throws where the document is none. */
+  push(part: string): string[][] {
+    const end = this.lastEnd(part);
+    if (end === 0) {
+      this.rest += part;
+      if (this.rest.length > LONGEST) throw new Error('a line has no end');
+      return [];
+    }
+    const whole = this.rest + part.slice(0, end);
+    this.rest = part.slice(end);
+    return [...csvLines(whole)];
+  }
+
+  /** The last line, where nothing ends it. Throws where the document breaks off within a value. */
+  end(): string[][] {
+    return [...csvLines(this.rest)];
+  }
+
+  /** Behind the last line that ends in this part. A quote that stands for itself is two of them. */
+  private lastEnd(part: string): number {
+    let end = 0;
+    for (let at = 0; ;) {
+      const quote = part.indexOf('"', at);
+      if (!this.quoted) {
+        const plain = part.slice(at, quote < 0 ? part.length : quote);
+        const line = plain.lastIndexOf('\n');
+        if (line >= 0) end = at + line + 1;
+      }
+      if (quote < 0) return end;
+      this.quoted = !this.quoted;
+      at = quote + 1;
+    }
+  }
+}
+
 /** The lines of a CSV document as Bulk API 2.0 writes it (RFC 4180, LF or CRLF), header first. */
 export function* csvLines(text: string, separator = ','): Generator<string[], void, undefined> {
   let line: string[] = [];

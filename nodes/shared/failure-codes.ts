@@ -417,8 +417,8 @@ export const FAILURE_CODES = {
     'Update it, or do without as the message says.',
   ),
   SHARING_IMPOSSIBLE: retried(
-    'The stream deletes what is acknowledged, so that "sharing: exclusive" could not keep the order.',
-    'Use "sharing: shared", or a stream with retention limits.',
+    'The stream deletes what is acknowledged, so that "sharing: exclusive" or "partitioned" could not keep the order; or a durable that is split is to start with the last message of each subject.',
+    'Use "sharing: shared", or a stream with retention limits, as the message says.',
   ),
   STREAM_CONFLICT: never(
     'Two nodes provision one stream with settings that contradict each other.',

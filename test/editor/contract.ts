@@ -62,6 +62,7 @@ export const contract: Record<string, Contract> = {
       backoff: '10s, 30s, 1m, 5m',
       maxAckPending: 1000,
       sharing: 'shared',
+      partitions: 8,
       prefetch: 1000,
       maxBytesInFlight: '64MiB',
       ack: 'flow',

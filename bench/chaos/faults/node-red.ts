@@ -72,6 +72,21 @@ export const faults = [
     },
   }),
   activation({
+    name: 'partitioned',
+    what: 'four Node-REDs that share eight partitions, killed -9 in turn, twenty times: records keep their order',
+    stage: { changes: 'at once', partitions: 8, gap: 20 },
+    async strike({ red, another, flowing, busy }) {
+      const all = [red, await another(), await another(), await another()];
+      for (let kill = 0; kill < 20; kill++) {
+        await flowing(10);
+        await busy(5);
+        const one = all[kill % all.length] ?? red;
+        await one.kill();
+        await one.restart();
+      }
+    },
+  }),
+  activation({
     name: 'instance-killed',
     what: 'two Node-REDs on one durable, one killed -9',
     async strike({ another, flowing, busy }) {

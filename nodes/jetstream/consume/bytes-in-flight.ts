@@ -18,14 +18,18 @@ export class BytesInFlight<M extends { msg: { data: Uint8Array } }> {
   private closed = 0;
   /** Bytes in memory for one in the stream: the most of late. */
   private growth: number;
-  private readonly limit: number;
 
   constructor(
-    limit: number,
+    private readonly most: number,
     private readonly format: PayloadFormat,
+    /** Between how many the limit is divided. */
+    private readonly sharers: () => number = () => 1,
   ) {
-    this.limit = limit < 0 ? Infinity : limit;
     this.growth = guessSize(1_000, format) / 1_000;
+  }
+
+  private get limit(): number {
+    return this.most < 0 ? Infinity : this.most / Math.max(1, this.sharers());
   }
 
   /** A message has arrived, and isn't parsed yet. */

@@ -18,7 +18,7 @@ import type { Msg, NatsConnection } from '../server/nats';
 import { Pull, type PullProblem } from './pull';
 import { Settlement, type InFlightMessage, type MessageBatch, type SettlementSettings } from './settlement';
 import { Suspects } from './suspects';
-import { Turn } from './turn';
+import { Turn, type ReadingTurn, type Taken } from './turn';
 import { beginAtFloor, checkFromFloor, finishBeginning } from './from-floor';
 import { provisionStream } from '../streams/provision';
 import type { StreamConfig } from '../streams/stream';
@@ -34,7 +34,11 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings, D
   /** Bytes in memory; -1 or undefined: no limit. */
   maxBytesInFlight?: number | undefined;
   /** Whether one instance at a time reads the durable, and all messages come in order. Default: shared. */
-  sharing?: 'shared' | 'exclusive';
+  sharing?: 'shared' | 'exclusive' | 'partitioned';
+  /** Into how many partitions the durable is split, where it is. */
+  partitions?: number | undefined;
+  /** How many consumers of this process share `prefetch` and `maxBytesInFlight`. Default: it has them alone. */
+  sharers?: () => number;
   format: PayloadFormat;
   bigNumbers?: BigNumbers | undefined;
   batchSize: number;
@@ -44,7 +48,7 @@ export interface ConsumerSettings extends DurableSettings, SettlementSettings, D
 export type ConsumerState =
   | { phase: 'connecting' }
   | { phase: 'standby' }
-  | { phase: 'ready' }
+  | { phase: 'ready'; partitions?: { owned: number; all: number } }
   | { phase: 'failing'; error: FlowError };
 
 export interface ConsumerHandler {
@@ -91,7 +95,7 @@ export class Consumer {
   private readonly ledger: Ledger;
   private readonly suspects: Suspects<InFlightMessage>;
   /** Of an exclusive durable. */
-  private readonly turn: Turn | undefined;
+  private readonly turn: ReadingTurn | undefined;
   /** Another had the turn before, and this one has not begun yet. */
   private follows = false;
   private readonly ackRoom: AckRoom;
@@ -126,9 +130,10 @@ export class Consumer {
     private readonly connection: Connection,
     private readonly settings: ConsumerSettings,
     private readonly handler: ConsumerHandler,
+    turn?: ReadingTurn,
   ) {
     this.acks = new Acks(() => connection.open);
-    this.bytes = new BytesInFlight(settings.maxBytesInFlight ?? -1, settings.format);
+    this.bytes = new BytesInFlight(settings.maxBytesInFlight ?? -1, settings.format, settings.sharers);
     this.ledger = new Ledger(connection, settings, (text) => handler.log('warn', text));
     this.letters = new DeadLetterWriter(connection, settings, {
       gaveUp: () => handler.gaveUp?.(),
@@ -149,7 +154,7 @@ export class Consumer {
       },
       log: (level, text) => handler.log(level, text),
     });
-    if (settings.sharing === 'exclusive') this.turn = new Turn(connection, settings, () => this.lostTurn());
+    this.turn = turn ?? (settings.sharing === 'exclusive' ? new Turn(connection, settings) : undefined);
     const { settlement } = this;
     this.ackRoom = new AckRoom(
       connection,
@@ -181,6 +186,10 @@ export class Consumer {
   /** Messages that were sent back to come again, and when the first one does (ms epoch). */
   retries(): { count: number; first: number } {
     return this.settlement.sentBack();
+  }
+
+  places(): { stream: string; durable: string }[] {
+    return [this.settings];
   }
 
   /** Messages that the flow has finished. */
@@ -259,6 +268,11 @@ export class Consumer {
     await this.release?.();
   }
 
+  private get prefetch(): number {
+    const { prefetch, sharers } = this.settings;
+    return Math.max(1, Math.floor(prefetch / (sharers?.() ?? 1)));
+  }
+
   private isStopping(): boolean {
     return this.stopping.signal.aborted;
   }
@@ -274,7 +288,7 @@ export class Consumer {
     for (let attempt = 0; !signal.aborted;) {
       try {
         const nc = await this.connection.ready(signal);
-        if (this.turn) this.follows ||= (await this.turn.take(signal, () => this.standBy())) === 'new';
+        this.follows ||= (await this.takeTurn()) === 'new';
         if (this.follows) tookOver();
         if (this.isStopping()) return;
         await this.prepare(nc);
@@ -287,6 +301,15 @@ export class Consumer {
         await pause(Math.min(LONGEST_RETRY, 500 * 2 ** attempt++), signal);
       }
     }
+  }
+
+  private async takeTurn(): Promise<Taken | undefined> {
+    const { signal } = this.stopping;
+    return this.turn?.take(
+      signal,
+      () => this.standBy(),
+      () => this.lostTurn(),
+    );
   }
 
   private standBy(): void {
@@ -371,18 +394,19 @@ export class Consumer {
     void this.pull?.pull.stop();
     const { inboxPrefix } = this.connection.settings;
     this.inbox = nats.createInbox(inboxPrefix || undefined);
+    const prefetch = (): number => this.prefetch;
     const pull = new Pull({
       nc,
       inbox: this.inbox,
       domain,
       stream: settings.stream,
       durable: settings.durable,
-      capacity: settings.prefetch,
+      get capacity() {
+        return prefetch();
+      },
       maxRequests: info.config.max_waiting,
       inFlight: () =>
-        this.held
-          ? settings.prefetch
-          : Math.max(0, this.settlement.size - this.letters.parked - this.gathered),
+        this.held ? this.prefetch : Math.max(0, this.settlement.size - this.letters.parked - this.gathered),
       room: () => this.bytes.room(),
       ...(turn && { mayWait: () => turn.left }),
       onMessage: (msg) => this.arrived(msg),
@@ -498,17 +522,17 @@ export class Consumer {
   private hasRoom(message: InFlightMessage): boolean {
     const { length } = this.gathering;
     const working = this.inFlow - this.gathered + length;
-    if (!this.mayWork() || this.suspects.any || working >= this.settings.prefetch) return false;
+    if (!this.mayWork() || this.suspects.any || working >= this.prefetch) return false;
     return this.inFlow + length === 0 || this.bytes.admits(message);
   }
 
   private emit(message: InFlightMessage): void {
-    const { batchSize, batchWait, prefetch } = this.settings;
+    const { batchSize, batchWait } = this.settings;
     const decoded = this.decode(message);
     if (!decoded) return;
     if (batchSize <= 1) return this.deliver([decoded]);
     this.gathering.push(decoded);
-    if (this.gathering.length >= Math.min(batchSize, prefetch)) this.deliverGathered();
+    if (this.gathering.length >= Math.min(batchSize, this.prefetch)) this.deliverGathered();
     else this.gatherTimer ??= setTimeout(() => this.deliverGathered(), batchWait);
   }
 
@@ -548,7 +572,7 @@ export class Consumer {
 
   private readonly gatheringChanged = (batch: MessageBatch): void => {
     const { prefetch, maxAckPending } = this.settings;
-    if (prefetch >= GATHERED_FROM && (maxAckPending < 0 || maxAckPending >= prefetch))
+    if (prefetch >= GATHERED_FROM && (maxAckPending < 0 || maxAckPending >= this.prefetch))
       this.gathered += batch.isGathered ? batch.items.length : -batch.items.length;
     if (batch.isGathered) this.moreRoom();
   };

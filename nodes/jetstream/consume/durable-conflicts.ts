@@ -11,6 +11,7 @@ export const durableSettings = [
   'maxDeliver',
   'maxAckPending',
   'sharing',
+  'partitions',
 ] as const satisfies (keyof Settings<typeof jetstreamIn>)[];
 
 type Name = (typeof durableSettings)[number];

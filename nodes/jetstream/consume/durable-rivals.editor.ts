@@ -14,6 +14,7 @@ const {
   maxDeliver,
   maxAckPending,
   sharing,
+  partitions,
 } = jetstreamIn.settings;
 const FIELDS = {
   stream,
@@ -26,6 +27,7 @@ const FIELDS = {
   maxDeliver,
   maxAckPending,
   sharing,
+  partitions,
 };
 
 /** Another jetstream-in that reads this one's durable with other settings. */

@@ -3,6 +3,7 @@ import type { Connection } from '../server/connection';
 import type { NatsConnection } from '../server/nats';
 import { streamInfo } from '../streams/stream';
 import { consumerInfo, unmatchable, type ConsumerInfo } from './durable';
+import type { Place } from './reader';
 
 /** Why nothing arrives, though nothing fails. */
 export type Holdup =
@@ -16,12 +17,12 @@ export type Holdup =
 const EVERY = 5_000;
 
 /**
- * Looks, while `idle` says so, whether something holds the durable up of which the server itself says nothing to those
+ * Looks, while `idle` says so, whether something holds one of the durables up of which the server itself says nothing to those
  * who wait. `tell` gets what it is, or undefined, at each look. Returns the way to stop.
  */
 export function watchDurable(
   connection: Connection,
-  { stream, durable }: { stream: string; durable: string },
+  places: () => Place[],
   idle: () => boolean,
   tell: (holdup: Holdup | undefined) => void,
   every = EVERY,
@@ -38,7 +39,7 @@ export function watchDurable(
       return undefined;
     }
   };
-  const find = async (nc: NatsConnection): Promise<Holdup | undefined> => {
+  const findOne = async (nc: NatsConnection, { stream, durable }: Place): Promise<Holdup | undefined> => {
     const { domain } = connection.settings;
     const info = await allowed('durable', () => consumerInfo(nc, domain, stream, durable));
     if (!info) return undefined;
@@ -48,6 +49,13 @@ export function watchDurable(
     const found = await allowed('stream', () => streamInfo(nc, domain, stream));
     const never = found ? unmatchable(found.config, filters) : [];
     return never.length === filters.length ? { kind: 'unmatched', filters } : undefined;
+  };
+  const find = async (nc: NatsConnection): Promise<Holdup | undefined> => {
+    for (const place of places()) {
+      const holdup = await findOne(nc, place);
+      if (holdup) return holdup;
+    }
+    return undefined;
   };
   const look = async (): Promise<void> => {
     const nc = connection.open;

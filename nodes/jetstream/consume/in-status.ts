@@ -20,9 +20,11 @@ export interface Reading {
   givenUp: number;
   holdup: Holdup | undefined;
   retries: { count: number; first: number };
+  /** Of a durable that is split. */
+  partitions?: { owned: number; all: number } | undefined;
 }
 
-export function lookOf({ inFlow, givenUp, holdup, retries }: Reading): Look {
+export function lookOf({ inFlow, givenUp, holdup, retries, partitions }: Reading): Look {
   if (inFlow > 0)
     return { fill: givenUp > 0 ? 'yellow' : 'green', shape: 'dot', key: 'inFlow', values: { count: inFlow } };
   const held = (key: string, values = {}): Look => ({ fill: 'yellow', shape: 'ring', key, values });
@@ -36,8 +38,9 @@ export function lookOf({ inFlow, givenUp, holdup, retries }: Reading): Look {
     case 'unmatched':
       return held('unmatched');
     case undefined:
-      if (givenUp === 0) return { fill: 'green', shape: 'dot', key: 'ready' };
-      return { fill: 'yellow', shape: 'dot', key: 'givenUp', values: { count: givenUp } };
+      if (givenUp > 0) return { fill: 'yellow', shape: 'dot', key: 'givenUp', values: { count: givenUp } };
+      if (partitions) return { fill: 'green', shape: 'dot', key: 'partitions', values: partitions };
+      return { fill: 'green', shape: 'dot', key: 'ready' };
   }
 }
 

@@ -21,6 +21,8 @@ export interface SettlementSettings {
   maxDeliver: number;
   backoff: number[];
   processingLimit: number;
+  /** Of a partition: what its messages are of, and under which subject they are there behind its number. */
+  origin?: { stream: string; consumer: string };
 }
 
 /** What the next one to get a message has to know of its tries is kept there. (Ledger) */
@@ -147,7 +149,8 @@ export class Settlement implements Settler<InFlightMessage> {
     const { memory } = this;
     if (!memory) return undefined;
     const reply = msg.reply ?? '';
-    const info = deliveryInfo(reply);
+    const { origin } = this.settings;
+    const info = origin ? { ...deliveryInfo(reply), ...origin } : deliveryInfo(reply);
     const { sequence, deliveries } = info;
     const known = this.inFlight.get(sequence);
     if (known?.info.timestamp === info.timestamp && known.memory === memory) {
@@ -163,7 +166,7 @@ export class Settlement implements Settler<InFlightMessage> {
     const settled = memory.settledAs(info);
     const message: InFlightMessage = {
       memory,
-      msg,
+      msg: origin ? withoutPartition(msg) : msg,
       info,
       reply,
       deliveries,
@@ -343,6 +346,11 @@ export class Settlement implements Settler<InFlightMessage> {
     const { memory, epoch } = message;
     return memory === this.memory && epoch === memory.epoch && !this.suspended;
   }
+}
+
+function withoutPartition(msg: Msg): Msg {
+  const subject = msg.subject.slice(msg.subject.indexOf('.') + 1);
+  return Object.create(msg, { subject: { value: subject } }) as Msg;
 }
 
 export function describe({ info, msg, deliveries }: InFlightMessage): string {

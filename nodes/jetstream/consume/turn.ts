@@ -17,23 +17,39 @@ const LOOK = 20;
 /** Who has the turn at first: `same` as before, with nobody in between, or one that follows another. */
 export type Taken = 'same' | 'new';
 
+/** Whose turn it is to read a durable of which only one may. */
+export interface ReadingTurn {
+  readonly held: boolean;
+  /** Milliseconds for which nobody else can have it. */
+  readonly left: number;
+  /** Of this durable in the bucket. */
+  readonly key: string;
+  readonly store: PositionStore;
+  /**
+   * Resolves when it is this one's turn; undefined when `signal` aborts. `lost` is called when it no longer is. Throws what
+   * the bucket throws.
+   */
+  take(signal: AbortSignal, waiting: () => void, lost: () => void): Promise<Taken | undefined>;
+  /** The next one gets it at once. Nothing of this one may be under way any more. */
+  release(): Promise<void>;
+}
+
 /** Lets one of many instances at a time read a durable. */
-export class Turn {
+export class Turn implements ReadingTurn {
   private readonly lease: Lease;
   /** Holding goes on while a stopped flow finishes. */
   private readonly ending = new AbortController();
   private keeping: Promise<void> | undefined;
   private wake: (() => void) | undefined;
-  /** Of this durable in the bucket. */
+  private lost: (() => void) | undefined;
   readonly key: string;
   readonly store: PositionStore;
 
   constructor(
     private readonly connection: Connection,
     { stream, durable }: { stream: string; durable: string },
-    private readonly lost: () => void,
   ) {
-    this.key = `${escaped(stream)}.${escaped(durable)}`;
+    this.key = turnKey(stream, durable);
     this.store = new Bucket(connection, TURNS_BUCKET);
     this.lease = new Lease(this.store, this.key, LENGTH, (ms, signal) => this.unlessWoken(ms, signal));
   }
@@ -42,13 +58,12 @@ export class Turn {
     return this.lease.held;
   }
 
-  /** Milliseconds for which nobody else can have it. */
   get left(): number {
     return Math.max(0, this.lease.left);
   }
 
-  /** Resolves when it is this one's turn; undefined when `signal` aborts. Throws what the bucket throws. */
-  async take(signal: AbortSignal, waiting: () => void): Promise<Taken | undefined> {
+  async take(signal: AbortSignal, waiting: () => void, lost: () => void): Promise<Taken | undefined> {
+    this.lost = lost;
     // A write that is under way, back from an outage, may still renew it.
     while (!this.held && this.keeping && !signal.aborted) await pause(LOOK, signal);
     if (signal.aborted) return undefined;
@@ -63,7 +78,6 @@ export class Turn {
     return this.lease.continued ? 'same' : 'new';
   }
 
-  /** The next one gets it at once. Nothing of this one may be under way any more. */
   async release(): Promise<void> {
     if (!this.keeping) return;
     if (this.connection.open) await this.lease.release(AbortSignal.timeout(500));
@@ -73,7 +87,7 @@ export class Turn {
   private async keep(): Promise<void> {
     await this.lease.keep(this.ending.signal, () => Promise.resolve());
     this.keeping = undefined;
-    if (!this.ending.signal.aborted) this.lost();
+    if (!this.ending.signal.aborted) this.lost?.();
   }
 
   /** Whoever gives the turn back writes that to the bucket, which can be heard, where that is allowed. */
@@ -96,6 +110,10 @@ export class Turn {
     this.wake = undefined;
     waiting.abort();
   }
+}
+
+export function turnKey(stream: string, durable: string): string {
+  return `${escaped(stream)}.${escaped(durable)}`;
 }
 
 /** A bucket takes fewer characters for a key than a server for a name. */

@@ -4,9 +4,10 @@ import type { GivenUp } from '../../shared/operations/given-up';
 import type { Action } from '../../shared/operations/registry';
 import { Since } from '../../shared/operations/since';
 import type { DurableState, Held } from '../../shared/operations/states';
-import type { Consumer, ConsumerState } from '../consume/consumer';
+import type { ConsumerState } from '../consume/consumer';
 import { consumerInfo, type ConsumerInfo } from '../consume/durable';
 import type { Holdup } from '../consume/durable-watch';
+import type { Place, Reader } from '../consume/reader';
 import { jsApi } from '../server/api';
 import type { Connection } from '../server/connection';
 import { serverAtLeast } from '../streams/stream';
@@ -19,7 +20,7 @@ export interface DurableNode {
   stream: string;
   durable: string;
   connection: Connection;
-  consumer(): Consumer | undefined;
+  consumer(): Reader | undefined;
   phase(): ConsumerState;
   holdup(): Holdup | undefined;
   givenUp: GivenUp;
@@ -35,46 +36,59 @@ export function durableStates(node: DurableNode): () => Promise<DurableState> {
   const since = new Since();
   return async () => {
     await node.givenUp.refreshed();
-    const info = await lookUp(node);
+    const infos = await lookUp(node);
+    const sum = (of: (info: ConsumerInfo) => number): number | null =>
+      infos?.reduce((all, info) => all + of(info), 0) ?? null;
+    const paused = infos?.find((info) => info.paused);
     const consumer = node.consumer();
     const phase = node.phase();
-    const held = heldBy(node, info);
+    const held = heldBy(node, paused);
     const at = since.seen(held && `${held.by} ${held.message}`);
     const { count, first } = consumer?.retries() ?? { count: 0, first: Infinity };
     const acknowledged = consumer?.acknowledged ?? 0;
     return connection.secrets.inValue({
       ...{ id, name: name || durable, server, stream, durable, phase: phase.phase },
       inFlow: consumer?.inFlow ?? 0,
-      pending: info?.num_pending ?? null,
-      inFlight: info?.num_ack_pending ?? null,
-      redelivered: info?.num_redelivered ?? null,
+      pending: sum(({ num_pending }) => num_pending),
+      inFlight: sum(({ num_ack_pending }) => num_ack_pending),
+      redelivered: sum(({ num_redelivered }) => num_redelivered),
       waitingForRetry: count,
       nextRetry: count > 0 ? first : null,
       givenUp: node.givenUp.count,
       acknowledged,
       perSecond: meter.rate(acknowledged),
-      paused: info?.paused === true || isPausedHere(id),
+      paused: paused !== undefined || isPausedHere(id),
       held: held ? { ...held, since: held.since ?? at } : null,
       deadLetter: node.letters ? await deadLetterState(node.letters) : null,
     });
   };
 }
 
-async function lookUp({ connection, stream, durable }: DurableNode): Promise<ConsumerInfo | undefined> {
-  const { open, settings } = connection;
+/** All durables that stand for it at the server; undefined where one isn't known. */
+async function lookUp(node: DurableNode): Promise<ConsumerInfo[] | undefined> {
+  const { open, settings } = node.connection;
   if (!open) return undefined;
-  return consumerInfo(open, settings.domain, stream, durable).catch(() => undefined);
+  const places = placesOf(node);
+  const looks = places.map(({ stream, durable }) => consumerInfo(open, settings.domain, stream, durable));
+  const infos = await Promise.all(looks).catch(() => []);
+  const known = infos.flatMap((info) => info ?? []);
+  return known.length > 0 && known.length === places.length ? known : undefined;
+}
+
+function placesOf(node: DurableNode): Place[] {
+  const { stream, durable } = node;
+  return node.consumer()?.places('all') ?? [{ stream, durable }];
 }
 
 /** The most that stands in the way. */
-function heldBy(node: DurableNode, info: ConsumerInfo | undefined): Held | undefined {
+function heldBy(node: DurableNode, paused: ConsumerInfo | undefined): Held | undefined {
   const { connection } = node;
   const phase = node.phase();
   const holdup = node.holdup();
   if (connection.state.phase === 'disconnected')
     return { by: 'disconnected', since: null, message: connection.state.reason.message };
-  if (info?.paused || isPausedHere(node.id)) {
-    const until = Date.parse(info?.config.pause_until ?? '');
+  if (paused || isPausedHere(node.id)) {
+    const until = Date.parse(paused?.config.pause_until ?? '');
     return { by: 'paused', since: null, ...(Number.isFinite(until) && { until }) };
   }
   if (phase.phase === 'failing') return { by: 'failing', since: null, message: phase.error.message };
@@ -100,13 +114,14 @@ const PAUSE = 20 * 365 * 86_400_000;
 
 /** `pause` and `resume`, which tell where: at the server, for all who share the durable, or only here. */
 export function pauseActions(node: DurableNode): Record<'pause' | 'resume', Action> {
-  const { id, connection, stream, durable } = node;
+  const { id, connection } = node;
   const atServer = async (until?: Date): Promise<boolean> => {
     const { open, settings } = connection;
     if (!open || !serverAtLeast(open, 2, 11)) return false;
     const asked = until ? { pause_until: until.toISOString() } : {};
     try {
-      await jsApi(open, settings.domain, `CONSUMER.PAUSE.${stream}.${durable}`, asked);
+      for (const { stream, durable } of placesOf(node))
+        await jsApi(open, settings.domain, `CONSUMER.PAUSE.${stream}.${durable}`, asked);
       return true;
     } catch {
       return false;

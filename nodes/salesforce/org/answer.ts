@@ -3,7 +3,7 @@ import { retryAfter } from '../../shared/http/retry-after';
 import { API_OFF, AWAY, METERED } from './error-codes';
 import { OrgOutage } from './outage';
 
-/** An answer of the org, whatever its status; `body` is parsed JSON, or the text where it is none. */
+/** An answer of the org, whatever its status; `body` is parsed JSON, or the text where it is none, or its parts. */
 export interface OrgAnswer {
   status: number;
   headers: Record<string, string | string[] | undefined>;

@@ -23,6 +23,8 @@ export interface OrgRequest {
   headers?: Record<string, string>;
   /** Milliseconds for each attempt; that of the session unless told. */
   timeout?: number;
+  /** The body of a 2xx answer of the type that `accept` names is an AsyncIterator of its text. Aborting lets go of it. */
+  parts?: AbortSignal;
 }
 
 export interface SessionOptions {
@@ -163,7 +165,7 @@ export class OrgSession {
   private async send(grant: Grant, method: string, path: string, request: OrgRequest): Promise<OrgAnswer> {
     const body = request.body === undefined ? request.text : stringifyJson(request.body);
     this.underWay++;
-    const { status, headers, text } = await this.http
+    const { status, headers, text, parts } = await this.http
       .send({
         method,
         url: grant.instanceUrl + (path.startsWith('/services/') ? path : this.dataPath + path),
@@ -174,13 +176,14 @@ export class OrgSession {
         },
         body,
         timeout: request.timeout ?? this.options.timeout ?? REQUEST_TIMEOUT,
+        parts: request.parts,
       })
       .catch((error: unknown) => {
         throw this.secrets.inError(error);
       })
       .finally(() => this.underWay--);
     this.budget.observe(headers['sforce-limit-info']);
-    return { status, headers, body: strikeErrors(this.secrets, status, text, parseBody) };
+    return { status, headers, body: parts ?? strikeErrors(this.secrets, status, text, parseBody) };
   }
 
   private newLogin(): Promise<Grant> {

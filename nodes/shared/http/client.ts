@@ -1,7 +1,9 @@
 import http from 'node:http';
 import https from 'node:https';
+import { pipeline, type Readable } from 'node:stream';
 import { promisify } from 'node:util';
-import { gunzip } from 'node:zlib';
+import { createGunzip, gunzip } from 'node:zlib';
+import { onAbort } from '../async/signals';
 import { codeOf, messageOf } from '../errors';
 import { proxyFor, TunnelAgent } from './proxy';
 
@@ -10,8 +12,10 @@ export interface HttpRequest {
   url: string;
   headers?: Record<string, string>;
   body?: string;
-  /** Milliseconds for the whole exchange. */
+  /** Milliseconds for the whole exchange; of an answer in parts, until it begins, and for each part that is waited for. */
   timeout: number;
+  /** A 2xx answer of the type that `accept` names comes in parts, however large it is. Aborting lets go of it. */
+  parts?: AbortSignal;
 }
 
 /** Why no answer came, in words. */
@@ -39,6 +43,8 @@ export interface HttpAnswer {
   status: number;
   headers: http.IncomingHttpHeaders;
   text: string;
+  /** Instead of the text, where it was asked for so: read from the network no sooner than from here. Throws where it breaks off. */
+  parts?: AsyncIterator<string>;
 }
 
 /** Idle connections are closed by us before the other side (or a firewall) does it under a request being sent. */
@@ -69,6 +75,7 @@ export class HttpClient {
       const end = () => {
         clearTimeout(timer);
         this.underWay.delete(giveUp);
+        unwanted();
       };
       const fail = (error: unknown) => {
         end();
@@ -95,12 +102,21 @@ export class HttpClient {
       });
       const timer = setTimeout(giveUp, request.timeout, `no answer within ${request.timeout / 1_000} s`);
       this.underWay.add(giveUp);
+      const { parts } = request;
+      const unwanted = parts ? onAbort(parts, () => giveUp('nobody wants it any more')) : () => undefined;
+      if (parts?.aborted) giveUp('nobody wants it any more');
       outgoing.on('socket', (socket) => {
         if (!socket.connecting) sent = true;
         else socket.once(secure ? 'secureConnect' : 'connect', () => (sent = true));
       });
       outgoing.on('error', fail);
       outgoing.on('response', (response) => {
+        const { statusCode: status = 0, headers } = response;
+        if (parts && status >= 200 && status < 300 && isOfType(headers, request.headers?.accept)) {
+          clearTimeout(timer);
+          response.once('close', end);
+          return resolve({ status, headers, text: '', parts: partsOf(response, request.timeout) });
+        }
         const chunks: Buffer[] = [];
         let size = 0;
         response.on('data', (chunk: Buffer) => {
@@ -113,9 +129,8 @@ export class HttpClient {
         response.on('error', fail);
         response.on('end', () => {
           end();
-          const answer = { status: response.statusCode ?? 0, headers: response.headers };
-          decode(Buffer.concat(chunks), response.headers['content-encoding'], this.largest).then(
-            (text) => resolve({ ...answer, text }),
+          decode(Buffer.concat(chunks), headers['content-encoding'], this.largest).then(
+            (text) => resolve({ status, headers, text }),
             fail,
           );
         });
@@ -147,6 +162,34 @@ export class HttpClient {
       this.agents.set(name, agent);
     }
     return agent;
+  }
+}
+
+function isOfType(headers: http.IncomingHttpHeaders, type: string | undefined): boolean {
+  return type !== undefined && (headers['content-type'] ?? '').toLowerCase().startsWith(type);
+}
+
+function partsOf(response: http.IncomingMessage, timeout: number): AsyncGenerator<string, void, undefined> {
+  // What breaks it is told to whoever reads on.
+  response.on('error', () => undefined);
+  const zipped = response.headers['content-encoding'] === 'gzip';
+  const text: Readable = zipped ? pipeline(response, createGunzip(), () => undefined) : response;
+  text.setEncoding('utf8');
+  return read(text, timeout);
+}
+
+async function* read(text: Readable, timeout: number): AsyncGenerator<string, void, undefined> {
+  const late = () =>
+    setTimeout(() => text.destroy(new Error(`nothing came for ${timeout / 1_000} s`)), timeout);
+  let timer = late();
+  try {
+    for await (const part of text) {
+      clearTimeout(timer);
+      yield part as string;
+      timer = late();
+    }
+  } finally {
+    clearTimeout(timer);
   }
 }
 

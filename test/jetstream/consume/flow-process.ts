@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect } from 'nats';
-import { Consumer, type ConsumerSettings } from '../../../nodes/jetstream/consume/consumer';
+import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer';
+import { readerOf, type Reader } from '../../../nodes/jetstream/consume/reader';
 import { Connection } from '../../../nodes/jetstream/server/connection';
 import { FlowError } from '../../../nodes/shared/errors';
 
@@ -31,7 +32,7 @@ async function main({ url, login, settings, work, outage }: FlowProcess): Promis
   const js = nc.jetstream();
   const say = (text: string): void => void process.stdout.write(`${text}\n`);
   let phase = '';
-  const consumer: Consumer = new Consumer(new Connection(server), settings, {
+  const consumer: Reader = readerOf(new Connection(server), settings, {
     deliver: (batch, payloads) => {
       const [order] = payloads as Order[];
       const run = async (): Promise<void> => {

@@ -121,7 +121,11 @@ function cut(outgoing: ServerResponse): void {
 /** Half of the answer, then the end of the connection. */
 function cutBody(outgoing: ServerResponse, reply: Reply): void {
   const { type, bytes } = bodyOf(reply);
-  outgoing.writeHead(reply.status, { 'Content-Type': type, 'Content-Length': bytes.length });
+  outgoing.writeHead(reply.status, {
+    'Content-Type': type,
+    ...reply.headers,
+    'Content-Length': bytes.length,
+  });
   outgoing.write(bytes.subarray(0, bytes.length >> 1), () => outgoing.destroy());
 }
 

@@ -1,10 +1,8 @@
-import type { OrgAnswer } from '../../../salesforce/org/answer';
 import { codeOf, FlowError } from '../../../shared/errors';
 import type { Page } from '../../engine/provider';
-import type { SourceRecord } from '../../engine/record';
-import { csvLines } from '../../../shared/csv';
 import { PAGE, count, isTooMuch, select, soql, type Rows } from './query';
 import type { OrgReader } from './reader';
+import { ResultSet } from './results';
 import type { SObject } from './sobject';
 
 /** By ids in order, or by a Bulk job's results. */
@@ -12,13 +10,16 @@ export type BackfillPosition = { after: string } | JobPosition;
 
 interface JobPosition {
   job: string;
+  /** Where the set of results begins; missing for the first one. */
   locator?: string;
+  /** Rows of that set that were read. */
+  skip?: number;
   /** To be asked for at once. */
   rows?: number;
-  /** Read so far, and how many there are, by what the org says of the job. */
+  /** In the sets before, and how many there are, by what the org says of the job. */
   read?: number;
   total?: number;
-  /** How often this page, or the whole job, turned out to be incomplete. */
+  /** How often nothing came of this set, and how often the whole job turned out to be incomplete. */
   incomplete?: number;
   anew?: number;
 }
@@ -32,17 +33,14 @@ interface Job {
 
 /** From so many records on, a Bulk job costs fewer calls than queries do. */
 const BULK = 10_000;
-/** A page of results should have about so many characters, whatever the width of a row. */
-const PAGE_SIZE = 3_000_000;
-const FIRST_ROWS = 200;
-const MOST_ROWS = 50_000;
-/** A page has so many times the rows of the one before at most, as the next ones can be wider. */
-const GROWTH = 50;
+/** A set of results is one call. They come for as long as their network is quick enough for the org; then with fewer rows. */
+const MOST_ROWS = 100_000;
+const GROWTH = 2;
 const JOB_PAUSES = [500, 1_000, 2_000, 5_000, 10_000];
 /** Milliseconds in which a job that lives gets on. */
 const JOB_STALLED = 15 * 60_000;
-/** A page that comes incomplete is asked for again so often, a job whose results are incomplete begun again. */
-const PAGE_TRIES = 5;
+/** A set of which nothing comes is asked for again so often, a job whose results are incomplete begun again. */
+const SET_TRIES = 5;
 const JOB_TRIES = 2;
 const FEWEST_ROWS = 50;
 
@@ -54,12 +52,21 @@ export class Backfill {
   private limit = PAGE;
   /** When the job was last seen to get on, by the org's clock, and how far it was. */
   private progress: { at: number; state: string } | undefined;
+  /** Results that are being read, and where they come to. */
+  private reading: { set: ResultSet; at: JobPosition } | undefined;
 
   constructor(
     private readonly reader: OrgReader,
     private readonly sobject: SObject,
     private readonly log: (text: string) => void,
+    /** Is waited for before a job begins: what it doesn't see is told otherwise then. */
+    private readonly listening: (signal: AbortSignal) => Promise<void> = () => Promise.resolve(),
   ) {}
+
+  close(): void {
+    this.reading?.set.close();
+    this.reading = undefined;
+  }
 
   async count(signal: AbortSignal): Promise<number | undefined> {
     const total = await count(this.reader, this.sobject, signal).catch((error: unknown) => {
@@ -77,7 +84,10 @@ export class Backfill {
     const { total } = this.counted ?? { total: await this.count(signal) };
     this.counted = undefined;
     if (total !== undefined && total < BULK) return this.query('', signal);
-    return { records: [], next: await this.createJob(signal) };
+    await this.listening(signal);
+    const next = await this.createJob(signal);
+    // No job is done at once.
+    return { records: [], next, ...('job' in next && { wait: pauseOf(0) }) };
   }
 
   private async query(after: string, signal: AbortSignal): Promise<Page> {
@@ -123,58 +133,81 @@ export class Backfill {
   }
 
   private async results(position: JobPosition, signal: AbortSignal): Promise<Page> {
-    const { job, locator, rows = FIRST_ROWS } = position;
+    const { job, locator, skip = 0 } = position;
+    const { reading } = this;
+    if (reading && isSame(reading.at, position)) return this.read(reading.set, position, signal);
+    this.close();
     let at = position;
-    if (locator === undefined) {
+    if (locator === undefined && skip === 0) {
       const state = await this.state(position, signal);
       if ('records' in state) return state;
       at = { ...position, total: state.numberRecordsProcessed };
     }
-    const query = `maxRecords=${rows}${locator === undefined ? '' : `&locator=${encodeURIComponent(locator)}`}`;
     try {
-      const answer = await this.reader.ask('GET', `/jobs/query/${job}/results?${query}`, signal, {
-        headers: { accept: 'text/csv' },
-      });
-      return await this.resultsPage(at, answer, signal);
+      if (skip > 0) return await this.behind(at, skip, signal);
+      const set = await this.open(at, at.rows ?? MOST_ROWS, signal);
+      return set ? await this.read(set, at, signal) : await this.incomplete(at, signal);
     } catch (error) {
+      const rows = at.rows ?? MOST_ROWS;
       if (isTooMuch(error) && rows > 1)
         return { records: [], next: { ...at, rows: Math.max(1, Math.floor(rows / 8)) } };
       return { records: [], next: await this.jobLost(job, error, signal) };
     }
   }
 
-  /** A page that doesn't say how many rows it has and what follows, or says another number than it has, is none. */
-  private async resultsPage(at: JobPosition, answer: OrgAnswer, signal: AbortSignal): Promise<Page> {
-    const { rows = FIRST_ROWS, incomplete = 0 } = at;
-    const text = typeof answer.body === 'string' ? answer.body : '';
-    const records = this.csvRecords(text);
-    const locator = answer.headers['sforce-locator'];
-    if (locator === undefined || Number(answer.headers['sforce-numberofrecords']) !== records?.length) {
-      if (incomplete < PAGE_TRIES)
-        return { records: [], next: { ...at, incomplete: incomplete + 1 }, wait: pauseOf(incomplete) };
-      const why = `a page of its results came incomplete ${PAGE_TRIES + 1} times`;
-      return this.beginAnew(at, why, signal);
-    }
-    const read = (at.read ?? 0) + records.length;
-    if (locator === 'null') {
-      if (at.total === undefined || at.total <= read) return { records, next: undefined };
-      const page = await this.beginAnew(at, `it has ${at.total} records, and its results ${read}`, signal);
-      return { ...page, records };
-    }
-    const fitting = Math.round((records.length * PAGE_SIZE) / Math.max(1, text.length));
-    const most = Math.max(1, Math.min(MOST_ROWS, rows * GROWTH, fitting));
-    return { records, next: { ...at, incomplete: undefined, locator: String(locator), read, rows: most } };
+  private open(
+    { job, locator }: JobPosition,
+    rows: number,
+    signal: AbortSignal,
+  ): Promise<ResultSet | undefined> {
+    return ResultSet.open(this.reader, this.sobject, { job, locator, rows }, signal);
   }
 
-  /** Undefined where the document breaks off. */
-  private csvRecords(text: string): SourceRecord[] | undefined {
-    try {
-      const lines = csvLines(text);
-      const read = this.sobject.csvReader(lines.next().value ?? []);
-      return Array.from(lines, read);
-    } catch {
-      return undefined;
+  private async read(set: ResultSet, before: JobPosition, signal: AbortSignal): Promise<Page> {
+    const records = await set.read();
+    const at = { ...before, skip: set.taken };
+    this.reading = set.over ? undefined : { set, at };
+    if (!set.over) return { records, next: at };
+    if (set.whole) {
+      const rows = Math.min(MOST_ROWS, (before.rows ?? MOST_ROWS) * GROWTH);
+      return { ...(await this.ended({ ...before, rows }, set, signal)), records };
     }
+    // Rows that it doesn't have by its own count, or none at all.
+    if (set.taken > set.size || set.taken === 0)
+      return this.incomplete({ ...before, skip: undefined }, signal);
+    return { records, next: { ...at, rows: set.taken } };
+  }
+
+  /** A set that is read: the next one begins where it says, unless it was the last. */
+  private async ended(before: JobPosition, set: ResultSet, signal: AbortSignal): Promise<Page> {
+    const read = (before.read ?? 0) + set.size;
+    const { total } = before;
+    const at = { ...before, skip: undefined, incomplete: undefined, read };
+    if (set.next !== 'null') return { records: [], next: { ...at, locator: set.next } };
+    if (total === undefined || total <= read) return { records: [], next: undefined };
+    return this.beginAnew(at, `it has ${total} records, and its results ${read}`, signal);
+  }
+
+  /**
+   * Where it goes on behind the rows that were read of a set that broke off: that is what the org says of a set of
+   * just these, before any of them come.
+   */
+  private async behind(at: JobPosition, skip: number, signal: AbortSignal): Promise<Page> {
+    const set = await this.open(at, skip, signal);
+    set?.close();
+    if (!set || (set.size === 0 && set.next !== 'null')) return this.incomplete(at, signal);
+    // It doesn't keep to the number: then they are all read again.
+    if (set.size > skip) return this.incomplete({ ...at, skip: undefined }, signal);
+    const page = await this.ended(at, set, signal);
+    const left = skip - set.size;
+    return set.next !== 'null' && left > 0 ? { ...page, next: { ...page.next, skip: left } } : page;
+  }
+
+  private async incomplete(at: JobPosition, signal: AbortSignal): Promise<Page> {
+    const { incomplete = 0 } = at;
+    if (incomplete < SET_TRIES)
+      return { records: [], next: { ...at, incomplete: incomplete + 1 }, wait: pauseOf(incomplete) };
+    return this.beginAnew(at, `a set of its results came incomplete ${SET_TRIES + 1} times`, signal);
   }
 
   private async beginAnew({ job, anew = 0 }: JobPosition, why: string, signal: AbortSignal): Promise<Page> {
@@ -244,4 +277,8 @@ export class Backfill {
 
 function pauseOf(times: number): number {
   return JOB_PAUSES[Math.min(times, JOB_PAUSES.length - 1)] as number;
+}
+
+function isSame(one: JobPosition, other: JobPosition): boolean {
+  return one.job === other.job && one.locator === other.locator && one.skip === other.skip;
 }

@@ -9,8 +9,9 @@ import { now } from '../../../shared/async/clock';
 import { Waker } from '../../../shared/async/waker';
 import type { Changes } from '../../engine/provider';
 import type { ChangeFeed } from './changes';
-import { ReadPace } from './pace';
+import { ReadPace, untilGathered } from './pace';
 import { Poll, type PollPosition } from './poll';
+import type { SourceRecord } from '../../engine/record';
 import { readByIds } from './query';
 import type { OrgReader } from './reader';
 import type { SObject } from './sobject';
@@ -39,11 +40,14 @@ interface Told {
   replay: string;
   /** Epoch ms by the org's clock. */
   at: number;
+  /** Those that aren't read yet. */
   ids: string[];
   /** They were deleted. */
   deleted: boolean;
   /** It came without data. */
   gap: boolean;
+  /** When it came, by now(). */
+  came: number;
 }
 
 /** Records in events that wait to be read: one API call's worth. */
@@ -56,6 +60,10 @@ const SOON = 1_000;
 const SAFETY = 15 * 60_000;
 /** Longest wait before the clock, which can be set, is looked at again. */
 const LOOK = 60_000;
+/** How long a job waits for the subscription, and a subscription that was there before it for something that proves it. */
+const LISTENS = 3_000;
+const PROVEN = 5 * 60_000;
+const DELETIONS_WAIT = 5 * 60_000;
 const UNREAD = { most: 2_000, first: 30_000 };
 /** The org's clock is as its last answer told, whose way can have been long. */
 const CLOCK = 10_000;
@@ -76,6 +84,10 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   private told: Told[] = [];
   /** The subscription has a replay id to go on from. */
   private anchored = false;
+  /** It was there before what is there was read, so that the first pass can wait until then, by now(), for a replay id. */
+  private early: number | undefined;
+  /** When a record was last told of, before those that wait, by now(). */
+  private lastTold = -Infinity;
   /** Up to this moment of the org polling has to come; events tell all that is later. */
   private pollTo: number | undefined;
   /** How many times polling was asked for, and how many of them before the pass under way, or the last one, began. */
@@ -106,12 +118,25 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     return { code: 'NO_EVENTS', message };
   }
 
+  /** From here on it listens, so that the changes of a backfill are told, too. */
   start(): CdcPosition {
+    this.subscription ??= this.subscribe(undefined);
     return { poll: this.poll.start() };
   }
 
   async startOnly(sobject: SObject, signal: AbortSignal): Promise<CdcPosition> {
     return { poll: await this.poll.startOnly(sobject, signal) };
+  }
+
+  async listening(signal: AbortSignal): Promise<void> {
+    const end = now() + LISTENS;
+    const waits = (): boolean =>
+      this.subscription !== undefined &&
+      this.state.phase === 'connecting' &&
+      !this.problem &&
+      !signal.aborted;
+    while (waits() && now() < end) await this.waker.wait(end - now(), signal);
+    if (this.subscription && this.state.phase === 'subscribed') this.early = now() + PROVEN;
   }
 
   async ready(position: CdcPosition, signal: AbortSignal): Promise<void> {
@@ -120,8 +145,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
       this.subscription = this.subscribe(position.replay);
     }
     while (!signal.aborted) {
-      const told = this.told.length > 0 ? this.pace.wait : Infinity;
-      const wait = Math.min(this.untilPoll(position), this.untilUnread(position), told);
+      const wait = Math.min(this.untilPoll(position), this.untilUnread(position), this.untilRead());
       if (wait <= 0) return;
       await this.waker.wait(Math.min(wait, LOOK), signal);
     }
@@ -143,9 +167,28 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   private untilPoll({ poll, polledAt = 0 }: CdcPosition): number {
     const to = this.problem ? Infinity : this.pollTo;
     if (to === undefined) return poll.pass ? 0 : Math.min(SAFETY, polledAt + SAFETY - Date.now());
-    if (this.lastPass === undefined) return 0;
+    if (this.lastPass === undefined) return this.untilProven();
     const soon = to !== Infinity && this.answered < this.asked;
     return this.lastPass + (soon ? SOON : this.settings.pollInterval) - now();
+  }
+
+  /** The first pass, where all is told that what was read doesn't show, waits for the event that proves that it was. */
+  private untilProven(): number {
+    return this.early === undefined || this.anchored || this.problem ? 0 : this.early - now();
+  }
+
+  private untilRead(): number {
+    const { told, lastTold } = this;
+    const first = told.find(({ ids }) => ids.length > 0);
+    const last = told.findLast(({ ids }) => ids.length > 0);
+    if (!first || !last) return told.length > 0 ? 0 : Infinity;
+    const gathered =
+      this.room() > 0 ? untilGathered({ before: lastTold, first: first.came, last: last.came }) : 0;
+    return Math.max(gathered, this.pace.wait);
+  }
+
+  private room(): number {
+    return MOST - this.told.reduce((sum, { ids }) => sum + Math.max(1, ids.length), 0);
   }
 
   /** Ever more rarely, up to the safety poll's pace: most of them are hidden from this user for good. */
@@ -156,7 +199,10 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
 
   private async pass(position: CdcPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
     if (!position.poll.pass) this.answering = this.asked;
-    const changes = await this.poll.changes(position.poll, sobject, signal);
+    const told = [...this.told];
+    const deletions = this.deletionsFrom(position);
+    const changes = await this.poll.changes(position.poll, sobject, signal, deletions);
+    this.seen(told, changes.records);
     const poll = changes.position as PollPosition;
     this.lastPass = changes.more ? undefined : now();
     if (!changes.more) this.answered = this.answering;
@@ -167,6 +213,23 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     const more = changes.more || this.told.length > 0;
     const polledAt = changes.more ? position.polledAt : Date.now();
     return { ...changes, position: this.position({ ...position, poll, polledAt }), more };
+  }
+
+  /** Up to where the log of deletions is needed, as it would be asked twice before; not for long, though. */
+  private deletionsFrom({ poll }: CdcPosition): number | undefined {
+    const { pollTo = Infinity } = this;
+    const waits = !this.problem && pollTo !== Infinity && pollTo - poll.deletedSince < DELETIONS_WAIT;
+    return waits ? pollTo : undefined;
+  }
+
+  /** What an event told of before it was read so needn't be read again. */
+  private seen(told: readonly Told[], records: readonly SourceRecord[]): void {
+    const deleted = new Map(records.map((record) => [record.id, record.deleted ?? false]));
+    for (const one of told) {
+      const ids = one.ids.filter((id) => deleted.get(id) !== one.deleted);
+      if (ids.length < one.ids.length) this.lastTold = one.came;
+      one.ids = ids;
+    }
   }
 
   /** What events have told, up to one API call's worth of records, or less where they are wide. */
@@ -183,6 +246,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     const found = ids.length > 0 ? await readByIds(this.reader, sobject, ids, signal) : [];
     // Unless the subscription was begun anew in the meantime.
     if (this.told === told) told.splice(0, taken.length);
+    this.lastTold = taken.findLast(({ ids }) => ids.length > 0)?.came ?? this.lastTold;
     this.subscription?.more();
     const unread = found.filter(({ id, unproven }) => unproven && !deleted.get(id)).map(({ id }) => id);
     if (again.length > 0) this.unread = { at: now(), tries: this.unread.tries + 1 };
@@ -219,12 +283,15 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
 
   private subscribe(replay: string | undefined): Subscription {
     this.anchored = replay !== undefined;
+    this.early = undefined;
+    this.state = { phase: 'connecting' };
     if (!this.anchored) this.pollTo = Infinity;
     this.told = [];
     const subscription: Subscription = new Subscription(this.pubsub, this.topic, {
       event: (event) => this.arrived(event),
-      idle: (id) => this.tell({ replay: id, at: this.reader.now(), ids: [], deleted: false, gap: false }),
-      room: () => MOST - this.told.reduce((sum, { ids }) => sum + Math.max(1, ids.length), 0),
+      idle: (id) =>
+        this.tell({ replay: id, at: this.reader.now(), ids: [], deleted: false, gap: false, came: now() }),
+      room: () => this.room(),
       positionLost: (error) => {
         this.settings.log(`${error.message}; what has changed since is polled`);
         this.unsubscribe();
@@ -248,6 +315,8 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     this.state = state;
     // From here on changes come as events; those from before have to be read.
     if (state.phase === 'subscribed' && !this.anchored) this.pollToNow();
+    // It isn't the one that was there before.
+    this.early = undefined;
     this.waker.wake();
   }
 
@@ -258,7 +327,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     if (wildcard || changeType === 'GAP_OVERFLOW')
       return this.doubt(replayId, `it is a ${changeType} of ${recordIds.join(', ')}`);
     const deleted = changeType === 'DELETE' || changeType === 'GAP_DELETE';
-    this.tell({ replay: replayId, at: Number(commitTimestamp), ids: recordIds, deleted, gap });
+    this.tell({ replay: replayId, at: Number(commitTimestamp), ids: recordIds, deleted, gap, came: now() });
   }
 
   /** An event that doesn't say which records have changed: asked for by time they are found. */
@@ -268,7 +337,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     );
     this.pollToNow();
     this.lastPass = undefined;
-    this.tell({ replay, at: this.reader.now(), ids: [], deleted: false, gap: false });
+    this.tell({ replay, at: this.reader.now(), ids: [], deleted: false, gap: false, came: now() });
   }
 
   private pollToNow(): void {

@@ -11,6 +11,8 @@ export interface ChangeFeed<P extends object> {
   start(): P;
   /** The same, but what was committed before isn't given. */
   startOnly(sobject: SObject, signal: AbortSignal): Promise<P>;
+  /** Until changes are told as they happen, as far as that shows soon: what is read of the org after that sees those before. */
+  listening(signal: AbortSignal): Promise<void>;
   ready(position: P, signal: AbortSignal): Promise<void>;
   changes(position: P, sobject: SObject, signal: AbortSignal): Promise<Changes>;
   /** Why changes come later than they should. */
@@ -39,6 +41,10 @@ export class PollFeed implements ChangeFeed<PollPosition> {
 
   startOnly(sobject: SObject, signal: AbortSignal): Promise<PollPosition> {
     return this.poll.startOnly(sobject, signal);
+  }
+
+  listening(): Promise<void> {
+    return Promise.resolve();
   }
 
   async ready(_position: PollPosition, signal: AbortSignal): Promise<void> {

@@ -19,6 +19,8 @@ export interface SalesforceSettings {
 }
 
 const DESCRIBE_EVERY = 60 * 60_000;
+/** Milliseconds for which the org's time is known by its last answer. */
+const CLOCK = 10_000;
 
 /** The objects of an org, as collections "salesforce:contact". */
 export class SalesforceProvider implements Provider {
@@ -45,15 +47,25 @@ export class SalesforceProvider implements Provider {
   }
 
   async open(collection: string, signal: AbortSignal): Promise<Collection> {
-    const name = await this.objectName(collection, signal);
     const reader = new OrgReader(this.session);
-    const sobject = await describe(reader, name, signal);
+    const sobject = await this.object(collection, reader, signal);
     return new SalesforceCollection(reader, sobject, this.settings, this.pubsub);
   }
 
   close(): Promise<void> {
     this.closed();
     return Promise.resolve();
+  }
+
+  /** Describe takes its name in any case, and says the right one. Where it doesn't know it the list of all is looked at. */
+  private async object(collection: string, reader: OrgReader, signal: AbortSignal): Promise<SObject> {
+    const name = collection.replace(/^salesforce:/i, '');
+    try {
+      return await describe(reader, name, signal);
+    } catch (error) {
+      if (codeOf(error) !== 'NOT_FOUND') throw error;
+      return describe(reader, await this.objectName(collection, signal), signal);
+    }
   }
 
   private async objectName(collection: string, signal: AbortSignal): Promise<string> {
@@ -97,8 +109,8 @@ class SalesforceCollection implements Collection {
     private readonly settings: SalesforceSettings,
     private readonly pubsub: PubSub | undefined,
   ) {
-    this.backfill = new Backfill(reader, sobject, settings.log);
     this.feed = this.makeFeed();
+    this.backfill = this.makeBackfill();
   }
 
   get problem(): { code: string; message: string } | undefined {
@@ -114,8 +126,8 @@ class SalesforceCollection implements Collection {
   }
 
   async now(signal: AbortSignal, only = false): Promise<Position> {
-    // Any answer tells the org's time; this one also what is left of the budget.
-    await this.reader.get('/limits', signal);
+    // Any answer tells the org's time, and what is left of the budget.
+    if (this.reader.heard > CLOCK) await this.reader.get('/limits', signal);
     if (!only) return this.kept(this.feed.start());
     return this.kept(await this.described(signal, () => this.feed.startOnly(this.sobject, signal)));
   }
@@ -147,7 +159,13 @@ class SalesforceCollection implements Collection {
   }
 
   close(): Promise<void> {
+    this.backfill.close();
     return this.feed.close();
+  }
+
+  private makeBackfill(): Backfill {
+    const { reader, sobject, settings } = this;
+    return new Backfill(reader, sobject, settings.log, (signal) => this.feed.listening(signal));
   }
 
   private makeFeed(): ChangeFeed<object> {
@@ -198,6 +216,7 @@ class SalesforceCollection implements Collection {
     const what = [...added.map((name) => `+${name}`), ...removed.map((name) => `-${name}`)].join(', ');
     this.settings.log(`The fields of ${before.name} have changed (${what})`);
     this.sobject = sobject;
-    this.backfill = new Backfill(this.reader, sobject, this.settings.log);
+    this.backfill.close();
+    this.backfill = this.makeBackfill();
   }
 }

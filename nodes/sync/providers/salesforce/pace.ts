@@ -1,10 +1,14 @@
 import type { ApiBudget } from '../../../salesforce/org/budget';
 import { now } from '../../../shared/async/clock';
 
-/** Milliseconds from one call to the next: who changes records in a row gets one call for many. */
+/** Milliseconds from one call to the next. */
 const GAP = 500;
 /** Calls that may follow each other with no more than that between them. */
 const BURST = 60;
+/** Changes that follow each other within so many milliseconds are one row of them. */
+const ROW = 500;
+/** A row that doesn't end is read so often. */
+const ROW_LONGEST = 5_000;
 const DAY = 24 * 60 * 60_000;
 /** Changes never wait longer than this, whatever is left; a budget that is spent holds everything anyway. */
 const LONGEST = 60_000;
@@ -46,4 +50,21 @@ export class ReadPace {
     const left = Math.max(1, (usage.max * share) / 100 - usage.used);
     return Math.min(LONGEST, DAY / left);
   }
+}
+
+/**
+ * Milliseconds until changes that have come, at these times by now(), are to be read: one that comes alone is read at
+ * once, those of a row together when it has ended.
+ */
+export function untilGathered({
+  before,
+  first,
+  last,
+}: {
+  before: number;
+  first: number;
+  last: number;
+}): number {
+  const alone = first === last && first - before >= ROW;
+  return alone ? 0 : Math.min(last + ROW, first + ROW_LONGEST) - now();
 }

@@ -1,5 +1,5 @@
 import { codeOf, messageOf } from '../../../shared/errors';
-import { isoTime, timeOf, type SourceRecord } from '../../engine/record';
+import { isoTime, timeOf } from '../../engine/record';
 import type { Changes } from '../../engine/provider';
 import { Baseline, type Known } from './baseline';
 import { PAGE, isTooMuch, readByIds, select, type Rows } from './query';
@@ -80,7 +80,13 @@ export class Poll {
     return { ...start, ...(known && { known }) };
   }
 
-  async changes(position: PollPosition, sobject: SObject, signal: AbortSignal): Promise<Changes> {
+  /** Deletions are asked for once the org's log can reach to `deletions`, epoch ms. */
+  async changes(
+    position: PollPosition,
+    sobject: SObject,
+    signal: AbortSignal,
+    deletions = 0,
+  ): Promise<Changes> {
     const deep = position.pass?.deep ?? this.looksBack(position);
     const began = position.pass?.began ?? this.reader.now();
     const { records: found, rows, full, to } = await this.rows(position, sobject, deep, signal);
@@ -101,9 +107,11 @@ export class Poll {
       ? { deep: { began, covered: position.covered }, shallow: pages - 1 }
       : { shallow: (position.shallow ?? 1) - 1 };
     const next: PollPosition = { ...position, ...looked, since: began, pass: undefined };
-    const deletions = sobject.replicateable ? next.deletedSince : Infinity;
-    const known = baseline.from(Math.min(this.from(next), deletions));
-    return this.withDeletions({ ...next, known }, sobject, records, signal);
+    const deletedSince = sobject.replicateable ? next.deletedSince : Infinity;
+    const known = baseline.from(Math.min(this.from(next), deletedSince));
+    const done: Changes = { records, position: { ...next, known }, more: false, asOf: next.since };
+    const reached = Math.floor(this.reader.now() / MINUTE) * MINUTE >= deletions;
+    return reached ? this.withDeletions(done, { ...next, known }, sobject, signal) : done;
   }
 
   /** A page of rows; `to` is where its window ends, where there is more behind that. */
@@ -177,13 +185,12 @@ export class Poll {
 
   /** /deleted knows whole minutes only: it is asked once a minute. */
   private async withDeletions(
+    done: Changes,
     position: PollPosition,
     sobject: SObject,
-    records: SourceRecord[],
     signal: AbortSignal,
   ): Promise<Changes> {
     const { reader } = this;
-    const done: Changes = { records, position, more: false, asOf: position.since };
     const start = Math.floor(position.deletedSince / MINUTE) * MINUTE;
     let end = Math.floor(reader.now() / MINUTE) * MINUTE;
     if (!sobject.replicateable || end <= start) return done;
@@ -226,7 +233,7 @@ export class Poll {
         .map(({ id }) => id);
       // The log is the evidence.
       for (const { unproven: _, ...record } of await readByIds(reader, sobject, ids, signal))
-        records.push(record);
+        done.records.push(record);
       const more = end < Math.floor(reader.now() / MINUTE) * MINUTE;
       return { ...done, more, position: { ...position, covered, deletedSince: Math.max(start, covered) } };
     }

@@ -2,6 +2,7 @@ import { OrgOutage } from '../../../salesforce/org/outage';
 import { outageOf, restError, type OrgAnswer } from '../../../salesforce/org/answer';
 import { namesData } from '../../../salesforce/org/error-codes';
 import type { OrgRequest, OrgSession } from '../../../salesforce/org/session';
+import { now } from '../../../shared/async/clock';
 import { FlowError } from '../../../shared/errors';
 import { onAbort } from '../../../shared/async/signals';
 
@@ -15,6 +16,7 @@ const LOSSES = 4;
 export class OrgReader {
   /** Milliseconds by which the org's clock is ahead of ours, by the Date of its last answer. */
   private ahead = 0;
+  private answeredAt = -Infinity;
   /** Requests that were sent. */
   calls = 0;
 
@@ -23,6 +25,11 @@ export class OrgReader {
   /** Epoch ms by the org's clock, whose seconds all its times are made of. */
   now(): number {
     return Date.now() + this.ahead;
+  }
+
+  /** Milliseconds since the org last told its time. */
+  get heard(): number {
+    return now() - this.answeredAt;
   }
 
   async get<T>(path: string, signal: AbortSignal, request: OrgRequest = {}): Promise<T> {
@@ -80,7 +87,9 @@ export class OrgReader {
   /** Behind rather than ahead by as long as the answer took. */
   private observeClock({ headers }: OrgAnswer): void {
     const at = Date.parse(String(headers.date));
-    if (!Number.isNaN(at)) this.ahead = at - Date.now();
+    if (Number.isNaN(at)) return;
+    this.ahead = at - Date.now();
+    this.answeredAt = now();
   }
 }
 
@@ -103,6 +112,6 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
   });
 }
 
-function closed(): FlowError {
+export function closed(): FlowError {
   return new FlowError('CLOSED', 'The sync was stopped while it waited for the org');
 }

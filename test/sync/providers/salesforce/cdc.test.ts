@@ -3,6 +3,8 @@ import { test, type TestContext } from 'node:test';
 import { PubSub } from '../../../../nodes/salesforce/pubsub/client';
 import { CdcFeed, changeTopic, type CdcPosition } from '../../../../nodes/sync/providers/salesforce/cdc';
 import type { SourceRecord } from '../../../../nodes/sync/engine/record';
+import { untilGathered } from '../../../../nodes/sync/providers/salesforce/pace';
+import type { Org } from '../../../org/org';
 import { QUICK } from '../../../salesforce/rig';
 import { until } from '../../../support/until';
 import { LOOKBACK, MINUTE, NOON, names, startPoll, withoutDeletions } from './poll-rig';
@@ -12,12 +14,12 @@ const TOPIC = '/data/ContactChangeEvent';
 const HOUR = 60 * MINUTE;
 
 /** A feed whose clock stands still, and that polls of its own accord once an hour. */
-async function startFeed(t: TestContext) {
+async function startFeed(t: TestContext, pollInterval = HOUR) {
   const rig = await startPoll(t, { pubsub: true });
   const { org, reader, sobject } = rig;
   const pubsub = new PubSub(reader.session, org.pubsub ?? '', { ...QUICK });
   const log: string[] = [];
-  const settings = { pollInterval: HOUR, lookback: LOOKBACK, log: (line: string) => void log.push(line) };
+  const settings = { pollInterval, lookback: LOOKBACK, log: (line: string) => void log.push(line) };
   const feeds: CdcFeed[] = [];
   const feed = (): CdcFeed => {
     const one = new CdcFeed(reader, pubsub, TOPIC, settings);
@@ -200,4 +202,161 @@ test('what an event tells of and nobody can read is no deletion, and is read whe
   const healed = await next(one, position);
   assert.deepEqual(late(healed.records), ['Person 777']);
   assert.equal(healed.position.unread, undefined);
+});
+
+const asked = (rig: { org: Org }, part: string): number =>
+  rig.org.requests().filter(({ path }) => path.includes(part)).length;
+
+test('from a subscription that was there before a backfill one pass leads to events, and nothing is read twice', async (t) => {
+  const rig = await startFeed(t);
+  const { org, feed, next } = rig;
+  const one = feed();
+  let position = one.start();
+  await one.listening(signal);
+  // A backfill begins, and sees none of these.
+  org.write('Contact', ...names(3, 100));
+  org.clearRequests();
+  const changes = await next(one, position);
+  assert.deepEqual(late(changes.records).sort(), ['Person 100', 'Person 101', 'Person 102']);
+  assert.equal(changes.position.replay, undefined, 'only what is safe moves the position');
+  ({ position } = changes);
+  while (position.replay !== org.events(TOPIC).at(-1)?.replayId) {
+    const more = await next(one, position);
+    assert.deepEqual(late(more.records), []);
+    ({ position } = more);
+  }
+  assert.equal(asked(rig, 'queryAll'), 1);
+  assert.equal(asked(rig, '/composite/'), 0);
+  org.write('Contact', ...names(1, 200));
+  assert.deepEqual(late((await next(one, position)).records), ['Person 200']);
+  assert.equal(asked(rig, 'queryAll'), 1);
+});
+
+test('what changed again behind a pass that has read it is read again', async (t) => {
+  const rig = await startFeed(t);
+  const { org, reader, feed, next } = rig;
+  const one = feed();
+  let position = one.start();
+  await one.listening(signal);
+  const [{ id } = {}] = org.write('Contact', ...names(1, 100));
+  const get = reader.get.bind(reader);
+  reader.get = async (...args) => {
+    const answer = await get(...args);
+    // The pass has its answer from the org, but not yet the feed.
+    if (args[0].includes('ORDER')) {
+      reader.get = get;
+      org.write('Contact', { Id: id, LastName: 'Person 101' });
+      await until(() => one['told'].length === 2, { what: 'its event' });
+    }
+    return answer as never;
+  };
+  const read: string[] = [];
+  while (!read.includes('Person 101')) {
+    const changes = await next(one, position);
+    ({ position } = changes);
+    read.push(...late(changes.records));
+  }
+  assert.deepEqual(read, ['Person 100', 'Person 101']);
+});
+
+test('what an event tells of and the pass does not show is read', async (t) => {
+  const rig = await startFeed(t);
+  // It commits later than any look back, with the time of its beginning.
+  const { commit } = rig.open();
+  rig.at(NOON + 20 * MINUTE);
+  await rig.reader.get('/limits', signal);
+  const one = rig.feed();
+  let position = one.start();
+  await one.listening(signal);
+  commit('Person 100');
+  const read: string[] = [];
+  while (position.replay === undefined) {
+    const changes = await rig.next(one, position);
+    ({ position } = changes);
+    read.push(...late(changes.records));
+  }
+  assert.deepEqual(read, ['Person 100']);
+  assert.equal(asked(rig, '/composite/'), 1);
+});
+
+test('a subscription that nothing proves is believed in for a few minutes only', async (t) => {
+  const { org, feed, next } = await startFeed(t);
+  const one = feed();
+  const position = one.start();
+  await one.listening(signal);
+  const { changeDataCapture } = org.switches;
+  org.switches.changeDataCapture = [];
+  org.write('Contact', ...names(1, 100));
+  org.switches.changeDataCapture = changeDataCapture;
+  const stop = AbortSignal.timeout(200);
+  await one.ready(position, stop);
+  assert.ok(stop.aborted, 'it waits for the proof');
+  const time = performance.now() + 5 * MINUTE;
+  t.mock.method(performance, 'now', () => time);
+  assert.deepEqual(late((await next(one, position)).records), ['Person 100']);
+});
+
+test('a subscription that is not there in time holds nothing up', async (t) => {
+  const { org, feed, next } = await startFeed(t);
+  org.faults.add({
+    match: { topic: TOPIC },
+    action: { grpc: { code: 14, errorCode: 'service.unavailable' } },
+  });
+  const one = feed();
+  const position = one.start();
+  await one.listening(signal);
+  org.write('Contact', ...names(1, 100));
+  assert.deepEqual(late((await next(one, position)).records), ['Person 100']);
+});
+
+test('the log of deletions is asked when it reaches to the first event, and not before', async (t) => {
+  const rig = await startFeed(t, 0);
+  const { org, at, feed, next } = rig;
+  const ids = org.write('Contact', ...names(2)).map(({ id }) => String(id));
+  const one = feed();
+  let position = one.start();
+  await one.listening(signal);
+  org.remove('Contact', [ids[0] as string], { hard: true });
+  at(NOON + MINUTE);
+  org.write('Contact', ...names(1, 100));
+  org.clearRequests();
+  ({ position } = await next(one, position));
+  assert.equal(asked(rig, '/deleted'), 0);
+  at(NOON + 3 * MINUTE);
+  const read: SourceRecord[] = [];
+  while (position.pollTo !== undefined) {
+    const changes = await next(one, position);
+    ({ position } = changes);
+    read.push(...changes.records);
+  }
+  assert.equal(asked(rig, '/deleted'), 1);
+  assert.deepEqual(
+    read.filter(({ deleted }) => deleted).map(({ id }) => id),
+    [ids[0]],
+  );
+});
+
+test('changes that follow each other are read together, and a single one at once', async (t) => {
+  const rig = await startFeed(t);
+  const { org, feed, next, settle } = rig;
+  const one = feed();
+  let position = await settle(one);
+  org.clearRequests();
+  const read = new Set<string>();
+  for (let i = 0; i < 40; i++) org.write('Contact', ...names(1, 100 + i));
+  while (read.size < 40) {
+    const changes = await next(one, position);
+    ({ position } = changes);
+    for (const name of late(changes.records)) read.add(name);
+  }
+  assert.ok(asked(rig, '/composite/') <= 4, `${asked(rig, '/composite/')} calls`);
+  let time = 1_000_000;
+  t.mock.method(performance, 'now', () => time);
+  assert.equal(untilGathered({ before: time - 501, first: time, last: time }), 0);
+  assert.equal(untilGathered({ before: time - 499, first: time, last: time }), 500);
+  assert.equal(untilGathered({ before: -Infinity, first: time - 100, last: time }), 500);
+  // A row that never ends.
+  assert.equal(untilGathered({ before: -Infinity, first: time - 4_900, last: time }), 100);
+  time += 100;
+  assert.equal(untilGathered({ before: -Infinity, first: time - 5_000, last: time }), 0);
 });
