@@ -113,6 +113,11 @@ async function forms(): Promise<Map<string, string>> {
   );
 }
 
+interface Declared {
+  type?: string;
+  settings?: Record<string, { kind?: string }>;
+}
+
 /**
  * The flow library lists a package's nodes by parsing their html, and gives up at defaults that it would have to
  * compute: each is written out by its name.
@@ -122,10 +127,9 @@ function inWords(page: string, script: string): string {
   const settings = join(nodes, page.replace(/html$/, 'settings.ts'));
   if (!existsSync(settings)) return script;
   // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const declared = Object.values(require(settings) as Record<string, { type?: string; settings?: object }>);
+  const declared = Object.values(require(settings) as Record<string, Declared>);
   const own = declared.find((each) => each?.type === type)?.settings ?? {};
-  const isSecret = (setting: { kind?: string }) => setting.kind === 'credential';
-  const names = Object.entries(own).flatMap(([name, setting]) => (isSecret(setting) ? [] : [name]));
+  const names = Object.keys(own).filter((name) => own[name]?.kind !== 'credential');
   const written = (from: string) =>
     [...names, 'version'].map((name) => `${name}: ${from}.${name}`).join(', ');
   const computed = /( *RED\.nodes\.registerType\([^{]*\{[^{]*?)defaults: \{ \.\.\.(defaultsOf\(\w+\)) \}/;
