@@ -76,7 +76,13 @@ describe('a login', () => {
     const decode = (part: string) =>
       JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>;
     const { exp, ...rest } = decode(claims);
-    assert.deepEqual([decode(head), rest], [{ alg: 'RS256', typ: 'JWT' }, { iss: 'c', sub: 'me', aud: server.url }]);
+    assert.deepEqual(
+      [decode(head), rest],
+      [
+        { alg: 'RS256', typ: 'JWT' },
+        { iss: 'c', sub: 'me', aud: server.url },
+      ],
+    );
     const seconds = Number(exp) - Date.now() / 1_000;
     assert.ok(seconds > 60 && seconds <= 180, `${seconds}`);
     await assert.rejects(login({ flow: 'jwt', username: 'me', privateKey: 'x' }), {
