@@ -89,7 +89,7 @@ export async function startRig(
       instances.push(instance);
       return instance;
     },
-    equal: async (sobject = 'Contact', timeout = 20_000) => {
+    equal: async (sobject = 'Contact', timeout = 60_000) => {
       await until(
         async () => differences(org, await table(`salesforce:${sobject.toLowerCase()}`), sobject) === '',
         {
