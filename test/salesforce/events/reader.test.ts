@@ -349,6 +349,27 @@ test('the flow gets no more than its window, and the next as soon as one is fini
   );
 });
 
+test('events that are finished at the same moment make room for one request', async () => {
+  make({ store, settings: { window: 60 } });
+  await start();
+  await send(...Array.from({ length: 60 }, (_, i) => i));
+  for (const attempt of attempts) attempt.finished(undefined);
+  await turns();
+  assert.deepEqual(
+    stream().written.map(({ num_requested }) => num_requested),
+    [60, 60],
+  );
+});
+
+test('while the flow works on a hundred events, the next hundred are asked for', async () => {
+  await start();
+  await send(...Array.from({ length: 100 }, (_, i) => i));
+  assert.deepEqual(
+    stream().written.map(({ num_requested }) => num_requested),
+    [100, 100],
+  );
+});
+
 test('a warning of an event that failed is in the log', async () => {
   await start();
   await send(1);
