@@ -264,6 +264,7 @@ describe('the position', () => {
     );
     store.onPut = () => undefined;
     await ends(1);
+    await pass(100);
     assert.equal(store.position?.replayId, position(2));
   });
 
