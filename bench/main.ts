@@ -10,6 +10,7 @@ const PARTS = [
   'pubsub',
   'events',
   'sync',
+  'records',
   'providers',
   'start-up',
 ];

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Node } from 'node-red';
+import { Waker } from './async/waker';
 
 export interface Position {
   value: string;
@@ -96,15 +97,19 @@ export function readObject(text: string): Record<string, unknown> | undefined {
 }
 
 /**
- * Saves the latest of positions that come faster than a store takes them: one save at a time, always the newest.
+ * Saves the latest of positions that come faster than a store takes them: one save at a time, always the newest, and
+ * after each a rest of `rest` ms. The first after a rest is saved at once.
  */
 export class PositionWriter<T> {
   private next: { position: T } | undefined;
   private saving: Promise<void> | undefined;
+  private readonly resting = new Waker();
+  private flushing = 0;
 
   constructor(
     private readonly write: (position: T) => Promise<void>,
     private readonly failed: (error: unknown) => void,
+    private readonly rest = 0,
   ) {}
 
   save(position: T): void {
@@ -112,9 +117,12 @@ export class PositionWriter<T> {
     this.saving ??= this.run();
   }
 
-  /** Resolves when the latest position is saved, or can't be. */
+  /** Resolves when the latest position is saved, or can't be. No rest is taken meanwhile. */
   async flush(): Promise<void> {
+    this.flushing++;
+    this.resting.wake();
     await this.saving;
+    this.flushing--;
   }
 
   private async run(): Promise<void> {
@@ -128,6 +136,7 @@ export class PositionWriter<T> {
         // A store that refuses at once, and a caller that tries again at once, leave room for others.
         await turn();
       }
+      if (this.rest > 0 && this.flushing === 0) await this.resting.wait(this.rest);
     }
     this.saving = undefined;
   }

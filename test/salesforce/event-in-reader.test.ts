@@ -120,10 +120,10 @@ test('every event comes, in order, with its ids', async (t) => {
   assert.deepEqual([first.replayId, deliveries[499]], [listed?.replayId, 1]);
 });
 
-test('a flow that holds its events stops the org at 100, and goes on with as many as it finishes', async (t) => {
+test('a flow that holds its events stops the org at its window, and goes on with as many as it finishes', async (t) => {
   const org = await orgFor(t);
   publish(org, 300);
-  const { attempts, reader } = reading(t, org, { flow: () => undefined });
+  const { attempts, reader } = reading(t, org, { settings: { window: 100 }, flow: () => undefined });
   await until(() => attempts.length === 100);
   await new Promise((resolve) => setTimeout(resolve, 50));
   assert.equal(attempts.length, 100);
@@ -135,7 +135,7 @@ test('a flow that holds its events stops the org at 100, and goes on with as man
 test('a stream that was let go while the flow held its events is opened again when there is room', async (t) => {
   const org = await orgFor(t, { switches: { fetchIdleMs: 50 } });
   publish(org, 150);
-  const { attempts, log } = reading(t, org, { flow: () => undefined });
+  const { attempts, log } = reading(t, org, { settings: { window: 100 }, flow: () => undefined });
   await until(() => attempts.length === 100);
   await until(
     () => org.requests().some(({ path, status }) => path.endsWith('/Subscribe') && status !== undefined),

@@ -68,7 +68,7 @@ describe('messages', () => {
     publish(250);
     const received = await use(
       receiveNode({ wires: [['hold']] }),
-      code('hold', 'setTimeout(() => { node.send(msg); node.done(); }, 100);', [['next']]),
+      code('hold', 'setTimeout(() => { node.send(msg); node.done(); }, 1000);', [['next']]),
       sink('next'),
     );
     await until(() => /^\d+ in the flow$/.test(red.statusOf('receive')?.text ?? ''));

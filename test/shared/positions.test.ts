@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, mock, test } from 'node:test';
 import type { Node } from 'node-red';
 import {
   contextPositions,
@@ -199,6 +199,31 @@ describe('a writer of positions', () => {
     over = true;
     await writer.flush();
     assert.ok(tries > 0 && tries < 100, `${tries} tries in 5 turns`);
+  });
+
+  test('after a save it rests, and then saves the newest; flush saves at once', async () => {
+    mock.timers.enable({ apis: ['setTimeout'] });
+    const saved: string[] = [];
+    const write = (position: string) => Promise.resolve(void saved.push(position));
+    const writer = new PositionWriter<string>(write, unexpected, 100);
+    for (const position of ['1', '2', '3']) {
+      writer.save(position);
+      await turns(2);
+    }
+    assert.deepEqual(saved, ['1']);
+    mock.timers.tick(99);
+    await turns(2);
+    assert.deepEqual(saved, ['1']);
+    mock.timers.tick(1);
+    await turns(2);
+    assert.deepEqual(saved, ['1', '3']);
+    writer.save('4');
+    await writer.flush();
+    assert.deepEqual(saved, ['1', '3', '4']);
+    writer.save('5');
+    assert.deepEqual(saved, ['1', '3', '4', '5'], 'at once where nothing rests');
+    await writer.flush();
+    mock.timers.reset();
   });
 
   test('it ends, whichever save is under way when it is asked to', async () => {

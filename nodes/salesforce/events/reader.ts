@@ -56,6 +56,7 @@ export class EventReader {
   private organizationId = '';
   /** Where the flow has come to, and when. */
   private at = Date.now();
+  private releasing = false;
   private readonly stopping = new AbortController();
   private started: Promise<void> | undefined;
 
@@ -74,10 +75,7 @@ export class EventReader {
       deliver: (attempt, event, deliveries) => handler.deliver(attempt, event, deliveries),
       position: (replayId) => this.reached(replayId),
       deadLetter: handler.deadLetter,
-      released: () => {
-        this.subscription.more();
-        handler.changed();
-      },
+      released: () => this.released(),
       log: (level, text) => handler.log(level, text),
     });
     this.subscription = new Subscription(pubsub, topic, {
@@ -161,6 +159,17 @@ export class EventReader {
     this.enter({
       phase: 'failing',
       error: new FlowError('POSITION_UNREADABLE', text, true, { cause: error }),
+    });
+  }
+
+  /** Events that are finished at the same moment are told together, and make room for one request. */
+  private released(): void {
+    if (this.releasing) return;
+    this.releasing = true;
+    queueMicrotask(() => {
+      this.releasing = false;
+      this.subscription.more();
+      this.handler.changed();
     });
   }
 

@@ -38,6 +38,8 @@ const LEFT_ALONE = 10 * 60_000;
 /** Milliseconds in which the last save must have ended, and then the store have been closed. */
 const FLUSH = 2_000;
 const TRIES = 3;
+/** Milliseconds between two saves: the events of so long come again after a crash. */
+const REST = 100;
 
 /**
  * The position of one subscription, where it is kept. It has one writer: replay ids have no order that Salesforce
@@ -55,10 +57,12 @@ export class StoredPosition {
   constructor(
     private readonly kept: KeptPosition,
     private readonly handler: PositionHandler,
+    rest = REST,
   ) {
     this.writer = new PositionWriter(
       (position) => this.write(position),
       (error) => handler.failed(error),
+      rest,
     );
   }
 

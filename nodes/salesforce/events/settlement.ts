@@ -1,3 +1,4 @@
+import { Fifo } from '../../shared/async/fifo';
 import { withTimeout } from '../../shared/async/timeout';
 import type { Failure } from '../../shared/flow/delivery';
 import { isRetryable, messageOf } from '../../shared/errors';
@@ -13,10 +14,13 @@ import {
   type Watched,
 } from '../../shared/flow/settlement';
 import type { ReceivedEvent } from '../pubsub/subscription';
+import { BytesInFlight, sizeInFlow } from './bytes-in-flight';
 
 export interface SettlementSettings {
-  /** Events in the flow at once. */
+  /** Events in the flow at once, beside those that a node gathers for its requests. */
   window: number;
+  /** What all of them may take in memory, about. The limit holds between events: a larger one passes alone. */
+  maxBytes: number;
   /** Milliseconds before each repetition; the last repeats. */
   backoff: number[];
   /**
@@ -42,7 +46,8 @@ export interface SettlementHandler {
 }
 
 export const SETTLEMENT: SettlementSettings = {
-  window: 100,
+  window: 1_000,
+  maxBytes: 64 * 2 ** 20,
   backoff: [10_000, 30_000, 60_000, 300_000],
   maxDeliver: 5,
   processingLimit: 600_000,
@@ -56,6 +61,8 @@ const MOST_AHEAD = 10_000;
 
 /** An event between its arrival and its settlement. */
 interface InFlightEvent extends Watched<InFlightEvent> {
+  /** In memory, about. */
+  bytes: number;
   /** Its replay id alone once it is done. */
   event: ReceivedEvent | { replayId: string };
   /** Those that count, and the one under way. */
@@ -78,8 +85,10 @@ export type EventAttempt = Attempt<InFlightEvent>;
 export class EventSettlement implements Settler<InFlightEvent> {
   readonly noun = 'event';
   /** In the order they came, from the first that isn't finished. */
-  private inFlight: InFlightEvent[] = [];
+  private readonly inFlight = new Fifo<InFlightEvent>();
+  private readonly bytes: BytesInFlight;
   private open = 0;
+  private gathered = 0;
   private succeeded = 0;
   private stopped = false;
   private idle: (() => void) | undefined;
@@ -90,7 +99,8 @@ export class EventSettlement implements Settler<InFlightEvent> {
     private readonly settings: SettlementSettings,
     private readonly handler: SettlementHandler,
   ) {
-    const { processingLimit } = settings;
+    const { processingLimit, maxBytes } = settings;
+    this.bytes = new BytesInFlight(maxBytes);
     // The org keeps its events whether anybody works on them or not: there is nothing to extend.
     this.unwatch = watch(this, () => this.inFlight, {
       processingLimit,
@@ -107,20 +117,23 @@ export class EventSettlement implements Settler<InFlightEvent> {
   /** How many more events may come. */
   get room(): number {
     if (this.stopped) return 0;
-    return Math.min(this.settings.window - this.open, MOST_AHEAD - this.inFlight.length);
+    const { window } = this.settings;
+    const places = Math.min(window - this.open + this.gathered, MOST_AHEAD - this.inFlight.length);
+    return Math.min(places, this.bytes.room);
   }
 
   arrived(event: ReceivedEvent): void {
-    const item = inFlight(event);
+    const item = inFlight(event, sizeInFlow(event.size));
     this.inFlight.push(item);
     this.open++;
+    this.bytes.add(item.bytes);
     if (event.error) this.giveUp(item, { error: event.error });
     else this.deliver(item, event);
   }
 
   /** There is nothing up to this replay id that hasn't arrived. */
   passed(replayId: string): void {
-    this.inFlight.push({ ...inFlight({ replayId }), done: true });
+    this.inFlight.push({ ...inFlight({ replayId }, 0), done: true });
     this.advance();
   }
 
@@ -205,12 +218,20 @@ export class EventSettlement implements Settler<InFlightEvent> {
 
   private deliver(item: InFlightEvent, event: ReceivedEvent): void {
     item.deliveries++;
-    const attempt: EventAttempt = (item.attempt = new Attempt([item], this));
+    const attempt: EventAttempt = (item.attempt = new Attempt([item], this, undefined, (gathering) =>
+      this.gathers(gathering),
+    ));
     try {
       this.handler.deliver(attempt, event, item.deliveries);
     } catch (error) {
       attempt.failed({ error });
     }
+  }
+
+  /** Nodes gather it, or have gathered it. */
+  private gathers({ isGathered }: EventAttempt): void {
+    this.gathered += isGathered ? 1 : -1;
+    if (isGathered && !this.stopped) this.handler.released();
   }
 
   private repeat(item: InFlightEvent, delay: number): void {
@@ -223,18 +244,16 @@ export class EventSettlement implements Settler<InFlightEvent> {
     item.event = { replayId: item.event.replayId };
     item.attempt = undefined;
     this.open--;
+    this.bytes.remove(item.bytes);
     this.advance();
     this.checkIdle();
     if (!this.stopped) this.handler.released();
   }
 
   private advance(): void {
-    let count = 0;
-    while (this.inFlight[count]?.done) count++;
-    const last = this.inFlight[count - 1];
-    if (!last) return;
-    this.inFlight = this.inFlight.slice(count);
-    this.handler.position(last.event.replayId);
+    let last: InFlightEvent | undefined;
+    while (this.inFlight.front?.done) last = this.inFlight.shift();
+    if (last) this.handler.position(last.event.replayId);
   }
 
   private checkIdle(): void {
@@ -243,13 +262,15 @@ export class EventSettlement implements Settler<InFlightEvent> {
 
   /** Some event is in the flow. */
   private isBusy(): boolean {
-    return this.inFlight.some(({ attempt }) => attempt?.ended === false);
+    for (const { attempt } of this.inFlight) if (attempt?.ended === false) return true;
+    return false;
   }
 }
 
-function inFlight(event: InFlightEvent['event']): InFlightEvent {
+function inFlight(event: InFlightEvent['event'], bytes: number): InFlightEvent {
   return {
     event,
+    bytes,
     deliveries: 0,
     innocent: 0,
     done: false,

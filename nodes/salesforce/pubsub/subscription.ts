@@ -16,6 +16,8 @@ export interface ReceivedEvent {
   /** What its publisher gave it: the same for an event that was published twice. */
   id: string;
   schemaId: string;
+  /** Bytes of what it came as. */
+  size: number;
   /** By field names; of a change event as `readChange` gives it. Undefined where the event can't be read. */
   payload: Record<string, unknown> | undefined;
   /** Why it can't be read, and what it is made of. */
@@ -332,13 +334,14 @@ function causeOf({ message }: FlowError): string {
 function readEvent(
   schema: EventSchema | FlowError | undefined,
   bytes: Buffer | undefined,
-): Pick<ReceivedEvent, 'payload' | 'error' | 'bytes'> {
-  const failed = (error: FlowError) => ({ payload: undefined, error, ...(bytes && { bytes }) });
+): Pick<ReceivedEvent, 'size' | 'payload' | 'error' | 'bytes'> {
+  const size = bytes?.length ?? 0;
+  const failed = (error: FlowError) => ({ size, payload: undefined, error, ...(bytes && { bytes }) });
   if (schema instanceof FlowError) return failed(schema);
   if (!schema || !bytes) return failed(unreadable('it has no data'));
   try {
     const payload = schema.decode(bytes);
-    return { payload: isChange(payload) ? readChange(payload, schema.fields) : payload };
+    return { size, payload: isChange(payload) ? readChange(payload, schema.fields) : payload };
   } catch (error) {
     return failed(unreadable(messageOf(error)));
   }

@@ -26,6 +26,15 @@ export class Fifo<T> {
     return item;
   }
 
+  /** The next, which stays. */
+  get front(): T | undefined {
+    return this.items[this.first];
+  }
+
+  *[Symbol.iterator](): IterableIterator<T> {
+    for (let i = this.first; i < this.items.length; i++) yield this.items[i] as T;
+  }
+
   /** Takes all, in order. */
   clear(): T[] {
     const items = this.items.slice(this.first) as T[];

@@ -7,28 +7,3 @@ export interface Published {
   updatedAt: number | undefined;
   deleted: boolean;
 }
-
-/** Remembers the records seen last, a bounded number of them. */
-export class PublishedRecords {
-  private readonly records = new Map<string, Published>();
-
-  constructor(private readonly most = 20_000) {}
-
-  get(id: string): Published | undefined {
-    return this.records.get(id);
-  }
-
-  set(id: string, published: Published): void {
-    this.records.delete(id);
-    this.records.set(id, published);
-    if (this.records.size > this.most) this.delete(this.records.keys().next().value as string);
-  }
-
-  delete(id: string): void {
-    this.records.delete(id);
-  }
-
-  clear(): void {
-    this.records.clear();
-  }
-}

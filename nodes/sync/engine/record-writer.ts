@@ -1,7 +1,8 @@
 import { WRONG_LAST_SEQUENCE, type BatchMessage, type BatchOutcome } from '../../jetstream/publish/batches';
 import type { LastMessage } from '../../jetstream/publish/last-messages';
 import { FlowError } from '../../shared/errors';
-import { PublishedRecords, type Published } from './published';
+import { RecentMap } from '../../shared/recent-map';
+import type { Published } from './published';
 import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceRecord } from './record';
 import { escapeToken } from '../../shared/token';
 import { collectionSubject, type SubjectOf } from './tokens';
@@ -55,6 +56,8 @@ interface Entry {
 const CHUNK = 1_000;
 const CHUNKS = 3;
 const TRIES = 10;
+/** Records whose last message is kept in mind, at least. */
+const REMEMBERED = 10_000;
 
 /**
  * Publishes the records of one collection so that a subject never goes back to an older version. Records are
@@ -64,7 +67,7 @@ const TRIES = 10;
  * that it replaces: whatever comes in between makes the stream refuse it, and it is looked at again.
  */
 export class RecordWriter {
-  private readonly published = new PublishedRecords();
+  private readonly published = new RecentMap<string, Published>(REMEMBERED);
   private readonly body: (record: SourceRecord) => string;
   private readonly subject: string;
   private readonly eventSubject: string;

@@ -264,6 +264,7 @@ describe('the position', () => {
     );
     store.onPut = () => undefined;
     await ends(1);
+    await pass(100);
     assert.equal(store.position?.replayId, position(2));
   });
 
@@ -346,6 +347,27 @@ test('the flow gets no more than its window, and the next as soon as one is fini
   assert.deepEqual(
     stream().written.map(({ num_requested }) => num_requested),
     [2, 1],
+  );
+});
+
+test('events that are finished at the same moment make room for one request', async () => {
+  make({ store, settings: { window: 60 } });
+  await start();
+  await send(...Array.from({ length: 60 }, (_, i) => i));
+  for (const attempt of attempts) attempt.finished(undefined);
+  await turns();
+  assert.deepEqual(
+    stream().written.map(({ num_requested }) => num_requested),
+    [60, 60],
+  );
+});
+
+test('while the flow works on a hundred events, the next hundred are asked for', async () => {
+  await start();
+  await send(...Array.from({ length: 100 }, (_, i) => i));
+  assert.deepEqual(
+    stream().written.map(({ num_requested }) => num_requested),
+    [100, 100],
   );
 });
 

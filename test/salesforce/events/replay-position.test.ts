@@ -25,10 +25,11 @@ beforeEach(() => {
 afterEach(() => mock.restoreAll());
 
 const open = (): StoredPosition => {
-  const made: StoredPosition = new StoredPosition(kept, {
-    failed: (error) => told.push((error as Error).message),
+  const handler = {
+    failed: (error: unknown) => told.push((error as Error).message),
     taken: () => told.push(made.taken ? 'taken' : 'its own'),
-  });
+  };
+  const made: StoredPosition = new StoredPosition(kept, handler, 0);
   return made;
 };
 const load = () => position.load('org', '/event/A');

@@ -8,6 +8,7 @@ import {
   type EventAttempt,
   type SettlementSettings,
 } from '../../../nodes/salesforce/events/settlement';
+import { sizeInFlow } from '../../../nodes/salesforce/events/bytes-in-flight';
 import type { ReceivedEvent } from '../../../nodes/salesforce/pubsub/subscription';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
 import { FlowError } from '../../../nodes/shared/errors';
@@ -78,6 +79,7 @@ class Flow {
 const event = (replayId: string, more: Partial<ReceivedEvent> = {}): ReceivedEvent => ({
   replayId,
   id: `id-${replayId}`,
+  size: 100,
   schemaId: 'schema',
   payload: { n: replayId },
   ...more,
@@ -212,6 +214,39 @@ describe('room', () => {
     assert.equal(flow.released, 2);
   });
 
+  test('what a node gathers for its requests takes no place, until it is over', () => {
+    const flow = new Flow({ window: 2 });
+    flow.arrive('a', 'b');
+    assert.equal(flow.settlement.room, 0);
+    flow.attempt('a').gathering(true);
+    assert.deepEqual([flow.settlement.room, flow.settlement.size, flow.released], [1, 2, 1]);
+    flow.attempt('a').gathering(false);
+    assert.equal(flow.settlement.room, 0);
+    flow.attempt('a').gathering(true);
+    flow.ends('a');
+    assert.deepEqual([flow.settlement.room, flow.settlement.size], [1, 1]);
+  });
+
+  test('large events are fewer: as many as their bytes leave room for, gathered or not, and one at least', () => {
+    const large = sizeInFlow(1_000_000);
+    const flow = new Flow({ window: 1_000, maxBytes: 3 * large });
+    for (const id of ['a', 'b']) flow.settlement.arrived(event(id, { size: 1_000_000 }));
+    assert.equal(flow.settlement.room, 1);
+    flow.attempt('a').gathering(true);
+    assert.equal(flow.settlement.room, 1);
+    flow.settlement.arrived(event('c', { size: 4_000_000 }));
+    assert.ok(flow.settlement.room <= 0);
+    for (const id of ['a', 'b']) flow.ends(id);
+    assert.ok(flow.settlement.room <= 0, 'one that is larger than all is alone');
+    flow.ends('c');
+    assert.equal(flow.settlement.room, 1);
+    for (let i = 0; i < 500; i++) {
+      flow.settlement.arrived(event(`small ${i}`));
+      flow.ends(`small ${i}`);
+    }
+    assert.equal(flow.settlement.room, 1_000, 'as many as ever once they are small again');
+  });
+
   test('behind an event that never ends 10,000 are finished at most', () => {
     const flow = new Flow({ window: 20_000 });
     flow.arrive('stuck');
@@ -282,9 +317,9 @@ describe('an event that fails', () => {
   });
 
   test('by default comes again after 10 s, 30 s, 1 min and 5 min, and is passed over after the fifth time', () => {
-    const { backoff, maxDeliver, window, processingLimit } = SETTLEMENT;
+    const { backoff, maxDeliver, window, maxBytes, processingLimit } = SETTLEMENT;
     assert.deepEqual(backoff, [10_000, 30_000, 60_000, 300_000]);
-    assert.deepEqual([maxDeliver, window, processingLimit], [5, 100, 600_000]);
+    assert.deepEqual([maxDeliver, window, maxBytes, processingLimit], [5, 1_000, 64 * 2 ** 20, 600_000]);
   });
 
   test('without a list of pauses it comes again at once', () => {

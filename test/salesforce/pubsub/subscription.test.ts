@@ -123,6 +123,7 @@ describe('events', () => {
       replayId: position(1),
       id: 'id-1',
       schemaId: 'schema-1',
+      size: 9,
       payload: { CreatedDate: 1, CreatedById: 'u', Order_ID__c: 'O-1', Status__c: null },
     });
     assert.deepEqual(numbers(), ['O-1', 'O-2', 'O-3']);

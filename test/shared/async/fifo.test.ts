@@ -17,6 +17,8 @@ test('what comes out is what an array would give, whatever is pushed and taken i
           array.push(what);
         }
         assert.equal(fifo.length, array.length);
+        assert.equal(fifo.front, array[0]);
+        assert.deepEqual([...fifo], array);
       }
     }),
   );
