@@ -81,7 +81,7 @@ function writeOf(message: WriteMessage, rows: PreparedRow[], atomic: boolean): W
       keyText,
       keyField,
     })),
-    keys: rows.flatMap((row) => row.keys),
+    keys: rows.length === 1 ? (rows[0] as PreparedRow).keys : rows.flatMap((row) => row.keys),
     atomic,
     repeatable: rows.every((row) => row.repeatable),
     bytes: rows.reduce((sum, row) => sum + row.bytes, 0),
@@ -170,13 +170,12 @@ function prepare(
       return { ...row, repeatable: false };
     if (!isId(value))
       return { ...row, error: value === undefined ? missing('Id', operation) : malformedId(value) };
-    row.keys.push(idKey(value, true));
-    return { ...row, keyText: value.slice(0, 15), keyField };
+    return { ...row, keys: row.keys.concat(idKey(value, true)), keyText: value.slice(0, 15), keyField };
   }
   if (value === undefined || value === null || value === '')
     return { ...row, error: missing(field, operation) };
-  row.keys.push(...upsertKeys(sobject, field, value));
-  return { ...row, keyText: textOf(value).trim(), keyField };
+  const keys = row.keys.concat(upsertKeys(sobject, field, value));
+  return { ...row, keys, keyText: textOf(value).trim(), keyField };
 }
 
 function checkSettings(request: WriteRequest): void {
