@@ -95,7 +95,7 @@ export function staysTheSame(text: string): boolean {
  */
 export function exactNumber(text: string): number | string {
   const decimal = decimalOf(text);
-  const value = Number(text);
+  const value = Number(text) + 0; // -0 is 0
   if (!decimal) return Number.isFinite(value) ? value : text;
   const whole = decimal.exponent >= 0;
   return staysTheSame(text) && (!whole || Number.isSafeInteger(value)) ? value : plain(decimal);

@@ -66,9 +66,10 @@ test('every example at once, deployed again and again in a hurry: nothing of the
     if (type === 'sfdc-event-in') return sum + 1;
     return type === 'api-source' && provider === 'salesforce' ? sum + (collections as string[]).length : sum;
   }, 0);
-  await until(async () => (await connections()).length === 1 && subscriptions() === wanted, {
+  const servers = [...nodes.values()].filter(({ type }) => type === 'jetstream-server').length;
+  await until(async () => (await connections()).length === servers && subscriptions() === wanted, {
     timeout: 30_000,
-    what: `one connection and ${wanted} subscriptions to be left`,
+    what: `${servers} connections and ${wanted} subscriptions to be left`,
   }).catch(async (error: Error) => {
     throw new Error(`${error.message}; ${(await connections()).length} and ${subscriptions()}`);
   });

@@ -214,6 +214,8 @@ test('a number is the same text however it is written, where it is not exact', (
   assert.equal(exactNumber('10.0E399'), '1e400');
   assert.equal(exactNumber('1.0E21'), '1000000000000000000000');
   assert.equal(exactNumber('5.0E8'), 500_000_000);
+  assert.equal(exactNumber('-0'), 0);
+  assert.equal(exactNumber('-0.00'), 0);
   assert.equal(exactNumber('0x10'), 16);
   assert.equal(exactNumber('none'), 'none');
   fc.assert(

@@ -91,8 +91,11 @@ for (const [name, of, count, row, actions] of LIMITED)
     api.limits(Object.fromEntries(Object.keys(api.limits()).map((limit) => [limit, MAX])));
     let refusals = 0;
     /** The next call is refused once. */
-    const limit = (): void =>
+    const limit = (): void => {
+      // A step that asked nothing has left the one before.
+      api.faults.clear();
       api.faults.add({ action: { ...soon, ...actions[refusals++ % actions.length] }, times: 1 });
+    };
     let position = await start(collection);
     api.write(
       of,
