@@ -9,7 +9,7 @@ import { inSpan, tracerOf, type Span } from '../shared/tracing/tracer';
 import { inTurn } from '../shared/async/in-order';
 import { Gathering } from './composite/gathering';
 import { rowsFailed } from './composite/results';
-import type { WriteRequest } from './composite/operations';
+import type { RowResult, WriteRequest } from './composite/operations';
 import { orgStatus } from './org/status';
 import { sfdcComposite } from './sfdc-composite.settings';
 import { sessionOf } from './sfdc-org';
@@ -42,7 +42,7 @@ export default function (RED: NodeAPI): void {
     const { org, session, payloadOf, settings } = ready;
     const { records: full, maxRequests } = settings.batch;
     // All requests under way, and one that fills up meanwhile; for a Bulk job as much as there may be.
-    const gathering = new Gathering(() => full * (maxRequests + 1) + writer.room);
+    const gathering = new Gathering(() => full * (maxRequests + 1) + writer.room, gatherMessage);
     const log = (level: 'info' | 'warn', text: string) =>
       level === 'info' ? this.log(text) : this.warn(text);
     const tracer = tracerOf(RED);
@@ -71,22 +71,7 @@ export default function (RED: NodeAPI): void {
     show();
 
     const ordered = inTurn();
-    const write = async (msg: Input, own: CompositeSettings, span: Span | undefined) => {
-      const byId = own.operation === 'get' || own.operation === 'delete';
-      const given = byId && msg.ids !== undefined ? msg.ids : payloadOf(msg);
-      const payload: unknown = refuseTooDeep(given instanceof Promise ? await ordered(given) : given);
-      const records = Array.isArray(payload) ? payload.length : 1;
-      const leave = gathering.add(records, () => gatherMessage(msg));
-      try {
-        return await writer.write(requestOf(msg, own, payload, span), () => pauseProcessing(msg));
-      } finally {
-        leave();
-      }
-    };
-
-    const work = async (msg: Input, own: CompositeSettings, span: Span | undefined) => {
-      const { operation, sobject } = own;
-      const results = await write(msg, own, span);
+    const outputsOf = (msg: Input, { operation, sobject }: CompositeSettings, results: RowResult[]) => {
       const sfdc = { operation, sobject, apiUsage: session.budget.usage };
       const failed = results.filter((result) => !result.success);
       const superseded = results.filter((result) => result.superseded).length;
@@ -101,11 +86,33 @@ export default function (RED: NodeAPI): void {
         failed.length > 0 ? { ...msg, payload: failed, sfdc } : null,
       ];
     };
-    onInput(this, async (msg: Input) => {
+    // No async functions: a hundred thousand messages may wait here, and each `await` of each takes 600 bytes.
+    const write = (msg: Input, own: CompositeSettings, span: Span | undefined, given: unknown) => {
+      const payload = refuseTooDeep(given);
+      const leave = gathering.add(Array.isArray(payload) ? payload.length : 1, msg);
+      return writer
+        .write(requestOf(msg, own, payload, span), () => pauseProcessing(msg))
+        .then(
+          (results) => {
+            leave();
+            return outputsOf(msg, own, results);
+          },
+          (error: unknown) => {
+            leave();
+            throw error;
+          },
+        );
+    };
+    onInput(this, (msg: Input) => {
       const own = settingsFor(sfdcComposite, settings, msg);
       const { operation, sobject } = own;
       const name = `${operation} ${sobject}`;
-      return inSpan(tracer, { name, kind: 'INTERNAL' }, msg, (span) => work(msg, own, span));
+      return inSpan(tracer, { name, kind: 'INTERNAL' }, msg, (span) => {
+        const byId = operation === 'get' || operation === 'delete';
+        const given = byId && msg.ids !== undefined ? msg.ids : payloadOf(msg);
+        if (!(given instanceof Promise)) return write(msg, own, span, given);
+        return ordered(given).then((payload) => write(msg, own, span, payload));
+      });
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {

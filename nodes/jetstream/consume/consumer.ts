@@ -13,7 +13,7 @@ import { DeadLetterWriter, type DeadLetterSettings } from './dead-letter-writer'
 import { checkDeadLetter } from './dead-letter-loop';
 import { ensureDurable, type DurableSettings } from './durable';
 import { Ledger } from './ledger';
-import { decodePayload, type PayloadFormat } from './message';
+import { decodePayload, kept, type PayloadFormat } from './message';
 import type { Msg, NatsConnection } from '../server/nats';
 import { Pull, type PullProblem } from './pull';
 import { Settlement, type InFlightMessage, type MessageBatch, type SettlementSettings } from './settlement';
@@ -541,6 +541,7 @@ export class Consumer {
     const { format, bigNumbers } = this.settings;
     try {
       const payload = decodePayload(message.msg.data, format, bigNumbers);
+      message.msg = kept(message.msg);
       this.bytes.entered(message);
       return { message, payload };
     } catch (error) {

@@ -6,8 +6,8 @@ import { headerName } from '../../shared/settings/formats';
 import { publishOnce } from '../publish/pub-ack';
 import { FRAME, headerLine, rawHeaders } from '../publish/raw-headers';
 import { jsApi } from '../server/api';
-import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
-import type { DeliveryInfo } from './message';
+import type { MsgHdrs, NatsConnection } from '../server/nats';
+import type { DeliveryInfo, Received } from './message';
 
 /** Header values are one line, and of a readable length. */
 const LONGEST_HEADER = 2_000;
@@ -35,7 +35,7 @@ export async function publishDeadLetter(
   nc: NatsConnection,
   domain: string | undefined,
   subject: string,
-  msg: Msg,
+  msg: Received,
   info: DeliveryInfo,
   failure: Failure,
 ): Promise<void> {
@@ -103,7 +103,7 @@ export function isHopeless(error: unknown): boolean {
   return error instanceof FlowError && HOPELESS.has(codeOf(error.cause));
 }
 
-function hopsOf(msg: Msg): number {
+function hopsOf(msg: Received): number {
   const hops = Number(msg.headers?.get(HOPS));
   return Number.isSafeInteger(hops) && hops > 0 ? hops : 0;
 }
@@ -132,7 +132,7 @@ async function keepsWhatIsGivenUp(
 
 /** The most important first. */
 function ownHeaders(
-  msg: Msg,
+  msg: Received,
   info: DeliveryInfo,
   { error, node }: Failure,
   hops: number,

@@ -4,6 +4,22 @@ import type { Msg, MsgHdrs } from '../server/nats';
 
 export type PayloadFormat = 'auto' | 'json' | 'string' | 'buffer';
 
+/** A message as the stream has it. */
+export type Received = Pick<Msg, 'subject' | 'headers' | 'data'>;
+
+/** Larger ones are most of what came with them from the socket. */
+const COPIED = 16_384;
+let latestSubject = '';
+
+/**
+ * The same without the client's own objects and its memory: a view of a few bytes would hold all that came with them.
+ * Throws what the client throws for headers that can't be read.
+ */
+export function kept({ subject, headers, data }: Received): Received {
+  if (subject !== latestSubject) latestSubject = subject;
+  return { subject: latestSubject, headers, data: data.length < COPIED ? Buffer.from(data) : data };
+}
+
 /** What the server tells of a message in its ack subject. `timestamp` in nanoseconds, as text (it exceeds 2^53). */
 export interface DeliveryInfo {
   stream: string;
@@ -175,7 +191,7 @@ export interface JetStreamProperties {
 }
 
 export function jetStreamProperties(
-  { msg, info, deliveries }: { msg: Msg; info: DeliveryInfo; deliveries: number },
+  { msg, info, deliveries }: { msg: Received; info: DeliveryInfo; deliveries: number },
   token: string,
 ): JetStreamProperties {
   return {

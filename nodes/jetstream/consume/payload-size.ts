@@ -1,10 +1,11 @@
 import type { PayloadFormat } from './message';
 
-/** What a message takes beside its payload: its properties, and what the runtime knows of it. */
-const MESSAGE = 1_024;
-/** Bytes of JSON that are not worth being looked through. */
-const SMALL = 2_048;
-/** A small payload, and one that was not looked at yet, are taken for what is many short values. */
+/**
+ * What a message takes beside its payload: its properties, and those of what came. What the flow knows of each that waits
+ * in it, 4.5 kB whatever its size, is not its payload's: how many there are is limited by itself.
+ */
+const MESSAGE = 384;
+/** What was not looked at yet is taken for what is many short values. */
 const FACTOR: Record<PayloadFormat, number> = { auto: 8, json: 8, string: 2, buffer: 2 };
 
 const [BRACE, BRACKET, COMMA, QUOTE] = [0x7b, 0x5b, 0x2c, 0x22];
@@ -20,8 +21,7 @@ export function guessSize(bytes: number, format: PayloadFormat): number {
  * stream holds and what it was parsed to; never less than half of the truth.
  */
 export function estimateSize(data: Uint8Array, format: PayloadFormat): number {
-  if (data.length < SMALL || format === 'string' || format === 'buffer')
-    return guessSize(data.length, format);
+  if (format === 'string' || format === 'buffer') return guessSize(data.length, format);
   let containers = 0;
   let values = 0;
   let quotes = 0;

@@ -12,7 +12,7 @@ import {
 import type { Msg } from '../server/nats';
 import type { Acks } from './acks';
 import { memoryOf, successorOf, type Memory } from './memory';
-import { deliveryInfo, type DeliveryInfo } from './message';
+import { deliveryInfo, type DeliveryInfo, type Received } from './message';
 import type { Level } from '../../shared/log';
 
 /** What happens to a message that fails. Milliseconds; `maxDeliver` -1 is no limit. */
@@ -51,7 +51,8 @@ export interface SettlementHandler {
 export interface InFlightMessage extends Watched<InFlightMessage> {
   /** Of the consumer that delivered it, as it was then. */
   readonly memory: Memory;
-  readonly msg: Msg;
+  /** As the stream has it; not more than that since it went into the flow. */
+  msg: Received;
   readonly info: DeliveryInfo;
   /** The latest ack subject: a message that is delivered again while it is in flight is the same message. */
   reply: string;

@@ -1,6 +1,6 @@
 interface Gathered {
   records: number;
-  gather: () => () => void;
+  msg: object;
   release: (() => void) | undefined;
 }
 
@@ -13,11 +13,15 @@ export class Gathering {
   private records = 0;
   private readonly outside = new Set<Gathered>();
 
-  constructor(private readonly most: () => number) {}
+  /** `gather` counts a message as gathered until the function that it gives is called. */
+  constructor(
+    private readonly most: () => number,
+    private readonly gather: (msg: object) => () => void,
+  ) {}
 
-  /** A message is held until the returned function is called; `gather` counts it as gathered until its own is. */
-  add(records: number, gather: () => () => void): () => void {
-    const gathered: Gathered = { records, gather, release: undefined };
+  /** A message of so many records is held until the returned function is called. */
+  add(records: number, msg: object): () => void {
+    const gathered: Gathered = { records, msg, release: undefined };
     this.outside.add(gathered);
     this.fill();
     return () => {
@@ -37,7 +41,7 @@ export class Gathering {
       if (this.records >= most) return;
       this.outside.delete(gathered);
       this.records += gathered.records;
-      gathered.release = gathered.gather();
+      gathered.release = this.gather(gathered.msg);
     }
   }
 }

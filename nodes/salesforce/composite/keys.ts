@@ -137,9 +137,21 @@ export function fieldOf(record: Readonly<Record<string, unknown>>, name: string)
   return key === undefined ? undefined : record[key];
 }
 
+let latest: Endpoint | undefined;
+
+/** The same object as for the record before, where it is the same endpoint: very many records may wait. */
 export function endpointOf(endpoint: Omit<Endpoint, 'name'>): Endpoint {
   const { operation, sobject, externalIdField, fields } = endpoint;
-  return { ...endpoint, name: JSON.stringify([operation, sobject, externalIdField, fields]).toLowerCase() };
+  if (
+    latest?.operation !== operation ||
+    latest.sobject !== sobject ||
+    latest.externalIdField !== externalIdField ||
+    latest.fields !== fields
+  ) {
+    const name = JSON.stringify([operation, sobject, externalIdField, fields]).toLowerCase();
+    latest = { ...endpoint, name };
+  }
+  return latest;
 }
 
 const PLAIN_NUMBER = /^[1-9]\d{0,14}$/;

@@ -18,8 +18,7 @@ export class MessageOrder {
   private readonly places = new Map<WriteMessage, Place>();
 
   add(message: WriteMessage, writes: readonly Write[]): void {
-    const all = writes.flatMap(({ keys }) => keys.filter(({ write }) => write).map(({ name }) => name));
-    const names = all.length > 1 ? [...new Set(all)] : all;
+    const names = namesOf(writes);
     if (names.length === 0) return;
     const place: Place = { names };
     for (const name of names) {
@@ -62,4 +61,10 @@ export class MessageOrder {
     for (const later of behind) this.places.get(later)?.before?.delete(message);
     return behind;
   }
+}
+
+function namesOf(writes: readonly Write[]): readonly string[] {
+  const names = new Set<string>();
+  for (const { keys } of writes) for (const { name, write } of keys) if (write) names.add(name);
+  return Array.from(names);
 }

@@ -48,16 +48,18 @@ export function plan(
 
 function planCollections(message: WriteMessage, describes?: Pick<Describes, 'fields'>): Write[] {
   const { request, records } = message;
-  const rows = records.map((record, index) => prepareSendable(request, record, index, describes));
-  const together = request.allOrNone && rows.length > 1 && request.operation !== 'get';
+  const together = request.allOrNone && records.length > 1 && request.operation !== 'get';
 
   if (!together) {
-    return rows.flatMap((row) => {
-      if (!row.error) return [writeOf(message, [row], false)];
-      reject(message, row.index, row.error);
-      return [];
-    });
+    const writes: Write[] = [];
+    for (const [index, record] of records.entries()) {
+      const row = prepareSendable(request, record, index, describes);
+      if (row.error) reject(message, index, row.error);
+      else writes.push(writeOf(message, [row], false));
+    }
+    return writes;
   }
+  const rows = records.map((record, index) => prepareSendable(request, record, index, describes));
   const wrong = rows.find((row) => row.error)?.error;
   if (wrong) {
     for (const row of rows) reject(message, row.index, row.error ?? ROLLED_BACK);
@@ -81,7 +83,7 @@ function writeOf(message: WriteMessage, rows: PreparedRow[], atomic: boolean): W
       keyText,
       keyField,
     })),
-    keys: rows.flatMap((row) => row.keys),
+    keys: rows.length === 1 ? (rows[0] as PreparedRow).keys : rows.flatMap((row) => row.keys),
     atomic,
     repeatable: rows.every((row) => row.repeatable),
     bytes: rows.reduce((sum, row) => sum + row.bytes, 0),
@@ -170,13 +172,12 @@ function prepare(
       return { ...row, repeatable: false };
     if (!isId(value))
       return { ...row, error: value === undefined ? missing('Id', operation) : malformedId(value) };
-    row.keys.push(idKey(value, true));
-    return { ...row, keyText: value.slice(0, 15), keyField };
+    return { ...row, keys: row.keys.concat(idKey(value, true)), keyText: value.slice(0, 15), keyField };
   }
   if (value === undefined || value === null || value === '')
     return { ...row, error: missing(field, operation) };
-  row.keys.push(...upsertKeys(sobject, field, value));
-  return { ...row, keyText: textOf(value).trim(), keyField };
+  const keys = row.keys.concat(upsertKeys(sobject, field, value));
+  return { ...row, keys, keyText: textOf(value).trim(), keyField };
 }
 
 function checkSettings(request: WriteRequest): void {
@@ -255,8 +256,12 @@ function referenceInText(records: number) {
   );
 }
 
+/** What is said of the row before is not said anew: of a message that is no list of records it is all of them. */
 function reject(message: WriteMessage, index: number, error: RowError): void {
-  message.results[index] = { id: null, success: false, errors: [error], record: message.records[index] };
+  const { records, results } = message;
+  const [before] = results[index - 1]?.errors ?? [];
+  const same = before?.statusCode === error.statusCode && before.message === error.message;
+  results[index] = { id: null, success: false, errors: [same ? before : error], record: records[index] };
   message.open--;
 }
 

@@ -56,16 +56,18 @@ export function resultsOf({ request, results, failure }: WriteMessage): RowResul
  * was written, and nothing but time is missing, may the message be repeated.
  */
 export function rowsFailed(operation: string, sobject: string, results: readonly RowResult[]): FlowError {
-  const failed = results
-    .map(({ success, errors }, index) => ({ success, errors, index }))
-    .filter((row) => !row.success);
-  const errors = failed.flatMap((row) => row.errors.map((error) => ({ error, index: row.index })));
-  const { error, index } = errors.find((one) => !ROLLED_BACK.has(one.error.statusCode)) ?? errors[0] ?? {};
-  const passing = !errors.some((one) => isFault(one.error));
+  const failed = results.filter(({ success }) => !success);
+  const named = ({ success, errors }: RowResult): RowError | undefined =>
+    success ? undefined : errors.find(({ statusCode }) => !ROLLED_BACK.has(statusCode));
+  let index = results.findIndex((row) => named(row) !== undefined);
+  if (index < 0) index = results.findIndex(({ success, errors }) => !success && errors.length > 0);
+  const row = results[index];
+  const error = row && (named(row) ?? row.errors[0]);
+  const passing = !failed.some((one) => one.errors.some(isFault));
   const fields = error?.fields?.length ? ` [${error.fields.join(', ')}]` : '';
   return new FlowError(
     error?.statusCode ?? 'ROWS_FAILED',
-    `${failed.length} of ${results.length} records failed in ${operation} of ${sobject}; record ${index}: ${error?.statusCode} ${error?.message}${fields}. Correct the data, or wire output 2 to handle such records`,
+    `${failed.length} of ${results.length} records failed in ${operation} of ${sobject}; record ${row && index}: ${error?.statusCode} ${error?.message}${fields}. Correct the data, or wire output 2 to handle such records`,
     passing && failed.length === results.length,
     { details: results },
   );

@@ -574,7 +574,9 @@ export const flowTracker = new FlowTracker();
  * message that no consumer holds.
  */
 export function pauseProcessing(msg: object): () => void {
-  const resumes = [...(flowTracker.find(msg)?.together() ?? [])].map((delivery) => delivery.pause());
+  const delivery = flowTracker.find(msg);
+  if (!delivery?.isJoined) return delivery?.pause() ?? nothing;
+  const resumes = Array.from(delivery.together(), (each) => each.pause());
   return () => resumes.forEach((resume) => resume());
 }
 

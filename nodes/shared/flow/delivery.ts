@@ -42,6 +42,7 @@ export interface NodeState {
 }
 
 const NONE: readonly Delivery[] = [];
+const NOWHERE: readonly Branch[] = [];
 
 const MOST_STRANGERS = 1_000;
 
@@ -75,7 +76,7 @@ export class Delivery {
   /** Deliveries that took over messages of this one (join), and those that this one took over from. */
   private into: Set<Delivery> | undefined;
   private joined: Set<Delivery> | undefined;
-  private branches: Branch[] = [];
+  private branches = NOWHERE;
   private readonly startedAt = performance.now();
   private pauses = 0;
   private pausedAt = 0;
@@ -288,7 +289,8 @@ export class Delivery {
   private branch(state: NodeState): Branch {
     for (const branch of this.branches) if (branch.state === state) return branch;
     const branch = { state, announced: 0, open: 0 };
-    this.branches.push(branch);
+    // There may be very many deliveries, each with few: push() would leave room for sixteen more.
+    this.branches = this.branches.concat(branch);
     return branch;
   }
 }

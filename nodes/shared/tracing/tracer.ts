@@ -74,20 +74,24 @@ export class Tracer {
 }
 
 /** Does the work, within a span of the message's trace where there are spans. */
-export async function inSpan<T>(
+export function inSpan<T>(
   tracer: Tracer | undefined,
   span: Pick<SpanStart, 'name' | 'kind'>,
   msg: Carrier,
   work: (span: Span | undefined) => Promise<T>,
 ): Promise<T> {
-  if (!tracer) return work(undefined);
-  const started = tracer.start({ attributes: {}, ...span }, [traceOf(msg)]);
+  return tracer
+    ? untilOver(tracer.start({ attributes: {}, ...span }, [traceOf(msg)]), work)
+    : work(undefined);
+}
+
+async function untilOver<T>(span: Span, work: (span: Span) => Promise<T>): Promise<T> {
   try {
-    const done = await work(started);
-    started.end();
+    const done = await work(span);
+    span.end();
     return done;
   } catch (error) {
-    started.end(error);
+    span.end(error);
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { BytesInFlight } from '../../../nodes/jetstream/consume/bytes-in-flight';
 import { estimateSize, guessSize } from '../../../nodes/jetstream/consume/payload-size';
+import { parseSize } from '../../../nodes/shared/size';
 
 const message = (data: string | number) => ({
   msg: { data: typeof data === 'string' ? Buffer.from(data) : Buffer.alloc(data) },
@@ -30,13 +31,17 @@ describe('the estimate of what a payload takes', () => {
       assert.ok(estimated > 0.6 * measured && estimated < 5 * measured, `${estimated} for ${measured}`);
     });
 
-  test('of a small payload, a text and bytes is made by the size alone', () => {
-    for (const [bytes, format] of [
-      [2_000, 'json'],
-      [1_000_000, 'string'],
-      [1_000_000, 'buffer'],
-    ] as const)
-      assert.equal(estimateSize(Buffer.alloc(bytes, '{'), format), guessSize(bytes, format));
+  test('of a text and bytes is made by the size alone', () => {
+    for (const format of ['string', 'buffer'] as const)
+      assert.equal(estimateSize(Buffer.alloc(1_000_000, '{'), format), guessSize(1_000_000, format));
+  });
+
+  test('lets a hundred thousand small records into the flow by default, and no more than three thousand of 10 kB', () => {
+    const record = { LastName: 'Bench', ExternalId__c: 'order-000000012345' };
+    const sizeOf = (payload: object): number => estimateSize(Buffer.from(JSON.stringify(payload)), 'auto');
+    const limit = parseSize('64MiB', 'Memory');
+    assert.ok(100_000 * sizeOf(record) < limit);
+    assert.ok(3_500 * sizeOf({ ...record, Description: 'x'.repeat(10_000) }) > limit);
   });
 });
 

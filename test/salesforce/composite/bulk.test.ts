@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
+import { MOST_ROWS } from '../../../nodes/salesforce/composite/bulk/backlog';
 import type { RowResult } from '../../../nodes/salesforce/composite/operations';
 import { Writer, type WriterOptions } from '../../../nodes/salesforce/composite/writer';
 import { OrgOutage } from '../../../nodes/salesforce/org/outage';
@@ -53,6 +54,27 @@ const each = (rig: Rig, payloads: unknown[], more: object = {}) =>
   Promise.all(payloads.map((payload) => rig.write({ payload, ...more })));
 
 describe('a backlog of one object and operation', () => {
+  test('may gather what the memory has room for, by halves beside another', async (t) => {
+    const rigs = [
+      await bulk(t, { switches: { bulkJobMs: 300 } }),
+      await bulk(t, { switches: { bulkJobMs: 300 } }),
+    ];
+    const [one, other] = rigs.map(({ writer }) => writer) as [Writer, Writer];
+    const answers = [];
+    assert.deepEqual([one.room, other.room], [0, 0]);
+    for (const [rig, room] of [
+      [rigs[0], MOST_ROWS],
+      [rigs[1], Math.floor(MOST_ROWS / 2)],
+    ] as const) {
+      answers.push(each(rig as Bulk, contacts(40)));
+      await until(() => (rig?.writer.state.bulk?.rows ?? 0) > 0);
+      assert.equal(rig?.writer.room, room);
+    }
+    assert.equal(one.room, other.room);
+    await Promise.all(answers);
+    await until(() => one.room + other.room === 0);
+  });
+
   test('goes as one job, each row’s own result settling its own message', async (t) => {
     const rig = await bulk(t);
     const { org } = rig;

@@ -1,5 +1,7 @@
 import { describe, test } from 'node:test';
 import assert from 'node:assert/strict';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { WriteRequest } from '../../../nodes/salesforce/composite/operations';
 import { plan } from '../../../nodes/salesforce/composite/plan';
 
@@ -16,7 +18,25 @@ const made = (request: Partial<WriteRequest>) =>
 const codes = (request: Partial<WriteRequest>) =>
   [...made(request).message.results].map((result) => result?.errors[0]?.statusCode);
 
+function garbageCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+}
+
 describe('writes', () => {
+  test('of a hundred thousand empty records hold two hundred bytes a record at most', () => {
+    const payload: unknown[] = JSON.parse(`[${Array(100_000).fill('{}').join(',')}]`) as unknown[];
+    const collect = garbageCollector();
+    collect();
+    const before = process.memoryUsage().heapUsed;
+    const { message, writes } = made({ payload });
+    collect();
+    const held = (process.memoryUsage().heapUsed - before) / payload.length;
+    assert.ok(held < 200, `${held} bytes a record`);
+    assert.deepEqual([writes.length, message.open, message.results.length], [0, 0, 100_000]);
+    assert.equal(message.results[99_999]?.errors[0], message.results[0]?.errors[0]);
+  });
+
   test('are one for each record, or one for all that belong together', () => {
     const payload = [{ K: 1 }, { K: 2 }];
     assert.deepEqual(

@@ -1,6 +1,9 @@
 import { getHeapStatistics } from 'node:v8';
 
-/** What a row takes while it waits: its message, what the flow and its source know of it, and its write. */
+/**
+ * What a row takes until it is written: 5 kB while it waits (measured: its message, what the flow and its source know of
+ * it, its write), and its lines in the file of the job and in the results.
+ */
 const ROW_BYTES = 8_192;
 /** Messages that a durable may leave unacknowledged: no more are ever in the flow. */
 const UNACKNOWLEDGED = 100_000;

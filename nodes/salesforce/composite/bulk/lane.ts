@@ -68,6 +68,9 @@ interface Running {
   done: Promise<void>;
 }
 
+/** Of this process: those that gather share what its memory has room for. */
+const lanes = new Set<BulkLane>();
+
 /**
  * Writes what piles up for one object and operation as Bulk API 2.0 jobs, one at a time: some calls for a hundred
  * thousand rows. A row is over when the job's own results say so. Whatever they don't tell is written once more, by
@@ -96,6 +99,7 @@ export class BulkLane {
   ) {
     this.backlog = new Backlog(options.from);
     this.left = leftJobsOf(org);
+    lanes.add(this);
   }
 
   get state(): BulkState {
@@ -104,7 +108,14 @@ export class BulkLane {
 
   /** Records that are better held than left with their source. */
   get room(): number {
-    return this.running || this.backlog.holding ? MOST_ROWS : 0;
+    if (!this.gathers) return 0;
+    let sharers = 0;
+    for (const { gathers } of lanes) if (gathers) sharers++;
+    return Math.floor(MOST_ROWS / sharers);
+  }
+
+  private get gathers(): boolean {
+    return this.running !== undefined || this.backlog.holding;
   }
 
   arrived(writes: readonly Write[], pending: number | undefined): void {
@@ -158,6 +169,7 @@ export class BulkLane {
     if (running) await withTimeout(limit, running.done);
     this.closed.abort();
     if (running && this.running === running) this.leave(running);
+    lanes.delete(this);
   }
 
   private lookLater(): void {
