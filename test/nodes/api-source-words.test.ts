@@ -5,6 +5,11 @@ import sfdcOrg from '../../nodes/salesforce/sfdc-org';
 import apiSource from '../../nodes/sync/api-source';
 import type { Problem } from '../../nodes/sync/providers/rest/check';
 import type { Tried } from '../../nodes/sync/providers/rest/lookups';
+import type { ApiName } from '../apis/catalog';
+import { SCOPED_TOKEN } from '../apis/jira/access';
+import { CLOUD_ID } from '../apis/jira/jira';
+import de from '../../nodes/sync/locales/de/api-source.json';
+import en from '../../nodes/sync/locales/en-US/api-source.json';
 import { apiFor } from '../apis/support';
 import { answeringApi, type Reply } from '../sync/providers/rest/server';
 import { stage } from './helper';
@@ -87,19 +92,51 @@ test('a collection that isn’t there: the nearest is named, and the others are 
   );
 });
 
-test('a token without a right: which one, of which collection', async (t) => {
-  const api = await apiFor(t, 'hubspot');
-  const body = { status: 'error', category: 'MISSING_SCOPES', message: 'This app lacks scopes.' };
-  api.faults.add({ match: { path: '/objects/deals' }, action: { status: 403, body } });
-  const [, ...parts] = await tested(
-    { provider: 'hubspot', baseUrl: api.baseUrl, collections: ['hubspot:contacts', 'hubspot:deals'] },
-    api.token,
-  );
-  assert.equal(parts[0]?.state, 'good');
-  assert.equal(parts[1]?.state, 'bad');
-  assert.match(parts[1]?.error?.message ?? '', /lacks scopes\. Add the scope/);
-  assert.equal(parts[1]?.values['rights'], 'crm.objects.deals.read');
-});
+/** What to do about it. */
+const ADVICE: Record<ApiName, RegExp> = {
+  github: /Give the token the right/,
+  hubspot: /Add the scope to the private app/,
+  jira: /Give the token this scope/,
+  stripe: /Give the restricted key this right/,
+  zendesk: /Exports need an administrator/,
+};
+/** A collection that the token may read, one that it may not, and the right for that. */
+const RIGHTS: [provider: ApiName, switches: object, may: string, mayNot: string, right: string][] = [
+  [
+    'github',
+    { forbidden: ['acme/website:issues'] },
+    'acme/website:releases',
+    'acme/website:issues',
+    'Issues: read',
+  ],
+  ['hubspot', { missingScopes: ['crm.objects.deals.read'] }, 'contacts', 'deals', 'crm.objects.deals.read'],
+  ['jira', { scopes: ['read:jira-work'] }, 'projects', 'users', 'read:jira-user'],
+  ['jira', { scopes: ['read:jira-user'] }, 'users', 'issues', 'read:jira-work'],
+  ['stripe', { forbidden: ['products'] }, 'customers', 'products', 'Products: read, Events: read'],
+  // Without events nothing tells the changes.
+  ['stripe', { forbidden: ['events'] }, '', 'customers', 'Customers: read, Events: read'],
+  ['zendesk', { role: 'agent' }, '', 'tickets', 'tickets:read, as an administrator'],
+  // They can be listed, but not exported.
+  ['zendesk', { role: 'agent' }, '', 'organizations', 'organizations:read, as an administrator'],
+];
+
+for (const [provider, switches, may, mayNot, right] of RIGHTS)
+  test(`a token of ${provider} without a right: ${right}, of which collection`, async (t) => {
+    const api = await apiFor(t, provider, { switches });
+    const checks = await tested(
+      {
+        provider,
+        baseUrl: api.baseUrl + (provider === 'jira' ? `/ex/jira/${CLOUD_ID}` : ''),
+        user: api.user?.replace(/\/token$/, ''),
+        collections: [may, mayNot].filter((name) => name !== '').map((name) => `${provider}:${name}`),
+      },
+      provider === 'jira' ? SCOPED_TOKEN : api.token,
+    );
+    if (may !== '') assert.equal(checks[1]?.state, 'good', JSON.stringify(checks[1]));
+    const last = checks.at(-1);
+    assert.deepEqual([last?.state, last?.text, last?.values['rights']], ['bad', 'check_noRight', right]);
+    assert.match(last?.error?.message ?? '', ADVICE[provider]);
+  });
 
 test('a token that the API doesn’t take is an error of the login, and isn’t shown', async (t) => {
   const api = await apiFor(t, 'stripe');
@@ -132,6 +169,13 @@ test('an API that answers HTML as if all were well is said to', async (t) => {
   const page = { headers: { 'content-type': 'text/html' }, body: '<html>Please log in</html>' };
   const baseUrl = await answering(t, page);
   assert.match(await refused('test', custom(baseUrl)), /\/gadgets .*200: a web page in the place of JSON/);
+});
+
+test('a host that isn’t there is said to be', async () => {
+  assert.match(
+    await refused('test', custom('https://gadgets.invalid')),
+    /The host gadgets\.invalid is unknown; check the base URL/,
+  );
 });
 
 test('paths that lead nowhere: of the records, of the id, of a time', async (t) => {
@@ -173,6 +217,15 @@ for (const [what, text, path, message] of [
     'collections.gadgets.changes',
     /"read"/,
   ],
+  [
+    'a word that isn’t known',
+    textOf({ changes: { by: 'since' }, list: { get: '/x', records: '', paging: { by: 'pages' } } }),
+    'collections.gadgets.list.paging.by',
+    /allowed values/,
+  ],
+  ['another kind of changes', textOf({ changes: { by: 'magic' } }), 'collections.gadgets.changes', /"by"/],
+  ['no id', textOf({ id: undefined }), 'collections.gadgets', /required property 'id'/],
+  ['a number for a text', textOf({ id: 7 }), 'collections.gadgets.id', /must be string/],
   ['a list without a path', textOf({ list: { records: '' } }), 'collections.gadgets.list', /needs a path/],
 ] as const)
   test(`a declaration with ${what}: line and path`, async () => {
@@ -181,6 +234,11 @@ for (const [what, text, path, message] of [
     const problem = answer.data ?? assert.fail('nothing is wrong with it');
     assert.equal(problem.path, path);
     assert.match(problem.message, message);
+    const names = Object.keys(problem.values ?? {}).map((name) => `__${name}__`);
+    for (const texts of [en, de]) {
+      const said = texts.definitionProblem[problem.text as keyof typeof texts.definitionProblem];
+      for (const name of said.match(/__\w+__/g) ?? []) assert.ok(names.includes(name), said);
+    }
     assert.equal(
       text.split('\n')[problem.line - 1]?.includes(path.split('.').at(-1) ?? ''),
       true,

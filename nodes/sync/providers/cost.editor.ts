@@ -1,4 +1,5 @@
 import type { Form } from '../../shared/editor/form';
+import { listOf } from '../../shared/settings/formats';
 import { parseDuration } from '../../shared/duration';
 import { parseDeclaration } from './declared.editor';
 import { readCollections } from './collections.editor';
@@ -18,12 +19,19 @@ function costInWords(node: EditorNode, form: Form): string[] {
   try {
     const interval = parseDuration(form.text('pollInterval'));
     if (interval <= 0) return [];
-    const { calls, free, whole, parts } = costOf(declaration, readCollections(form), interval);
+    const kinds = listOf(form.text('associations'));
+    const { calls, free, whole, associated, parts } = costOf(
+      declaration,
+      readCollections(form),
+      interval,
+      kinds,
+    );
     if (calls === 0) return [];
     return [
       node._('cost.calls', { calls: calls.toLocaleString(RED.i18n.lang()) }),
       ...(free ? [node._('cost.free')] : []),
       ...whole.map(({ name, size }) => node._('cost.whole', { name, size })),
+      ...associated.map(({ name, size }) => node._('cost.associated', { name, size })),
       ...parts.map((name) => node._('cost.parts', { name })),
     ];
   } catch {

@@ -157,7 +157,8 @@ export const github: Declaration = {
       id: 'sha',
       created: 'commit.author.date',
       updated: 'commit.committer.date',
-      list: list('commits'),
+      // What leads to a commit stays the same, whatever a force-push does to the branch.
+      list: { ...list('commits'), paging: { by: 'link', pin: { parameter: 'sha', path: 'sha' } } },
       changes: { by: 'walk', parents: 'parents[].sha' },
       compare: { every: '1d' },
     },

@@ -66,6 +66,7 @@ export const jira: Declaration = {
     { status: 503, headers: { 'retry-after': '*' }, do: 'wait' },
     { status: 400, text: 'nextPageToken', do: 'restart' },
     { status: 400, text: 'page token', do: 'restart' },
+    { status: 401, text: 'scope does not match', do: 'fail', advice: 'Give the token this scope' },
     {
       status: 401,
       do: 'login',

@@ -12,8 +12,12 @@ export interface Problem {
   /** "collections.gadgets.list", "" for the whole. */
   path: string;
   message: string;
+  /** Its text in the form (`definitionProblem.…`), and what is named in that; without one the message is shown. */
+  text?: string;
+  values?: Record<string, string>;
 }
 
+type Said = Pick<Problem, 'message' | 'text' | 'values'>;
 type Checked = { declaration: Declaration } | { problem: Problem };
 
 let validate: ValidateFunction<Declaration> | undefined;
@@ -38,21 +42,53 @@ export function checkDeclaration(text: string): Checked {
   try {
     value = JSON.parse(text);
   } catch {
-    return { problem: { line: syntaxErrorLine(text), path: '', message: 'it is no JSON' } };
+    return {
+      problem: {
+        line: syntaxErrorLine(text),
+        path: '',
+        message: 'it is no JSON',
+        text: 'noJson',
+        values: {},
+      },
+    };
   }
   validate ??= compile();
-  const at = (pointer: string, message: string): Checked => ({
-    problem: { line: lineOf(text, pointer), path: pointer.slice(1).replaceAll('/', '.'), message },
+  const at = (pointer: string, said: Said): Checked => ({
+    problem: { line: lineOf(text, pointer), path: pointer.slice(1).replaceAll('/', '.'), ...said },
   });
   if (!validate(value)) {
-    const { instancePath = '', message = 'is wrong', params } = deepest(validate.errors ?? []);
-    const named = Object.values(params ?? {}).find((each) => typeof each === 'string');
-    const allowed = (params as { allowedValues?: unknown[] } | undefined)?.allowedValues;
-    const more = allowed ? allowed.join(', ') : named !== undefined && !message.includes(named) ? named : '';
-    return at(instancePath, more === '' ? message : `${message} ("${more}")`);
+    const error = deepest(validate.errors ?? []);
+    return at(error.instancePath ?? '', inWords(error));
   }
   const senseless = firstSenseless(value);
   return senseless ? at(...senseless) : { declaration: { ...value, name: 'custom' } };
+}
+
+type SchemaError = Partial<NonNullable<ValidateFunction['errors']>[number]>;
+
+/** Keywords of the schema, and which of their parameters a text names. */
+const NAMED: Record<string, string | undefined> = {
+  additionalProperties: 'additionalProperty',
+  required: 'missingProperty',
+  discriminator: 'tag',
+  enum: 'allowedValues',
+  type: 'type',
+  minimum: 'limit',
+  minItems: 'limit',
+  minProperties: 'limit',
+  pattern: 'pattern',
+};
+
+function inWords({ keyword = '', message = 'is wrong', params = {} }: SchemaError): Said {
+  const name = NAMED[keyword];
+  if (name === undefined) return { message };
+  const found = (params as Record<string, unknown>)[name];
+  const named = Array.isArray(found) ? found.join(', ') : String(found);
+  return {
+    message: message.includes(named) ? message : `${message} ("${named}")`,
+    text: keyword,
+    values: { name: named },
+  };
 }
 
 /** Loaded only where somebody declares an API. */
@@ -65,29 +101,37 @@ function compile(): ValidateFunction<Declaration> {
 }
 
 /** What no schema can tell: what has to be there for something else to work. */
-function firstSenseless({ collections }: Declaration): [pointer: string, message: string] | undefined {
+function firstSenseless({ collections }: Declaration): [pointer: string, said: Said] | undefined {
   const names = Object.keys(collections);
   for (const [name, { of, list, changes, read }] of Object.entries(collections)) {
     const pointer = `/collections/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
     if ((list.get ?? list.post) === undefined)
-      return [`${pointer}/list`, 'needs a path: "get", or "post" with a "body"'];
+      return [`${pointer}/list`, { message: 'needs a path: "get", or "post" with a "body"', text: 'noPath' }];
     if (of !== undefined && !names.includes(of)) {
       const close = nearest(of, names);
-      return [`${pointer}/of`, `there is no collection "${of}"${close ? `; do you mean "${close}"?` : ''}`];
+      const message = `there is no collection "${of}"${close ? `; do you mean "${close}"?` : ''}`;
+      const text = close ? 'mistyped' : 'noCollection';
+      return [`${pointer}/of`, { message, text, values: { name: of, close: close ?? '' } }];
     }
     if ((changes?.hydrate || changes?.events) && !read)
-      return [`${pointer}/changes`, 'only tells ids: "read" has to say how records are read by them'];
+      return [
+        `${pointer}/changes`,
+        { message: 'only tells ids: "read" has to say how records are read by them', text: 'noRead' },
+      ];
     if (changes?.events && !changes.list)
-      return [`${pointer}/changes`, 'has events, so it needs a "list" of its own'];
+      return [
+        `${pointer}/changes`,
+        { message: 'has events, so it needs a "list" of its own', text: 'noEvents' },
+      ];
   }
   return undefined;
 }
 
 /** Of several, as for each alternative, that which got farthest; a name mistyped before the one that it leaves out. */
-function deepest(errors: NonNullable<ValidateFunction['errors']>): Partial<(typeof errors)[number]> {
-  const depth = ({ instancePath = '', keyword }: Partial<(typeof errors)[number]>): number =>
+function deepest(errors: readonly SchemaError[]): SchemaError {
+  const depth = ({ instancePath = '', keyword }: SchemaError): number =>
     instancePath.split('/').length + (keyword === 'additionalProperties' ? 0.5 : 0);
-  return errors.reduce<Partial<(typeof errors)[number]>>(
+  return errors.reduce<SchemaError>(
     (found, error) => (found.instancePath === undefined || depth(error) > depth(found) ? error : found),
     {},
   );

@@ -99,6 +99,11 @@ export interface Paging {
   short?: boolean;
   /** What is found counts records or pages: a list with an `order` goes on at its last time. So for `offset`, `page`. */
   counts?: boolean;
+  /**
+   * Of `link`: a parameter that makes the list begin at a record, and where the first one has its value. What is
+   * added to the list or taken from it doesn't move the pages that follow.
+   */
+  pin?: { parameter: string; path: string };
 }
 
 export interface Listing extends Ask {

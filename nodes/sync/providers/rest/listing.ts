@@ -44,7 +44,9 @@ export async function listPage(
   if (byUrl && !client.isOwn(url)) return { ...nothing, restart: `The next page is at another host` };
   const answer = await client.ask({ ask: listing, values: filled, url, etag: etag?.(url) }, signal, rules);
   if (answer.status === 304) return { ...nothing, unchanged: true };
-  if (answer.verdict === 'restart') return { ...nothing, restart: answer.because };
+  // A later page may be gone by itself: whether the list is, its first page says.
+  if (answer.verdict === 'restart' || (answer.verdict === 'gone' && next !== undefined))
+    return { ...nothing, restart: answer.because };
   if (answer.verdict !== 'ok') return answer.verdict === 'empty' ? nothing : gone(answer, nothing);
   const rows = rowsAt(answer, listing.records);
   return {
@@ -94,7 +96,7 @@ function nextOf(
 }
 
 function pointer(
-  { by, path = '', short = false }: Paging,
+  { by, path = '', short = false, pin }: Paging,
   body: unknown,
   headers: Found['headers'],
   rows: readonly unknown[],
@@ -103,7 +105,7 @@ function pointer(
 ): string | undefined {
   switch (by) {
     case 'link':
-      return linked(headers, 'next');
+      return before === undefined ? pinned(linked(headers, 'next'), pin, rows[0]) : linked(headers, 'next');
     case 'url':
     case 'cursor':
       return text(at(body, path));
@@ -133,6 +135,15 @@ function backPointer(
 
 function linked({ link }: Found['headers'], rel: 'next' | 'prev'): string | undefined {
   return new RegExp(`<([^>]+)>\\s*;[^,]*\\brel="?${rel}"?`).exec(String(link))?.[1];
+}
+
+/** Links go on with the parameters of the page that they are of. */
+function pinned(next: string | undefined, pin: Paging['pin'], first: unknown): string | undefined {
+  const value = pin && text(at(first, pin.path));
+  if (next === undefined || !pin || value === undefined) return next;
+  const url = new URL(next);
+  url.searchParams.set(pin.parameter, value);
+  return url.href;
 }
 
 /** The API may give fewer at once than it was asked for. */

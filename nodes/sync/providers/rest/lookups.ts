@@ -29,6 +29,8 @@ export interface FormOptions extends ClientOptions {
   associations?: readonly string[];
 }
 
+const DAY = 24 * 60 * 60_000;
+
 interface Choice {
   value: string;
   label: string;
@@ -105,6 +107,7 @@ async function testCollection(
     const { page } = await firstPage(client, declaration, found, 1, signal);
     const records = page.rows.map((row) => recordOf(found.of, row));
     await withAssociations(client, found.of, associations, records, signal);
+    if (found.of.changes?.list) await firstPage(client, declaration, found, 1, signal, found.of.changes.list);
     const times = withoutTime(found.of, page.rows).map(({ path, name }) => `"${path}" (${name})`);
     if (times.length > 0)
       return { state: 'fair', text: 'check_noTime', values: { collection, times: times.join(', ') } };
@@ -208,8 +211,9 @@ async function firstPage(
   { of, values, partition }: FoundCollection,
   size: number | undefined,
   signal: AbortSignal,
+  list = of.list,
 ) {
-  const listing: Listing = { ...of.list, size: size ?? of.list.size };
+  const listing: Listing = { ...list, size: size ?? list.size };
   const parent = of.of === undefined || partition ? undefined : declaration.collections[of.of];
   let all: Values = values;
   if (parent) {
@@ -218,6 +222,7 @@ async function firstPage(
     all = first.values;
   }
   const filled = await new Fields(client, of, all).values(signal);
-  const page = await listPage(client, { listing, values: { ...filled, since: 0 }, next: undefined }, signal);
+  const since = list === of.list ? 0 : client.past() - DAY;
+  const page = await listPage(client, { listing, values: { ...filled, since }, next: undefined }, signal);
   return { page, listing };
 }

@@ -2,11 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Position } from '../../../../nodes/sync/engine/provider';
 import type { SourceRecord } from '../../../../nodes/sync/engine/record';
+import type {
+  CollectionDeclaration,
+  Declaration,
+  Listing,
+} from '../../../../nodes/sync/providers/rest/declaration';
 import { changes, history, start } from '../../providers/rest/drain';
 import { distinct, ids, longAgo, many, reading, settled } from './reading';
 
 const never = new AbortController().signal;
 const kept = <T>(position: T): T => JSON.parse(JSON.stringify(position)) as T;
+const missing = (wanted: readonly string[], found: readonly string[]): string[] =>
+  wanted.filter((id) => !found.includes(id));
 const title = (i: number) => ({ title: `number ${i}` });
 
 test('G1: an empty repository is an empty result', async (t) => {
@@ -141,6 +148,59 @@ test('G5: old commits that are pushed late are found, and one from the future hi
   assert.deepEqual(distinct(first.records), ids(late, 'sha'));
   const next = api.write('acme/api:commits', [{ message: 'now' }]);
   assert.deepEqual(distinct((await changes(collection, first.position)).records), ids(next, 'sha'));
+});
+
+const message = (i: number) => ({ message: `${i}` });
+const COMMITS = 'acme/api:commits';
+/** Where an API has no way to make its pages stay. */
+const withoutPin = (declaration: Declaration): Declaration => {
+  const { commits, ...others } = declaration.collections;
+  const list = { ...(commits?.list as Listing), paging: { by: 'link' as const } };
+  return {
+    ...declaration,
+    collections: { ...others, commits: { ...(commits as CollectionDeclaration), list } },
+  };
+};
+
+test('commits that a force-push moves up while their history is read are not lost', async (t) => {
+  const { api, collection } = await reading(t, 'github', COMMITS);
+  api.write(COMMITS, many(250, message), longAgo());
+  const from = await start(collection);
+  const dropped = ids(api.write(COMMITS, many(3, message)), 'sha');
+  const first = await collection.page(undefined, never);
+  api.act('force-push', COMMITS, { ids: dropped });
+  const found = [...first.records];
+  for (let at = first.next; at;) {
+    const page = await collection.page(kept(at), never);
+    found.push(...page.records);
+    at = page.next;
+  }
+  // The newest is again what it was when the history began.
+  found.push(...(await changes(collection, from)).records);
+  assert.deepEqual(missing(ids(api.records(COMMITS), 'sha'), distinct(found)), []);
+});
+
+for (const pinned of [true, false])
+  test(`commits that a force-push moves up while changes are read are not lost (${pinned ? 'pages that stay' : 'pages by number'})`, async (t) => {
+    const { api, collection } = await reading(t, 'github', COMMITS, {}, pinned ? undefined : withoutPin);
+    const made = api.write(COMMITS, many(250, message), longAgo());
+    const position = await settled(collection);
+    // All that come after it are written anew.
+    api.act('force-push', COMMITS, { ids: [made[50]?.sha] });
+    const rewritten = ids(api.records(COMMITS).slice(50, -1), 'sha');
+    const first = await collection.changes(position, never);
+    api.act('force-push', COMMITS, { ids: [api.records(COMMITS).at(-1)?.sha] });
+    const rest = await changes(collection, kept(first.position));
+    assert.deepEqual(missing(rewritten, distinct([...first.records, ...rest.records])), []);
+  });
+
+test('changes that have to be begun again are read to their end, although their first page is as it was', async (t) => {
+  const { api, collection } = await reading(t, 'github', COMMITS);
+  api.write(COMMITS, many(5, message), longAgo());
+  const position = await settled(collection);
+  const made = api.write(COMMITS, many(150, message));
+  api.faults.add({ match: { path: 'page=2' }, action: { status: 422 }, times: 1 });
+  assert.deepEqual(distinct((await changes(collection, position)).records), ids(made, 'sha'));
 });
 
 test('G6: each repository is read by itself', async (t) => {

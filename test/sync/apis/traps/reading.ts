@@ -26,9 +26,10 @@ export async function reading(
   name: ApiName,
   of: string,
   options: ApiOptions = {},
+  declared: (declaration: Declaration) => Declaration = (declaration) => declaration,
 ): Promise<Reading> {
   const api = await apiFor(t, name, options);
-  const declaration = declarationOf(name) as Declaration;
+  const declaration = declared(declarationOf(name) as Declaration);
   const provider = new RestProvider({
     // What is permitted is up to the simulated API here.
     declaration: { ...declaration, rates: { ...declaration.rates, windows: [] } },

@@ -87,3 +87,22 @@ test('S6: of two events in one second the later one is seen, and the first not a
   api.write('customers', [{ id: other?.id, email: 'b@ex.test' }], at);
   assert.deepEqual(distinct((await changes(collection, first.position)).records), [other?.id]);
 });
+
+test('a change whose event shows late is told, although the position has passed its time', async (t) => {
+  const { api, collection } = await reading(t, 'stripe', 'customers', {
+    ...FAST,
+    switches: { eventLagMs: 60_000 },
+  });
+  const [one] = api.write('customers', [customer(1)], longAgo());
+  api.clock.advance(61_000);
+  const position = await settled(collection);
+  const at = Date.now() - 5_000;
+  api.write('customers', [{ id: one?.id, email: 'late@ex.test' }], at);
+  const first = await changes(collection, position);
+  const [{ since } = { since: 0 }] = Object.values(
+    (first.position as { parts: Record<string, { since: number }> }).parts,
+  );
+  assert.deepEqual([first.records, since > at], [[], true]);
+  api.clock.advance(61_000);
+  assert.deepEqual(distinct((await changes(collection, first.position)).records), [one?.id]);
+});
