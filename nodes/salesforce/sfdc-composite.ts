@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
-import { gatherMessage, pauseProcessing } from '../shared/flow/completion';
+import { gatherMessage, holdOf, pauseProcessing } from '../shared/flow/completion';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseSettings, settingsFor, type Settings, type Stored } from '../shared/settings/settings';
@@ -72,13 +72,16 @@ export default function (RED: NodeAPI): void {
 
     const ordered = inTurn();
     const write = async (msg: Input, own: CompositeSettings, span: Span | undefined) => {
+      const hold = holdOf(msg);
       const byId = own.operation === 'get' || own.operation === 'delete';
       const given = byId && msg.ids !== undefined ? msg.ids : payloadOf(msg);
       const payload: unknown = refuseTooDeep(given instanceof Promise ? await ordered(given) : given);
       const records = Array.isArray(payload) ? payload.length : 1;
       const leave = gathering.add(records, () => gatherMessage(msg));
       try {
-        return await writer.write(requestOf(msg, own, payload, span), () => pauseProcessing(msg));
+        return await writer.write({ ...requestOf(msg, own, payload, span), hold }, () =>
+          pauseProcessing(msg),
+        );
       } finally {
         leave();
       }

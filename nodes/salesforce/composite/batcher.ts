@@ -110,6 +110,12 @@ export class Batcher implements Queue<Write, Call> {
     for (const { keys } of writes) this.underWay.remove(keys);
   }
 
+  withdraw(unwanted: (write: Write) => boolean): Write[] {
+    const taken = this.pending.filter(unwanted);
+    if (taken.length > 0) this.pending = this.pending.filter((write) => !unwanted(write));
+    return taken;
+  }
+
   /** Takes everything that waits. */
   drain(): Write[] {
     const writes = this.pending;
