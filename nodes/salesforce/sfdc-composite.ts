@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
-import { gatherMessage, holdOf, pauseProcessing } from '../shared/flow/completion';
+import { gatherMessage, holdOf, inheritedUntil, pauseProcessing } from '../shared/flow/completion';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseSettings, settingsFor, type Settings, type Stored } from '../shared/settings/settings';
@@ -72,14 +72,14 @@ export default function (RED: NodeAPI): void {
 
     const ordered = inTurn();
     const write = async (msg: Input, own: CompositeSettings, span: Span | undefined) => {
-      const hold = holdOf(msg);
+      const source = { hold: holdOf(msg), inheritedUntil: inheritedUntil(msg) };
       const byId = own.operation === 'get' || own.operation === 'delete';
       const given = byId && msg.ids !== undefined ? msg.ids : payloadOf(msg);
       const payload: unknown = refuseTooDeep(given instanceof Promise ? await ordered(given) : given);
       const records = Array.isArray(payload) ? payload.length : 1;
       const leave = gathering.add(records, () => gatherMessage(msg));
       try {
-        return await writer.write({ ...requestOf(msg, own, payload, span), hold }, () =>
+        return await writer.write({ ...requestOf(msg, own, payload, span), ...source }, () =>
           pauseProcessing(msg),
         );
       } finally {

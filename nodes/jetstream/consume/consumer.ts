@@ -375,6 +375,9 @@ export class Consumer {
     this.ackRoom.begin(info);
     await this.ledger.begin(memory, info, turn !== undefined);
     if (this.isStopping()) return;
+    // Whoever follows one that ended in order finds nothing of it at work.
+    if (this.follows)
+      this.settlement.inherit(this.ledger.shared ? memory.crashedUntil : info.delivered.stream_seq);
     if (notes) {
       const { pull } = this.pull ?? {};
       this.pull = undefined;

@@ -71,6 +71,12 @@ export interface InFlightMessage extends Watched<InFlightMessage> {
 /** Messages that go through the flow, and are settled, together. */
 export type MessageBatch = Attempt<InFlightMessage>;
 
+/**
+ * Milliseconds after a takeover in which a call of the process that died may still be carried out by the org: most take a
+ * second or two, and it is dead for most of a second by then.
+ */
+const SETTLING = 5_000;
+
 /** How many messages that were sent back are known by the time at which they come again. */
 const MOST_RETRIES = 100_000;
 
@@ -82,6 +88,8 @@ export class Settlement implements Settler<InFlightMessage> {
   private readonly retryAt = new Map<number, number>();
   private readonly retries: RetryPolicy;
   private memory: Memory | undefined;
+  /** What a dead process had in its flow, and until when that may still have an effect, by now(). */
+  private inherited = { upTo: 0, until: 0 };
   private readonly holds = new WeakMap<Memory, Hold>();
   private unwatch: (() => void) | undefined;
   /** Others may be at work: nothing is said to the server. */
@@ -149,6 +157,16 @@ export class Settlement implements Settler<InFlightMessage> {
 
   private isOurs(memory: Memory): boolean {
     return memory === this.memory && !this.suspended && (this.handler.mayWork?.() ?? true);
+  }
+
+  /** A process that died had the messages up to this sequence. */
+  inherit(upTo: number): void {
+    this.inherited = { upTo, until: now() + SETTLING };
+  }
+
+  inheritedUntil({ info }: InFlightMessage): number | undefined {
+    const { upTo, until } = this.inherited;
+    return info.sequence <= upTo && now() < until ? until : undefined;
   }
 
   get size(): number {

@@ -26,6 +26,8 @@ export interface WriteRequest {
   pending?: number;
   /** What isn't sent when it is over is not sent any more. */
   hold?: Hold | undefined;
+  /** Until when, by performance.now(), a dead process may still write this: nothing newer is written before. */
+  inheritedUntil?: number | undefined;
 }
 
 /** The place of a message among those of its consumer. */

@@ -611,6 +611,16 @@ export function holdOf(msg: object): Hold | undefined {
   };
 }
 
+/** Until when, by now(), what a process that died sent of it last may be carried out; undefined: that is over. */
+export function inheritedUntil(msg: object): number | undefined {
+  let latest: number | undefined;
+  for (const { owner } of flowTracker.find(msg)?.together() ?? []) {
+    const until = owner.inheritedUntil;
+    if (until !== undefined) latest = Math.max(latest ?? until, until);
+  }
+  return latest;
+}
+
 function nothing(): void {
   // Nobody waits.
 }

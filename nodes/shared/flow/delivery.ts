@@ -24,6 +24,11 @@ export interface DeliveryOwner {
   readonly noun: string;
   /** Undefined where nobody else can come to have it. */
   readonly hold?: Hold | undefined;
+  /**
+   * A process that died had it too, and what that one sent of it last may be carried out until then, by now(): nothing newer
+   * of its records may be written before. Undefined where that is over, or can't be.
+   */
+  readonly inheritedUntil?: number | undefined;
   /** Every path has finished: without `failure` none of them had an error. Called once. */
   finished(failure: Failure | undefined): void;
   /** The flow itself says what is to happen. */

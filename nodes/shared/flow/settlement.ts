@@ -81,6 +81,8 @@ export interface Settler<T> {
   policy(item: T): RetryPolicy;
   /** Under which it is this process's, where it may come to be another's. */
   holdOf?(item: T): Hold | undefined;
+  /** Until when what a dead process sent of it may still be carried out, by now(). */
+  inheritedUntil?(item: T): number | undefined;
   /** The flow has finished it. */
   ack(item: T): void;
   /** The flow needs more time. */
@@ -155,6 +157,11 @@ export class Attempt<T> implements DeliveryOwner {
   get hold(): Hold | undefined {
     const [item] = this.items;
     return item && this.settler.holdOf?.(item);
+  }
+
+  get inheritedUntil(): number | undefined {
+    const times = this.items.flatMap((item) => this.settler.inheritedUntil?.(item) ?? []);
+    return times.length === 0 ? undefined : Math.max(...times);
   }
 
   finished(failure: Failure | undefined): void {

@@ -38,7 +38,9 @@ function main({ url, org, settings, writer: options }: OrgProcess): void {
         repeated: deliveries > 1,
         origin: { consumer: `${stream} ${consumer}`, sequence, timestamp },
         hold: batch.hold,
+        inheritedUntil: batch.inheritedUntil,
       } as const;
+      if (request.inheritedUntil !== undefined) say('inherited');
       writer
         .write(request, () => () => undefined)
         .then(
@@ -58,6 +60,12 @@ function main({ url, org, settings, writer: options }: OrgProcess): void {
     log: (level, text) => say(`${level}: ${text}`),
   });
   reader.start();
+  process.once('SIGTERM', () => {
+    void reader
+      .stop(3_000)
+      .then(() => reader.finished)
+      .then(() => process.exit(0));
+  });
 }
 
 main(JSON.parse(process.argv[2] ?? '') as OrgProcess);

@@ -113,3 +113,43 @@ describe('an instance that loses its turn with writes that wait to be sent', () 
     assert.ok(!first.log.some((line) => /^(warn|error): /.test(line)), 'nobody is told of it');
   });
 });
+
+describe('an instance that is killed -9 while its call is on the way to the org', () => {
+  test('which carries it out after another has begun: the newer state of the record stays', async (t) => {
+    const { room, org, start, states, settled } = await stage(t, 0);
+    const first = start();
+    await says(first, 'is ready');
+    const second = start();
+    await says(second, 'is standby');
+    const late = { match: { path: '/composite' }, action: { delayMs: 3_000 }, times: 1 } as const;
+    org.faults.add(late);
+    await room.publish('crm.contacts.0', contact(0, { Title: 'old' }));
+    const done = (): number =>
+      org.requests().filter((call) => call.path.includes('/composite') && call.records > 0).length;
+    await until(() => calls(org) === 1, { timeout: 20_000 });
+    await first.end('SIGKILL');
+    await room.publish('crm.contacts.0', contact(0, { Title: 'new' }));
+    await room.publish('crm.contacts.1', contact(1, { Title: 'new' }));
+    await settled();
+    await until(() => done() === 4, { timeout: 20_000 });
+    assert.deepEqual(states(), ['new', 'new']);
+    const wrote = second.log.filter((line) => line.startsWith('wrote '));
+    assert.deepEqual(wrote, ['wrote 1', 'wrote 3', 'wrote 2'], 'another record waits for nothing');
+  });
+
+  test('is followed after an orderly stop without any wait for what it wrote', async (t) => {
+    const { room, start, states } = await stage(t, 0);
+    const first = start();
+    await says(first, 'is ready');
+    const second = start();
+    await says(second, 'is standby');
+    await room.publish('crm.contacts.0', contact(0, { Title: 'old' }));
+    await says(first, 'wrote 1');
+    await first.end('SIGTERM');
+    await room.publish('crm.contacts.0', contact(0, { Title: 'new' }));
+    await room.publish('crm.contacts.0', contact(0, { Title: 'newer' }));
+    await says(second, 'wrote 3');
+    assert.ok(!second.log.includes('inherited'), second.log.join());
+    assert.deepEqual(states(), ['newer']);
+  });
+});
