@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
 import { codeOf, FlowError, messageOf } from '../shared/errors';
-import { flowTracker, pauseProcessing } from '../shared/flow/completion';
-import { finish, refuseInput, sendOn } from '../shared/flow/input';
+import { flowTracker, holdOf, pauseProcessing } from '../shared/flow/completion';
+import { failed, refuseInput, sendOn } from '../shared/flow/input';
 import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { templateScope } from '../shared/template';
@@ -70,7 +70,7 @@ export default function (RED: NodeAPI): void {
         if (closing && !comesAgain && codeOf(error) === 'CLOSED') return afterDeploy.fail(msg, notSent());
         // A Catch node that is being stopped too keeps it to itself.
         if (closing && !comesAgain) this.warn(messageOf(error));
-        finish(this, done, error);
+        failed(this, msg, done, error);
       };
       let outgoing: Outgoing;
       try {
@@ -79,7 +79,7 @@ export default function (RED: NodeAPI): void {
         return fail(error);
       }
       // Waiting for a server that is slow or away is not the flow's hanging.
-      const sender = { stops: comesAgain, pause: () => pauseProcessing(msg) };
+      const sender = { stops: comesAgain, pause: () => pauseProcessing(msg), hold: holdOf(msg) };
       publisher.publish(outgoing, sender).then((ack) => {
         try {
           msg.jetstream = { ...(msg.jetstream as object | undefined), ack };

@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
-import { gatherMessage, pauseProcessing } from '../shared/flow/completion';
+import { gatherMessage, holdOf, inheritedUntil, pauseProcessing } from '../shared/flow/completion';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseSettings, settingsFor, type Settings, type Stored } from '../shared/settings/settings';
@@ -87,11 +87,17 @@ export default function (RED: NodeAPI): void {
       ];
     };
     // No async functions: a hundred thousand messages may wait here, and each `await` of each takes 600 bytes.
-    const write = (msg: Input, own: CompositeSettings, span: Span | undefined, given: unknown) => {
+    const write = (
+      msg: Input,
+      own: CompositeSettings,
+      source: Source,
+      span: Span | undefined,
+      given: unknown,
+    ) => {
       const payload = refuseTooDeep(given);
       const leave = gathering.add(Array.isArray(payload) ? payload.length : 1, msg);
       return writer
-        .write(requestOf(msg, own, payload, span), () => pauseProcessing(msg))
+        .write({ ...requestOf(msg, own, payload, span), ...source }, () => pauseProcessing(msg))
         .then(
           (results) => {
             leave();
@@ -107,11 +113,12 @@ export default function (RED: NodeAPI): void {
       const own = settingsFor(sfdcComposite, settings, msg);
       const { operation, sobject } = own;
       const name = `${operation} ${sobject}`;
+      const source = { hold: holdOf(msg), inheritedUntil: inheritedUntil(msg) };
       return inSpan(tracer, { name, kind: 'INTERNAL' }, msg, (span) => {
         const byId = operation === 'get' || operation === 'delete';
         const given = byId && msg.ids !== undefined ? msg.ids : payloadOf(msg);
-        if (!(given instanceof Promise)) return write(msg, own, span, given);
-        return ordered(given).then((payload) => write(msg, own, span, payload));
+        if (!(given instanceof Promise)) return write(msg, own, source, span, given);
+        return ordered(given).then((payload) => write(msg, own, source, span, payload));
       });
     });
 
@@ -126,6 +133,8 @@ export default function (RED: NodeAPI): void {
 
   RED.nodes.registerType('sfdc-composite', SfdcComposite);
 }
+
+type Source = Pick<WriteRequest, 'hold' | 'inheritedUntil'>;
 
 interface Input extends NodeMessage, Carrier {
   /** For get and delete, instead of a payload. */

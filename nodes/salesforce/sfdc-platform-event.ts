@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
-import { pauseProcessing } from '../shared/flow/completion';
+import { holdOf, pauseProcessing } from '../shared/flow/completion';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseSettings, type Stored } from '../shared/settings/settings';
@@ -56,10 +56,11 @@ export default function (RED: NodeAPI): void {
 
     const ordered = inTurn();
     const publish = async (msg: NodeMessage): Promise<PublishResult[]> => {
+      const hold = holdOf(msg);
       const given = payloadOf(msg);
       const payload: unknown = refuseTooDeep(given instanceof Promise ? await ordered(given) : given);
       const records: unknown[] = Array.isArray(payload) ? payload : [payload];
-      return publisher.publish(records, eventIds(msg, this.id, records), () => pauseProcessing(msg));
+      return publisher.publish(records, eventIds(msg, this.id, records), () => pauseProcessing(msg), hold);
     };
 
     const span = { name: `publish ${settings.topic}`, kind: 'PRODUCER' } as const;

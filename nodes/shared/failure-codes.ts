@@ -485,6 +485,10 @@ export const FAILURE_CODES = {
     'A tree has more records or types than one request takes.',
     'Send fewer in one message.',
   ),
+  TURN_LOST: stopped(
+    'The instance that reads an exclusive or partitioned durable lost its turn (it hung, or was cut off from the server) before it had sent what it was to write.',
+    'Nothing: the message comes again, to the instance whose turn it is, and this delivery does not count as a try.',
+  ),
   UNKNOWN_FIELD: never(
     'A platform event has no such field.',
     'Correct the name, or add the field to the event.',

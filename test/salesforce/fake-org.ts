@@ -75,7 +75,12 @@ export class FakeOrg implements WritableOrg {
     return outage('budget');
   }
 
-  async request(method: string, path: string, { body, headers = {} }: OrgRequest = {}): Promise<OrgAnswer> {
+  async request(
+    method: string,
+    path: string,
+    { body, headers = {}, before }: OrgRequest = {},
+  ): Promise<OrgAnswer> {
+    before?.();
     const text = JSON.stringify(body);
     this.made++;
     this.underWay++;

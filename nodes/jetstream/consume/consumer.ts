@@ -133,6 +133,7 @@ export class Consumer {
     turn?: ReadingTurn,
   ) {
     this.acks = new Acks(() => connection.open);
+    this.turn = turn ?? (settings.sharing === 'exclusive' ? new Turn(connection, settings) : undefined);
     this.bytes = new BytesInFlight(settings.maxBytesInFlight ?? -1, settings.format, settings.sharers);
     this.ledger = new Ledger(connection, settings, (text) => handler.log('warn', text));
     this.letters = new DeadLetterWriter(connection, settings, {
@@ -152,9 +153,9 @@ export class Consumer {
         this.bytes.released(message);
         this.released();
       },
+      ...(this.turn && { mayWork: () => this.mayWork() }),
       log: (level, text) => handler.log(level, text),
     });
-    this.turn = turn ?? (settings.sharing === 'exclusive' ? new Turn(connection, settings) : undefined);
     const { settlement } = this;
     this.ackRoom = new AckRoom(
       connection,
@@ -321,6 +322,7 @@ export class Consumer {
   private lostTurn(): void {
     if (this.isStopping()) return;
     this.settlement.suspend();
+    this.dropUnseen();
     this.ledger.rest();
     void this.pull?.pull.stop();
     this.pull = undefined;
@@ -373,6 +375,9 @@ export class Consumer {
     this.ackRoom.begin(info);
     await this.ledger.begin(memory, info, turn !== undefined);
     if (this.isStopping()) return;
+    // Whoever follows one that ended in order finds nothing of it at work.
+    if (this.follows)
+      this.settlement.inherit(this.ledger.shared ? memory.crashedUntil : info.delivered.stream_seq);
     if (notes) {
       const { pull } = this.pull ?? {};
       this.pull = undefined;

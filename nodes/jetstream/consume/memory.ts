@@ -56,6 +56,9 @@ export class Memory {
   anew = false;
   /** How often it began to do so while this process had them. */
   epoch = 0;
+  /** The latest that was delivered here, and the latest of those that were before the durable began anew. */
+  private latest = 0;
+  private before = 0;
   private lostAt = Infinity;
   private backAt = Infinity;
 
@@ -80,9 +83,19 @@ export class Memory {
    */
   renumber(): void {
     this.anew = true;
+    this.before = this.latest;
     this.epoch++;
     this.tried.clear();
     for (const [sequence, tried] of [...this.counted]) this.keep(sequence, { ...tried, delivery: 0 });
+  }
+
+  arrived({ sequence }: Pick<DeliveryInfo, 'sequence'>): void {
+    this.latest = Math.max(this.latest, sequence);
+  }
+
+  /** It was here before the durable began anew, which doesn't count that. */
+  wasHere({ sequence }: Pick<DeliveryInfo, 'sequence'>): boolean {
+    return sequence <= this.before;
   }
 
   /** Others have worked on the messages meanwhile: how they were settled here says nothing, how they failed does. */
@@ -127,7 +140,7 @@ export class Memory {
     this.settled.clear();
     this.tried.clear();
     this.counted.clear();
-    this.crashedUntil = this.fewUntil = 0;
+    this.crashedUntil = this.fewUntil = this.latest = this.before = 0;
   }
 
   triedOf({ info, deliveries }: Delivered): Tried | undefined {

@@ -191,7 +191,12 @@ export interface JetStreamProperties {
 }
 
 export function jetStreamProperties(
-  { msg, info, deliveries }: { msg: Received; info: DeliveryInfo; deliveries: number },
+  {
+    msg,
+    info,
+    deliveries,
+    again,
+  }: { msg: Received; info: DeliveryInfo; deliveries: number; again?: boolean },
   token: string,
 ): JetStreamProperties {
   return {
@@ -199,7 +204,7 @@ export function jetStreamProperties(
     consumer: info.consumer,
     subject: msg.subject,
     sequence: info.sequence,
-    deliveries,
+    deliveries: again ? Math.max(2, deliveries) : deliveries,
     pending: info.pending,
     timestamp: isoTime(info.timestamp.slice(0, -6)),
     headers: headerRecord(msg.headers),

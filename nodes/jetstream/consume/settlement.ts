@@ -1,5 +1,5 @@
 import { now } from '../../shared/async/clock';
-import type { Failure } from '../../shared/flow/delivery';
+import type { Failure, Hold } from '../../shared/flow/delivery';
 import {
   settleFailed,
   watch,
@@ -42,6 +42,8 @@ export interface SettlementHandler {
   deadLetter(message: InFlightMessage, failure: Failure): Promise<void>;
   /** Without it tries are known to this process only. */
   tries?: SharedTries;
+  /** Whether nobody else can be at work just now, by the clock. Undefined: others always may be. */
+  mayWork?: (() => boolean) | undefined;
   /** A message is settled: there is room for another. */
   released(message: InFlightMessage): void;
   log(level: Level, text: string): void;
@@ -57,6 +59,8 @@ export interface InFlightMessage extends Watched<InFlightMessage> {
   /** The latest ack subject: a message that is delivered again while it is in flight is the same message. */
   reply: string;
   deliveries: number;
+  /** It was delivered here before the durable began anew, which counts from 1 again. */
+  again: boolean;
   /** Of `memory` when it was delivered last: before the durable began anew the ack subject means nothing. */
   epoch: number;
   /** It went into the flow alone, and the next one has to know that it did not end the process. */
@@ -67,6 +71,12 @@ export interface InFlightMessage extends Watched<InFlightMessage> {
 
 /** Messages that go through the flow, and are settled, together. */
 export type MessageBatch = Attempt<InFlightMessage>;
+
+/**
+ * Milliseconds after a takeover in which a call of the process that died may still be carried out by the org: most take a
+ * second or two, and it is dead for most of a second by then.
+ */
+const SETTLING = 5_000;
 
 /** How many messages that were sent back are known by the time at which they come again. */
 const MOST_RETRIES = 100_000;
@@ -79,6 +89,9 @@ export class Settlement implements Settler<InFlightMessage> {
   private readonly retryAt = new Map<number, number>();
   private readonly retries: RetryPolicy;
   private memory: Memory | undefined;
+  /** What a dead process had in its flow, and until when that may still have an effect, by now(). */
+  private inherited = { upTo: 0, until: 0 };
+  private readonly holds = new WeakMap<Memory, Hold>();
   private unwatch: (() => void) | undefined;
   /** Others may be at work: nothing is said to the server. */
   private suspended = false;
@@ -127,6 +140,36 @@ export class Settlement implements Settler<InFlightMessage> {
     this.release(message);
   }
 
+  /** Lost by whose turn is over, and by what came before another had it. */
+  holdOf({ memory }: InFlightMessage): Hold | undefined {
+    if (!this.handler.mayWork) return undefined;
+    let hold = this.holds.get(memory);
+    if (!hold) {
+      const isOurs = (): boolean => this.isOurs(memory);
+      hold = {
+        get held() {
+          return isOurs();
+        },
+      };
+      this.holds.set(memory, hold);
+    }
+    return hold;
+  }
+
+  private isOurs(memory: Memory): boolean {
+    return memory === this.memory && !this.suspended && (this.handler.mayWork?.() ?? true);
+  }
+
+  /** A process that died had the messages up to this sequence. */
+  inherit(upTo: number): void {
+    this.inherited = { upTo, until: now() + SETTLING };
+  }
+
+  inheritedUntil({ info }: InFlightMessage): number | undefined {
+    const { upTo, until } = this.inherited;
+    return info.sequence <= upTo && now() < until ? until : undefined;
+  }
+
   get size(): number {
     return this.inFlight.size;
   }
@@ -171,6 +214,7 @@ export class Settlement implements Settler<InFlightMessage> {
       info,
       reply,
       deliveries,
+      again: memory.wasHere(info),
       epoch: memory.epoch,
       extendedAt: performance.now(),
       attempt: undefined,
@@ -187,6 +231,7 @@ export class Settlement implements Settler<InFlightMessage> {
       this.handler.acks[settled](reply);
       return undefined;
     }
+    memory.arrived(info);
     this.inFlight.set(sequence, message);
     this.retryAt.delete(sequence);
     return message;
@@ -345,7 +390,7 @@ export class Settlement implements Settler<InFlightMessage> {
   /** The server knows this delivery, and it is this consumer's. Where not, it comes again if need be. */
   private isCurrent(message: InFlightMessage): boolean {
     const { memory, epoch } = message;
-    return memory === this.memory && epoch === memory.epoch && !this.suspended;
+    return epoch === memory.epoch && this.isOurs(memory);
   }
 }
 

@@ -1,5 +1,6 @@
 import { Fifo } from '../../shared/async/fifo';
 import { FlowError } from '../../shared/errors';
+import { turnLost, type Hold } from '../../shared/flow/delivery';
 import { formatSize } from '../../shared/size';
 import { closedError, type Connection } from '../server/connection';
 import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
@@ -34,6 +35,8 @@ export interface Sender {
   stops?: boolean;
   /** Called where its message has to wait; what it returns is called when the wait is over. */
   pause?: () => () => void;
+  /** What isn't sent when it is over is not sent any more. */
+  hold?: Hold | undefined;
 }
 
 interface Waiting {
@@ -41,6 +44,7 @@ interface Waiting {
   resolve: (published: Published) => void;
   reject: (error: unknown) => void;
   resume: (() => void) | undefined;
+  hold: Hold | undefined;
 }
 
 /**
@@ -75,14 +79,14 @@ export class Publisher {
 
   /**
    * Resolves with the PubAck. Throws FlowError: INVALID_SUBJECT, INVALID_HEADER, QUEUE_FULL, NO_STREAM, NO_PUBACK,
-   * STREAM_FULL, MESSAGE_TOO_LARGE, PERMISSION_DENIED, TIMEOUT, CLOSED.
+   * STREAM_FULL, MESSAGE_TOO_LARGE, PERMISSION_DENIED, TIMEOUT, CLOSED, TURN_LOST.
    */
   publish(outgoing: Outgoing, sender: Sender = {}): Promise<Published> {
     return new Promise((resolve, reject) => {
       checkPublishSubject(outgoing.subject);
       if (this.stopping.signal.aborted) throw closedError();
       const nc = this.connection.open;
-      const message: Waiting = { outgoing, resolve, reject, resume: undefined };
+      const message: Waiting = { outgoing, resolve, reject, resume: undefined, hold: sender.hold };
       if (nc && this.queue.length === 0 && this.inFlight < this.settings.window)
         return this.send(nc, message);
       const full = this.fullFor(outgoing);
@@ -145,7 +149,8 @@ export class Publisher {
   }
 
   /** Hands it to the connection at once: what is sent later goes out later. */
-  private send(nc: NatsConnection, { outgoing, resolve, reject }: Waiting): void {
+  private send(nc: NatsConnection, { outgoing, resolve, reject, hold }: Waiting): void {
+    if (hold?.held === false) return reject(turnLost());
     const { connection } = this;
     const { subject, data, headers, msgId } = outgoing;
     const failed = (error: unknown): void => {

@@ -2,7 +2,8 @@ import { CallBuilder, needsOwnCall, rowsOf, type Call, type Collection } from '.
 import { CollectionSizes } from './collection-sizes';
 import { KeyTable } from './keys';
 import { CALL_BYTES, CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
-import type { Endpoint, Write } from './operations';
+import type { Endpoint, Key, Write } from './operations';
+import { Settling } from './settling';
 import type { Queue } from '../org/dispatcher';
 
 export interface BatcherOptions {
@@ -35,6 +36,7 @@ const BURST_CALLS = 1.2;
 export class Batcher implements Queue<Write, Call> {
   private pending: Write[] = [];
   private readonly underWay = new KeyTable();
+  private readonly settling = new Settling();
   private readonly most: number;
   private limit: number;
   private burst: Burst | undefined;
@@ -94,7 +96,7 @@ export class Batcher implements Queue<Write, Call> {
     this.pending = this.pending.filter((write) => {
       const { keys } = write;
       const fits = mayBeARow(write) && write.endpoint.name === name && write.notBefore <= now;
-      if (fits && taken.length < most && !this.underWay.conflicts(keys) && !passed.conflicts(keys)) {
+      if (fits && taken.length < most && this.isFree(keys, now) && !passed.conflicts(keys)) {
         this.underWay.add(keys);
         taken.push(write);
         return false;
@@ -108,6 +110,13 @@ export class Batcher implements Queue<Write, Call> {
   /** Their records may be written again. */
   release(writes: readonly Write[]): void {
     for (const { keys } of writes) this.underWay.remove(keys);
+    this.settling.add(writes);
+  }
+
+  withdraw(unwanted: (write: Write) => boolean): Write[] {
+    const taken = this.pending.filter(unwanted);
+    if (taken.length > 0) this.pending = this.pending.filter((write) => !unwanted(write));
+    return taken;
   }
 
   /** Takes everything that waits. */
@@ -134,8 +143,7 @@ export class Batcher implements Queue<Write, Call> {
     let next = 0;
     for (; next < this.pending.length && !builder.full; next++) {
       const write = this.pending[next] as Write;
-      const free =
-        write.notBefore <= now && !this.underWay.conflicts(write.keys) && !passed.conflicts(write.keys);
+      const free = write.notBefore <= now && this.isFree(write.keys, now) && !passed.conflicts(write.keys);
       if (free && builder.accept(write)) continue;
       passed.add(write.keys);
       rest.push(write);
@@ -164,6 +172,7 @@ export class Batcher implements Queue<Write, Call> {
   /** The call is over after `ms`: its records may be written again. */
   finished(call: Call, ms: number): void {
     this.underWay.remove(call.keys);
+    this.settling.add(call.collections.flatMap(({ entries }) => entries.flatMap(({ writes }) => writes)));
     if (ms > SLOW_MS)
       this.limit = Math.max(
         Math.min(FEWEST_RECORDS, this.most),
@@ -175,8 +184,14 @@ export class Batcher implements Queue<Write, Call> {
   /** When the first of the writes that wait for their time may be sent; undefined if none does. */
   nextReady(now: number): number | undefined {
     if (this.pending.length > 0 && now < this.lingerUntil) return this.lingerUntil;
+    const settled = this.pending.length > 0 ? this.settling.next(now) : undefined;
     const times = this.pending.map((write) => write.notBefore).filter((time) => time > now);
+    if (settled !== undefined) times.push(settled);
     return times.length === 0 ? undefined : times.reduce((a, b) => Math.min(a, b));
+  }
+
+  private isFree(keys: readonly Key[], now: number): boolean {
+    return !this.underWay.conflicts(keys) && !this.settling.conflicts(keys, now);
   }
 
   /**

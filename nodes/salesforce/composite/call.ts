@@ -116,6 +116,8 @@ export class CallBuilder {
     const writer = own.length === 1 && own[0] ? this.writers.get(own[0].name) : undefined;
     if (!writer || writer.write.endpoint.name !== name || (write.direct && this.collections.length > 1))
       return false;
+    // A dead process may write it once more, over what would be merged into it.
+    if (writer.write.message.request.inheritedUntil !== undefined) return false;
     // Names are careful: records that only may be one stay apart.
     if (writer.write.rows[0]?.keyText !== write.rows[0]?.keyText) return false;
     if (this.taken.conflicts(write.keys.filter((key) => !key.write && !key.shared))) return false;

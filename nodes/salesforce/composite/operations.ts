@@ -1,4 +1,5 @@
 import type { FlowError } from '../../shared/errors';
+import type { Hold } from '../../shared/flow/delivery';
 import type { TraceContext } from '../../shared/tracing/context';
 import { FRESH, type Item } from '../org/repeats';
 
@@ -23,6 +24,10 @@ export interface WriteRequest {
   origin?: Origin | Origin[];
   /** Messages that its source still has behind it, where that is known. */
   pending?: number;
+  /** What isn't sent when it is over is not sent any more. */
+  hold?: Hold | undefined;
+  /** Until when, by performance.now(), a dead process may still write this: nothing newer is written before. */
+  inheritedUntil?: number | undefined;
 }
 
 /** The place of a message among those of its consumer. */

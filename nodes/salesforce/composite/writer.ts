@@ -1,4 +1,5 @@
 import { FlowError, messageOf } from '../../shared/errors';
+import { isTurnLost, turnLost } from '../../shared/flow/delivery';
 import { Batcher } from './batcher';
 import type { BulkOrg } from './bulk/desk';
 import type { RowAnswer } from './bulk/job';
@@ -107,17 +108,18 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
   /**
    * Writes one message: one result for each record of the payload, in order, failed rows among them. Rejects with
    * FlowError when the message as a whole can't be written, or rows of it were given up (`details` holds what
-   * became of each). `pause` stops the processing clock of the message while the org is out of reach.
+   * became of each), or with TURN_LOST when `hold` is over. `pause` stops the processing clock of the message while the org is out of reach.
    */
   write(request: WriteRequest, pause: () => () => void): Promise<RowResult[]> {
-    return this.dispatcher.accept(pause, () => {
+    const enqueue = (): WriteMessage => {
       const { message, writes } = plan(request, this.org.describes);
       this.bulk?.arrived(writes, request.pending);
       this.batcher.add(writes);
       this.order.add(message, writes);
       if (request.repeated) this.repeated.add(message);
       return message;
-    });
+    };
+    return this.dispatcher.accept(pause, enqueue, request.hold);
   }
 
   /**
@@ -179,7 +181,11 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
     try {
       const { method, path, body, headers } = requestOf(call, this.org.dataPath, this.options);
       span = this.trace(call, method, path);
-      const answer = await this.org.request(method, path, { body, headers });
+      const answer = await this.org.request(method, path, {
+        body,
+        headers,
+        before: () => this.mustHold(writesOf(call)),
+      });
       answered = true;
       span?.end();
       const outcomes = answersOf(call, answer).map((part, i) =>
@@ -192,6 +198,11 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
     }
     this.batcher.finished(call, performance.now() - begun);
     this.settle(writesOf(call).map((write) => write.message));
+  }
+
+  /** Throws where another instance may have any of them by now: it is asked right before they are sent. */
+  private mustHold(writes: readonly Write[]): void {
+    if (!this.dispatcher.isHeld(writes)) throw turnLost();
   }
 
   /** One message's call is part of its trace; one of several is linked to each. */
@@ -208,6 +219,8 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
   }
 
   private callFailed(writes: Write[], error: unknown, answered: boolean): void {
+    // Those that are still held go out again; the others are left as soon as the dispatcher looks.
+    if (isTurnLost(error)) return this.dispatcher.putBack(writes);
     const outage = error instanceof OrgOutage ? error : answered ? unreadable(error) : undefined;
     if (!outage) {
       // A value that can't be sent (a BigInt, say) is the fault of its own message, and nothing was sent.
@@ -309,6 +322,7 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
         batcher.release(writes);
         this.settle(writes.map(({ message }) => message));
       },
+      mustHold: (writes) => this.mustHold(writes),
       settleRows: (rows) => this.settleJobRows(rows),
       giveUpClosed: (writes) => this.giveUp(writes, closed()),
       pause: (writes) => dispatcher.pause(writes.map(({ message }) => message)),

@@ -69,6 +69,15 @@ export class Admission implements Queue<QueuedEvent, QueuedEvent[]> {
     return [...this.queue.drain(), ...this.leave(this.incoming.length).flat()];
   }
 
+  withdraw(unwanted: (event: QueuedEvent) => boolean): QueuedEvent[] {
+    const written = this.queue.all.filter(unwanted);
+    if (written.length > 0) this.queue.keep((event) => !unwanted(event));
+    const coming = this.leave(this.incoming.length);
+    // The events of a message are wanted or not all together.
+    for (const events of coming) if (!events.some(unwanted)) this.add(events);
+    return [...written, ...coming.filter((events) => events.some(unwanted)).flat()];
+  }
+
   /**
    * Writes messages for one request: the org is at work while the next ones are written. A message of which anything
    * can't be published fails as a whole.

@@ -1,4 +1,5 @@
 import type { FlowError } from '../../shared/errors';
+import type { Hold } from '../../shared/flow/delivery';
 import { Admission, type AdmissionHandler } from './admission';
 import { asFlowError, limitSpent, notPublished, resultsOf } from './outcome';
 import {
@@ -81,14 +82,19 @@ export class Publisher implements Carrier<PublishMessage, QueuedEvent, QueuedEve
     records: readonly unknown[],
     ids: readonly string[],
     pause: () => () => void,
+    hold?: Hold,
   ): Promise<PublishResult[]> {
-    return this.dispatcher.accept(pause, () => {
-      const results = new Array<undefined>(records.length);
-      const message = { arrivedAt: performance.now(), records, ids, results, open: records.length };
-      if (records.length > 0) this.admission.add(eventsOf(message, this.accepted));
-      this.accepted += records.length;
-      return message;
-    });
+    return this.dispatcher.accept(
+      pause,
+      () => {
+        const results = new Array<undefined>(records.length);
+        const message = { arrivedAt: performance.now(), records, ids, results, open: records.length };
+        if (records.length > 0) this.admission.add(eventsOf(message, this.accepted));
+        this.accepted += records.length;
+        return message;
+      },
+      hold,
+    );
   }
 
   /**
@@ -112,7 +118,9 @@ export class Publisher implements Carrier<PublishMessage, QueuedEvent, QueuedEve
   async send(request: QueuedEvent[]): Promise<void> {
     const events = request.map(({ id, schemaId, payload }) => ({ id, schema_id: schemaId, payload }));
     try {
-      await this.recover(this.answered(request, await this.stream.send(events)));
+      await this.recover(
+        this.answered(request, await this.stream.send(events, () => this.dispatcher.isHeld(request))),
+      );
     } catch (error) {
       await this.recover(this.requestFailed(request, error)).catch((other: unknown) =>
         this.requestFailed(request, other),

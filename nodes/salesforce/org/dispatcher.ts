@@ -1,5 +1,6 @@
 import { withTimeout } from '../../shared/async/timeout';
 import { FlowError } from '../../shared/errors';
+import { turnLost, type Hold } from '../../shared/flow/delivery';
 import type { Unavailable } from './availability';
 import type { OrgOutage } from './outage';
 import { Halving, delay, type Item, type Retry } from './repeats';
@@ -14,6 +15,8 @@ export interface Queue<I, Request> {
   putBack(items: readonly I[]): void;
   /** Takes out everything that waits. */
   drain(): I[];
+  /** Takes out those of them that wait. */
+  withdraw(unwanted: (item: I) => boolean): I[];
 }
 
 /** Carries requests to the org and knows what its answers mean. */
@@ -45,6 +48,7 @@ interface Waiting<Result> {
   /** Ends the pause of an outage; and that which the carrier has asked for. */
   resume: (() => void) | undefined;
   goOn: (() => void) | undefined;
+  hold: Hold | undefined;
 }
 
 /**
@@ -56,14 +60,16 @@ interface Waiting<Result> {
  * - It is *under way* from then until the carrier's `send` resolves, by when it has its result or waits again:
  *   `retryLater` (refused for a reason that passes), `lost` (nobody knows), `sendApart` (one may have spoilt it for
  *   the others), or `putBack`.
- * - It is *given up* by the carrier: when it was lost too often, when the node closes, or when the org becomes
- *   unavailable and messages are not to wait for it.
+ * - It is *given up* by the carrier: when it was lost too often, when the node closes, when the message isn't this
+ *   process's any more, or when the org becomes unavailable and messages are not to wait for it.
  *
  * While the org is unavailable the processing clocks of all messages stand still.
  */
 export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
   private readonly requests = new Map<Request, Promise<void>>();
   private readonly messages = new Map<Message, Waiting<Result>>();
+  /** Under which messages are this process's, and how many. */
+  private readonly holds = new Map<Hold, number>();
   private readonly stopListening: () => void;
   private readonly halving: Halving;
   private tick: NodeJS.Immediate | undefined;
@@ -94,15 +100,17 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
   /**
    * Takes a message, whose items `enqueue` queues, and gives its answer. Rejects with FlowError: where the node is
    * closed, the org is not to be waited for, or with what `enqueue` throws. `pause` stops the processing clock of
-   * the message and gives the way to let it go on.
+   * the message and gives the way to let it go on. What isn't sent when `hold` is over fails with TURN_LOST.
    */
-  accept(pause: () => () => void, enqueue: () => Message): Promise<Result> {
+  accept(pause: () => () => void, enqueue: () => Message, hold?: Hold): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (this.closing) throw closed();
       const { unavailable } = this;
       if (unavailable && this.options.onOutage === 'fail') throw unavailable;
       const message = enqueue();
-      this.messages.set(message, { resolve, reject, pause, resume: unavailable && pause(), goOn: undefined });
+      const resume = unavailable && pause();
+      this.messages.set(message, { resolve, reject, pause, resume, goOn: undefined, hold });
+      if (hold) this.holds.set(hold, (this.holds.get(hold) ?? 0) + 1);
       this.carrier.settle([message]);
       this.wake();
     });
@@ -113,6 +121,7 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
     const waiting = this.messages.get(message);
     if (!waiting) return;
     this.messages.delete(message);
+    if (waiting.hold) this.letGo(waiting.hold);
     waiting.resume?.();
     waiting.goOn?.();
     waiting.goOn = undefined;
@@ -200,6 +209,7 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
 
   private pump(): void {
     clearTimeout(this.timer);
+    this.leaveLost();
     // One time for the whole of it: what isn't ready for `take` must be found by `nextReady`.
     const now = performance.now();
     while (this.mayBegin()) {
@@ -211,6 +221,36 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
     const idle = this.requests.size === 0 && !this.unavailable;
     const ready = idle ? this.queue.nextReady(now) : undefined;
     if (ready !== undefined) this.timer = setTimeout(() => this.pump(), Math.ceil(ready - now));
+  }
+
+  /** Whether all of them are still this process's to send. */
+  isHeld(items: readonly I[]): boolean {
+    if (this.holds.size === 0) return true;
+    const lost = this.lostHolds();
+    return lost.size === 0 || !items.some((item) => this.isUnder(item, lost));
+  }
+
+  /** All at once, so that none of a record's messages stays behind one that comes again. */
+  private leaveLost(): void {
+    const lost = this.lostHolds();
+    if (lost.size === 0) return;
+    const items = this.queue.withdraw((item) => this.isUnder(item, lost));
+    if (items.length > 0) this.carrier.giveUp(items, turnLost());
+  }
+
+  private lostHolds(): Set<Hold> {
+    return new Set([...this.holds.keys()].filter(({ held }) => !held));
+  }
+
+  private isUnder({ message }: I, holds: Set<Hold>): boolean {
+    const hold = this.messages.get(message)?.hold;
+    return hold !== undefined && holds.has(hold);
+  }
+
+  private letGo(hold: Hold): void {
+    const count = (this.holds.get(hold) ?? 1) - 1;
+    if (count > 0) this.holds.set(hold, count);
+    else this.holds.delete(hold);
   }
 
   private mayBegin(): boolean {

@@ -23,6 +23,8 @@ export interface OrgRequest {
   headers?: Record<string, string>;
   /** Milliseconds for each attempt; that of the session unless told. */
   timeout?: number;
+  /** Called right before it goes out, each time: what it throws keeps it here. */
+  before?: (() => void) | undefined;
   /** Sends it, instead of the session's own client. */
   send?: (request: HttpRequest) => Promise<HttpAnswer>;
   /** The body of a 2xx answer of the type that `accept` names is an AsyncIterator of its text. Aborting lets go of it. */
@@ -166,6 +168,7 @@ export class OrgSession {
 
   private async send(grant: Grant, method: string, path: string, request: OrgRequest): Promise<OrgAnswer> {
     const body = request.body === undefined ? request.text : stringifyJson(request.body);
+    request.before?.();
     this.underWay++;
     const send = request.send ?? ((http: HttpRequest) => this.http.send(http));
     const { status, headers, text, parts } = await send({

@@ -9,6 +9,7 @@ type Stream = RpcStream<PublishRequest>;
 
 interface Request {
   events: ProducerEvent[];
+  mayGo: () => boolean;
   written: boolean;
   resolve: (response: PublishResponse) => void;
   reject: (error: Error) => void;
@@ -42,13 +43,13 @@ export class PublishStream {
   ) {}
 
   /**
-   * Resolves with one result for each event. Rejects with OrgOutage (not carried out, or nobody knows), PubSubRefusal,
-   * or RequestUnread.
+   * `mayGo` is asked right before they go out. Resolves with one result for each event. Rejects with OrgOutage (not carried out, or nobody knows), PubSubRefusal,
+   * or RequestUnread, also where they may not go.
    */
-  send(events: ProducerEvent[]): Promise<PublishResponse> {
+  send(events: ProducerEvent[], mayGo: () => boolean = () => true): Promise<PublishResponse> {
     if (this.closed) return Promise.reject(streamEnded(this.topic));
     return new Promise((resolve, reject) => {
-      this.waiting.push({ events, written: false, resolve, reject });
+      this.waiting.push({ events, mayGo, written: false, resolve, reject });
       this.write();
     });
   }
@@ -67,8 +68,13 @@ export class PublishStream {
       this.opening ??= this.open();
       return;
     }
-    for (const request of this.waiting) {
+    for (const request of [...this.waiting]) {
       if (request.written) continue;
+      if (!request.mayGo()) {
+        this.waiting.splice(this.waiting.indexOf(request), 1);
+        request.reject(new RequestUnread());
+        continue;
+      }
       request.written = true;
       stream.write({ topic_name: this.topic, events: request.events });
     }

@@ -9,6 +9,7 @@ import {
   type Command,
   type DeliveryOwner,
   type Failure,
+  type Hold,
   type NodeState,
 } from './delivery';
 import { adaptEarlyNode, saysDone, type EarlyNode } from './early-nodes';
@@ -305,6 +306,17 @@ class FlowTracker implements FlowHooks {
     this.complete(state, delivery);
   }
 
+  /** The node does nothing more with the message, which fails: nobody else is told. */
+  leave(msg: object, error: FlowError, node: RuntimeNode): void {
+    const delivery = this.find(msg);
+    if (!delivery) return;
+    delivery.fail(error, node);
+    if (delivery.followed) return this.complete(this.state(node), delivery);
+    const { failure } = delivery;
+    delivery.abandon(failure);
+    delivery.owner.finished(failure);
+  }
+
   private complete(state: NodeState, delivery: Delivery): void {
     if (delivery.complete(state)) this.check(delivery);
   }
@@ -586,6 +598,29 @@ export function pauseProcessing(msg: object): () => void {
  */
 export function gatherMessage(msg: object): () => void {
   return flowTracker.find(msg)?.gather() ?? nothing;
+}
+
+/** Under which all that the message was put together of may be worked on; undefined where that is for good. */
+export function holdOf(msg: object): Hold | undefined {
+  const holds = new Set<Hold>();
+  for (const { owner } of flowTracker.find(msg)?.together() ?? []) if (owner.hold) holds.add(owner.hold);
+  const [first] = holds;
+  if (holds.size < 2) return first;
+  return {
+    get held() {
+      return [...holds].every(({ held }) => held);
+    },
+  };
+}
+
+/** Until when, by now(), what a process that died sent of it last may be carried out; undefined: that is over. */
+export function inheritedUntil(msg: object): number | undefined {
+  let latest: number | undefined;
+  for (const { owner } of flowTracker.find(msg)?.together() ?? []) {
+    const until = owner.inheritedUntil;
+    if (until !== undefined) latest = Math.max(latest ?? until, until);
+  }
+  return latest;
 }
 
 function nothing(): void {

@@ -1,4 +1,4 @@
-import { FlowError } from '../errors';
+import { FlowError, isFlowError } from '../errors';
 import type { RuntimeNode } from './hooks';
 
 /** Why a message failed, and at which node of the flow. */
@@ -10,10 +10,25 @@ export interface Failure {
 /** What `jetstream-ack` can ask for. `delay` in milliseconds. */
 export type Command = { action: 'ack' | 'nak' | 'term' | 'progress'; delay?: number };
 
+/**
+ * For as long as it is held, what came under it is this process's to work on: another may have it from then on, and what
+ * was not sent yet must not be. One for many deliveries. To be asked when something is sent: it tells by a clock.
+ */
+export interface Hold {
+  readonly held: boolean;
+}
+
 /** Whoever put the message into the flow and settles it. Each is called by the tracker, never both for one end. */
 export interface DeliveryOwner {
   /** What it is called in sentences. */
   readonly noun: string;
+  /** Undefined where nobody else can come to have it. */
+  readonly hold?: Hold | undefined;
+  /**
+   * A process that died had it too, and what that one sent of it last may be carried out until then, by now(): nothing newer
+   * of its records may be written before. Undefined where that is over, or can't be.
+   */
+  readonly inheritedUntil?: number | undefined;
   /** Every path has finished: without `failure` none of them had an error. Called once. */
   finished(failure: Failure | undefined): void;
   /** The flow itself says what is to happen. */
@@ -314,6 +329,18 @@ export function nodeClosed(node: RuntimeNode): FlowError {
     'NODE_CLOSED',
     `${describeNode(node)} was stopped by a deploy while it held the message; it is delivered again`,
   );
+}
+
+/** Whoever reads the message has lost its turn before it was sent. */
+export function turnLost(): FlowError {
+  return new FlowError(
+    'TURN_LOST',
+    'The message was not sent any more, as another instance may read by now: it is delivered again, to whose turn it is',
+  );
+}
+
+export function isTurnLost(error: unknown): boolean {
+  return isFlowError(error) && error.code === 'TURN_LOST';
 }
 
 /** The message that it was put together with was settled while the flow still had it. */

@@ -1,5 +1,8 @@
 import type { Node, NodeMessage } from 'node-red';
 import { errorOf, FlowError, messageOf } from '../errors';
+import type { RuntimeNode } from './hooks';
+import { flowTracker } from './completion';
+import { isTurnLost } from './delivery';
 
 type Done = (error?: Error) => void;
 type Teller = Pick<Node, 'error'>;
@@ -17,7 +20,7 @@ export function onInput<M extends NodeMessage>(node: Node, work: Work<M>): void 
   node.on('input', (msg, send, done) => {
     const end = (outputs: Outputs | undefined): void =>
       outputs === undefined ? finish(node, done) : sendOn(node, send, done, outputs);
-    const fail = (error: unknown): void => finish(node, done, error);
+    const fail = (error: unknown): void => failed(node, msg, done, error);
     try {
       const outputs = work(msg as M);
       if (outputs instanceof Promise) outputs.then(end, fail);
@@ -46,6 +49,15 @@ export function sendOn(node: Teller, send: (outputs: Outputs) => void, done: Don
     return finish(node, done, new FlowError('NOT_SENT_ON', text, false));
   }
   finish(node, done);
+}
+
+/**
+ * Ends a message that failed. One that is another instance's by now is no error of this flow, and not done either: nobody
+ * but its source hears of it.
+ */
+export function failed(node: Node, msg: NodeMessage, done: Done, error: unknown): void {
+  if (isTurnLost(error)) flowTracker.leave(msg, error as FlowError, node as unknown as RuntimeNode);
+  else finish(node, done, error);
 }
 
 /** Says `done` for a message, once: what the runtime throws then (a message that can't be copied) is no second end. */

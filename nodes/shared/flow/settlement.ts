@@ -1,7 +1,7 @@
 import { formatDuration } from '../duration';
 import { FlowError, isFlowError, isOutage, isRetryable, messageOf } from '../errors';
 import { FAILURE_CODES, type FailureRow, type InnocentCause } from '../failure-codes';
-import { describeNode, type Command, type DeliveryOwner, type Failure } from './delivery';
+import { describeNode, type Command, type DeliveryOwner, type Failure, type Hold } from './delivery';
 import type { Level } from '../log';
 import type { Span } from '../tracing/tracer';
 
@@ -79,6 +79,10 @@ export interface Settler<T> {
   describe(item: T): string;
   tries(item: T): Tries;
   policy(item: T): RetryPolicy;
+  /** Under which it is this process's, where it may come to be another's. */
+  holdOf?(item: T): Hold | undefined;
+  /** Until when what a dead process sent of it may still be carried out, by now(). */
+  inheritedUntil?(item: T): number | undefined;
   /** The flow has finished it. */
   ack(item: T): void;
   /** The flow needs more time. */
@@ -148,6 +152,16 @@ export class Attempt<T> implements DeliveryOwner {
 
   get noun(): string {
     return this.settler.noun;
+  }
+
+  get hold(): Hold | undefined {
+    const [item] = this.items;
+    return item && this.settler.holdOf?.(item);
+  }
+
+  get inheritedUntil(): number | undefined {
+    const times = this.items.flatMap((item) => this.settler.inheritedUntil?.(item) ?? []);
+    return times.length === 0 ? undefined : Math.max(...times);
   }
 
   finished(failure: Failure | undefined): void {

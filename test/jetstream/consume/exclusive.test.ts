@@ -8,6 +8,7 @@ import {
   type ConsumerState,
 } from '../../../nodes/jetstream/consume/consumer';
 import { startsOf, type ConsumerConfig } from '../../../nodes/jetstream/consume/durable';
+import { jetStreamProperties } from '../../../nodes/jetstream/consume/message';
 import type { MessageBatch } from '../../../nodes/jetstream/consume/settlement';
 import { TURNS_BUCKET } from '../../../nodes/jetstream/consume/turn';
 import { Connection } from '../../../nodes/jetstream/server/connection';
@@ -163,6 +164,30 @@ describe('sharing: exclusive', () => {
       timeout: 20_000,
     });
     assert.deepEqual(one.seen, [1, 2, 3, 4]);
+  });
+
+  test('what failed comes again after the durable began anew as what was delivered before', async (t) => {
+    const room = await openWith(t);
+    const one = instance(t, room);
+    await send(room, 1, 2);
+    await sees(one, 2);
+    one.batches[0]?.finished({ error: new Error('not this one') });
+    one.batches[1]?.finished(undefined);
+    await room.waitSettled(2, '+ACK');
+    await room.restart();
+    await sees(one, 3);
+    await send(room, 3);
+    await sees(one, 4);
+    const delivered = one.batches.map(
+      ({ items: [item] }) => item && jetStreamProperties(item, '').deliveries,
+    );
+    assert.deepEqual(
+      [one.seen, delivered],
+      [
+        [1, 2, 1, 3],
+        [1, 1, 2, 1],
+      ],
+    );
   });
 
   test('a durable that was to be made anew when the process ended is made where it was', async (t) => {

@@ -81,6 +81,24 @@ describe('publisher', () => {
     await last;
   });
 
+  test('what waits when another instance may have it by now is not sent', async (t) => {
+    const publisher = start(t, 1);
+    const hold = { held: true };
+    const first = publisher.publish(out('slow.first'), { hold });
+    const waiting = publisher.publish(out('slow.waits'), { hold });
+    const last = publisher.publish(out('slow.last'));
+    await until(async () => (await arrived()).includes('first'));
+    hold.held = false;
+    give(slow[0]);
+    await first;
+    await assert.rejects(waiting, { code: 'TURN_LOST' });
+    await until(async () => (await arrived()).includes('last'));
+    give(slow[1]);
+    await last;
+    await assert.rejects(publisher.publish(out('slow.late'), { hold }), { code: 'TURN_LOST' });
+    assert.deepEqual(await arrived(), ['first', 'last']);
+  });
+
   test('gives the PubAck, and tells what the stream had already', async (t) => {
     const publisher = start(t, 1);
     const first = await publisher.publish(out('crm.a', { msgId: 'one' }));

@@ -45,6 +45,11 @@ const queue: Queue<Thing, Request> = {
   },
   putBack: (things) => void waiting.unshift(...things),
   drain: () => waiting.splice(0),
+  withdraw: (unwanted) => {
+    const taken = waiting.filter(unwanted);
+    waiting = waiting.filter((one) => !unwanted(one));
+    return taken;
+  },
 };
 
 beforeEach(() => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { commandDelivery, flowTracker } from '../../../nodes/shared/flow/completion';
+import { turnLost } from '../../../nodes/shared/flow/delivery';
+import type { FlowError } from '../../../nodes/shared/errors';
 import { errorOf, Flow, gate, holder, pass, sink, turns, type Handler, type Msg } from './runtime';
 
 describe('one flow', () => {
@@ -29,6 +31,27 @@ describe('one flow', () => {
       assert.deepEqual(sent.ends, [], 'not within the call that begins it');
       await turns();
       assert.deepEqual(sent.ends, [undefined]);
+    });
+
+    test('a node that leaves it fails it, when the others are done, and no node is told of an error', async () => {
+      const right = holder();
+      const inside: Msg[] = [];
+      const keep: Handler = (msg, _send, _done) => void inside.push(msg);
+      const a = flow.node('a', 'function', pass, { wires: [['b', 'c']] });
+      const b = flow.node('b', 'sfdc-composite', keep);
+      flow.node('c', 'delay', right.handler);
+      const sent = flow.deliver();
+      await turns();
+      flowTracker.leave(inside[0] as Msg, turnLost(), b);
+      await turns();
+      assert.deepEqual(sent.ends, []);
+      right.held[0]?.();
+      await turns();
+      assert.deepEqual(
+        sent.ends.map((failure) => (failure as { error: FlowError } | undefined)?.error.code),
+        ['TURN_LOST'],
+      );
+      assert.deepEqual([...a.errors, ...b.errors], []);
     });
 
     test('waits for each of two wires, clones included', async () => {

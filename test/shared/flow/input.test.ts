@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Node, NodeMessage } from 'node-red';
+import { turnLost } from '../../../nodes/shared/flow/delivery';
 import { onInput, refuseInput, type Work } from '../../../nodes/shared/flow/input';
 
 type Handler = (msg: object, send: (msg: unknown) => void, done: (error?: Error) => void) => void;
@@ -84,4 +85,8 @@ test('a node that can’t work says so once, and fails each message', async () =
     'log: wrong',
     'done: wrong',
   ]);
+});
+
+test('a message that is another instance’s by now ends without a done: it is neither an error nor finished', async () => {
+  assert.deepEqual(await giveWork(() => Promise.reject(turnLost())), []);
 });

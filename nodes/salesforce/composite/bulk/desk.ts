@@ -41,6 +41,7 @@ export async function ask(
 ): Promise<unknown> {
   for (let time = 1; ; time++) {
     await usable(org, signal);
+    request.before?.();
     try {
       return readAnswer(await org.request(method, path, request), method);
     } catch (error) {

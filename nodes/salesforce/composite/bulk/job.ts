@@ -69,7 +69,7 @@ export async function upload(org: BulkOrg, signal: AbortSignal, id: string, { cs
 
 /**
  * From now on the job works. Where the answer is lost the job itself tells: one that is still open is closed again.
- * `begun` is told before anything is sent that may make it work.
+ * `begun` is told right before anything is sent that may make it work; what it throws keeps it back.
  */
 export async function closeJob(
   org: BulkOrg,
@@ -78,9 +78,9 @@ export async function closeJob(
   begun: () => void,
 ): Promise<void> {
   for (;;) {
-    begun();
     try {
-      await ask(org, signal, 'PATCH', `${JOBS}/${id}`, { body: { state: 'UploadComplete' } });
+      const body = { state: 'UploadComplete' };
+      await ask(org, signal, 'PATCH', `${JOBS}/${id}`, { body, before: begun });
       return;
     } catch (error) {
       if (!(error instanceof OrgOutage) && !(error instanceof Refused)) throw error;

@@ -2,6 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { pause } from '../../../shared/async/pause';
 import { withTimeout } from '../../../shared/async/timeout';
 import { messageOf } from '../../../shared/errors';
+import { isTurnLost } from '../../../shared/flow/delivery';
 import { OrgOutage } from '../../org/outage';
 import type { Endpoint, Write } from '../operations';
 import { Backlog, LOOK, MOST_ROWS } from './backlog';
@@ -36,6 +37,8 @@ export interface BulkQueue {
   takeForBulk(endpoint: Endpoint, most: number): Write[];
   /** They were taken, and nothing has become of them. */
   putBack(writes: readonly Write[]): void;
+  /** Throws TURN_LOST where another instance may have any of them by now. */
+  mustHold(writes: readonly Write[]): void;
   /** They are over, or written again by collections where there is no answer. */
   settleRows(rows: readonly (readonly [Write, RowAnswer | undefined])[]): void;
   giveUpClosed(writes: readonly Write[]): void;
@@ -224,7 +227,10 @@ export class BulkLane {
     const id = await createJob(org, signal, file);
     running.id = id;
     await upload(org, signal, id, file);
-    await closeJob(org, signal, id, () => (running.begun = true));
+    await closeJob(org, signal, id, () => {
+      this.queue.mustHold(file.writes);
+      running.begun = true;
+    });
     file.csv = '';
     const pace = new Pace(file.writes.length, this.msARow, this.options.soonest);
     const end = await endOf(org, signal, id, pace);
@@ -278,10 +284,12 @@ export class BulkLane {
   private failed(running: Running, error: unknown): void {
     if (this.running !== running) return;
     if (error instanceof Stopped) return this.leave(running);
-    const { id, endpoint, writes, begun } = running;
+    const { id, endpoint, writes } = running;
+    const begun = running.begun && !isTurnLost(error);
     if (id !== undefined && !begun) void abortJob(this.org, id);
     const isOutage = error instanceof OrgOutage;
-    if (!isOutage || ++this.failures >= FAILURES) this.refuse(endpoint, wontDo(endpoint, error));
+    if (!isTurnLost(error) && (!isOutage || ++this.failures >= FAILURES))
+      this.refuse(endpoint, wontDo(endpoint, error));
     if (begun) this.queue.settleRows(writes.map((write) => [write, undefined] as const));
     else this.queue.putBack(writes);
   }
