@@ -43,7 +43,7 @@ export default function (RED: NodeAPI): void {
           ? { fill: 'red', shape: 'ring', text: RED._('status.conflict') }
           : syncStatus(out.progress, connection.state, (key, values) => RED._(key, { ...values })),
       );
-    const tellTrouble = troubleTeller((text) => this.warn(connection.secrets.strike(text)));
+    const troubles = troubleTeller(logOf(this, (text) => connection.secrets.strike(text)));
     const setUp = (): SyncOut => {
       const settings = parseSettings(apiSyncOut, def);
       connection = connectionOf(RED, settings.server);
@@ -65,11 +65,11 @@ export default function (RED: NodeAPI): void {
         settings,
         {
           progress: (payload) => {
-            tellTrouble(payload);
+            troubles.tell(payload);
             this.send({ topic: payload.collection, payload });
           },
           changed: () => show(),
-          log: logOf(this, (text) => connection.secrets.strike(text)),
+          log: troubles.log,
         },
         () => contextPositions(this, contextIsConfigured(RED)),
       );

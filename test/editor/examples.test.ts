@@ -12,7 +12,7 @@ import { skip, startBench } from './editor';
 import { types } from './contract';
 
 const examples = new Map(
-  globSync('examples/*.json', { cwd: root }).map((path) => [
+  globSync(['examples/*.json', 'docs/cookbook/*.json'], { cwd: root }).map((path) => [
     basename(path, '.json'),
     readFileSync(join(root, path), 'utf8'),
   ]),

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { FAILURE_CODES } from '../../nodes/shared/failure-codes';
 import { root } from '../support/user-dir';
 import { types } from './contract';
 
@@ -57,6 +58,14 @@ for (const path of globSync('*/*.html', { cwd: nodes })) {
     for (const id of ids) assert.match(page, new RegExp(`<label for="${id}(-text)?"`), id);
   });
 }
+
+test('German has a reason for every failure code of this pack', () => {
+  const reasons = flat(catalog('shared/editor/texts/errors.de.json'));
+  assert.deepEqual(
+    Object.keys(FAILURE_CODES).filter((code) => !reasons.has(code)),
+    [],
+  );
+});
 
 test('a status fits beside its node: under 20 characters', () => {
   for (const path of [...english, ...english.map(german)]) {

@@ -46,6 +46,7 @@ const busy: Record<string, Record<string, unknown>[]> = {
       maxDeliver: 3,
       processingLimit: '1s',
     },
+    { sharing: 'partitioned', partitions: 16, stream: 'crm', durable: 'writer', deadLetter: 'dead.crm' },
   ],
   'jetstream-out': [
     { subject: 'crm.{{payload.kind}}.created', headers: [{ name: 'X-Source', value: '{{payload.source}}' }] },
@@ -89,7 +90,16 @@ const busy: Record<string, Record<string, unknown>[]> = {
   'api-source': [
     { collections: ['salesforce:contact', 'salesforce:opportunity'] },
     { mode: 'poll', collections: ['salesforce:contact'] },
-    { provider: 'stripe', collections: ['stripe:charge'] },
+    { provider: 'stripe', collections: ['stripe:charges'] },
+    { provider: 'hubspot', collections: ['hubspot:contacts'], associations: 'company, deal' },
+    { provider: 'github', collections: ['github:owner/repository:issues'], account: '4711', user: '123456' },
+    {
+      provider: 'jira',
+      collections: ['jira:issues'],
+      baseUrl: 'https://example.atlassian.net',
+      user: 'ada@example.com',
+    },
+    { provider: 'zendesk', collections: ['zendesk:tickets'], baseUrl: 'https://example.zendesk.com' },
     { provider: 'custom', definition: '{}' },
     { provider: 'flow' },
   ],

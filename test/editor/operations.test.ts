@@ -141,6 +141,11 @@ test('it speaks German', { skip }, async () => {
   const { page, run } = await bench.editor({ language: 'de' });
   await run("RED.sidebar.show('jetforce-operations')");
   await page.locator('.jetforce-card[data-key="in"]').waitFor();
-  assert.match(await page.locator('.jetforce-operations').innerText(), /Verbunden mit[\s\S]*Ausstehend/);
+  const tab = page.locator('.jetforce-operations');
+  assert.match(await tab.innerText(), /Verbunden mit[\s\S]*Ausstehend/);
+  org.faults.add({ match: { path: '/services/data' }, action: { status: 503 }, times: 1_000 });
+  await room.publish('crm.contact', { ExternalId__c: 'c', LastName: 'Wartet' });
+  await shows(page.locator('.jetforce-card[data-key="org"]'), /seit \d[\s\S]*Die Org ist nicht verfügbar/);
+  org.faults.clear();
   await page.context().close();
 });

@@ -104,6 +104,8 @@ const WANTED: Record<string, string[]> = {
   'dead letter': ['jetstream-ack'],
 };
 
+const LISTED = `[...document.querySelectorAll('#red-ui-type-search .red-ui-search-result-node-label')].filter((row) => row.checkVisibility())`;
+
 for (const [version, language] of [
   [5, 'en-US'],
   [5, 'de'],
@@ -140,10 +142,11 @@ for (const [version, language] of [
           await run('RED.typeSearch.show({ x: 100, y: 100, add() {}, cancel() {}, move() {} })');
           await finds(
             '#red-ui-type-search-input',
-            `[...document.querySelectorAll('#red-ui-type-search .red-ui-search-result-node-label')]
-            .filter((label) => label.checkVisibility()).map((label) => /\\(([\\w-]+)\\)$/.exec(label.textContent)?.[1] ?? '')`,
+            `${LISTED}.map((row) => ${JSON.stringify(flowTypes)}.find((type) => RED.utils.getPaletteLabel(type, RED.nodes.getType(type)) === row.textContent) ?? '')`,
             `the list, opened ${once},`,
           );
+          const heights = await run<number[]>(`${LISTED}.map((row) => row.offsetHeight)`);
+          assert.ok(Math.max(...heights) < 30, `one line each: ${heights.join()}`);
           await page.locator('#red-ui-type-search-input').fill('');
           await page.locator('#red-ui-type-search-input').press('Shift');
           await page.locator('#red-ui-type-search').getByText('inject', { exact: true }).first().waitFor();

@@ -9,15 +9,19 @@ import { startNodeRed, type FlowNode } from '../support/node-red';
 import { root } from '../support/user-dir';
 import { definitionOf, types } from './definitions';
 
-const examples = globSync('examples/*.json', { cwd: root }).map((path) => ({
-  name: basename(path, '.json'),
-  nodes: JSON.parse(readFileSync(join(root, path), 'utf8')) as FlowNode[],
-}));
+const read = (pattern: string) =>
+  globSync(pattern, { cwd: root }).map((path) => ({
+    name: basename(path, '.json'),
+    nodes: JSON.parse(readFileSync(join(root, path), 'utf8')) as FlowNode[],
+  }));
+const examples = read('examples/*.json');
+/** Flows of the documentation are imported as the examples are. */
+const importable = [...examples, ...read('docs/cookbook/*.json')];
 
 /** What the editor writes for any node beside the node's own properties. */
 const FRAME = ['id', 'type', 'z', 'x', 'y', 'wires'];
 
-for (const { name, nodes } of examples) {
+for (const { name, nodes } of importable) {
   describe(name, () => {
     test('is what the editor would export: each setting of a node, and no other', () => {
       for (const node of nodes.filter(({ type }) => types.includes(type))) {
@@ -56,16 +60,16 @@ test('what a reader of a stream gives up goes to a dead letter, which some strea
 });
 
 test('each brings its own config nodes, for its tab: importing a second one asks nothing', () => {
-  const ids = examples.flatMap(({ nodes }) => nodes.map(({ id }) => id));
+  const ids = importable.flatMap(({ nodes }) => nodes.map(({ id }) => id));
   assert.equal(new Set(ids).size, ids.length);
-  for (const { name, nodes } of examples)
+  for (const { name, nodes } of importable)
     for (const { type, z } of nodes) assert.ok(z !== undefined || type === 'tab', `${name}: ${type}`);
 });
 
 test('each says where its server and its org are, if the environment doesn’t', () => {
   const own = Object.keys(process.env).filter((name) => /^(NATS|SFDC)_/.test(name));
   for (const name of own) delete process.env[name];
-  for (const { nodes } of examples)
+  for (const { nodes } of importable)
     for (const { type, z: _z, ...node } of nodes) {
       if (type === 'jetstream-server') {
         const { servers, credentialsPath } = parseSettings(jetstreamServer, node);

@@ -1,9 +1,10 @@
+import { codeOf, messageOf } from '../../shared/errors';
 import { Meter } from '../../shared/operations/meter';
 import { deadLetterState, type Letters } from '../../shared/operations/letter-actions';
 import type { GivenUp } from '../../shared/operations/given-up';
 import type { Action } from '../../shared/operations/registry';
 import { Since } from '../../shared/operations/since';
-import type { DurableState, Held } from '../../shared/operations/states';
+import type { DurableState, Held, Problem } from '../../shared/operations/states';
 import type { ConsumerState } from '../consume/consumer';
 import { consumerInfo, type ConsumerInfo } from '../consume/durable';
 import type { Holdup } from '../consume/durable-watch';
@@ -86,16 +87,20 @@ function heldBy(node: DurableNode, paused: ConsumerInfo | undefined): Held | und
   const phase = node.phase();
   const holdup = node.holdup();
   if (connection.state.phase === 'disconnected')
-    return { by: 'disconnected', since: null, message: connection.state.reason.message };
+    return { by: 'disconnected', since: null, ...problemOf(connection.state.reason) };
   if (paused || isPausedHere(node.id)) {
     const until = Date.parse(paused?.config.pause_until ?? '');
     return { by: 'paused', since: null, ...(Number.isFinite(until) && { until }) };
   }
-  if (phase.phase === 'failing') return { by: 'failing', since: null, message: phase.error.message };
+  if (phase.phase === 'failing') return { by: 'failing', since: null, ...problemOf(phase.error) };
   const inFlow = node.consumer()?.heldInFlow();
   if (inFlow) return { by: 'flow', ...inFlow };
   if (holdup?.kind === 'stalled' || holdup?.kind === 'unmatched') return { by: holdup.kind, since: null };
   return undefined;
+}
+
+function problemOf(error: unknown): Problem {
+  return { code: codeOf(error), message: messageOf(error) };
 }
 
 /** Nodes that are held back here alone, also over deploys: the server can't, or this user may not ask it to. */

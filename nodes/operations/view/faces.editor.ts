@@ -6,6 +6,7 @@ import type {
   ServerState,
   TopicState,
 } from '../../shared/operations/states';
+import { errorText } from '../../shared/editor/error-text';
 import type { Face, Fact, Light } from './card.editor';
 import { clock, number, say, since, span, word } from './text.editor';
 
@@ -21,7 +22,7 @@ export function serverFace(state: ServerState): Face {
         [say('roundTrip'), roundTrip === null ? '–' : say('ms', { count: roundTrip })],
       ]
     : [];
-  return { title: name, light, state: word(phase), facts, notes: problem ? [problem.message] : [] };
+  return { title: name, light, state: word(phase), facts, notes: problem ? [errorText(problem)] : [] };
 }
 
 export function durableFace(state: DurableState): Face {
@@ -76,7 +77,7 @@ export function orgFace(state: OrgState): Face {
     [`${say('pubsub')}: ${say('disconnected')}`, pubsubHeld],
   ] as const)
     if (one) {
-      notes.push(since(what, one.since), one.message);
+      notes.push(since(what, one.since), errorText(one));
       facts.push([say('nextProbe'), clock(one.nextProbe)]);
     }
   const light: Light = held || pubsubHeld ? 'red' : session === 'open' ? 'green' : 'grey';
@@ -99,7 +100,7 @@ export function collectionFace(state: CollectionState): Face {
   ];
   if (state.refused > 0) facts.push([say('refused'), number(state.refused)]);
   const light = problem && phase === 'live' ? 'yellow' : (LIGHTS[phase] ?? 'grey');
-  return { title: collection, light, state: word(phase), facts, notes: problem ? [problem.message] : [] };
+  return { title: collection, light, state: word(phase), facts, notes: problem ? [errorText(problem)] : [] };
 }
 
 function lightOf(phase: string, held: Held | null, givenUp: number): Light {
@@ -113,11 +114,11 @@ const YEARS = 10 * 365 * 86_400_000;
 
 function notesOf(held: Held | null): string[] {
   if (!held) return [];
-  const { by, until, message } = held;
+  const { by, until, code = '', message } = held;
   const what = word(by);
   const ends =
     until !== undefined && until - Date.now() < YEARS
       ? say('until', { what, time: new Date(until).toLocaleString() })
       : what;
-  return [since(ends, held.since), ...(message === undefined ? [] : [message])];
+  return [since(ends, held.since), ...(message === undefined ? [] : [errorText({ code, message })])];
 }

@@ -1,3 +1,4 @@
+import { codeOf } from '../../shared/errors';
 import type { GivenUp } from '../../shared/operations/given-up';
 import { deadLetterState, type Letters } from '../../shared/operations/letter-actions';
 import { Since } from '../../shared/operations/since';
@@ -24,13 +25,20 @@ export function topicStates({ id, name, org, topic, ...node }: TopicNode): () =>
     const { reader, pubsub, givenUp, kept } = node;
     await givenUp.refreshed();
     const { state, inFlow } = reader;
-    const problem = state.phase === 'failing' ? state.error.message : undefined;
+    const error = state.phase === 'failing' ? state.error : undefined;
     const outage = pubsub.availability.current;
-    const at = since.seen(problem);
-    const failing = problem === undefined ? null : ({ by: 'failing', since: at, message: problem } as const);
+    const at = since.seen(error?.message);
+    const failing = error && {
+      by: 'failing' as const,
+      since: at,
+      code: codeOf(error),
+      message: error.message,
+    };
     return pubsub.session.secrets.inValue({
       ...{ id, name, org, topic, phase: state.phase, inFlow, givenUp: givenUp.count },
-      held: outage ? { by: 'disconnected', since: outage.since, message: outage.message } : failing,
+      held: outage
+        ? { by: 'disconnected', since: outage.since, code: outage.code, message: outage.message }
+        : (failing ?? null),
       deadLetter: kept ? await deadLetterState(kept) : null,
     });
   };

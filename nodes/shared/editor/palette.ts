@@ -4,8 +4,8 @@ import { nodeText } from './text';
 const DOES = 'palette.does';
 
 /**
- * The `paletteLabel` of a node type: `label`, and in the list that adds a node to the canvas also what the node does.
- * The editor's filters search nothing else than these labels and the types.
+ * The `paletteLabel` of a node type: `label`, by which the list that adds a node to the canvas finds it also by what
+ * it does. The editor's filters search nothing else than these labels and the types.
  */
 export function paletteLabel(type: string, label: string): () => string {
   RED.events.on('registry:node-type-added', (added) => {
@@ -16,7 +16,20 @@ export function paletteLabel(type: string, label: string): () => string {
       `${label} ${nodeText(type, DOES)}`,
     );
   });
-  return () => (isListing() ? `${label}: ${nodeText(type, DOES)}` : label);
+  return () => {
+    if (!isListing()) return label;
+    const does = nodeText(type, DOES);
+    const searched = `${label}: ${does}`;
+    // The list searches what it was given, whatever its row shows then.
+    queueMicrotask(() => rowOf(searched).text(label).attr('title', does));
+    return searched;
+  };
+}
+
+function rowOf(searched: string): JQuery {
+  return $('#red-ui-type-search .red-ui-search-result-node-label').filter(
+    (_i, row) => row.textContent?.startsWith(searched) === true,
+  );
 }
 
 /** That list asks for the labels after it was emptied; at any other time it is full, or not there yet. */

@@ -67,6 +67,7 @@ const STYLE = `
 .jetforce-list > li.jetforce-list-notice { justify-content: flex-start; gap: 6px; color: var(--red-ui-secondary-text-color); font-size: 13px; }
 .jetforce-list > li.jetforce-list-notice > i { line-height: 18px; }
 .jetforce-form .jetforce-fields { flex: 0 0 100% !important; margin: 0; }
+.jetforce-form .jetforce-fields > .node-text-editor { margin-top: 6px; }
 .jetforce-form .jetforce-field { display: flex; gap: 8px; }
 .jetforce-form .jetforce-field > * { flex: 1 1 0; min-width: 0; }
 .jetforce-form .jetforce-field > .red-ui-typedInput-container { flex-grow: 1.4; width: auto !important; }

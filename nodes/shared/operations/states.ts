@@ -27,6 +27,7 @@ export interface Held {
   by: 'paused' | 'stalled' | 'unmatched' | 'failing' | 'disconnected' | 'flow';
   since: number | null;
   until?: number;
+  code?: string;
   message?: string;
 }
 

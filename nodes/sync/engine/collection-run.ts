@@ -5,7 +5,7 @@ import { childController } from '../../shared/async/signals';
 import { codeOf, FlowError, isRetryable, messageOf } from '../../shared/errors';
 import type { PositionStore } from '../../shared/positions';
 import { LOST, readCheckpoint, type Checkpoint } from './checkpoint';
-import { Rate, type Phase, type Progress } from './progress';
+import { Rate, type Phase, type Progress, type Trouble } from './progress';
 import type { Changes, Collection, Page, Position, Provider } from './provider';
 import { compare, refuseMassLoss, type Comparison } from './reconcile';
 import type { SourceRecord } from './record';
@@ -132,10 +132,7 @@ export class CollectionRun {
     const { syncId, collection, provider } = this.options;
     const { unavailable } = provider;
     const calls = this.calls + (this.collection?.apiCalls ?? 0);
-    const problem =
-      this.problem ??
-      (unavailable && { code: unavailable.code, message: unavailable.message }) ??
-      this.collection?.problem;
+    const problem = this.problem ?? (unavailable && troubleOf(unavailable)) ?? this.collection?.problem;
     return {
       sync_id: syncId,
       collection,
@@ -371,7 +368,7 @@ export class CollectionRun {
         await this.save(checkpoint, signal);
         this.worked();
         if (published > 0 || collection.problem?.message !== this.hindrance) this.report();
-        if (collection.problem && collection.problem.message !== this.hindrance)
+        if (collection.problem && !collection.problem.told && collection.problem.message !== this.hindrance)
           this.options.error(collection.problem.message);
         this.hindrance = collection.problem?.message;
         return changes.records.length === 0 && !changes.more;
@@ -468,4 +465,9 @@ export class CollectionRun {
   private report(): void {
     this.options.progress(this.progress);
   }
+}
+
+/** Of what may hold more. */
+function troubleOf({ code, message, told }: Trouble): Trouble {
+  return { code, message, ...(told && { told }) };
 }

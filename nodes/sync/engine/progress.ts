@@ -1,4 +1,5 @@
 import { now } from '../../shared/async/clock';
+import type { Log } from '../../shared/log';
 
 export type Phase = 'waiting' | 'backfill' | 'live' | 'stopped' | 'failed';
 
@@ -22,7 +23,14 @@ export interface Progress {
   /** API calls since this instance took the collection over, where they are counted. */
   calls?: number;
   /** Why it is waiting, or has failed. */
-  error?: { code: string; message: string };
+  error?: Trouble;
+}
+
+export interface Trouble {
+  code: string;
+  message: string;
+  /** The connection that has it tells it itself. */
+  told?: true;
 }
 
 const WINDOW = 10_000;
@@ -78,17 +86,38 @@ export class ProgressTeller {
   }
 }
 
+/** The log of a node, and what tells the troubles of its collections there. */
+export interface TroubleTeller {
+  log: Log;
+  tell: (progress: Progress) => void;
+}
+
 /**
- * Tells why a collection fails, in a line of its own for each other reason: the node's status only says that the log
- * has it. A standby is no trouble.
+ * Tells why collections fail, in a line of its own for each other reason, once for all collections of a sync that have
+ * it: the node's status only says that the log has it. A standby is no trouble. What the log has as an error isn't told
+ * again, and what the connection's own node tells is for the log alone.
  */
-export function troubleTeller(warn: (text: string) => void): (progress: Progress) => void {
-  const told = new Map<string, string>();
-  return ({ sync_id, collection, phase, error }) => {
-    const trouble = error && error.code !== 'LEASED' && phase !== 'stopped' ? error : undefined;
-    const key = `${sync_id} ${collection}`;
-    if (trouble && told.get(key) !== trouble.code) warn(`${trouble.message} (${collection})`);
-    if (trouble) told.set(key, trouble.code);
-    else told.delete(key);
+export function troubleTeller(log: Log): TroubleTeller {
+  const told = new Map<string, Trouble & { of: string }>();
+  let lastError = '';
+  return {
+    log(level, text) {
+      if (level === 'error') lastError = text;
+      log(level, text);
+    },
+    tell({ sync_id: of, collection, phase, error }) {
+      const key = `${of} ${collection}`;
+      const before = told.get(key);
+      const trouble = error && error.code !== 'LEASED' && phase !== 'stopped' ? error : undefined;
+      told.delete(key);
+      if (!trouble) return;
+      const { code, message } = trouble;
+      const same = (other: Trouble & { of: string }): boolean =>
+        other.of === of && other.code === code && other.message === message;
+      const known = before?.code === code || [...told.values()].some(same);
+      told.set(key, { ...trouble, of });
+      if (!known && !lastError.includes(message))
+        log(trouble.told ? 'info' : 'warn', `${message} (${collection})`);
+    },
   };
 }

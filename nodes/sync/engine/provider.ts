@@ -1,5 +1,6 @@
 import type { HistoryPages } from '../history/history';
 import type { SourceRecord } from './record';
+import type { Trouble } from './progress';
 import type { Written } from './record-writer';
 
 /** Where something stands: made and understood by the provider alone, kept as JSON. */
@@ -76,7 +77,7 @@ export interface Collection {
   /** A record can change in a way that changes() doesn't tell: a comparison reads each that the stream shows. */
   readonly changesUnseen?: boolean;
   /** Why changes come later than they should, although they come. */
-  readonly problem: { code: string; message: string } | undefined;
+  readonly problem: Trouble | undefined;
   /** API calls made for it since it was opened, where they are counted. */
   readonly apiCalls?: number;
   /** Lets go of what the collection holds, a subscription say. */
@@ -88,7 +89,7 @@ export interface Provider {
   /** As in the subjects: "salesforce". */
   readonly name: string;
   /** Why everything that is asked of it waits at this moment. */
-  readonly unavailable: { code: string; message: string } | undefined;
+  readonly unavailable: Trouble | undefined;
   /** Called when `unavailable` has changed; returns the way to stop listening. */
   onChange(listener: () => void): () => void;
   /** Finds a collection by its name in the flow, e.g. "salesforce:contact". Throws FlowError. */

@@ -31,31 +31,31 @@ export const github: Declaration = {
   ],
   login: {
     token: {
-      label: { en: 'Personal access token', de: 'Personal Access Token' },
+      label: { en: 'Access token', de: 'Access-Token' },
       tip: {
-        en: 'Settings → Developer settings → Fine-grained tokens, read-only: Metadata, and Issues, Pull requests or Contents as the collections need. Of an organization with SSO it must be authorized.',
-        de: 'Settings → Developer settings → Fine-grained tokens, nur lesend: Metadata, und Issues, Pull requests oder Contents, wie es die Collections brauchen. In einer Organisation mit SSO muss es freigegeben werden.',
+        en: 'A personal one: Settings → Developer settings → Fine-grained tokens, read-only: Metadata, and Issues, Pull requests or Contents as the collections need. Of an organization with SSO it must be authorized.',
+        de: 'Ein persönliches: Settings → Developer settings → Fine-grained tokens, nur lesend: Metadata, und Issues, Pull requests oder Contents, wie es die Collections brauchen. In einer Organisation mit SSO muss es freigegeben werden.',
       },
     },
     user: {
-      label: { en: 'App id (GitHub App)', de: 'App-ID (GitHub-App)' },
+      label: { en: 'App id', de: 'App-ID' },
       tip: {
         en: 'In the place of a token: the id, or client id, of a GitHub App with the same rights.',
         de: 'Statt eines Tokens: die ID oder Client-ID einer GitHub-App mit denselben Rechten.',
       },
     },
     account: {
-      label: { en: 'Installation id (GitHub App)', de: 'Installations-ID (GitHub-App)' },
+      label: { en: 'Installation id', de: 'Installations-ID' },
       tip: {
-        en: 'The number at the end of the address of Settings → Applications → Configure.',
-        de: 'Die Nummer am Ende der Adresse von Settings → Applications → Configure.',
+        en: 'Of the GitHub App: the number at the end of the address of Settings → Applications → Configure.',
+        de: 'Der GitHub-App: die Nummer am Ende der Adresse von Settings → Applications → Configure.',
       },
     },
     privateKey: {
-      label: { en: 'Private key (GitHub App)', de: 'Privater Schlüssel (GitHub-App)' },
+      label: { en: 'Private key', de: 'Privater Schlüssel' },
       tip: {
-        en: 'The .pem file that the settings of the app generate.',
-        de: 'Die .pem-Datei, die die Einstellungen der App erzeugen.',
+        en: 'The .pem file that the settings of the GitHub App generate.',
+        de: 'Die .pem-Datei, die die Einstellungen der GitHub-App erzeugen.',
       },
     },
   },

@@ -140,7 +140,7 @@ export const hubspot: Declaration = {
       },
     },
     user: { label: { en: 'Client id (OAuth)', de: 'Client-ID (OAuth)' } },
-    secret: { label: { en: 'Client secret (OAuth)', de: 'Client-Secret (OAuth)' } },
+    secret: { label: { en: 'Client secret (OAuth)', de: 'Secret (OAuth)' } },
   },
   lists: 'comma',
   whoami: { get: '/account-info/v3/details', name: 'portalId' },

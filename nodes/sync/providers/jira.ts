@@ -56,7 +56,7 @@ export const jira: Declaration = {
         de: 'id.atlassian.com → Sicherheit → API-Token. Eines mit Scopes braucht die Adresse https://api.atlassian.com/ex/jira/{cloudId}. Es sieht, was sein Konto sehen darf.',
       },
     },
-    secret: { label: { en: 'Client secret (OAuth)', de: 'Client-Secret (OAuth)' } },
+    secret: { label: { en: 'Client secret (OAuth)', de: 'Secret (OAuth)' } },
   },
   whoami: { get: '/myself', name: 'displayName' },
   // developer.atlassian.com/cloud/jira/platform/rate-limiting: bursts of 100 a second

@@ -67,7 +67,7 @@ export const zendesk: Declaration = {
         de: 'Admin Center → Apps und Integrationen → Zendesk-API → API-Token hinzufügen. Mit Client-Secret: ein Refresh-Token, oder leer für Client-Credentials.',
       },
     },
-    secret: { label: { en: 'Client secret (OAuth)', de: 'Client-Secret (OAuth)' } },
+    secret: { label: { en: 'Client secret (OAuth)', de: 'Secret (OAuth)' } },
   },
   whoami: { get: '/users/me', name: 'user.name' },
   // developer.zendesk.com/api-reference/introduction/rate-limits: the least that a plan has

@@ -3,6 +3,7 @@ import { now } from '../../../shared/async/clock';
 import { codeOf, FlowError } from '../../../shared/errors';
 import type { PubSub } from '../../../salesforce/pubsub/client';
 import type { Changes, Collection, Lost, Page, Position, Provider } from '../../engine/provider';
+import type { Trouble } from '../../engine/progress';
 import type { HistoryPages, HistorySource } from '../../history/history';
 import type { SourceRecord } from '../../engine/record';
 import { Backfill, type BackfillPosition } from './backfill';
@@ -40,7 +41,8 @@ export class SalesforceProvider implements Provider {
   }
 
   get unavailable(): Provider['unavailable'] {
-    return this.session.availability.current;
+    const { current } = this.session.availability;
+    return current && { ...current, told: true };
   }
 
   onChange(listener: () => void): () => void {
@@ -114,7 +116,7 @@ class SalesforceCollection implements Collection {
     this.backfill = this.makeBackfill();
   }
 
-  get problem(): { code: string; message: string } | undefined {
+  get problem(): Trouble | undefined {
     return this.feed.problem;
   }
 
