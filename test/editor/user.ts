@@ -98,11 +98,12 @@ export function userOf(editor: Editor): User {
     },
     async quickAdd(search, type, at) {
       const before = await ids();
+      const label: string = await page.evaluate(`RED.nodes.getType('${type}').paletteLabel()`);
       clicks++;
       await chart.click({ position: at, modifiers: ['Control'] });
       await page.waitForFunction("document.activeElement.id === 'red-ui-type-search-input'");
       await page.keyboard.type(search);
-      await page.locator('#red-ui-type-search li.selected', { hasText: `(${type})` }).waitFor();
+      await page.locator('#red-ui-type-search li.selected', { hasText: label }).waitFor();
       await page.keyboard.press('Enter');
       await page.waitForFunction(`RED.nodes.filterNodes({}).length > ${before.length}`);
       const id = await isNew(before, type);
