@@ -21,9 +21,10 @@ export class SearchIndex<T extends Indexed> {
     private readonly lagOf: (id: number) => number,
   ) {}
 
-  /** A record changed, or is gone: search will know. */
+  /** A record changed, or is gone: search will know. What was changed in the past it has known since. */
   note(id: number, record: T | undefined): void {
-    this.#waiting.push({ at: this.clock.now(), id, record });
+    const now = this.clock.now();
+    this.#waiting.push({ at: Math.min(now, record?.updatedAt ?? now), id, record });
   }
 
   addAll(records: readonly T[]): void {
