@@ -14,26 +14,11 @@ import { FlowError } from '../../../nodes/shared/errors';
 import { watchHeartbeat } from '../../support/heartbeat';
 import { until } from '../../support/until';
 import { openRoom, type Room } from '../room';
+import { SETTINGS as DEFAULTS } from './rig';
 
 watchHeartbeat();
 
-const SETTINGS: ConsumerSettings = {
-  stream: 'crm',
-  durable: 'flow',
-  filters: ['crm.contacts.>'],
-  deliver: 'all',
-  provision: undefined,
-  ackWait: 60_000,
-  maxDeliver: 3,
-  maxAckPending: 1_000,
-  backoff: [60_000],
-  processingLimit: 60_000,
-  prefetch: 100,
-  deadLetter: undefined,
-  format: 'json',
-  batchSize: 1,
-  batchWait: 60_000,
-};
+const SETTINGS: ConsumerSettings = { ...DEFAULTS, batchWait: 60_000 };
 
 /** A consumer whose flow is the test: batches stay in it until the test ends them. */
 interface Rig {

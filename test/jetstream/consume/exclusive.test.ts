@@ -14,30 +14,14 @@ import { TURNS_BUCKET } from '../../../nodes/jetstream/consume/turn';
 import { Connection } from '../../../nodes/jetstream/server/connection';
 import { startChild, type Child } from '../../support/child';
 import { until } from '../../support/until';
-import { openRoom, type Room } from '../room';
+import type { Room } from '../room';
 import type { FlowProcess } from './flow-process';
+import { openWith, SETTINGS as DEFAULTS, written } from './rig';
 
 const KILLS = Number(process.env.KILLS ?? 3);
 const RECORDS = 7;
 
-const SETTINGS: ConsumerSettings = {
-  stream: 'crm',
-  durable: 'flow',
-  filters: ['crm.contacts.>'],
-  deliver: 'all',
-  sharing: 'exclusive',
-  provision: undefined,
-  ackWait: 60_000,
-  maxDeliver: 3,
-  maxAckPending: 1_000,
-  backoff: [60_000],
-  processingLimit: 60_000,
-  prefetch: 100,
-  deadLetter: undefined,
-  format: 'json',
-  batchSize: 1,
-  batchWait: 50,
-};
+const SETTINGS: ConsumerSettings = { ...DEFAULTS, sharing: 'exclusive' };
 
 /** A consumer whose flow is the test. */
 interface Instance {
@@ -48,12 +32,6 @@ interface Instance {
   log: string[];
   phase(): ConsumerState['phase'] | undefined;
   error(): string;
-}
-
-async function openWith(t: TestContext): Promise<Room> {
-  const room = await openRoom();
-  t.after(() => room.stop());
-  return room;
 }
 
 function instance(t: TestContext, room: Room, more: Partial<ConsumerSettings> = {}): Instance {
@@ -229,18 +207,6 @@ describe('sharing: exclusive', () => {
     assert.match(one.log.join(), /retention workqueue/);
   });
 });
-
-/** What was written of each record, in that order. */
-async function written(room: Room): Promise<Map<string, number[]>> {
-  const found = new Map<string, number[]>();
-  const { messages, last_seq } = (await room.jsm.streams.info('done')).state;
-  if (messages === 0) return found;
-  for (let seq = 1; seq <= last_seq; seq++) {
-    const message = await room.jsm.streams.getMessage('done', { seq });
-    found.set(message.subject, [...(found.get(message.subject) ?? []), Number(message.string())]);
-  }
-  return found;
-}
 
 test('the one that reads is killed -9 again and again: none is lost, no record ends as an older message says', async (t) => {
   const room = await openWith(t);

@@ -10,31 +10,14 @@ import { TURNS_BUCKET } from '../../../nodes/jetstream/consume/turn';
 import { Connection } from '../../../nodes/jetstream/server/connection';
 import { startChild, type Child } from '../../support/child';
 import { until } from '../../support/until';
-import { openRoom, type Room } from '../room';
+import type { Room } from '../room';
 import type { FlowProcess } from './flow-process';
+import { openWith, SETTINGS as DEFAULTS, written } from './rig';
 
 const KILLS = Number(process.env.KILLS ?? 3);
 const RECORDS = 40;
 
-const SETTINGS: ConsumerSettings = {
-  stream: 'crm',
-  durable: 'flow',
-  filters: ['crm.contacts.>'],
-  deliver: 'all',
-  sharing: 'partitioned',
-  partitions: 4,
-  provision: undefined,
-  ackWait: 60_000,
-  maxDeliver: 3,
-  maxAckPending: 1_000,
-  backoff: [60_000],
-  processingLimit: 60_000,
-  prefetch: 100,
-  deadLetter: undefined,
-  format: 'json',
-  batchSize: 1,
-  batchWait: 50,
-};
+const SETTINGS: ConsumerSettings = { ...DEFAULTS, sharing: 'partitioned', partitions: 4 };
 
 /** A consumer whose flow is the test: it holds what comes, or ends it at once. */
 interface Instance {
@@ -47,12 +30,6 @@ interface Instance {
   phase(): ConsumerState['phase'] | undefined;
   error(): string;
   finishAll(): void;
-}
-
-async function openWith(t: TestContext): Promise<Room> {
-  const room = await openRoom();
-  t.after(() => room.stop());
-  return room;
 }
 
 function instance(
@@ -260,18 +237,6 @@ async function waiting(room: Room, generation = 1): Promise<number> {
   ))
     count += num_pending + num_ack_pending;
   return count;
-}
-
-/** What was written of each record, in that order. */
-async function written(room: Room): Promise<Map<string, number[]>> {
-  const found = new Map<string, number[]>();
-  const { messages, last_seq } = (await room.jsm.streams.info('done')).state;
-  if (messages === 0) return found;
-  for (let seq = 1; seq <= last_seq; seq++) {
-    const message = await room.jsm.streams.getMessage('done', { seq });
-    found.set(message.subject, [...(found.get(message.subject) ?? []), Number(message.string())]);
-  }
-  return found;
 }
 
 test('processes are killed -9 and stopped for a time: none is lost, no record ends as an older message says', async (t) => {

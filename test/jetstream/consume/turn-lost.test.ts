@@ -6,29 +6,13 @@ import { startOrg, type Org } from '../../org/org';
 import { contact, WRITER } from '../../salesforce/rig';
 import { startChild, type Child } from '../../support/child';
 import { until } from '../../support/until';
-import { openRoom, type Room } from '../room';
+import type { Room } from '../room';
 import type { OrgProcess } from './org-process';
+import { openWith, SETTINGS as DEFAULTS } from './rig';
 
 const RECORDS = 6;
 
-const SETTINGS: ConsumerSettings = {
-  stream: 'crm',
-  durable: 'flow',
-  filters: ['crm.contacts.>'],
-  deliver: 'all',
-  sharing: 'exclusive',
-  provision: undefined,
-  ackWait: 60_000,
-  maxDeliver: 3,
-  maxAckPending: 1_000,
-  backoff: [60_000],
-  processingLimit: 60_000,
-  prefetch: 100,
-  deadLetter: undefined,
-  format: 'json',
-  batchSize: 1,
-  batchWait: 50,
-};
+const SETTINGS: ConsumerSettings = { ...DEFAULTS, sharing: 'exclusive' };
 
 interface Stage {
   room: Room;
@@ -43,8 +27,7 @@ interface Stage {
 }
 
 async function stage(t: TestContext, latencyMs: number, settings = SETTINGS): Promise<Stage> {
-  const room = await openRoom();
-  t.after(() => room.stop());
+  const room = await openWith(t);
   const org = await startOrg({ latencyMs });
   t.after(() => org.close());
   const { url, clientId, clientSecret } = org;
