@@ -298,6 +298,13 @@ describe('consumer', () => {
       await until(() => rig.states.at(-1)?.phase === 'ready');
       assert.equal(said(rig).length, 1);
       assert.equal((await room.jsm.streams.info(`late${serial}`)).state.messages, 2);
+      assert.ok(rig.log.includes('info: Dead letters are written again'));
+      // The next time is another one.
+      await room.jsm.streams.delete(`late${serial}`);
+      await publish(4);
+      await seen(rig, 4);
+      fail(rig, 3);
+      await until(() => said(rig).length === 2);
     });
 
     test('a stream that is full is another reason, and is said too', async (t) => {

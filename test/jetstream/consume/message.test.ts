@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodePayload } from '../../../nodes/jetstream/consume/message';
+import { decodePayload, kept } from '../../../nodes/jetstream/consume/message';
 
 const id = '1234567890123456789';
 const json = Buffer.from(`{"id":${id},"n":1}`);
@@ -39,4 +39,13 @@ test('JSON of more than 200 levels is a failure for good; as text it may be as d
   }
   assert.equal(decodePayload(nested(3_000), 'string'), nested(3_000).toString());
   assert.equal(decodePayload(Buffer.from('['.repeat(500)), 'auto'), '['.repeat(500));
+});
+
+test('a small payload does not keep what came with it from the socket; a large one is not copied', () => {
+  const chunk = new Uint8Array(65_536);
+  const message = (size: number) => ({ subject: 'a', headers: undefined, data: chunk.subarray(8, 8 + size) });
+  const small = kept(message(10)).data;
+  assert.deepEqual([...small], [...chunk.subarray(8, 18)]);
+  assert.notEqual(small.buffer, chunk.buffer);
+  assert.equal(kept(message(20_000)).data.buffer, chunk.buffer);
 });

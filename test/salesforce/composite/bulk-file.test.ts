@@ -131,3 +131,10 @@ test('what has more fields than a table may have columns goes another way', asyn
     [false, true],
   );
 });
+
+test('an external id stands in a job once, whatever else is asked of its record', async () => {
+  const writes = [{ LastName: 'a' }, { LastName: 'b' }].flatMap((row) => writesOf({ Key__c: '1', ...row }));
+  const file = await fileOf(writes[0]?.endpoint ?? assert.fail(), writes);
+  assert.equal(file.csv, 'Key__c`LastName\n1`a\n');
+  assert.deepEqual(file.writes, writes.slice(0, 1));
+});

@@ -46,6 +46,21 @@ test('a position is given as it was stored', async () => {
   assert.equal((await load())?.replayId, 'AAAC');
 });
 
+test('it is stored ten times a second at most, and at once where the node stops', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  position = new StoredPosition(kept, { failed: assert.fail, taken: assert.fail });
+  await save('AAAC');
+  await save('AAAD');
+  assert.equal(kept.replayId, 'AAAC');
+  t.mock.timers.tick(100);
+  await turns(4);
+  assert.equal(kept.replayId, 'AAAD');
+  await save('AAAE');
+  assert.equal(kept.replayId, 'AAAD');
+  await position.stop();
+  assert.equal(kept.replayId, 'AAAE');
+});
+
 test('one that version 0.1 has stored is one', async () => {
   kept.saved = JSON.stringify(stored);
   assert.deepEqual(await load(), stored);
