@@ -1,6 +1,7 @@
 import type { Node } from 'node-red';
 import { now } from './async/clock';
 import { oneLine } from './errors';
+import { RecentMap } from './recent-map';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 export type Log = (level: Level, text: string) => void;
@@ -42,5 +43,18 @@ export function logOf(
     causes.set(name, cause);
     if (++cause.count <= MOST) return say(level, line);
     timer ??= setTimeout(begin, SPAN).unref();
+  };
+}
+
+/** Warnings of late that are remembered. */
+const REMEMBERED = 500;
+
+/** Says each warning once, as far as it is remembered: what it is about is looked at again and again. */
+export function warnOnce(log: Log): (warning: string) => void {
+  const said = new RecentMap<string, true>(REMEMBERED);
+  return (warning) => {
+    if (said.get(warning)) return;
+    said.set(warning, true);
+    log('warn', warning);
   };
 }

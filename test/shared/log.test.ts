@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test, afterEach } from 'node:test';
-import { logOf, type Log } from '../../nodes/shared/log';
+import { logOf, warnOnce, type Log } from '../../nodes/shared/log';
 import { Secrets } from '../../nodes/shared/secrets';
 
 let lines: string[];
@@ -45,4 +45,17 @@ test('words that are never the same twice are one cause, from some on', () => {
 test('an error is always said: it may be all that is left of a message', () => {
   for (let n = 0; n < 100; n++) log('error', `Message ${n} is dropped`);
   assert.equal(lines.length, 100);
+});
+
+test('a warning is said once, and forgotten only behind hundreds of others', () => {
+  const said: string[] = [];
+  const warn = warnOnce((level, text) => said.push(`${level}: ${text}`));
+  for (let n = 0; n < 3; n++) warn('again');
+  assert.deepEqual(said, ['warn: again']);
+  for (let n = 0; n < 400; n++) warn(`another ${n}`);
+  warn('again');
+  assert.equal(said.length, 401);
+  for (let n = 0; n < 2_000; n++) warn(`one more ${n}`);
+  warn('again');
+  assert.equal(said.at(-1), 'warn: again');
 });

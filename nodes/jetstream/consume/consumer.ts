@@ -6,7 +6,7 @@ import { AckRoom } from './ack-room';
 import { Acks } from './acks';
 import { pause } from '../../shared/async/pause';
 import { withTimeout } from '../../shared/async/timeout';
-import type { Log } from '../../shared/log';
+import { warnOnce, type Log } from '../../shared/log';
 import type { Connection } from '../server/connection';
 import { BytesInFlight } from './bytes-in-flight';
 import { DeadLetterWriter, type DeadLetterSettings } from './dead-letter-writer';
@@ -107,7 +107,7 @@ export class Consumer {
   /** Wakes the loop: the durable has to be looked at again. */
   private check: (() => void) | undefined;
   private failing: FlowError | undefined;
-  private readonly warned = new Set<string>();
+  private readonly warn: (warning: string) => void;
   private gathering: Decoded[] = [];
   private gatherTimer: NodeJS.Timeout | undefined;
   /** Arrived, and not parsed yet. */
@@ -133,6 +133,7 @@ export class Consumer {
     turn?: ReadingTurn,
   ) {
     this.acks = new Acks(() => connection.open);
+    this.warn = warnOnce((level, text) => handler.log(level, text));
     this.turn = turn ?? (settings.sharing === 'exclusive' ? new Turn(connection, settings) : undefined);
     this.bytes = new BytesInFlight(settings.maxBytesInFlight ?? -1, settings.format, settings.sharers);
     this.ledger = new Ledger(connection, settings, (text) => handler.log('warn', text));
@@ -354,7 +355,7 @@ export class Consumer {
     if (settings.provision) {
       const done = await provisionStream(nc, domain, settings.provision, settings.narrow);
       for (const change of done.changes) this.handler.log('info', change);
-      this.warnOnce(done.warnings);
+      done.warnings.forEach(this.warn);
     }
     await checkDeadLetter(nc, domain, settings);
     await this.letters.look(nc);
@@ -363,7 +364,7 @@ export class Consumer {
       await finishBeginning(place, notes);
     }
     const { info, warnings } = await ensureDurable(nc, domain, settings);
-    this.warnOnce(warnings);
+    warnings.forEach(this.warn);
     const nats = await import('../server/nats.js');
     // Nothing is waited for from here on: what begins below is what stop() ends.
     if (this.stopping.signal.aborted) return;
@@ -419,12 +420,6 @@ export class Consumer {
       onAlive: () => this.alive(),
     });
     this.pull = { nc, pull };
-  }
-
-  /** It is all looked at again after each reconnect. */
-  private warnOnce(warnings: string[]): void {
-    for (const warning of warnings) if (!this.warned.has(warning)) this.handler.log('warn', warning);
-    for (const warning of warnings) this.warned.add(warning);
   }
 
   /** Resolves when the durable has to be looked at again: after a reconnect, or when the server says it is gone. */

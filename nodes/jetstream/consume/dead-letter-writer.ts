@@ -2,7 +2,7 @@ import { pause } from '../../shared/async/pause';
 import { codeOf, isRetryable, type FlowError } from '../../shared/errors';
 import type { Failure } from '../../shared/flow/delivery';
 import { reasonFirst, where } from '../../shared/flow/settlement';
-import type { Log } from '../../shared/log';
+import { warnOnce, type Log } from '../../shared/log';
 import { closedError, type Connection } from '../server/connection';
 import type { NatsConnection } from '../server/nats';
 import { isHopeless, publishDeadLetter } from './dead-letter';
@@ -41,7 +41,7 @@ export class DeadLetterWriter {
   private readonly waiting = new Set<InFlightMessage>();
   /** Causes that were said since some wait. */
   private readonly told = new Set<string>();
-  private readonly warned = new Set<string>();
+  private readonly warn: (warning: string) => void;
   /** No stream takes the dead letters. */
   private missing: FlowError | undefined;
   private failing: FlowError | undefined;
@@ -51,7 +51,9 @@ export class DeadLetterWriter {
     private readonly connection: Connection,
     private readonly settings: DeadLetterSettings,
     private readonly handler: DeadLetterHandler,
-  ) {}
+  ) {
+    this.warn = warnOnce(handler.log);
+  }
 
   /** Messages that wait until their dead letter can be written. */
   get parked(): number {
@@ -79,7 +81,7 @@ export class DeadLetterWriter {
       const { domain } = this.connection.settings;
       const done = await ensureDeadLetterStream(nc, domain, deadLetter, deadLetterStream);
       for (const change of done?.changes ?? []) this.handler.log('info', change);
-      for (const warning of done?.warnings ?? []) this.warnOnce(warning);
+      for (const warning of done?.warnings ?? []) this.warn(warning);
       this.missing = undefined;
     } catch (error) {
       this.missing = error as FlowError;
@@ -163,10 +165,5 @@ export class DeadLetterWriter {
   private async lookAgain(): Promise<void> {
     const { open } = this.connection;
     if (open) await this.look(open);
-  }
-
-  private warnOnce(warning: string): void {
-    if (!this.warned.has(warning)) this.handler.log('warn', warning);
-    this.warned.add(warning);
   }
 }

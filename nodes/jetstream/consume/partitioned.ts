@@ -2,6 +2,7 @@ import { now } from '../../shared/async/clock';
 import { pause } from '../../shared/async/pause';
 import { withTimeout } from '../../shared/async/timeout';
 import { FlowError, messageOf } from '../../shared/errors';
+import { warnOnce } from '../../shared/log';
 import type { Connection } from '../server/connection';
 import type { NatsConnection } from '../server/nats';
 import { provisionStream } from '../streams/provision';
@@ -52,7 +53,8 @@ export class PartitionedConsumer implements Reader {
   private readonly store;
   private readonly layout: Layout;
   private readonly floors = new Map<string, number>();
-  private readonly warned = new Set<string>();
+  /** What the partitions say alike is said once. */
+  private readonly warn: (warning: string) => void;
   private release: (() => Promise<void>) | undefined;
   private running: Promise<void> = Promise.resolve();
   private timer: NodeJS.Timeout | undefined;
@@ -72,6 +74,7 @@ export class PartitionedConsumer implements Reader {
     private readonly handler: ConsumerHandler,
   ) {
     const { stream, durable, filters, partitions = 1 } = settings;
+    this.warn = warnOnce((level, text) => handler.log(level, text));
     this.layout = { partitions, filters };
     this.store = groupStore(connection);
     this.group = new Group(
@@ -189,7 +192,7 @@ export class PartitionedConsumer implements Reader {
     if (settings.provision) {
       const done = await provisionStream(nc, domain, settings.provision, settings.narrow);
       for (const change of done.changes) this.handler.log('info', change);
-      for (const warning of done.warnings) this.warnOnce(warning);
+      for (const warning of done.warnings) this.warn(warning);
     }
     await checkDeadLetter(nc, domain, settings);
     await checkPartitions(this.whole(nc));
@@ -245,7 +248,7 @@ export class PartitionedConsumer implements Reader {
       {
         deliver: (batch, payloads) => handler.deliver(batch, payloads),
         gaveUp: () => handler.gaveUp?.(),
-        log: (level, text) => (level === 'warn' ? this.warnOnce(text) : handler.log(level, text)),
+        log: (level, text) => (level === 'warn' ? this.warn(text) : handler.log(level, text)),
         state: (state) => {
           const before = part.state;
           part.state = state;
@@ -283,9 +286,7 @@ export class PartitionedConsumer implements Reader {
     } catch (error) {
       const { durable } = this.settings;
       if (this.connection.open && !this.stopping.signal.aborted)
-        this.warnOnce(
-          `The copy that the durable "${durable}" reads can't be looked after: ${messageOf(error)}`,
-        );
+        this.warn(`The copy that the durable "${durable}" reads can't be looked after: ${messageOf(error)}`);
     } finally {
       this.looking = false;
     }
@@ -313,12 +314,6 @@ export class PartitionedConsumer implements Reader {
     const goesOn = lag === 0 || lastSequence !== this.stuck.at || serverAtLeast(nc, 2, 11);
     this.stuck = { at: lastSequence, looks: goesOn ? 0 : this.stuck.looks + 1 };
     return this.stuck.looks >= STUCK;
-  }
-
-  private warnOnce(warning: string): void {
-    if (this.warned.has(warning)) return;
-    this.warned.add(warning);
-    this.handler.log('warn', warning);
   }
 
   private fail(error: FlowError, log = true): void {
