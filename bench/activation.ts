@@ -4,7 +4,7 @@ import { connect } from 'nats';
 import { startNats } from '../test/support/nats';
 import { startNodeRed, type FlowNode } from '../test/support/node-red';
 import { until } from '../test/support/until';
-import { loggedIn, startOrgProcess, upsertFlow, type OrgProcess } from './salesforce';
+import { loggedIn, startRestOrg, upsertFlow, type RestOrg } from './salesforce';
 import { round, type Row } from './row';
 
 const WAITING = 20_000;
@@ -14,7 +14,7 @@ const JOB_ROW_MS = 0.3;
 
 /** Of the mission's own flow, all settings as they are by default but those that are named. */
 export async function rows(): Promise<Row[]> {
-  const org = await startOrgProcess();
+  const org = await startRestOrg();
   try {
     return [
       ...(await gathered(org, { bulkFrom: 0 }, '')),
@@ -26,7 +26,7 @@ export async function rows(): Promise<Row[]> {
   }
 }
 
-async function gathered(org: OrgProcess, batch: object, but: string): Promise<Row[]> {
+async function gathered(org: RestOrg, batch: object, but: string): Promise<Row[]> {
   const { seconds, calls } = await waiting(org, WAITING, batch);
   const what = `${WAITING} events waiting in JetStream → upserts without Bulk jobs, by default settings${but}`;
   return [
@@ -36,7 +36,7 @@ async function gathered(org: OrgProcess, batch: object, but: string): Promise<Ro
 }
 
 /** By Bulk jobs, as ours are and as jsforce's are. */
-async function backlog(org: OrgProcess): Promise<Row[]> {
+async function backlog(org: RestOrg): Promise<Row[]> {
   await org.switch({ bulkRowMs: JOB_ROW_MS });
   const { seconds, calls, peak } = await waiting(org, BACKLOG);
   const theirs = await byJsforce(org);
@@ -63,7 +63,7 @@ interface Measured {
 
 /** Of so many events that wait in JetStream each becomes a record: from the first call to the last acknowledgement. */
 async function waiting(
-  org: OrgProcess,
+  org: RestOrg,
   count: number,
   batch: object = {},
   more: object = {},
@@ -105,7 +105,7 @@ function peakOf(pid: number): number {
   return Math.round(Number(kilobytes) / 1_000);
 }
 
-async function byJsforce(org: OrgProcess): Promise<Omit<Measured, 'peak'>> {
+async function byJsforce(org: RestOrg): Promise<Omit<Measured, 'peak'>> {
   const connection = await loggedIn(org);
   Object.assign(connection.bulk2, { pollInterval: 1_000, pollTimeout: 300_000 });
   await org.clearRequests();

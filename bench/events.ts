@@ -3,9 +3,9 @@ import { performance } from 'node:perf_hooks';
 import * as grpc from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { Type } from 'avsc';
-import { startChild } from '../test/support/child';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../test/support/node-red';
 import { until } from '../test/support/until';
+import { orgNodes, startOrgProcess, type OrgProcess } from './org';
 import { median, round, type Row } from './row';
 
 const root = join(__dirname, '..');
@@ -158,16 +158,7 @@ async function login({ login: url, clientId, clientSecret }: OrgProcess): Promis
 function flow(org: OrgProcess, more: FlowNode[]): FlowNode[] {
   const place = { z: 'tab', x: 1, y: 1 };
   return [
-    { id: 'tab', type: 'tab', label: 'Bench' },
-    {
-      id: 'org',
-      type: 'sfdc-org',
-      auth: 'client-credentials',
-      loginUrl: org.login,
-      apiVersion: '65.0',
-      pubsubEndpoint: org.pubsub,
-      credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
-    },
+    ...orgNodes(org),
     {
       ...{ id: 'publish', type: 'sfdc-platform-event', ...place, org: 'org', topic: TOPIC },
       ...{ payload: { mode: 'event' }, wires: [['published']] },
@@ -175,23 +166,4 @@ function flow(org: OrgProcess, more: FlowNode[]): FlowNode[] {
     { id: 'published', type: 'debug', ...place, active: false, wires: [] },
     ...more,
   ];
-}
-
-interface OrgProcess {
-  login: string;
-  pubsub: string;
-  clientId: string;
-  clientSecret: string;
-  stop: () => Promise<void>;
-}
-
-async function startOrgProcess(): Promise<OrgProcess> {
-  const child = startChild(process.execPath, ['--import', 'tsx', join(root, 'test/org/main.ts')], {
-    cwd: root,
-  });
-  const line = await until(() => child.log.find((text) => text.startsWith('{')), {
-    timeout: 30_000,
-    what: 'the org',
-  });
-  return { ...(JSON.parse(line) as Omit<OrgProcess, 'stop'>), stop: () => child.end('SIGTERM') };
 }

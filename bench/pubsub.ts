@@ -6,6 +6,7 @@ import { temporaryFolder } from '../test/support/cleanup';
 import { startChild } from '../test/support/child';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../test/support/node-red';
 import { until } from '../test/support/until';
+import { orgNodes, startOrgProcess, type OrgProcess } from './org';
 import { median, round, type Row } from './row';
 
 const root = join(__dirname, '..');
@@ -46,8 +47,8 @@ export async function rows(): Promise<Row[]> {
 
 /** Both over TLS, which is all that the client speaks, to an org in a process of its own. */
 async function compare({ latency, single, batches }: Reference): Promise<Row[]> {
-  const org = await startOrgProcess(latency);
-  const folder = trust(org.ca);
+  const org = await startOrgProcess('--tls', '--latency', `${latency}`);
+  const folder = trust(org.ca ?? '');
   const red = await embedNodeRed({ flows: flow(org) });
   const client = await connect(org);
   const rate = async (count: number, work: () => Promise<void>) => count / (await seconds(work));
@@ -164,16 +165,7 @@ async function connect(org: OrgProcess) {
 function flow(org: OrgProcess): FlowNode[] {
   const place = { z: 'tab', x: 1, y: 1 };
   return [
-    { id: 'tab', type: 'tab', label: 'Bench' },
-    {
-      id: 'org',
-      type: 'sfdc-org',
-      auth: 'client-credentials',
-      loginUrl: org.login,
-      apiVersion: '65.0',
-      pubsubEndpoint: org.pubsub,
-      credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
-    },
+    ...orgNodes(org),
     {
       id: 'source',
       type: 'function',
@@ -198,25 +190,6 @@ function flow(org: OrgProcess): FlowNode[] {
     },
     { id: 'end', type: 'debug', ...place, active: false, wires: [] },
   ];
-}
-
-interface OrgProcess {
-  login: string;
-  pubsub: string;
-  clientId: string;
-  clientSecret: string;
-  ca: string;
-  stop: () => Promise<void>;
-}
-
-async function startOrgProcess(latency: number): Promise<OrgProcess> {
-  const args = ['--import', 'tsx', join(root, 'test/org/main.ts'), '--tls', '--latency', `${latency}`];
-  const child = startChild(process.execPath, args, { cwd: root });
-  const line = await until(() => child.log.find((text) => text.startsWith('{')), {
-    timeout: 30_000,
-    what: 'the org',
-  });
-  return { ...(JSON.parse(line) as Omit<OrgProcess, 'stop'>), stop: () => child.end('SIGTERM') };
 }
 
 async function seconds(work: () => Promise<void>): Promise<number> {

@@ -1,12 +1,11 @@
-import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Connection } from 'jsforce';
 import { connect } from 'nats';
-import { startChild } from '../test/support/child';
 import { startNats } from '../test/support/nats';
 import { embedNodeRed, startNodeRed, type FlowNode, type NodeRed } from '../test/support/node-red';
 import { until } from '../test/support/until';
 import type { LedgerEntry } from '../test/support/simulated/ledger';
+import { orgNodes, startOrgProcess, type OrgProcess } from './org';
 import { median, round, type Row } from './row';
 
 /** About what a real org does: 200 rows in half a second. */
@@ -18,7 +17,7 @@ const REFERENCE_ARRAYS = 10;
 const ROUNDS = 3;
 
 export async function rows(): Promise<Row[]> {
-  const org = await startOrgProcess();
+  const org = await startRestOrg();
   try {
     return [...(await throughput(org)), await idleLatency(org)];
   } finally {
@@ -26,7 +25,7 @@ export async function rows(): Promise<Row[]> {
   }
 }
 
-async function throughput(org: OrgProcess): Promise<Row[]> {
+async function throughput(org: RestOrg): Promise<Row[]> {
   const red = await startNodeRed({ flows: upsertFlow(org, burst, counter) });
   const jsforce = await loggedIn(org);
   const [ours, theirs, calls]: [number[], number[], number[]] = [[], [], []];
@@ -99,7 +98,7 @@ async function upsertByJsforce(connection: Connection, turn: number): Promise<nu
 }
 
 /** From an event published to JetStream until its record is in the org, on idle nodes, less what the org itself takes. */
-async function idleLatency(org: OrgProcess): Promise<Row> {
+async function idleLatency(org: RestOrg): Promise<Row> {
   const nats = await startNats();
   const client = await connect({ servers: nats.url });
   await (await client.jetstreamManager()).streams.add({ name: 'bench', subjects: ['bench.>'] });
@@ -148,18 +147,10 @@ async function idleLatency(org: OrgProcess): Promise<Row> {
   };
 }
 
-export function upsertFlow(org: OrgProcess, source: FlowNode, end: FlowNode): FlowNode[] {
+export function upsertFlow(org: RestOrg, source: FlowNode, end: FlowNode): FlowNode[] {
   const place = { z: 'tab', x: 1, y: 1 };
   return [
-    { id: 'tab', type: 'tab', label: 'Bench' },
-    {
-      id: 'org',
-      type: 'sfdc-org',
-      auth: 'client-credentials',
-      loginUrl: org.login,
-      apiVersion: '65.0',
-      credentials: { clientId: org.clientId, clientSecret: org.clientSecret },
-    },
+    ...orgNodes(org),
     { ...source, ...place, wires: [['write']] },
     {
       id: 'write',
@@ -176,52 +167,27 @@ export function upsertFlow(org: OrgProcess, source: FlowNode, end: FlowNode): Fl
   ];
 }
 
-export interface OrgProcess {
-  login: string;
-  clientId: string;
-  clientSecret: string;
+export interface RestOrg extends OrgProcess {
   requests(): Promise<LedgerEntry[]>;
   clearRequests(): Promise<void>;
   /** Changes switches of the org. */
   switch(switches: object): Promise<void>;
-  stop(): Promise<void>;
 }
 
-/** The simulated org in a process of its own, so that its work is not ours. */
-export async function startOrgProcess(): Promise<OrgProcess> {
-  const root = join(__dirname, '..');
-  const args = [
-    '--import',
-    'tsx',
-    join(root, 'test/org/main.ts'),
-    '--latency',
-    `${LATENCY}`,
-    '--record-latency',
-    `${RECORD_LATENCY}`,
-  ];
-  const child = startChild(process.execPath, args, { cwd: root });
-  const line = await until(() => child.log.find((text) => text.startsWith('{')), {
-    timeout: 30_000,
-    what: 'the org',
-  });
-  const { login, clientId, clientSecret } = JSON.parse(line) as {
-    login: string;
-    clientId: string;
-    clientSecret: string;
-  };
+/** An org whose calls take as long as a real one's. */
+export async function startRestOrg(): Promise<RestOrg> {
+  const org = await startOrgProcess('--latency', `${LATENCY}`, '--record-latency', `${RECORD_LATENCY}`);
+  const { login } = org;
   return {
-    login,
-    clientId,
-    clientSecret,
+    ...org,
     requests: async () => (await (await fetch(`${login}/_org/requests`)).json()) as LedgerEntry[],
     clearRequests: async () => void (await fetch(`${login}/_org/requests`, { method: 'DELETE' })),
     switch: async (switches) =>
       void (await fetch(`${login}/_org/switches`, { method: 'POST', body: JSON.stringify(switches) })),
-    stop: () => child.end('SIGTERM'),
   };
 }
 
-export async function loggedIn(org: OrgProcess): Promise<Connection> {
+export async function loggedIn(org: RestOrg): Promise<Connection> {
   const { login: loginUrl, clientId, clientSecret } = org;
   const connection = new Connection({ version: '65.0', oauth2: { loginUrl, clientId, clientSecret } });
   await connection.authorize({ grant_type: 'client_credentials' });
