@@ -187,7 +187,6 @@ const ACTIONS: Record<string, string[]> = {
 
 /** Answers to forms that nobody has looked through. */
 const said: string[] = [];
-let read = { log: 0, statuses: 0, caught: 0 };
 /** Those that the org has granted, as the process that plays it has seen them. */
 const granted = new Set<string>();
 process.on('message', ({ secrets = [] }: { secrets?: string[] }) =>
@@ -195,14 +194,14 @@ process.on('message', ({ secrets = [] }: { secrets?: string[] }) =>
 );
 
 function lookForSecrets(red: EmbeddedNodeRed, { token, clientSecret }: Task): void {
-  const caught = red.received('caught');
   const texts = [
-    ...red.log.slice(read.log).map(({ text }) => text),
-    ...red.statuses.slice(read.statuses).map(({ status }) => inspect(status)),
-    ...caught.slice(read.caught).map(({ error }) => inspect(error, { depth: 6, maxStringLength: 1_000_000 })),
+    ...red.log.map(({ text }) => text),
+    ...red.statuses.map(({ status }) => inspect(status)),
+    ...red.received('caught').map(({ error }) => inspect(error, { depth: 6, maxStringLength: 1_000_000 })),
     ...said.splice(0),
   ];
-  read = { log: red.log.length, statuses: red.statuses.length, caught: caught.length };
+  // Hours of hostile messages would fill the process with what nobody looks at again.
+  red.forget();
   for (const secret of [token, clientSecret, ...granted]) {
     const found = texts.find((one) => one?.includes(secret));
     if (found)

@@ -42,6 +42,8 @@ export interface EmbeddedNodeRed {
   getNode(id: string): RunningNode;
   /** The messages a node has received since the start, in order: the very objects, not copies. */
   received(id: string): Record<string, unknown>[];
+  /** Lets go of what it has noted so far: log, statuses and received messages. */
+  forget(): void;
   /** Hands a message to a node's input. */
   send(id: string, msg: Record<string, unknown>): void;
   deploy(flows: FlowNode[], type?: DeployType): Promise<void>;
@@ -149,6 +151,10 @@ export async function embedNodeRed(options: NodeRedOptions = {}): Promise<Embedd
       }),
     getNode,
     received: (id) => received.get(id) ?? [],
+    forget() {
+      log.length = statuses.length = 0;
+      received.clear();
+    },
     send: (id, msg) => getNode(id).receive(msg),
     deploy: (flows, type = 'full') => starting(() => postFlows(url, flows, type)),
     inject: (id, message) => pressInject(url, id, message),
