@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { bytesOf } from './bytes';
 import { FlowError, messageOf } from './errors';
 import { stringifyJson } from './json';
+import { say } from './say';
 
 /** What a template can name. `event.data` is the payload, `event.subject` the subject the event came on. */
 export interface TemplateScope {
@@ -53,7 +54,7 @@ export function compileText(
     } catch (error) {
       throw new FlowError(
         'TEMPLATE_VALUE',
-        `The template "${text}" can't write a value of this message as text: ${messageOf(error)}`,
+        say`The template "${text}" can't write a value of this message as text: ${messageOf(error)}`,
         false,
       );
     }
@@ -81,7 +82,7 @@ function compilePath(path: string, template: string): Template {
   if (keys === undefined) {
     throw new FlowError(
       'INVALID_TEMPLATE',
-      `"{{${path}}}" in the template "${template}" is not a path; write for example {{payload.name}}, {{payload.items[0].id}} or {{payload["first name"]}}`,
+      say`"{{${path}}}" in the template "${template}" is not a path; write for example {{payload.name}}, {{payload.items[0].id}} or {{payload["first name"]}}`,
       false,
     );
   }
@@ -89,7 +90,7 @@ function compilePath(path: string, template: string): Template {
   const missing = () =>
     new FlowError(
       'TEMPLATE_MISSING_PATH',
-      `The template "${template}" asks for ${path}, which this message doesn't have; send it, or correct the template`,
+      say`The template "${template}" asks for ${path}, which this message doesn't have; send it, or correct the template`,
       false,
     );
 
@@ -109,7 +110,7 @@ function compilePath(path: string, template: string): Template {
     } catch (error) {
       throw new FlowError(
         'TEMPLATE_VALUE',
-        `The template "${template}" can't read ${path} of this message: ${messageOf(error)}`,
+        say`The template "${template}" can't read ${path} of this message: ${messageOf(error)}`,
         false,
       );
     }
@@ -144,7 +145,7 @@ function asText(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'bigint') return String(value);
   const json = stringifyJson(value);
-  if (json === undefined) throw new TypeError(`a ${typeof value} has no text`);
+  if (json === undefined) throw new TypeError(say`a ${typeof value} has no text`);
   return json;
 }
 
