@@ -219,7 +219,7 @@ for (const [what, text, path, message] of [
     'a word that isn’t known',
     textOf({ changes: { by: 'since' }, list: { get: '/x', records: '', paging: { by: 'pages' } } }),
     'collections.gadgets.list.paging.by',
-    /has to be one of: cursor, /,
+    /has to be one of: .*cursor/,
   ],
   ['another kind of changes', textOf({ changes: { by: 'magic' } }), 'collections.gadgets.changes', /“by”/],
   ['no id', textOf({ id: undefined }), 'collections.gadgets', /“id” is missing/],
