@@ -81,7 +81,7 @@ function expressionsOf(text: string): RegExpExecArray[] {
     if (found.push(match) > MOST_EXPRESSIONS)
       throw new FlowError(
         'INVALID_TEMPLATE',
-        `The template "${text.slice(0, 50)}…" has more than ${MOST_EXPRESSIONS} expressions; write what is that long in a function or template node`,
+        say`The template "${text.slice(0, 50)}…" has more than ${MOST_EXPRESSIONS} expressions; write what is that long in a function or template node`,
         false,
       );
   }
