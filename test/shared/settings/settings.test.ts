@@ -348,7 +348,10 @@ test('a variable that is not set is no value: it is named, wherever it stands', 
   // What doesn't count, part of a longer text, and what is looked up for each message.
   for (const config of [{ file: '${NOT_SET}' }, { subject: 'a.${NOT_SET}' }, mapped('env', '${NOT_SET}')])
     read(config);
-  assert.throws(() => read({ password: '${pa55word}' }), (error: Error) => !error.message.includes('pa55word'));
+  assert.throws(
+    () => read({ password: '${pa55word}' }),
+    (error: Error) => !error.message.includes('pa55word'),
+  );
 
   t.after(() => delete process.env['SOME_SUBJECT']);
   process.env['SOME_SUBJECT'] = 'b.>';
