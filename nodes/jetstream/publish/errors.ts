@@ -26,6 +26,13 @@ export function explainPublish(thrown: unknown, subject: string, size: number, d
       false,
     );
   }
+  if (api?.err_code === ApiCode.headersTooLarge) {
+    return say(
+      'MESSAGE_TOO_LARGE',
+      `The headers of the message for "${subject}" are larger than a stream takes (64 KiB): send less in them`,
+      false,
+    );
+  }
   if (api?.err_code) {
     return say(
       `JETSTREAM_${api.err_code}`,

@@ -40,6 +40,7 @@ function faultOf(subject: string): string | undefined {
   if (subject === '') return 'is empty';
 
   if (/[\s\u0000-\u001f\u007f]/.test(subject)) return 'holds a blank or a control character';
+  if (/\p{Cs}/u.test(subject)) return 'holds half of a character';
   if (subject.startsWith('.') || subject.endsWith('.') || subject.includes('..')) return 'has an empty token';
   if (new TextEncoder().encode(subject).length > LONGEST) return `is longer than ${LONGEST} bytes`;
   return undefined;

@@ -1,3 +1,6 @@
+import { types } from 'node:util';
+import { unsayable } from '../../shared/json';
+
 /** A body as it will travel. */
 export interface Measured {
   /** About as many bytes as its JSON has. */
@@ -43,11 +46,9 @@ function look(value: unknown, path: string, depth: number, found: Measured): voi
 }
 
 function lookInside(value: object, path: string, depth: number, found: Measured): void {
-  if (value instanceof Date) {
-    found.bytes += 27;
-    if (Number.isNaN(value.getTime())) found.fault ??= `${path} is an invalid date`;
-    return;
-  }
+  if (types.isDate(value)) found.bytes += 25;
+  const lost = unsayable(value);
+  if (lost !== undefined && path !== '') found.fault ??= `${path} is ${lost}`;
   if (ArrayBuffer.isView(value)) {
     found.bytes += 40 + 12 * value.byteLength;
     return;

@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { FlowError } from '../../shared/errors';
 import { staysTheSame } from '../../shared/json';
 import { nearest } from '../../shared/nearest';
@@ -79,7 +80,7 @@ function converterOf(field: EventField): Convert {
 
 function text(value: unknown, path: string): string {
   if (typeof value === 'string') return value;
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
+  if (types.isDate(value) && !Number.isNaN(value.getTime())) return value.toISOString();
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
     return String(value);
   throw wrong(path, 'a text', value);
@@ -107,8 +108,7 @@ function number(value: unknown, path: string): number {
 }
 
 function whole(value: unknown, path: string): number {
-  if (value instanceof Date || (typeof value === 'string' && ISO.test(value.trim())))
-    return epoch(value, path);
+  if (types.isDate(value) || (typeof value === 'string' && ISO.test(value.trim()))) return epoch(value, path);
   const result = number(value, path);
   if (Number.isSafeInteger(result)) return result;
   throw wrong(path, 'a whole number', value);
@@ -119,8 +119,11 @@ const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?
 const EPOCH_MS = /^\d{11,14}$/;
 
 function epoch(value: unknown, path: string): number {
-  const time =
-    value instanceof Date ? value.getTime() : typeof value === 'string' ? parse(value.trim()) : value;
+  const time = types.isDate(value)
+    ? value.getTime()
+    : typeof value === 'string'
+      ? parse(value.trim())
+      : value;
   if (typeof time === 'number' && Number.isSafeInteger(time)) return time;
   throw wrong(path, 'a date (as 2026-01-31, 2026-01-31T08:00:00Z or epoch milliseconds)', value);
 }
@@ -168,7 +171,7 @@ function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return 'an array';
   if (Buffer.isBuffer(value)) return 'a buffer';
-  if (typeof value === 'object') return value instanceof Date ? 'an invalid date' : 'an object';
+  if (typeof value === 'object') return types.isDate(value) ? 'an invalid date' : 'an object';
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 50)) : `${value as number}`;
   return `the ${typeof value} ${shown}`;
 }
