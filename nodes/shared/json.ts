@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { types } from 'node:util';
 import { FlowError } from './errors';
+import { say } from './say';
 
 /** What becomes of a number in JSON that a double doesn't hold exactly: its text, or BIG_NUMBER is thrown. */
 export type BigNumbers = 'text' | 'refuse';
@@ -74,7 +75,7 @@ function refused(literal: string): FlowError {
   const shown = literal.length > SHOWN ? `${literal.slice(0, SHOWN)}…` : literal;
   return new FlowError(
     'BIG_NUMBER',
-    `The message holds the number ${shown}, which would not stay exact in Node-RED: let the sender write it as text, or choose to get such numbers as text`,
+    say`The message holds the number ${shown}, which would not stay exact in Node-RED: let the sender write it as text, or choose to get such numbers as text`,
     false,
   );
 }
@@ -189,10 +190,10 @@ export function isInexact(value: unknown): boolean {
 export function unsayable(value: unknown): string | undefined {
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : String(value);
   if (typeof value !== 'object' || value === null) return undefined;
-  if (types.isDate(value)) return Number.isNaN(value.getTime()) ? 'an invalid date' : undefined;
+  if (types.isDate(value)) return Number.isNaN(value.getTime()) ? say`an invalid date` : undefined;
   const kind = Object.prototype.toString.call(value).slice(8, -1);
   const speaks = PLAIN_KINDS.has(kind) || hasOwnJson(value) || ArrayBuffer.isView(value);
-  return speaks || Object.keys(value).length > 0 ? undefined : `of the kind ${kind}`;
+  return speaks || Object.keys(value).length > 0 ? undefined : say`of the kind ${kind}`;
 }
 
 const PLAIN_KINDS = new Set(['Object', 'Array', 'Boolean', 'Number', 'String']);
@@ -209,7 +210,7 @@ export function unsayableIn(value: unknown, path: string): string | undefined {
 
 function firstUnsayable(value: unknown, path: string): string | undefined {
   const found = unsayable(value);
-  if (found !== undefined) return `${path} is ${found}`;
+  if (found !== undefined) return say`${path} is ${found}`;
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || hasOwnJson(value))
     return undefined;
   for (const [name, inner] of Object.entries(value)) {

@@ -4,6 +4,7 @@ import type { FailureCode } from '../failure-codes';
 import type { Fault } from './formats';
 import { migrate, type Config, type Migrations, type Versioned } from './migrations';
 import { fromEnvironment, variableIn, withOtherwise } from './variables';
+import { called, say } from '../say';
 
 export type Kind =
   | 'text'
@@ -132,7 +133,7 @@ export function parseFields<S extends Declared>(fields: S, config: object, path 
   const valueOf = valuesOf(fields, stored);
   const parsed = Object.entries(fields).map(([name, setting]): [string, unknown] => {
     if (setting.when !== undefined && !holds(setting.when, valueOf)) return [name, undefined];
-    const title = setting.title ?? path + name;
+    const title = setting.title === undefined ? path + name : called(setting.title);
     refuseUnset(setting, stored[name], title);
     return [name, parseSetting(setting, stored[name], title, valueOf)];
   });
@@ -145,10 +146,10 @@ function refuseUnset({ kind }: Setting, stored: unknown, title: string): void {
   const name = kind === 'group' ? undefined : variableIn(stored);
   if (name === undefined) return;
   // A secret may only look like one.
-  const shown = kind === 'credential' ? 'that it names' : name;
+  const shown = kind === 'credential' ? say`that it names` : name;
   throw new FlowError(
     'NO_ENVIRONMENT',
-    `${title}: the environment variable ${shown} is not set; set it where Node-RED starts, or in the flow or the subflow`,
+    say`${title}: the environment variable ${shown} is not set; set it where Node-RED starts, or in the flow or the subflow`,
     false,
   );
 }
@@ -218,7 +219,7 @@ export function wrong(code: FailureCode, title: string, value: unknown, is: stri
 function shown(value: unknown): string {
   if (typeof value === 'string')
     return JSON.stringify(value.length > 120 ? `${value.slice(0, 120)}…` : value);
-  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+  return typeof value === 'object' && value !== null ? say`an object` : String(value);
 }
 
 function isBlank(value: unknown): boolean {
