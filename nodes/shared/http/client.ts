@@ -82,10 +82,10 @@ export class HttpClient {
         reject(this.options.lost(explainFailure(error, request.url, sent, this.options.address)));
       };
       // A request that still waits for its connection tells of no error before it has one.
+      // Destroyed with an error, a connection whose answer is complete would tell it when nobody listens any more.
       const giveUp = (why: string) => {
-        const error = new Error(why);
-        fail(error);
-        outgoing.destroy(error);
+        fail(new Error(why));
+        outgoing.destroy();
       };
       const url = new URL(request.url);
       const secure = url.protocol === 'https:';
@@ -122,9 +122,8 @@ export class HttpClient {
         response.on('data', (chunk: Buffer) => {
           size += chunk.length;
           if (size <= this.largest) return void chunks.push(chunk);
-          const error = tooLarge(this.largest);
-          fail(error);
-          outgoing.destroy(error);
+          fail(tooLarge(this.largest));
+          outgoing.destroy();
         });
         response.on('error', fail);
         response.on('end', () => {
