@@ -2,6 +2,7 @@ import { judge, type Judgement } from '../../shared/http/judge';
 import { retryAfter } from '../../shared/http/retry-after';
 import { API_OFF, FULL, METERED, VERSION_OFF, holds } from './error-codes';
 import { OrgOutage } from './outage';
+import { say } from '../../shared/say';
 
 /** An answer of the org, whatever its status; `body` is parsed JSON, or the text where it is none, or its parts. */
 export interface OrgAnswer {
@@ -42,22 +43,22 @@ export function outageOf(answer: OrgAnswer, write = true): OrgOutage | undefined
     case 'session':
       return outage(
         'login',
-        `The org does not take its own session ${said}; check that the user may use the API`,
+        say`The org does not take its own session ${said}; check that the user may use the API`,
       );
     case 'moved':
       return moved(answer);
     case 'busy':
-      return outage('unreachable', `The org, or what stands before it, asks for fewer requests ${said}`);
+      return outage('unreachable', say`The org, or what stands before it, asks for fewer requests ${said}`);
     case 'away':
       return outage(
         'unreachable',
-        `Something before the org refuses the request ${said}; look at the network, proxies and firewalls on the way, and https://status.salesforce.com`,
+        say`Something before the org refuses the request ${said}; look at the network, proxies and firewalls on the way, and https://status.salesforce.com`,
       );
     case 'unknown':
       if (write && answer.status !== 503) return undefined;
       return outage(
         'unreachable',
-        `The org is not available ${said}; see https://status.salesforce.com`,
+        say`The org is not available ${said}; see https://status.salesforce.com`,
         write,
       );
   }
@@ -66,11 +67,11 @@ export function outageOf(answer: OrgAnswer, write = true): OrgOutage | undefined
 /** The org is at another address than the last login said, or something in between redirects. */
 export function moved(answer: OrgAnswer): OrgOutage {
   const location = String(answer.headers.location ?? '');
-  const where = URL.canParse(location) ? ` to ${new URL(location).host}` : '';
+  const where = URL.canParse(location) ? say` to ${new URL(location).host}` : '';
   return new OrgOutage(
     'unreachable',
     `HTTP_${answer.status}`,
-    `The address of the org redirects${where} (${answer.status}), but a new login names no other one; if the org has moved, check the login URL, else look for a portal or a proxy on the way`,
+    say`The address of the org redirects${where} (${answer.status}), but a new login names no other one; if the org has moved, check the login URL, else look for a portal or a proxy on the way`,
     false,
   );
 }
@@ -87,20 +88,20 @@ export function refusalOutage(code: string, said: string): OrgOutage | undefined
     return outage(
       'limit',
       /concurrent/i.test(said)
-        ? `The org has too many long requests under way ${said}; find out what takes so long (triggers, flows), or let fewer requests go at once`
-        : `The org's API request limit is spent ${said}; it may last until older calls fall out of the last 24 hours`,
+        ? say`The org has too many long requests under way ${said}; find out what takes so long (triggers, flows), or let fewer requests go at once`
+        : say`The org's API request limit is spent ${said}; it may last until older calls fall out of the last 24 hours`,
     );
   if (FULL.has(code))
     return outage(
       'limit',
-      `The org's data storage is full ${said}; delete records, or buy storage: see Setup → Storage Usage`,
+      say`The org's data storage is full ${said}; delete records, or buy storage: see Setup → Storage Usage`,
     );
   if (API_OFF.has(code))
-    return outage('login', `The org does not allow API calls to this user ${said}; enable the API`);
+    return outage('login', say`The org does not allow API calls to this user ${said}; enable the API`);
   if (VERSION_OFF.has(code)) return noSuchVersion(code, said);
   return outage(
     'unreachable',
-    `The org does no such work just now ${said}; see https://status.salesforce.com`,
+    say`The org does no such work just now ${said}; see https://status.salesforce.com`,
   );
 }
 
@@ -112,7 +113,7 @@ export function isNotFound(answer: OrgAnswer): boolean {
 }
 
 export function noSuchVersion(code: string, said: string): OrgOutage {
-  const sentence = `The org does not have the API version that is set ${said}; set another one in the org's configuration`;
+  const sentence = say`The org does not have the API version that is set ${said}; set another one in the org's configuration`;
   return new OrgOutage('login', code, sentence, false);
 }
 

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { promisify } from 'node:util';
 import { brotliDecompress, gunzip, inflate, type InputType } from 'node:zlib';
 import { codeOf } from '../errors';
+import { say } from '../say';
 
 type Unpack = (packed: InputType, options: { maxOutputLength: number }) => Promise<Buffer>;
 
@@ -25,7 +26,7 @@ export function isGzip(encoding: string | undefined): boolean {
 }
 
 export function tooLarge(largest: number): Error {
-  const error = new Error(`the answer is larger than ${largest} bytes`);
+  const error = new Error(say`the answer is larger than ${largest} bytes`);
   return Object.assign(error, { code: 'ANSWER_TOO_LARGE' });
 }
 
