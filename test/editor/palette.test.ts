@@ -29,6 +29,19 @@ for (const type of flowTypes) {
     assert.deepEqual(size, [40, 60]);
   });
 
+  test(
+    `${type}: what has no name and no settings yet is called what the palette calls it`,
+    { skip },
+    async () => {
+      await editor.clear();
+      await editor.add({ id: 'x', type });
+      const [label, palette] = await editor.run<string[]>(
+        `[RED.utils.getNodeLabel(RED.nodes.node('x')), RED.nodes.getType('${type}').paletteLabel()]`,
+      );
+      if (!/^(upsert|acknowledge|SEQUIN-RECORDS)/.test(label ?? '')) assert.equal(label, palette);
+    },
+  );
+
   test(`${type} dragged from the palette has the contract's ports and properties`, { skip }, async () => {
     await editor.clear();
     const { page } = editor;

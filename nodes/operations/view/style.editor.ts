@@ -8,7 +8,7 @@ const STYLE = `
 .jetforce-operations [hidden] { display: none !important; }
 .jetforce-operations h3 { margin: 12px 0 4px; font-size: 13px; font-weight: 600; line-height: 18px; color: var(--red-ui-secondary-text-color); }
 .jetforce-operations h4 { flex: 1 1 auto; min-width: 0; margin: 0; font-size: 13px; font-weight: 600; line-height: 18px; overflow-wrap: anywhere; }
-.jetforce-title { display: block; padding: 0; border: 0; background: none; color: inherit; font: inherit; text-align: left; overflow-wrap: anywhere; }
+.jetforce-operations .jetforce-title { display: block; padding: 0; border: 0; background: none; color: inherit; font: inherit !important; text-align: left; overflow-wrap: anywhere; }
 .jetforce-title:hover { text-decoration: underline; }
 .jetforce-notice:empty, .jetforce-said:empty, .jetforce-progress:empty { display: none; }
 .jetforce-notice, .jetforce-progress { margin: 6px 0; color: var(--red-ui-secondary-text-color); }
