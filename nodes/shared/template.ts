@@ -21,16 +21,19 @@ export function templateScope(msg: object, env: (name: string) => unknown): Temp
 }
 
 const EXPRESSION = /\{\{\s*([^{}]*?)\s*\}\}/g;
+/** Expressions of one template. */
+const MOST_EXPRESSIONS = 1_000;
 
 /**
  * Compiles `{{payload.x}}`, `{{event.data.x}}`, `{{event.subject}}`, `{{env.X}}`, `{{msg.x}}`; any other first
  * name is a property of the message. A template that is one expression and nothing else keeps the value's
  * type; in a longer text null is written as nothing, a date in ISO's way, and an object as JSON.
- * A path that leads nowhere throws TEMPLATE_MISSING_PATH when rendered, a path that is none INVALID_TEMPLATE
- * when compiled, a value that can't be read, or has no JSON in a longer text, TEMPLATE_VALUE; all are permanent.
+ * A path that leads nowhere throws TEMPLATE_MISSING_PATH when rendered, a path that is none, or more than 1,000
+ * expressions, INVALID_TEMPLATE when compiled, a value that can't be read, or has no JSON in a longer text,
+ * TEMPLATE_VALUE; all are permanent.
  */
 export function compileTemplate(text: string): Template {
-  const [only, more] = [...text.matchAll(EXPRESSION)];
+  const [only, more] = expressionsOf(text);
   if (only && !more && only[0].length === text.trim().length) return compilePath(only[1] ?? '', text);
   return compileText(text);
 }
@@ -43,7 +46,7 @@ export function compileText(
   text: string,
   escape: (value: string) => string = (value) => value,
 ): (scope: TemplateScope) => string {
-  const expressions = [...text.matchAll(EXPRESSION)];
+  const expressions = expressionsOf(text);
   const first = expressions[0];
   if (first === undefined) return () => text;
   const readers = expressions.map((match) => compilePath(match[1] ?? '', text));
@@ -69,6 +72,19 @@ export function compileText(
   }
   const tail = text.slice(end);
   return (scope) => readers.map((read, i) => literals[i] + escape(textOf(read(scope)))).join('') + tail;
+}
+
+function expressionsOf(text: string): RegExpExecArray[] {
+  const found: RegExpExecArray[] = [];
+  for (const match of text.matchAll(EXPRESSION)) {
+    if (found.push(match) > MOST_EXPRESSIONS)
+      throw new FlowError(
+        'INVALID_TEMPLATE',
+        `The template "${text.slice(0, 50)}…" has more than ${MOST_EXPRESSIONS} expressions; write what is that long in a function or template node`,
+        false,
+      );
+  }
+  return found;
 }
 
 /** What a template says before its first expression: no message can change it. */
