@@ -2,6 +2,9 @@ import type { Delivery } from './delivery';
 import type { ReceiveEvent, RuntimeNode } from './hooks';
 import { stateOf, type Watched } from './node-watch';
 
+/** queueMicrotask() costs four times as much, for each message in each node. */
+const AT_ONCE = Promise.resolve();
+
 /** A node is being called with a message. */
 export interface Call {
   event: ReceiveEvent;
@@ -24,7 +27,7 @@ export class Calls {
 
   begin(event: ReceiveEvent, delivery: Delivery): void {
     // Another pack's hook may stop the message here, and then there is no end.
-    if (this.under.length === 0) queueMicrotask(this.forget);
+    if (this.under.length === 0) void AT_ONCE.then(this.forget);
     this.under.push({ event, delivery, own: false });
   }
 

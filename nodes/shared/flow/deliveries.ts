@@ -104,7 +104,8 @@ export class Deliveries {
   check(delivery: Delivery): void {
     if (delivery.count > 0 || delivery.settled) return;
     if (this.drained.length === 0) setImmediate(() => this.finish());
-    this.drained.push(...delivery.together());
+    if (delivery.isJoined) this.drained.push(...delivery.together());
+    else this.drained.push(delivery);
   }
 
   private finish(): void {
