@@ -213,7 +213,7 @@ export class Delivery {
 
   /** It is over: those that go on as it hear `failure` and go on by themselves. Gives them. */
   part(failure: Failure | undefined): Iterable<Delivery> {
-    const { joined = new Set(), into } = this;
+    const { joined = NONE, into } = this;
     this.joined = this.into = undefined;
     into?.forEach((other) => other.joined?.delete(this));
     for (const other of joined) {
