@@ -7,6 +7,7 @@ import type { EarlyNode } from './early-nodes';
 import {
   addFlowHooks,
   removeFlowHooks,
+  unsentWords,
   type CompleteEvent,
   type FlowHooks,
   type ReceiveEvent,
@@ -18,6 +19,7 @@ import { warnOfSilence } from './node-warnings';
 import { NodeWatch, stateOf, type Watched } from './node-watch';
 import { Ownership } from './ownership';
 import { DeadEnds, definitionOf, runningAt, type Unreached } from './unwired';
+import { say } from '../say';
 
 /**
  * Follows messages through the flow by the runtime's hooks and says when every path that a message took has
@@ -30,17 +32,22 @@ import { DeadEnds, definitionOf, runningAt, type Unreached } from './unwired';
 class FlowTracker implements FlowHooks {
   private users = 0;
   private RED: NodeAPI | undefined;
+  private isUnsent: (error: unknown) => boolean = () => false;
   private readonly definitionOf = (id: string) => definitionOf(this.RED, id);
   private readonly deliveries = new Deliveries((text) => this.RED?.log.error(text));
   private readonly calls = new Calls();
   private readonly ownership = new Ownership(this.deliveries, this.calls);
-  private readonly nodes = new NodeWatch(this.deliveries, this.definitionOf);
+  private readonly nodes = new NodeWatch(this.deliveries, this.calls, {
+    definitionOf: this.definitionOf,
+    isUnsent: (error) => this.isUnsent(error),
+  });
   private readonly deadEnds = new DeadEnds(this.definitionOf);
 
   /** Watches the runtime until the returned function is called. */
   use(RED: NodeAPI): () => void {
     if (this.users++ === 0) {
       this.RED = RED;
+      this.isUnsent = unsentWords(RED);
       addFlowHooks(RED, this);
     }
     let over = false;
@@ -113,7 +120,7 @@ class FlowTracker implements FlowHooks {
       event.cloneMessage = false;
       return true;
     } catch (error) {
-      const text = `${describeNode(event.source.node)} sent a message that can't be cloned: ${messageOf(error)}`;
+      const text = say`${describeNode(event.source.node)} sent a message that can't be cloned: ${messageOf(error)}`;
       delivery.fail(new FlowError('BAD_PAYLOAD', text, false), event.source.node);
       return false;
     }
@@ -166,6 +173,8 @@ class FlowTracker implements FlowHooks {
     else {
       // Nodes that hold messages back (delay, join, batch) say `done` for them when they are stopped.
       if (state.phase === 'closing') delivery.fail(nodeClosed(node), node);
+      if (state.unsent !== undefined) delivery.fail(state.unsent, node);
+      state.unsent = undefined;
       this.calls.merge(state, delivery);
       // What was kept is over where the node is closed; see NodeWatch.
       if (

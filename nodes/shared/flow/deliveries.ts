@@ -1,6 +1,7 @@
 import { messageOf } from '../errors';
 import { Delivery, joinedGivenUp, type DeliveryOwner, type Failure, type NodeState } from './delivery';
 import { names, tokenOf, type Tracked } from './identity';
+import { say } from '../say';
 
 /** The deliveries that are not settled, by what they are known by. Each is closed when every path that it took has finished. */
 export class Deliveries {
@@ -119,7 +120,7 @@ export class Deliveries {
         delivery.owner.finished(failure);
       } catch (error) {
         // One that can't be settled comes again by itself; the others still are.
-        this.log(`A ${delivery.owner.noun} could not be settled: ${messageOf(error)}`);
+        this.log(say`A ${delivery.owner.noun} could not be settled: ${messageOf(error)}`);
       }
     }
   }

@@ -1,6 +1,7 @@
 import { describeNode, type Delivery } from './delivery';
 import { saysDone } from './early-nodes';
 import type { Watched } from './node-watch';
+import { say } from '../say';
 
 const SENDS_ITS_OWN = new Set(['trigger', 'tcp request']);
 
@@ -9,7 +10,7 @@ export function warnOfSilence(state: Watched, { owner }: Delivery): void {
   if (state.warned || state.silent || state.node._expectedDoneCount !== 0) return;
   state.warned = true;
   state.node.warn(
-    `${describeNode(state.node)} never says when it has finished a message, so the ${owner.noun} that passes it is only settled by a jetstream-ack node, or fails at its processing limit`,
+    say`${describeNode(state.node)} never says when it has finished a message, so the ${owner.noun} that passes it is only settled by a jetstream-ack node, or fails at its processing limit`,
   );
 }
 
@@ -21,9 +22,9 @@ export function warnOfLateSend(state: Watched): void {
   state.warned = true;
   state.doubted = node.type !== 'function' || !saysDone(state.definition());
   const more = state.doubted
-    ? '. It is not believed any more: what passes it is only settled by a jetstream-ack node, or fails at its processing limit'
+    ? say`. It is not believed any more: what passes it is only settled by a jetstream-ack node, or fails at its processing limit`
     : '';
   node.warn(
-    `${describeNode(node)} sent a message on after it had said that it was done with it, so the message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent${more}`,
+    say`${describeNode(node)} sent a message on after it had said that it was done with it, so the message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent${more}`,
   );
 }

@@ -1,3 +1,4 @@
+import type { Calls } from './calls';
 import type { Deliveries } from './deliveries';
 import { nodeClosed, type Delivery, type NodeState } from './delivery';
 import { adaptEarlyNode, type EarlyNode } from './early-nodes';
@@ -10,6 +11,8 @@ const STATE = Symbol('jetforce.node');
 export interface Watched extends NodeState {
   silent?: SilentNode | undefined;
   early?: EarlyNode | undefined;
+  /** What it was about to send is no message: the runtime has just said so, without saying for which. */
+  unsent?: unknown;
   /** As deployed. */
   definition: () => Record<string, unknown>;
 }
@@ -28,7 +31,12 @@ export class NodeWatch {
 
   constructor(
     private readonly deliveries: Deliveries,
-    private readonly definitionOf: (id: string) => object | undefined,
+    private readonly calls: Calls,
+    private readonly runtime: {
+      definitionOf: (id: string) => object | undefined;
+      /** Whether that is what it says of what can't be sent. */
+      isUnsent: (error: unknown) => boolean;
+    },
   ) {}
 
   /** Watches the node from the first time on. */
@@ -44,7 +52,7 @@ export class NodeWatch {
 
   private watch(node: RuntimeNode): Watched {
     const id = (node as { _alias?: string })._alias ?? node.id;
-    const definition = (): Record<string, unknown> => ({ ...this.definitionOf(id) });
+    const definition = (): Record<string, unknown> => ({ ...this.runtime.definitionOf(id) });
     const state: Watched = { node, holding: 0, phase: 'running', warned: false, definition };
     state.early = adaptEarlyNode(node, definition);
     state.silent = adaptSilentNode(node, definition, (msg, error) => {
@@ -67,9 +75,21 @@ export class NodeWatch {
       if (typeof msg === 'object' && msg !== null) {
         if (this.completing !== msg) this.erred(state, error, msg);
         this.completing = undefined;
-      }
+      } else if (this.runtime.isUnsent(error)) this.notSent(state, error);
       original(...args);
     };
+  }
+
+  /** What a node wanted to send is lost: it fails the message that it is called with, or finishes next, else all it holds. */
+  private notSent(state: Watched, error: unknown): void {
+    const call = this.calls.of(state.node);
+    if (call) return call.delivery.fail(error, state.node);
+    state.unsent = error;
+    queueMicrotask(() => {
+      if (state.unsent === undefined) return;
+      state.unsent = undefined;
+      for (const delivery of this.deliveries.inside(state)) delivery.fail(error, state.node);
+    });
   }
 
   private erred(state: Watched, error: unknown, msg: object): void {

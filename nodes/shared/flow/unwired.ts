@@ -4,6 +4,7 @@ import { describeNode, type Delivery } from './delivery';
 import type { Definition, RuntimeNode, SendEvent } from './hooks';
 import { tokenOf } from './identity';
 import type { Watched } from './node-watch';
+import { say } from '../say';
 
 /** The node that the wire leads to, if it runs: while a deploy is under way the runtime may give something else. */
 export function runningAt(source: RuntimeNode, id: string): RuntimeNode | undefined {
@@ -69,16 +70,16 @@ export class DeadEnds {
     if (this.told.get(source) === message) return;
     this.told.set(source, message);
     source.warn(
-      `${message}: the ${delivery.owner.noun} is not done, and comes again until the wire leads somewhere or is removed`,
+      say`${message}: the ${delivery.owner.noun} is not done, and comes again until the wire leads somewhere or is removed`,
     );
   }
 
   private endOf({ source, destination: { id } }: SendEvent): DeadEnd {
     const definition = source.node._flow.flow?.nodes?.[id] ?? this.definitionOf(id);
-    if (!definition) return { text: `node ${id}, which is not there`, wanted: true };
+    if (!definition) return { text: say`node ${id}, which is not there`, wanted: true };
     const off = definition.d ?? this.definitionOf(definition.z ?? '')?.disabled ?? false;
     return {
-      text: `${describeNode(definition)}, which ${off ? 'is disabled' : 'does not run'}`,
+      text: say`${describeNode(definition)}, which ${off ? say`is disabled` : say`does not run`}`,
       wanted: off,
     };
   }
@@ -88,6 +89,6 @@ function notWired(source: RuntimeNode, ends: Iterable<string>): FlowError {
   const where = [...ends].join(' and ');
   return new FlowError(
     'NOT_WIRED',
-    `${describeNode(source)} sent the message ${where ? `to ${where}` : 'on, but leads nowhere'}`,
+    say`${describeNode(source)} sent the message ${where ? say`to ${where}` : say`on, but leads nowhere`}`,
   );
 }

@@ -125,7 +125,8 @@ describe('acknowledged by the flow', () => {
   test('closed, it follows the flow no more; its last user takes the hooks with it', () => {
     const removed: string[] = [];
     flow.close();
-    const RED = { hooks: { add: () => undefined, remove: (name: string) => removed.push(name) } };
+    const hooks = { add: () => undefined, remove: (name: string) => removed.push(name) };
+    const RED = { hooks, _: (key: string) => key };
     const source = new FlowSource(RED as unknown as NodeAPI, { type: 'x', send: () => undefined }, 'flow');
     assert.deepEqual(removed, []);
     source.close();
