@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { ListedLetter } from '../../nodes/shared/flow/replay';
+import type { ListedLetter } from '../../nodes/shared/flow/stored-letter';
 import type { CollectionState, DurableState, Held, States } from '../../nodes/shared/operations/states';
 import { types } from './contract';
 import { skip, startBench, type Bench, type Editor } from './editor';
