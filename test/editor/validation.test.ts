@@ -15,7 +15,7 @@ before(async () => {
 after(() => bench?.stop());
 
 /** Secrets have a test of their own. */
-const ALSO = /^(Client id|Client secret|Private key|Password): fill this in$/;
+const ALSO = /^(Client id|Client secret|Private key|Password|Token): fill this in$/;
 
 test('validators say what is wrong, in a sentence that names the setting', { skip }, async () => {
   await editor.clear();
