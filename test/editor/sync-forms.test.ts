@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { skip, startBench, type Bench, type Editor } from './editor';
+import { test } from 'node:test';
+import { onBench, skip, type Editor } from './editor';
 import { invalid, nodes, SYNC_ID, valid } from './valid';
 
-let bench: Bench;
 let editor: Editor;
-before(async () => {
-  if (skip) return;
-  bench = await startBench();
+onBench(async (bench) => {
   editor = await bench.editor();
 });
-after(() => bench?.stop());
 
 test(
   'api-source: a token that its API can not do without is marked where it is missing',
