@@ -12,6 +12,8 @@ import type { Provider } from './provider';
 import type { RecordStream } from './record-writer';
 import { Sync } from './sync';
 import { Target } from './target';
+import { tracedProvider } from './traced';
+import type { Tracer } from '../../shared/tracing/tracer';
 
 /** An api-source as it runs. */
 export interface Source {
@@ -26,6 +28,8 @@ export interface SyncOutHandler {
   progress(progress: Progress): void;
   changed(): void;
   log: Log;
+  /** Makes spans of what the syncs do. */
+  readonly tracer?: Tracer | undefined;
 }
 
 interface Running {
@@ -161,6 +165,7 @@ export class SyncOut {
 
   private startSync(source: Source): Sync {
     const { syncId, collections, reconcile } = source.settings;
+    const { tracer } = this.handler;
     const { subjectPrefix: prefix, start, events, bucket, lease } = this.settings;
     const say = (level: 'info' | 'error') => (text: string) => this.handler.log(level, text);
     return new Sync({
@@ -170,7 +175,8 @@ export class SyncOut {
       prefix,
       start,
       events,
-      provider: source.openProvider(say('info')),
+      provider: tracedProvider(source.openProvider(say('info')), tracer),
+      tracing: tracer && { tracer, stream: this.settings.stream },
       store: this.store,
       lease: bucket === undefined ? undefined : lease,
       stream: (signal) => this.target.open(signal),
