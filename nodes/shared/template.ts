@@ -1,7 +1,8 @@
 import { types } from 'node:util';
 import { bytesOf } from './bytes';
 import { FlowError, messageOf } from './errors';
-import { stringifyJson } from './json';
+import { isInexact, stringifyJson } from './json';
+import { say } from './say';
 
 /** What a template can name. `event.data` is the payload, `event.subject` the subject the event came on. */
 export interface TemplateScope {
@@ -40,11 +41,15 @@ export function compileTemplate(text: string): Template {
 
 /**
  * Compiles a template that always gives a text, also where it is one expression and nothing else. In a longer text
- * each value goes through `escape`.
+ * each value goes through `escape`. With `identifies` the text tells things apart: a number that may stand for several
+ * is TEMPLATE_VALUE.
  */
 export function compileText(
   text: string,
-  escape: (value: string) => string = (value) => value,
+  {
+    escape = (value) => value,
+    identifies = false,
+  }: { escape?: ((value: string) => string) | undefined; identifies?: boolean } = {},
 ): (scope: TemplateScope) => string {
   const expressions = expressionsOf(text);
   const first = expressions[0];
@@ -52,11 +57,13 @@ export function compileText(
   const readers = expressions.map((match) => compilePath(match[1] ?? '', text));
   const textOf = (value: unknown): string => {
     try {
+      if (identifies && isInexact(value))
+        throw new TypeError(say`${String(value)} is no exact number any more; hand it over as a text`);
       return asText(value);
     } catch (error) {
       throw new FlowError(
         'TEMPLATE_VALUE',
-        `The template "${text}" can't write a value of this message as text: ${messageOf(error)}`,
+        say`The template "${text}" can't write a value of this message as text: ${messageOf(error)}`,
         false,
       );
     }
@@ -80,7 +87,7 @@ function expressionsOf(text: string): RegExpExecArray[] {
     if (found.push(match) > MOST_EXPRESSIONS)
       throw new FlowError(
         'INVALID_TEMPLATE',
-        `The template "${text.slice(0, 50)}…" has more than ${MOST_EXPRESSIONS} expressions; write what is that long in a function or template node`,
+        say`The template "${text.slice(0, 50)}…" has more than ${MOST_EXPRESSIONS} expressions; write what is that long in a function or template node`,
         false,
       );
   }
@@ -97,7 +104,7 @@ function compilePath(path: string, template: string): Template {
   if (keys === undefined) {
     throw new FlowError(
       'INVALID_TEMPLATE',
-      `"{{${path}}}" in the template "${template}" is not a path; write for example {{payload.name}}, {{payload.items[0].id}} or {{payload["first name"]}}`,
+      say`"{{${path}}}" in the template "${template}" is not a path; write for example {{payload.name}}, {{payload.items[0].id}} or {{payload["first name"]}}`,
       false,
     );
   }
@@ -105,7 +112,7 @@ function compilePath(path: string, template: string): Template {
   const missing = () =>
     new FlowError(
       'TEMPLATE_MISSING_PATH',
-      `The template "${template}" asks for ${path}, which this message doesn't have; send it, or correct the template`,
+      say`The template "${template}" asks for ${path}, which this message doesn't have; send it, or correct the template`,
       false,
     );
 
@@ -125,7 +132,7 @@ function compilePath(path: string, template: string): Template {
     } catch (error) {
       throw new FlowError(
         'TEMPLATE_VALUE',
-        `The template "${template}" can't read ${path} of this message: ${messageOf(error)}`,
+        say`The template "${template}" can't read ${path} of this message: ${messageOf(error)}`,
         false,
       );
     }
@@ -160,7 +167,7 @@ function asText(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'bigint') return String(value);
   const json = stringifyJson(value);
-  if (json === undefined) throw new TypeError(`a ${typeof value} has no text`);
+  if (json === undefined) throw new TypeError(say`a ${typeof value} has no text`);
   return json;
 }
 

@@ -14,6 +14,7 @@ import { Sync } from './sync';
 import { Target } from './target';
 import { tracedProvider } from './traced';
 import type { Tracer } from '../../shared/tracing/tracer';
+import { say } from '../../shared/say';
 
 /** An api-source as it runs. */
 export interface Source {
@@ -113,7 +114,7 @@ export class SyncOut {
     if (concerned.length === 0)
       throw new FlowError(
         'NO_SUCH_COLLECTION',
-        `No sync of this node has the collection ${collections.join(', ') || 'that is meant'}`,
+        say`No sync of this node has the collection ${collections.join(', ') || say`that is meant`}`,
         false,
       );
     await Promise.all(concerned.map(({ sync, named }) => sync.command(command, named)));
@@ -128,13 +129,13 @@ export class SyncOut {
     if (!taker)
       throw new FlowError(
         'NO_FLOW_SOURCE',
-        'This message is no command (topic start, stop, resync or status), and no api-source of this node takes records from a flow',
+        say`This message is no command (topic start, stop, resync or status), and no api-source of this node takes records from a flow`,
         false,
       );
     if (second)
       throw new FlowError(
         'WHICH_SYNC',
-        'Several api-sources of this node take records from a flow: say which one is meant in msg.sync_id',
+        say`Several api-sources of this node take records from a flow: say which one is meant in msg.sync_id`,
         false,
       );
     await taker[1].records?.write(payload);
@@ -167,7 +168,7 @@ export class SyncOut {
     const { syncId, collections, reconcile } = source.settings;
     const { tracer } = this.handler;
     const { subjectPrefix: prefix, start, events, bucket, lease } = this.settings;
-    const say = (level: 'info' | 'error') => (text: string) => this.handler.log(level, text);
+    const logAt = (level: 'info' | 'error') => (text: string) => this.handler.log(level, text);
     return new Sync({
       syncId,
       collections,
@@ -175,15 +176,15 @@ export class SyncOut {
       prefix,
       start,
       events,
-      provider: tracedProvider(source.openProvider(say('info')), tracer),
+      provider: tracedProvider(source.openProvider(logAt('info')), tracer),
       tracing: tracer && { tracer, stream: this.settings.stream },
       store: this.store,
       lease: bucket === undefined ? undefined : lease,
       stream: (signal) => this.target.open(signal),
       liveIds: (subject, signal) => this.target.liveIds(subject, signal),
       progress: (progress) => this.tell(progress),
-      log: say('info'),
-      error: say('error'),
+      log: logAt('info'),
+      error: logAt('error'),
     });
   }
 

@@ -14,6 +14,7 @@ import { TracedWriter } from './traced';
 import type { Tracer } from '../../shared/tracing/tracer';
 import { HistoryThread } from '../history/thread';
 import { collectionSubject, escapeKey, type SubjectOf } from './tokens';
+import { say } from '../../shared/say';
 
 export interface SyncOptions {
   syncId: string;
@@ -124,7 +125,7 @@ export class Sync {
   private async hold(signal: AbortSignal, worked: () => void): Promise<void> {
     const waiting = (): void => {
       for (const collection of this.options.collections)
-        this.tell(collection, 'waiting', new FlowError('LEASED', 'Another instance runs this sync'));
+        this.tell(collection, 'waiting', new FlowError('LEASED', say`Another instance runs this sync`));
     };
     if (this.lease && !(await this.lease.acquire(signal, waiting))) return;
     const leased = childController(signal);
@@ -217,7 +218,7 @@ export class Sync {
     if (this.lease && !this.lease.held)
       throw new FlowError(
         'LEASE_LOST',
-        'The lease could not be renewed in time: another instance may run the sync',
+        say`The lease could not be renewed in time: another instance may run the sync`,
       );
   }
 
