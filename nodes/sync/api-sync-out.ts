@@ -1,5 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { Connection } from '../jetstream/server/connection';
+import type { Carrier } from '../shared/tracing/context';
+import { inSpan, tracerOf } from '../shared/tracing/tracer';
 import { connectionOf } from '../jetstream/jetstream-server';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import { FlowError } from '../shared/errors';
@@ -18,13 +20,14 @@ import type { ControlCommand } from './engine/control';
 import { SyncOut, type Source } from './engine/sync-out';
 import { troubleTeller } from './engine/progress';
 import { collectionState, syncStatus } from './engine/status';
+import { publishSpan } from './engine/traced';
 import { withTimeout } from '../shared/async/timeout';
 import { say } from '../shared/say';
 import { speak } from '../shared/language';
 
 type SyncOutDef = NodeDef & Stored<typeof apiSyncOut>;
 
-type SyncOutMessage = NodeMessage & { sync_id?: unknown };
+type SyncOutMessage = NodeMessage & Carrier & { sync_id?: unknown };
 
 /** Node-RED gives up on a node that isn't closed after 15 s. */
 const CLOSE_MS = 12_000;
@@ -36,6 +39,7 @@ export default function (RED: NodeAPI): void {
   function ApiSyncOut(this: Node, def: SyncOutDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
+    const tracer = tracerOf(RED);
     let connection: Connection;
     let out: SyncOut;
     let claim: Claim | undefined;
@@ -74,6 +78,7 @@ export default function (RED: NodeAPI): void {
           },
           changed: () => show(),
           log: troubles.log,
+          tracer,
         },
         () => contextPositions(this, contextIsConfigured(RED)),
       );
@@ -105,10 +110,11 @@ export default function (RED: NodeAPI): void {
       }),
     });
 
+    const publishing = publishSpan(out.streamName);
     onInput(this, async (msg: SyncOutMessage) => {
       if (conflict) throw conflict;
       try {
-        await handle(out, msg, connection);
+        await handle(out, msg, connection, (write) => inSpan(tracer, publishing, msg, write));
       } catch (error) {
         throw connection.secrets.inError(error);
       }
@@ -161,14 +167,19 @@ function syncActions(out: SyncOut): Record<ControlCommand, Action> {
   };
 }
 
-async function handle(out: SyncOut, msg: SyncOutMessage, connection: Connection): Promise<void> {
+async function handle(
+  out: SyncOut,
+  msg: SyncOutMessage,
+  connection: Connection,
+  inOwnSpan: (write: () => Promise<void>) => Promise<void>,
+): Promise<void> {
   const { topic, payload, sync_id } = msg;
   if (topic === 'status') return out.tellAll();
   // Waiting for a server that is away is not the flow's hanging.
   const resume = connection.open ? undefined : pauseProcessing(msg);
   try {
     if (COMMANDS.has(topic)) await out.command(topic as ControlCommand, collectionsOf(payload));
-    else await out.write(payload, typeof sync_id === 'string' ? sync_id : undefined);
+    else await inOwnSpan(() => out.write(payload, typeof sync_id === 'string' ? sync_id : undefined));
   } finally {
     resume?.();
   }

@@ -1,48 +1,23 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import { W3CTraceContextPropagator } from '@opentelemetry/core';
-import {
-  BasicTracerProvider,
-  InMemorySpanExporter,
-  SimpleSpanProcessor,
-  type ReadableSpan,
-} from '@opentelemetry/sdk-trace-base';
+import { SpanKind, SpanStatusCode } from '@opentelemetry/api';
 import type { TracingHook } from '../../nodes/shared/tracing/tracer';
 import { functionNode, inNode, openRoom, placed, serverNode, TAB, type Room } from '../jetstream/room';
 import { startOrg, type Org } from '../org/org';
 import { orgNode } from '../salesforce/event-flows';
 import { embedNodeRed, type EmbeddedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
-import { root } from '../support/user-dir';
+import { hookOfTheDocs, idOf, startTelemetry, traceIdOf } from './telemetry';
 
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const CALLER = 'b7ad6b7169203331';
 const parentOf = (trace = TRACE, span = CALLER): string => `00-${trace}-${span}-01`;
 
-/** As settings.js has it. */
-function hookOfTheDocs(): TracingHook {
-  const page = readFileSync(join(root, 'docs', 'monitoring.md'), 'utf8');
-  const blocks = [...page.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, text = '']) => text);
-  const text = blocks.find((block) => block.includes('jetforceTracing')) ?? assert.fail('no bridge');
-  const module = { exports: {} as { jetforceTracing: TracingHook } };
-  // eslint-disable-next-line @typescript-eslint/no-implied-eval, @typescript-eslint/no-unsafe-call -- what a user puts into settings.js
-  new Function('require', 'module', text)(createRequire(__filename), module);
-  return module.exports.jetforceTracing;
-}
-
-const exporter = new InMemorySpanExporter();
+const { exporter, spans, span, stop } = startTelemetry();
 let room: Room;
 let org: Org;
 let red: EmbeddedNodeRed;
 before(async () => {
-  trace.setGlobalTracerProvider(
-    new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }),
-  );
-  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
   room = await openRoom();
   await room.jsm.streams.add({ name: 'out', subjects: ['out.>'] });
   await room.jsm.streams.add({ name: 'dead', subjects: ['dead.>'] });
@@ -51,8 +26,7 @@ before(async () => {
 after(async () => {
   await room.stop();
   await org.close();
-  trace.disable();
-  propagation.disable();
+  stop();
 });
 afterEach(async () => {
   await red.stop();
@@ -98,11 +72,6 @@ const published = (stream: string) =>
   until(() => room.jsm.streams.getMessage(stream, { last_by_subj: `${stream}.>` }).catch(() => undefined), {
     what: `a message in ${stream}`,
   });
-const spans = (name: RegExp): ReadableSpan[] =>
-  exporter.getFinishedSpans().filter((span) => name.test(span.name));
-const span = (name: RegExp) => until(() => spans(name)[0], { what: `the span ${name}` });
-const idOf = (one: ReadableSpan): string => one.spanContext().spanId;
-const traceIdOf = (one: ReadableSpan): string => one.spanContext().traceId;
 
 test('a trace goes from JetStream to the org call and back out, by the hook that the docs give', async () => {
   await start({ hook: hookOfTheDocs() });

@@ -19,7 +19,8 @@ import { OrgOutage } from '../org/outage';
 import type { Retry } from '../org/repeats';
 import type { OrgSession } from '../org/session';
 import { distinct } from '../../shared/tracing/context';
-import type { Span, Tracer } from '../../shared/tracing/tracer';
+import { inTraces } from '../../shared/tracing/current';
+import type { Tracer } from '../../shared/tracing/tracer';
 import { say } from '../../shared/say';
 
 export interface WriterOptions extends WriteHeaders, Pick<DispatcherOptions, 'maxRequests' | 'onOutage'> {
@@ -91,6 +92,7 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
         from: bulkFrom,
         log: log ?? (() => undefined),
         soonest: bulkSoonest,
+        tracer: options.tracer,
       });
   }
 
@@ -178,23 +180,18 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
   async send(call: Call): Promise<void> {
     const begun = performance.now();
     let answered = false;
-    let span: Span | undefined;
     try {
       const { method, path, body, headers } = requestOf(call, this.org.dataPath, this.options);
-      span = this.trace(call, method, path);
-      const answer = await this.org.request(method, path, {
-        body,
-        headers,
-        before: () => this.mustHold(writesOf(call)),
-      });
+      const before = (): void => this.mustHold(writesOf(call));
+      const answer = await this.inTraces(call, () =>
+        this.org.request(method, path, { body, headers, before }),
+      );
       answered = true;
-      span?.end();
       const outcomes = answersOf(call, answer).map((part, i) =>
         outcomeOf(call.collections[i] as Collection, part),
       );
       outcomes.forEach((outcome, i) => this.settleCollection(call.collections[i] as Collection, outcome));
     } catch (error) {
-      span?.end(error);
       this.callFailed(writesOf(call), error, answered);
     }
     this.batcher.finished(call, performance.now() - begun);
@@ -207,16 +204,9 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
   }
 
   /** One message's call is part of its trace; one of several is linked to each. */
-  private trace(call: Call, method: string, path: string): Span | undefined {
-    const { tracer } = this.options;
-    if (!tracer) return undefined;
-    const attributes = {
-      'http.request.method': method,
-      'url.path': path.split('?', 1)[0] ?? '',
-      'salesforce.records': call.records,
-    };
-    const origins = distinct(writesOf(call).map(({ message }) => message.request.trace));
-    return tracer.start({ name: `${method} Salesforce`, kind: 'CLIENT', attributes }, origins);
+  private inTraces<T>(call: Call, work: () => T): T {
+    const origins = () => distinct(writesOf(call).map(({ message }) => message.request.trace));
+    return inTraces(this.options.tracer, origins, { 'salesforce.records': call.records }, work);
   }
 
   private callFailed(writes: Write[], error: unknown, answered: boolean): void {

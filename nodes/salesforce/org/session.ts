@@ -2,6 +2,7 @@ import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import { jsonIsTooDeep, parseJson, stringifyJson } from '../../shared/json';
 import { Secrets } from '../../shared/secrets';
 import { parseSettings, type Settings } from '../../shared/settings/settings';
+import { inCall } from '../../shared/tracing/current';
 import {
   dailyCalls,
   isNotFound,
@@ -203,22 +204,25 @@ export class OrgSession {
     request.before?.();
     this.underWay++;
     const send = request.send ?? ((http: HttpRequest) => this.http.send(http));
-    const { status, headers, text, parts } = await send({
-      method,
-      url: grant.instanceUrl + (path.startsWith('/services/') ? path : this.dataPath + path),
-      headers: {
-        authorization: `Bearer ${grant.accessToken}`,
-        ...(body !== undefined && { 'content-type': 'application/json; charset=utf-8' }),
-        ...request.headers,
-      },
-      body,
-      timeout: request.timeout ?? this.options.timeout ?? REQUEST_TIMEOUT,
-      parts: request.parts,
-    })
-      .catch((error: unknown) => {
-        throw this.secrets.inError(error);
+    const whole = path.startsWith('/services/') ? path : this.dataPath + path;
+    const exchange = (): Promise<HttpAnswer> =>
+      send({
+        method,
+        url: grant.instanceUrl + whole,
+        headers: {
+          authorization: `Bearer ${grant.accessToken}`,
+          ...(body !== undefined && { 'content-type': 'application/json; charset=utf-8' }),
+          ...request.headers,
+        },
+        body,
+        timeout: request.timeout ?? this.options.timeout ?? REQUEST_TIMEOUT,
+        parts: request.parts,
       })
-      .finally(() => this.underWay--);
+        .catch((error: unknown) => {
+          throw this.secrets.inError(error);
+        })
+        .finally(() => this.underWay--);
+    const { status, headers, text, parts } = await inCall('Salesforce', method, whole, exchange);
     this.budget.observe(headers['sforce-limit-info']);
     return { status, headers, body: parts ?? strikeErrors(this.secrets, status, text, parseBody) };
   }

@@ -161,17 +161,31 @@ export function settingsFor<D extends NodeSettings>(
   msg: object,
 ): Settings<D> {
   let own: Record<string, unknown> | undefined;
-  for (const [name, setting] of Object.entries(declared.settings)) {
-    const given = setting.msg === undefined ? undefined : (msg as Config)[setting.msg];
+  for (const [name, setting, property] of overridable(declared)) {
+    const given = (msg as Config)[property];
     if (given === undefined || given === null) continue;
     own ??= { ...settings };
     // What a message leaves empty is not the default: the node may be set to something else.
     own[name] =
-      setting.open && isBlank(given)
-        ? undefined
-        : setting.parse(given, `msg.${setting.msg}`, () => undefined);
+      setting.open && isBlank(given) ? undefined : setting.parse(given, `msg.${property}`, () => undefined);
   }
   return (own as Settings<D> | undefined) ?? settings;
+}
+
+type Overridable = readonly [name: string, setting: Setting, property: string];
+
+const overridables = new WeakMap<NodeSettings, readonly Overridable[]>();
+
+/** The settings that a message may have another value for. Looked up once: this is asked with each message. */
+function overridable(declared: NodeSettings): readonly Overridable[] {
+  let found = overridables.get(declared);
+  if (!found) {
+    found = Object.entries(declared.settings).flatMap(([name, setting]): Overridable[] =>
+      setting.msg === undefined ? [] : [[name, setting, setting.msg]],
+    );
+    overridables.set(declared, found);
+  }
+  return found;
 }
 
 export function parseSetting<T>(

@@ -77,7 +77,7 @@ export class Tracer {
 /** Does the work, within a span of the message's trace where there are spans. */
 export function inSpan<T>(
   tracer: Tracer | undefined,
-  span: Pick<SpanStart, 'name' | 'kind'>,
+  span: Pick<SpanStart, 'name' | 'kind'> & Partial<Pick<SpanStart, 'attributes'>>,
   msg: Carrier,
   work: (span: Span | undefined) => Promise<T>,
 ): Promise<T> {
@@ -86,7 +86,8 @@ export function inSpan<T>(
     : work(undefined);
 }
 
-async function untilOver<T>(span: Span, work: (span: Span) => Promise<T>): Promise<T> {
+/** Ends the span with the work, and with its error. */
+export async function untilOver<T>(span: Span, work: (span: Span) => Promise<T>): Promise<T> {
   try {
     const done = await work(span);
     span.end();

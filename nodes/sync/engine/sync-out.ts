@@ -12,6 +12,8 @@ import type { Provider } from './provider';
 import type { RecordStream } from './record-writer';
 import { Sync } from './sync';
 import { Target } from './target';
+import { tracedProvider } from './traced';
+import type { Tracer } from '../../shared/tracing/tracer';
 import { say } from '../../shared/say';
 
 /** An api-source as it runs. */
@@ -27,6 +29,8 @@ export interface SyncOutHandler {
   progress(progress: Progress): void;
   changed(): void;
   log: Log;
+  /** Makes spans of what the syncs do. */
+  readonly tracer?: Tracer | undefined;
 }
 
 interface Running {
@@ -162,6 +166,7 @@ export class SyncOut {
 
   private startSync(source: Source): Sync {
     const { syncId, collections, reconcile } = source.settings;
+    const { tracer } = this.handler;
     const { subjectPrefix: prefix, start, events, bucket, lease } = this.settings;
     const logAt = (level: 'info' | 'error') => (text: string) => this.handler.log(level, text);
     return new Sync({
@@ -171,7 +176,8 @@ export class SyncOut {
       prefix,
       start,
       events,
-      provider: source.openProvider(logAt('info')),
+      provider: tracedProvider(source.openProvider(logAt('info')), tracer),
+      tracing: tracer && { tracer, stream: this.settings.stream },
       store: this.store,
       lease: bucket === undefined ? undefined : lease,
       stream: (signal) => this.target.open(signal),

@@ -10,6 +10,8 @@ import { Lease } from '../../shared/lease';
 import type { Progress } from './progress';
 import type { Provider } from './provider';
 import { RecordWriter, type RecordStream } from './record-writer';
+import { TracedWriter } from './traced';
+import type { Tracer } from '../../shared/tracing/tracer';
 import { HistoryThread } from '../history/thread';
 import { collectionSubject, escapeKey, type SubjectOf } from './tokens';
 import { say } from '../../shared/say';
@@ -35,6 +37,8 @@ export interface SyncOptions {
   error: (text: string) => void;
   /** Reads and publishes large histories. */
   histories?: HistoryThread;
+  /** Makes spans of what is read and published. */
+  tracing?: { tracer: Tracer; stream: string } | undefined;
 }
 
 /** Collections that read and publish at the same time; the others wait for their turn. */
@@ -181,7 +185,9 @@ export class Sync {
       {
         ...options,
         collection,
-        writer: new RecordWriter(of, stream),
+        writer: options.tracing
+          ? new TracedWriter(of, stream, options.tracing)
+          : new RecordWriter(of, stream),
         key: `${escapeKey(options.syncId)}.${escapeKey(collection)}`,
         streamCreated: () => stream.created,
         reopenStream: async (signal) => Object.assign(stream, await options.stream(signal)),

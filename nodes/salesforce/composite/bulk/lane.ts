@@ -3,6 +3,9 @@ import { pause } from '../../../shared/async/pause';
 import { withTimeout } from '../../../shared/async/timeout';
 import { messageOf } from '../../../shared/errors';
 import { isTurnLost } from '../../../shared/flow/delivery';
+import { distinct, type TraceContext } from '../../../shared/tracing/context';
+import { asWhole } from '../../../shared/tracing/current';
+import type { Span, SpanStart, Tracer } from '../../../shared/tracing/tracer';
 import { OrgOutage } from '../../org/outage';
 import type { Endpoint, Write } from '../operations';
 import { Backlog, LOOK, MOST_ROWS } from './backlog';
@@ -29,6 +32,8 @@ export interface BulkOptions {
   log: (level: 'info' | 'warn', text: string) => void;
   /** Milliseconds to the first look at a job at least; for tests. */
   soonest?: number | undefined;
+  /** Makes a span of each job, and of its calls. */
+  tracer?: Tracer | undefined;
 }
 
 /** What a lane does to the writes of its writer. */
@@ -71,6 +76,14 @@ interface Running {
   begun: boolean;
   done: Promise<void>;
 }
+
+interface Ended {
+  end: JobState | undefined;
+  answers: Answers;
+}
+
+/** Links of a job to the messages in it, which can be a hundred thousand: as many as OpenTelemetry keeps. */
+const MOST_LINKS = 128;
 
 /** Of this process: those that gather share what its memory has room for. */
 const lanes = new Set<BulkLane>();
@@ -217,14 +230,25 @@ export class BulkLane {
   }
 
   private async run(running: Running): Promise<void> {
-    const { org } = this;
-    const { signal } = this.closing;
     const file = await fileOf(running.endpoint, running.writes);
     const inFile = new Set(file.writes);
     const others = running.writes.filter((write) => !inFile.has(write));
     running.writes = file.writes;
     if (others.length > 0) this.queue.putBack(others);
     if (file.writes.length === 0) return;
+    const { done } = await asWhole(
+      this.options.tracer,
+      () => spanOf(running),
+      (span) => this.work(running, file, span),
+      () => tracesOf(file.writes),
+    );
+    await this.settle(running, file, done.end, done.answers);
+  }
+
+  /** The job from its beginning to its results. */
+  private async work(running: Running, file: JobFile, span: Span | undefined): Promise<Ended> {
+    const { org } = this;
+    const { signal } = this.closing;
     const id = await createJob(org, signal, file);
     running.id = id;
     await upload(org, signal, id, file);
@@ -236,8 +260,9 @@ export class BulkLane {
     const pace = new Pace(file.writes.length, this.msARow, this.options.soonest);
     const end = await endOf(org, signal, id, pace);
     if (end?.state === 'JobComplete') this.msARow = pace.told;
+    else span?.end(`Bulk job ${id}: ${end?.state ?? 'no end'} ${end?.errorMessage ?? ''}`.trimEnd());
     const answers = end ? await resultsOf(org, this.closed.signal, end, file) : new Map<Write, RowAnswer>();
-    await this.settle(running, file, end, answers);
+    return { end, answers };
   }
 
   private async settle(
@@ -322,6 +347,15 @@ export class BulkLane {
     this.off.delete(name);
     return false;
   }
+}
+
+function spanOf({ endpoint, writes }: Running): Pick<SpanStart, 'name' | 'kind' | 'attributes'> {
+  const name = `bulk ${endpoint.operation} ${endpoint.sobject}`;
+  return { name, kind: 'INTERNAL', attributes: { 'salesforce.records': writes.length } };
+}
+
+function tracesOf(writes: readonly Write[]): readonly TraceContext[] {
+  return distinct(writes.map(({ message }) => message.request.trace)).slice(0, MOST_LINKS);
 }
 
 function wontDo({ operation, sobject }: Endpoint, error: unknown): string {

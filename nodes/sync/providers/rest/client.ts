@@ -4,6 +4,7 @@ import { HttpClient, type HttpAnswer, type LostRequest } from '../../../shared/h
 import type { RefreshTokens } from '../../../shared/http/refresh-tokens';
 import { parseJson } from '../../../shared/json';
 import { Secrets } from '../../../shared/secrets';
+import { inCall } from '../../../shared/tracing/current';
 import { Authenticator, type Authorization } from './auth';
 import type { Ask, Declaration, ErrorRule } from './declaration';
 import { isWebPage, judge, saying, type Answer, type Verdict } from './judge';
@@ -175,20 +176,18 @@ export class RestClient {
       if (own)
         for (const [name, value] of Object.entries(authorization.query)) target.searchParams.set(name, value);
       const body = ask.post === undefined ? undefined : JSON.stringify(fill(ask.body ?? {}, values));
-      const answer = await this.http.send({
-        method: ask.post === undefined ? 'GET' : 'POST',
-        url: target.href,
-        headers: {
-          'user-agent': 'jetforce-node-red',
-          ...(fill(declaration.headers ?? {}, values) as Record<string, string>),
-          ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...(etag !== undefined && { 'if-none-match': etag }),
-          // They belong to this API, and go nowhere else.
-          ...(own && authorization.headers),
-        },
-        body,
-        timeout: TIMEOUT,
-      });
+      const method = ask.post === undefined ? 'GET' : 'POST';
+      const headers = {
+        'user-agent': 'jetforce-node-red',
+        ...(fill(declaration.headers ?? {}, values) as Record<string, string>),
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(etag !== undefined && { 'if-none-match': etag }),
+        // They belong to this API, and go nowhere else.
+        ...(own && authorization.headers),
+      };
+      const answer = await inCall(declaration.label, method, this.secrets.strike(target.pathname), () =>
+        this.http.send({ method, url: target.href, headers, body, timeout: TIMEOUT }),
+      );
       this.observeClock(answer);
       return { answer: { ...answer, body: parsed(answer) }, authorization };
     } catch (error) {

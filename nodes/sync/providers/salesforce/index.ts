@@ -1,6 +1,7 @@
 import type { OrgSession } from '../../../salesforce/org/session';
 import { now } from '../../../shared/async/clock';
 import { codeOf, FlowError, messageOf } from '../../../shared/errors';
+import { bound } from '../../../shared/tracing/current';
 import type { PubSub } from '../../../salesforce/pubsub/client';
 import type { Changes, Collection, Lost, Page, Position, Provider } from '../../engine/provider';
 import type { Trouble } from '../../engine/progress';
@@ -181,7 +182,8 @@ class SalesforceCollection implements Collection {
     const { reader, sobject, settings } = this;
     return {
       shape: sobject.described,
-      ask: (method, path, request, signal) => reader.ask(method, path, signal, request),
+      // The thread asks out of no context.
+      ask: bound((method, path, request, signal) => reader.ask(method, path, signal, request)),
       log: settings.log,
     };
   }
