@@ -11,6 +11,8 @@ export interface ManyRequest {
   headers?: MsgHdrs;
   /** Nobody answers this one. */
   silent?: boolean;
+  /** Tokens that the subject of the answer ends with, where the server reads some there; a silent one has none otherwise. */
+  reply?: string;
 }
 
 /** The answer to a request, or why there is none: DISCONNECTED, TIMEOUT, PERMISSION_DENIED, MESSAGE_TOO_LARGE. */
@@ -84,10 +86,11 @@ export class RequestMany {
           if (this.closed) throw closedError();
           // The client drops what is published while it is disconnected.
           if (this.connection.open !== nc) throw disconnected();
-          const { subject, data, headers } = request;
+          const { subject, data, headers, silent, reply } = request;
+          const at = `${prefix}.${id}.${index}`;
           nc.publish(subject, data, {
             headers,
-            ...(!request.silent && { reply: `${prefix}.${id}.${index}` }),
+            ...(reply !== undefined ? { reply: `${at}.${reply}` } : !silent && { reply: at }),
           });
         } catch (error) {
           run.subjects.delete(index);
@@ -112,19 +115,21 @@ export class RequestMany {
     const { createInbox } = await import('../server/nats.js');
     if (this.inbox?.nc === nc) return this.inbox.prefix;
     const prefix = createInbox(this.connection.settings.inboxPrefix);
-    const subscription = nc.subscribe(`${prefix}.*.*`, {
+    const subscription = nc.subscribe(`${prefix}.>`, {
       callback: (error, msg) => {
-        if (!error) this.answered(msg);
+        if (!error) this.answered(prefix, msg);
       },
     });
     this.inbox = { nc, prefix, subscription };
     return prefix;
   }
 
-  private answered(msg: Msg): void {
-    const at = msg.subject.lastIndexOf('.');
-    const run = this.runs.get(Number(msg.subject.slice(msg.subject.lastIndexOf('.', at - 1) + 1, at)));
-    const index = Number(msg.subject.slice(at + 1));
+  private answered(prefix: string, msg: Msg): void {
+    const [id, index = NaN] = msg.subject
+      .slice(prefix.length + 1)
+      .split('.', 2)
+      .map(Number);
+    const run = this.runs.get(id as number);
     if (!run?.subjects.delete(index)) return;
     run.answered(index, msg);
     run.progress();

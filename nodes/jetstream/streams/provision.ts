@@ -24,6 +24,7 @@ const WORDS: Record<StreamOption, string> = {
   duplicate_window: 'duplicate window',
   compression: 'compression',
   allow_atomic: 'atomic batches',
+  allow_batched: 'fast batches',
   allow_direct: 'direct reading',
   retention: 'retention',
   discard: 'discard',
