@@ -1,7 +1,6 @@
 import { ApiCode } from '../server/errors';
-import type { MsgHdrs } from '../server/nats';
 import type { PubAck } from './pub-ack';
-import { rawHeaders } from './raw-headers';
+import { headerBytes } from './raw-headers';
 import type { ManyRequest } from './request-many';
 
 export interface BatchMessage {
@@ -66,13 +65,13 @@ export const BATCH_KINDS: Record<keyof Batches, BatchKind> = { atomic, fast };
 export function single({ subject, data, msgId, expected }: BatchMessage, more = ''): ManyRequest {
   const id = msgId === undefined ? '' : `Nats-Msg-Id: ${msgId}\r\n`;
   const after = expected === undefined ? '' : `Nats-Expected-Last-Subject-Sequence: ${expected}\r\n`;
-  return { subject, data: Buffer.from(data), headers: headersOf(id + after + more) };
+  return { subject, data, headers: headersOf(id + after + more) };
 }
 
-let same = { lines: '', headers: rawHeaders('') };
+let same = { lines: '', headers: headerBytes('') };
 
 /** New records have the same headers, one after the other. */
-function headersOf(lines: string): MsgHdrs {
-  if (same.lines !== lines) same = { lines, headers: rawHeaders(lines) };
+function headersOf(lines: string): Uint8Array {
+  if (same.lines !== lines) same = { lines, headers: headerBytes(lines) };
   return same.headers;
 }
