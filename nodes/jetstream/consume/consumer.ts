@@ -23,6 +23,7 @@ import { beginAtFloor, checkFromFloor, finishBeginning } from './from-floor';
 import { provisionStream } from '../streams/provision';
 import type { StreamConfig } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
+import { say } from '../../shared/say';
 
 /** A jetstream-in node's settings, parsed. Milliseconds. */
 export interface ConsumerSettings extends DurableSettings, SettlementSettings, DeadLetterSettings {
@@ -432,7 +433,7 @@ export class Consumer {
 
   private problem({ kind, text }: PullProblem): void {
     if (kind === 'refused')
-      this.fail(new FlowError('PULL_REFUSED', `The server refuses to deliver: ${text}`));
+      this.fail(new FlowError('PULL_REFUSED', say`The server refuses to deliver: ${text}`));
     else {
       this.settlement.interrupted();
       this.check?.();
@@ -440,7 +441,7 @@ export class Consumer {
   }
 
   private alive(): void {
-    if (this.failing) this.handler.log('info', `Receiving from "${this.settings.stream}" again`);
+    if (this.failing) this.handler.log('info', say`Receiving from "${this.settings.stream}" again`);
     this.failing = undefined;
     this.report();
   }
@@ -493,11 +494,11 @@ export class Consumer {
   private guilt(message: InFlightMessage): FlowError | undefined {
     const { maxDeliver } = this.settings;
     if (this.settlement.isExhausted(message)) {
-      const text = `The message was delivered more than ${maxDeliver} times without being settled: it may be what ends the process`;
+      const text = say`The message was delivered more than ${maxDeliver} times without being settled: it may be what ends the process`;
       return new FlowError('MAX_DELIVERIES', text, false);
     }
     if (maxDeliver <= 0 || this.settlement.crashes(message) < CRASHES) return undefined;
-    const text = `The process ended ${CRASHES} times in a row while the message was alone in the flow: it is what ends the process`;
+    const text = say`The process ended ${CRASHES} times in a row while the message was alone in the flow: it is what ends the process`;
     return new FlowError('ENDED_PROCESS', text, false);
   }
 

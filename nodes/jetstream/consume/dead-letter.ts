@@ -8,6 +8,7 @@ import { FRAME, headerLine, rawHeaders } from '../publish/raw-headers';
 import { jsApi } from '../server/api';
 import type { MsgHdrs, NatsConnection } from '../server/nats';
 import type { DeliveryInfo, Received } from './message';
+import { say } from '../../shared/say';
 
 /** Header values are one line, and of a readable length. */
 const LONGEST_HEADER = 2_000;
@@ -56,16 +57,16 @@ export async function publishDeadLetter(
   if (hopeless && (await keepsWhatIsGivenUp(nc, domain, info.stream)))
     throw new FlowError(
       'DEAD_LETTER_REFUSED',
-      `The dead letter can never be written, so the payload stays in the stream "${info.stream}" at sequence ${info.sequence}: ${reason.message}`,
+      say`The dead letter can never be written, so the payload stays in the stream "${info.stream}" at sequence ${info.sequence}: ${reason.message}`,
       false,
       { cause: reason },
     );
   const how = hopeless
-    ? `and the stream "${info.stream}" deletes what is given up, so the message stays, unacknowledged (one of max ack pending)`
-    : 'so the message stays';
+    ? say`and the stream "${info.stream}" deletes what is given up, so the message stays, unacknowledged (one of max ack pending)`
+    : say`so the message stays`;
   throw new FlowError(
     'DEAD_LETTER_FAILED',
-    `The dead letter could not be written, ${how}: ${messageOf(reason)}`,
+    say`The dead letter could not be written, ${how}: ${messageOf(reason)}`,
     true,
     { cause: reason },
   );
@@ -111,7 +112,7 @@ function hopsOf(msg: Received): number {
 function wentRound(hops: number): FlowError {
   return new FlowError(
     'DEAD_LETTER_LOOP',
-    `the message was a dead letter ${hops} times already (${HOPS}): see whether the nodes that read dead letters are each other's dead letter, or send it without that header`,
+    say`the message was a dead letter ${hops} times already (${HOPS}): see whether the nodes that read dead letters are each other's dead letter, or send it without that header`,
     false,
   );
 }
@@ -193,13 +194,18 @@ function canBeCarried(name: string, values: string[]): boolean {
   return (
     headerName.check(name) === undefined &&
     !/^nats-/i.test(name) &&
-    !values.some((value) => /[\r\n\u0000\ufffd]/.test(value))
+    !values.some((value) => /[\r\n\u0000\ufffd\p{Cs}]/u.test(value))
   );
 }
 
 function oneLine(text: string): string {
-  const line = text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim();
-  return line.length > LONGEST_HEADER ? `${line.slice(0, LONGEST_HEADER)}…` : line;
+  const line = writable(text).trim();
+  return line.length > LONGEST_HEADER ? `${writable(line.slice(0, LONGEST_HEADER))}…` : line;
+}
+
+/** Without control characters, and halves of characters, where a text was cut. */
+function writable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f\p{Cs}]+/gu, ' ');
 }
 
 /** As much of it as goes into so many bytes. */

@@ -6,6 +6,7 @@ import { noPubAck, readPubAck, type PubAck, type Published } from './pub-ack';
 import { BATCH, BATCH_KINDS, single, type Batches, type BatchMessage } from './batch-kinds';
 import type { Answer, RequestMany } from './request-many';
 import { checkPublishSubject } from '../streams/subjects';
+import { say } from '../../shared/say';
 
 /** Its sequence is not known where it came in a fast batch. */
 export type Stored = Omit<Published, 'seq'> & { seq: number | undefined };
@@ -111,7 +112,7 @@ export class BatchPublisher {
     if (!('error' in ack)) return ack;
     const { error } = ack;
     if (error.err_code === ApiCode.wrongLastSequence || error.err_code === ApiCode.wrongLastSequenceUnnamed)
-      return new FlowError(WRONG_LAST_SEQUENCE, `"${subject}" has a newer message: ${error.description}`);
+      return new FlowError(WRONG_LAST_SEQUENCE, say`"${subject}" has a newer message: ${error.description}`);
     return this.explain({ api_error: error }, message);
   }
 

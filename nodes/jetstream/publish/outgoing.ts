@@ -1,11 +1,12 @@
 import { bytesOf } from '../../shared/bytes';
 import { FlowError, messageOf } from '../../shared/errors';
-import { stringifyJson } from '../../shared/json';
+import { stringifyJson, unsayableIn } from '../../shared/json';
 import { refuseTooDeep } from '../../shared/payload';
 import { compileText, literalStart, type TemplateScope } from '../../shared/template';
 import { escapeToken } from '../../shared/token';
 import type { Header } from './headers';
 import type { Outgoing } from './publisher';
+import { say } from '../../shared/say';
 
 export interface OutgoingSettings {
   subject: string;
@@ -25,8 +26,11 @@ export function compileOutgoing(
   inboxPrefix = '',
 ): (scope: TemplateScope) => Omit<Outgoing, 'data'> {
   const { subject, escapeTokens, msgId } = settings;
-  const subjectOf = compileText(subject, escapeTokens ? escapeToken : undefined);
-  const msgIdOf = compileText(msgId);
+  const subjectOf = compileText(subject, {
+    identifies: true,
+    escape: escapeTokens ? escapeToken : undefined,
+  });
+  const msgIdOf = compileText(msgId, { identifies: true });
   const start = literalStart(subject);
   const fixed = new Set(settings.headers.map(({ name }) => name.toLowerCase()));
   const headers = settings.headers.map(({ name, value }) => {
@@ -38,13 +42,13 @@ export function compileOutgoing(
       const [header, text] = [nameOf(scope), valueOf(scope)];
       const order = /^nats-/i.test(header);
       if (chosen && (order || fixed.has(header.toLowerCase()))) throw chosenHeader(header);
-      if (order && isReserved(text, valueStart, inboxPrefix)) throw reserved(`The header ${name}`, text);
+      if (order && isReserved(text, valueStart, inboxPrefix)) throw reserved(say`The header ${name}`, text);
       return [header, text];
     };
   });
   return (scope) => {
     const to = subjectOf(scope);
-    if (isReserved(to, start, inboxPrefix)) throw reserved('The subject', to);
+    if (isReserved(to, start, inboxPrefix)) throw reserved(say`The subject`, to);
     return {
       subject: to,
       ...(msgId !== '' && { msgId: msgIdOf(scope) }),
@@ -66,7 +70,7 @@ function isReserved(text: string, literal: string, inboxPrefix: string): boolean
 function reserved(what: string, text: string): FlowError {
   return new FlowError(
     'INVALID_SUBJECT',
-    `${what} ${JSON.stringify(text.slice(0, 120))} is one of the server's own, or an inbox, and comes from the message: if it is meant, let its first token stand in the setting, before the first template`,
+    say`${what} ${JSON.stringify(text.slice(0, 120))} is one of the server's own, or an inbox, and comes from the message: if it is meant, let its first token stand in the setting, before the first template`,
     false,
   );
 }
@@ -74,7 +78,7 @@ function reserved(what: string, text: string): FlowError {
 function chosenHeader(name: string): FlowError {
   return new FlowError(
     'INVALID_HEADER',
-    `The message may not choose the header ${JSON.stringify(name.slice(0, 100))}: what begins with Nats- is an order to the server, and a name in the settings is taken; write it in the settings as it is`,
+    say`The message may not choose the header ${JSON.stringify(name.slice(0, 100))}: what begins with Nats- is an order to the server, and a name in the settings is taken; write it in the settings as it is`,
     false,
   );
 }
@@ -86,7 +90,7 @@ export function encodePayload(payload: unknown): Uint8Array | string {
   if (json !== undefined) return json;
   throw new FlowError(
     'NO_PAYLOAD',
-    'The message has no payload to publish: set msg.payload (null is sent as null)',
+    say`The message has no payload to publish: set msg.payload (null is sent as null)`,
     false,
   );
 }
@@ -94,12 +98,18 @@ export function encodePayload(payload: unknown): Uint8Array | string {
 function written(payload: unknown): Uint8Array | string | undefined {
   try {
     // A buffer that was handed over to a worker can't be read any more.
-    return bytesOf(payload) ?? stringifyJson(refuseTooDeep(payload));
+    const bytes = bytesOf(payload);
+    if (bytes) return bytes;
+    const json = stringifyJson(refuseTooDeep(payload));
+    // Written as null or as an empty object, which is quickly seen.
+    const lost = json !== undefined && /null|\{\}/.test(json) ? unsayableIn(payload, 'it') : undefined;
+    if (lost !== undefined) throw new TypeError(say`${lost}, which JSON has no word for`);
+    return json;
   } catch (error) {
     if (error instanceof FlowError) throw error;
     throw new FlowError(
       'INVALID_PAYLOAD',
-      `msg.payload can't be written: ${messageOf(error)}; send a text, bytes, or plain values`,
+      say`msg.payload can't be written: ${messageOf(error)}; send a text, bytes, or plain values`,
       false,
     );
   }

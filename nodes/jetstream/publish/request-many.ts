@@ -5,6 +5,7 @@ import { closedError, type Connection, type ConnectionState } from '../server/co
 import type { Msg, NatsConnection, Subscription } from '../server/nats';
 import { explainPublish } from './errors';
 import type { Frames } from './frames';
+import { say } from '../../shared/say';
 
 export interface ManyRequest {
   subject: string;
@@ -190,7 +191,7 @@ function fail(run: Run, error: FlowError): void {
 function disconnected(): FlowError {
   return new FlowError(
     'DISCONNECTED',
-    'The connection to NATS was lost while messages were being sent; they are sent again when it is back',
+    say`The connection to NATS was lost while messages were being sent; they are sent again when it is back`,
   );
 }
 
@@ -198,6 +199,6 @@ function unanswered(run: Run): FlowError {
   const [subject = ''] = run.subjects.values();
   return new FlowError(
     'TIMEOUT',
-    `The server gave no answer within ${TIMEOUT / 1_000}s to "${subject}" and ${run.subjects.size - 1} more: it is overloaded, has no leader, or the inbox may not be read`,
+    say`The server gave no answer within ${TIMEOUT / 1_000}s to "${subject}" and ${run.subjects.size - 1} more: it is overloaded, has no leader, or the inbox may not be read`,
   );
 }

@@ -1,12 +1,13 @@
 import type { UnknownState } from '../../shared/operations/registry';
 import type { States } from '../../shared/operations/states';
+import { runtimeSpeaks } from '../../shared/editor/error-text';
 import { act, read } from './api.editor';
 import { Card, type Face } from './card.editor';
 import { collectionFace, durableFace, orgFace, serverFace, topicFace } from './faces.editor';
 import { LetterList } from './letters.editor';
 import { clock, say, type Key } from './text.editor';
 
-type Found = States & { at: string; unknown: UnknownState[] };
+type Found = States & { at: string; language: string; unknown: UnknownState[] };
 /** Shows something of one kind; made once for each key. */
 type Show<T> = (state: T) => void;
 
@@ -45,6 +46,7 @@ export class OperationsTab {
     this.looking = true;
     try {
       this.latest = await read<Found>('state');
+      runtimeSpeaks(this.latest.language);
       this.show(this.latest);
     } catch (error) {
       const { status } = error as { status?: number };
@@ -82,10 +84,10 @@ export class OperationsTab {
     for (const state of found.orgs) part('orgs', state.id, state, () => plain(state.id, orgFace));
     for (const state of found.durables) part('durables', state.id, state, () => this.durable(state));
     for (const state of found.topics) part('topics', state.id, state, () => this.topic(state));
-    for (const { id, name, collections } of found.syncs)
+    for (const { id, name, stream, collections } of found.syncs)
       for (const state of collections)
         part('syncs', `${id} ${state.syncId} ${state.collection}`, state, () =>
-          this.collection(id, name, state),
+          this.collection(id, name === id ? stream : name, state),
         );
     for (const state of found.unknown) part('unknown', state.id, state, () => plain(state.id, unknownFace));
     for (const [key, { element }] of this.shown)
@@ -154,7 +156,7 @@ export class OperationsTab {
     first: States['syncs'][number]['collections'][number],
   ): [JQuery, Show<States['syncs'][number]['collections'][number]>] {
     const { collection } = first;
-    const card = new Card(`${id} ${collection}`);
+    const card = new Card(id, `${id} ${collection}`);
     const bar = $('<div class="jetforce-bar" role="progressbar" aria-valuemin="0" aria-valuemax="100">');
     const done = $('<div>').appendTo(bar);
     bar.attr('aria-label', collection).insertBefore(card.buttons);

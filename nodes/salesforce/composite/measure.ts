@@ -1,3 +1,7 @@
+import { types } from 'node:util';
+import { unsayable } from '../../shared/json';
+import { say } from '../../shared/say';
+
 /** A body as it will travel. */
 export interface Measured {
   /** About as many bytes as its JSON has. */
@@ -18,7 +22,7 @@ export function measure(body: unknown): Measured {
   try {
     look(body, '', 0, measured);
   } catch (error) {
-    measured.fault ??= `holds a value that can't be read (${error instanceof Error ? error.name : 'Error'})`;
+    measured.fault ??= say`holds a value that can't be read (${error instanceof Error ? error.name : 'Error'})`;
   }
   return measured;
 }
@@ -31,7 +35,7 @@ function look(value: unknown, path: string, depth: number, found: Measured): voi
       return;
     case 'number':
       found.bytes += 12;
-      if (!Number.isFinite(value)) found.fault ??= `${path} is ${value}`;
+      if (!Number.isFinite(value)) found.fault ??= say`${path} is ${value}`;
       return;
     case 'object':
       if (value !== null) return lookInside(value, path, depth, found);
@@ -43,17 +47,15 @@ function look(value: unknown, path: string, depth: number, found: Measured): voi
 }
 
 function lookInside(value: object, path: string, depth: number, found: Measured): void {
-  if (value instanceof Date) {
-    found.bytes += 27;
-    if (Number.isNaN(value.getTime())) found.fault ??= `${path} is an invalid date`;
-    return;
-  }
+  if (types.isDate(value)) found.bytes += 25;
+  const lost = unsayable(value);
+  if (lost !== undefined && path !== '') found.fault ??= say`${path} is ${lost}`;
   if (ArrayBuffer.isView(value)) {
     found.bytes += 40 + 12 * value.byteLength;
     return;
   }
   if (depth === DEEPEST) {
-    found.fault ??= `${path.slice(0, 100)} nests deeper than ${DEEPEST} levels, or holds itself`;
+    found.fault ??= say`${path.slice(0, 100)} nests deeper than ${DEEPEST} levels, or holds itself`;
     return;
   }
   found.bytes += 2;

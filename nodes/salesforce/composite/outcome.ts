@@ -4,9 +4,18 @@ import { fieldOf } from './keys';
 import { isRecord } from './limits';
 import type { Endpoint, RowError, RowResult, Write } from './operations';
 import { messageOf } from '../../shared/errors';
-import { judgeAnswer, namesOf, orgAway, outageOf, restError } from '../org/answer';
-import { AWAY, ROLLED_BACK, holdsGovernorLimit, holdsLock, namesData, passes } from '../org/error-codes';
+import { judgeAnswer, namesOf, outageOf, refusalOutage, restError } from '../org/answer';
+import {
+  ROLLED_BACK,
+  holds,
+  holdsGovernorLimit,
+  holdsLock,
+  metBy,
+  namesData,
+  passes,
+} from '../org/error-codes';
 import { OrgOutage } from '../org/outage';
+import { say } from '../../shared/say';
 
 /** What an answer means for the writes of one entry. In all but `final` nothing was written. */
 export type RowOutcome =
@@ -63,7 +72,7 @@ function rowsOutcome(collection: Collection, answer: CollectionAnswer): Collecti
   if (tree) return tree;
   const rows = rowsOf(collection, answer.body);
   if (!rows)
-    return lost('UNREADABLE_ANSWER', 'The answer of the org does not have one result for each record');
+    return lost('UNREADABLE_ANSWER', say`The answer of the org does not have one result for each record`);
   let next = 0;
   const outcomes = collection.entries.map((entry) =>
     entryOutcome(entry, rows.slice(next, (next += entry.bodies.length))),
@@ -73,7 +82,7 @@ function rowsOutcome(collection: Collection, answer: CollectionAnswer): Collecti
 
 /** The org, or what stands before it, may choke on just this call, or may be away. */
 function lost(code: string, message: string): CollectionOutcome {
-  const outage = new OrgOutage('unreachable', code, `The org failed (${code}: ${message})`, true);
+  const outage = new OrgOutage('unreachable', code, say`The org failed (${code}: ${message})`, true);
   return { kind: 'outage', outage, counts: true };
 }
 
@@ -118,8 +127,9 @@ const FATES = ['held', 'crowded', 'apart', 'again'] as const;
 function fateOf(error: RowError, endpoint: Endpoint): Fate {
   const { statusCode, message } = error;
   if (ROLLED_BACK.has(statusCode)) return 'rolledBack';
-  if (AWAY.has(statusCode)) return 'held';
   // Triggers and flows wrap what they have met, under codes of faults.
+  const code = metBy(statusCode, message) ?? statusCode;
+  if (holds(code)) return 'held';
   if (holdsLock(message)) return 'again';
   if (holdsGovernorLimit(message)) return 'crowded';
   if (statusCode === 'DUPLICATE_VALUE' && endpoint.operation === 'upsert') {
@@ -129,12 +139,18 @@ function fateOf(error: RowError, endpoint: Endpoint): Fate {
   return isFault(error) ? 'fault' : 'again';
 }
 
+/** Why the org writes nothing. */
+function outageOfRow({ statusCode, message }: RowError): OrgOutage | undefined {
+  return refusalOutage(metBy(statusCode, message) ?? statusCode, `(${statusCode}: ${message})`);
+}
+
 /** Refused before they were sent. */
 const OURS = new Set(['NOT_SENDABLE', 'REQUEST_TOO_LARGE']);
 
 /** True where the error is evidence against the data of its row, by its code or by the fields that it names. */
 export function isFault({ statusCode, message, fields }: RowError): boolean {
   if (ROLLED_BACK.has(statusCode) || holdsLock(message) || holdsGovernorLimit(message)) return false;
+  if (metBy(statusCode, message) !== undefined) return false;
   return namesData(statusCode) || OURS.has(statusCode) || (fields.length > 0 && !passes(statusCode));
 }
 
@@ -152,9 +168,8 @@ export function outcomeOfRows(results: RowResult[], endpoint: Endpoint): RowOutc
   if (fates.has('fault')) return { kind: 'final', results };
   const fate = FATES.find((one) => fates.has(one)) ?? (silent ? 'again' : undefined);
   if (fate === undefined) return { kind: 'final', results };
-  if (fate !== 'held') return { kind: fate, results };
-  const { statusCode, message } = errors.find((error) => AWAY.has(error.statusCode)) as RowError;
-  return { kind: 'held', outage: orgAway(statusCode, `(${statusCode}: ${message})`) };
+  const outage = fate === 'held' ? errors.map(outageOfRow).find((one) => one) : undefined;
+  return outage ? { kind: 'held', outage } : { kind: fate === 'held' ? 'again' : fate, results };
 }
 
 function entryOutcome(entry: Entry, answers: unknown[]): RowOutcome {
@@ -171,7 +186,7 @@ export function outcomeOfRow(write: Write, answer: unknown): RowOutcome {
 function tooLarge(status: number): RowError {
   return {
     statusCode: 'REQUEST_TOO_LARGE',
-    message: `The record is larger than the org, or what stands before it, takes (${status})`,
+    message: say`The record is larger than the org, or what stands before it, takes (${status})`,
     fields: [],
   };
 }
@@ -182,7 +197,7 @@ function resultOf(write: Write, body: unknown, answer: unknown): RowResult {
       return { id: textOf(answer.Id) ?? textOf(body), success: true, errors: [], record: answer };
     const error = {
       statusCode: 'NOT_FOUND',
-      message: 'There is no such record, or the user may not see it',
+      message: say`There is no such record, or the user may not see it`,
       fields: ['Id'],
     };
     return { id: textOf(body), success: false, errors: [error], record: null };
@@ -265,16 +280,15 @@ function treeOutcome(collection: Collection, answer: CollectionAnswer): Collecti
       return { id: textOf(own[0]?.id), success: true, errors: [], record: null, references };
     }
     const errors = own.flatMap((result) => rowErrorsOf(result?.errors));
-    return { id: null, success: false, errors: errors.length > 0 ? errors : [HALTED], record: null };
+    return { id: null, success: false, errors: errors.length > 0 ? errors : [halted()], record: null };
   });
   return { kind: 'rows', outcomes: [outcomeOfRows(rows, collection.endpoint)] };
 }
 
-const HALTED: RowError = {
-  statusCode: 'PROCESSING_HALTED',
-  message: 'This tree was not written because another tree of the same request failed',
-  fields: [],
-};
+function halted(): RowError {
+  const message = say`This tree was not written because another tree of the same request failed`;
+  return { statusCode: 'PROCESSING_HALTED', message, fields: [] };
+}
 
 /** Reference ids of a tree, its root's first. */
 function referenceIdsOf(node: unknown): string[] {

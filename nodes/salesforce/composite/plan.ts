@@ -1,5 +1,16 @@
+import { types } from 'node:util';
+import { stringifyJson, unsayable } from '../../shared/json';
 import type { Describes } from '../org/describes';
-import { fieldOf, idKey, endpointOf, isSameRecord, referenceKeys, textOf, upsertKeys } from './keys';
+import {
+  endpointOf,
+  fieldOf,
+  idKey,
+  inexactKey,
+  isSameRecord,
+  referenceKeys,
+  textOf,
+  upsertKeys,
+} from './keys';
 import {
   CALL_RECORDS,
   COLLECTION_RECORDS,
@@ -23,6 +34,7 @@ import {
   type WriteRequest,
 } from './operations';
 import { planTrees } from './tree';
+import { say } from '../../shared/say';
 
 /**
  * The writes of one message. Checks every limit before anything is sent: throws FlowError, not retryable, when
@@ -62,7 +74,7 @@ function planCollections(message: WriteMessage, describes?: Pick<Describes, 'fie
   const rows = records.map((record, index) => prepareSendable(request, record, index, describes));
   const wrong = rows.find((row) => row.error)?.error;
   if (wrong) {
-    for (const row of rows) reject(message, row.index, row.error ?? ROLLED_BACK);
+    for (const row of rows) reject(message, row.index, row.error ?? rolledBack());
     return [];
   }
   checkTogether(request, rows, describes);
@@ -92,11 +104,10 @@ function writeOf(message: WriteMessage, rows: PreparedRow[], atomic: boolean): W
 }
 
 /** What the org says of rows that were right themselves in an allOrNone collection that failed. */
-const ROLLED_BACK: RowError = {
-  statusCode: 'ALL_OR_NONE_OPERATION_ROLLED_BACK',
-  message: 'Record not sent because not all records were valid and the message asks for all or none',
-  fields: [],
-};
+function rolledBack(): RowError {
+  const message = say`Record not sent because not all records were valid and the message asks for all or none`;
+  return { statusCode: 'ALL_OR_NONE_OPERATION_ROLLED_BACK', message, fields: [] };
+}
 
 interface PreparedRow extends Row {
   endpoint: Endpoint;
@@ -135,15 +146,15 @@ function prepare(
     const id = typeof record === 'string' ? record : isRecord(record) ? fieldOf(record, 'id') : undefined;
     const endpoint = endpointOf({ operation, sobject, fields });
     const row = { index, body: id, endpoint, keys: [] as Key[], repeatable: true };
-    if (!isId(id)) return { ...row, error: malformedId(id) };
+    if (!isId(id)) return { ...row, error: malformedId(id ?? record) };
     return { ...row, keyText: id.slice(0, 15), keys: [idKey(id, operation === 'delete')] };
   }
 
-  if (!isRecord(record)) {
-    const what = record === null ? 'null' : Array.isArray(record) ? 'an array' : typeof record;
+  if (!isRecord(record) || holdsNoFields(record)) {
+    const what = record === null ? 'null' : Array.isArray(record) ? say`an array` : holdsNoFields(record);
     throw invalid(
       'INVALID_PAYLOAD',
-      `Record ${index} of the payload is ${what}; ${operation} needs objects of field values`,
+      say`Record ${index} of the payload is ${what ?? typeof record}; ${operation} needs objects of field values`,
     );
   }
   const given = isRecord(record.attributes) ? record.attributes : {};
@@ -159,6 +170,8 @@ function prepare(
     keys: referenceKeys(record, type, describes),
     repeatable: operation !== 'create',
   };
+  const inexact = inexactKey(record, operation === 'upsert' ? externalIdField : undefined);
+  if (inexact !== undefined) return { ...row, error: inexactId(inexact) };
   if (operation === 'create') return row;
   if (operation === 'upsert' && type.toLowerCase() !== sobject.toLowerCase())
     return { ...row, error: wrongType(type, sobject) };
@@ -174,7 +187,7 @@ function prepare(
       return { ...row, error: value === undefined ? missing('Id', operation) : malformedId(value) };
     return { ...row, keys: row.keys.concat(idKey(value, true)), keyText: value.slice(0, 15), keyField };
   }
-  if (value === undefined || value === null || value === '')
+  if (value === undefined || value === null || (typeof value === 'string' && value.trim() === ''))
     return { ...row, error: missing(field, operation) };
   const keys = row.keys.concat(upsertKeys(sobject, field, value));
   return { ...row, keys, keyText: textOf(value).trim(), keyField };
@@ -185,12 +198,12 @@ function checkSettings(request: WriteRequest): void {
   if (!/^\w+$/.test(sobject))
     throw invalid(
       'INVALID_SOBJECT',
-      `"${sobject}" is not the API name of an sObject; set it in the node or in msg.sobject, for example Contact or Order__c`,
+      say`"${sobject}" is not the API name of an sObject; set it in the node or in msg.sobject, for example Contact or Order__c`,
     );
   if (operation === 'upsert' && !/^\w+$/.test(externalIdField ?? '')) {
     throw invalid(
       'INVALID_EXTERNAL_ID_FIELD',
-      `"${externalIdField ?? ''}" is not the API name of a field; upsert needs an external id field, for example ExternalId__c`,
+      say`"${externalIdField ?? ''}" is not the API name of a field; upsert needs an external id field, for example ExternalId__c`,
     );
   }
   if (
@@ -199,7 +212,7 @@ function checkSettings(request: WriteRequest): void {
   ) {
     throw invalid(
       'INVALID_FIELDS',
-      'get needs the API names of the fields to read; set them in the node or in msg.fields, for example Id, Email, Account.Name',
+      say`get needs the API names of the fields to read; set them in the node or in msg.fields, for example Id, Email, Account.Name`,
     );
   }
 }
@@ -213,7 +226,7 @@ function checkTogether(
   if (rows.length > CALL_RECORDS) {
     throw invalid(
       'TOO_MANY_RECORDS',
-      `The message asks for all or none of ${rows.length} records, and Salesforce can do that for ${CALL_RECORDS} at most; nothing was written. Send fewer in one message, or turn allOrNone off`,
+      say`The message asks for all or none of ${rows.length} records, and Salesforce can do that for ${CALL_RECORDS} at most; nothing was written. Send fewer in one message, or turn allOrNone off`,
     );
   }
   const types = rows.map((row) => row.endpoint.sobject);
@@ -221,7 +234,7 @@ function checkTogether(
   if (chunks > TYPE_CHUNKS) {
     throw invalid(
       'TOO_MANY_TYPES',
-      `The records change their type ${chunks} times, and Salesforce takes ${TYPE_CHUNKS} runs of one type in a message of all or none; nothing was written. Sort them by type`,
+      say`The records change their type ${chunks} times, and Salesforce takes ${TYPE_CHUNKS} runs of one type in a message of all or none; nothing was written. Sort them by type`,
     );
   }
   const seen = new Map<string, PreparedRow[]>();
@@ -233,7 +246,7 @@ function checkTogether(
     if (other) {
       throw invalid(
         'DUPLICATE_RECORD',
-        `Records ${other.index} and ${row.index} are the same record to Salesforce (${operation} by one id), which it refuses in a message of all or none; nothing was written. Merge them, or turn allOrNone off`,
+        say`Records ${other.index} and ${row.index} are the same record to Salesforce (${operation} by one id), which it refuses in a message of all or none; nothing was written. Merge them, or turn allOrNone off`,
       );
     }
     others.push(row);
@@ -252,7 +265,7 @@ function isKnownTwin(one: PreparedRow, other: PreparedRow, describes?: Pick<Desc
 function referenceInText(records: number) {
   return invalid(
     'REFERENCE_IN_TEXT',
-    `A record holds the text "@{", which Salesforce takes for a reference where ${records} records are written all or none; nothing was written. Send at most ${COLLECTION_RECORDS} in such a message, or remove the text`,
+    say`A record holds the text "@{", which Salesforce takes for a reference where ${records} records are written all or none; nothing was written. Send at most ${COLLECTION_RECORDS} in such a message, or remove the text`,
   );
 }
 
@@ -268,16 +281,31 @@ function reject(message: WriteMessage, index: number, error: RowError): void {
 function malformedId(value: unknown): RowError {
   return {
     statusCode: 'MALFORMED_ID',
-    message: `${JSON.stringify(value) ?? 'nothing'} is not a Salesforce id of 15 or 18 characters; the row was not sent`,
+    message: say`${(isRecord(value) ? undefined : stringifyJson(value)) ?? say`What was given`} is not a Salesforce id of 15 or 18 characters; the row was not sent`,
     fields: ['Id'],
   };
+}
+
+/** Two ids that differ may have become this one, and with them two records. */
+function inexactId(field: string): RowError {
+  return {
+    statusCode: 'NOT_SENDABLE',
+    message: say`${field} is a number beyond 2^53, and no exact id any more: hand it over as a text; the row was not sent`,
+    fields: [field],
+  };
+}
+
+/** A date, bytes, or a promise that nobody awaited would be written as a record without fields. */
+function holdsNoFields(value: unknown): string | undefined {
+  if (types.isDate(value)) return say`a date`;
+  return ArrayBuffer.isView(value) ? say`bytes` : unsayable(value);
 }
 
 function unsendableRow(fault: string): RowError {
   const [field = ''] = fault.split(/[ .]/, 1);
   return {
     statusCode: 'NOT_SENDABLE',
-    message: `${fault}, which JSON has no word for; the row was not sent`,
+    message: say`${fault}, which JSON has no word for; the row was not sent`,
     fields: [field],
   };
 }
@@ -285,7 +313,7 @@ function unsendableRow(fault: string): RowError {
 function tooLargeRow(bytes: number): RowError {
   return {
     statusCode: 'REQUEST_TOO_LARGE',
-    message: `The record has ${megabytes(bytes)} MB, and Salesforce takes requests of ${megabytes(REQUEST_BYTES)} MB; the row was not sent`,
+    message: say`The record has ${megabytes(bytes)} MB, and Salesforce takes requests of ${megabytes(REQUEST_BYTES)} MB; the row was not sent`,
     fields: [],
   };
 }
@@ -293,7 +321,7 @@ function tooLargeRow(bytes: number): RowError {
 function missing(field: string, operation: string): RowError {
   return {
     statusCode: 'MISSING_ARGUMENT',
-    message: `${field} not specified; ${operation} needs it in every record, and the row was not sent`,
+    message: say`${field} not specified; ${operation} needs it in every record, and the row was not sent`,
     fields: [field],
   };
 }
@@ -301,7 +329,7 @@ function missing(field: string, operation: string): RowError {
 function wrongType(type: string, sobject: string): RowError {
   return {
     statusCode: 'INVALID_TYPE',
-    message: `attributes.type is ${type}, and this is an upsert of ${sobject}; the row was not sent`,
+    message: say`attributes.type is ${type}, and this is an upsert of ${sobject}; the row was not sent`,
     fields: [],
   };
 }

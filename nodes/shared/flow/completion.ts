@@ -16,6 +16,7 @@ import { adaptEarlyNode, saysDone, type EarlyNode } from './early-nodes';
 import {
   addFlowHooks,
   removeFlowHooks,
+  unsentWords,
   type CompleteEvent,
   type FlowHooks,
   type ReceiveEvent,
@@ -25,6 +26,7 @@ import {
 import { labelled, names, tokenOf, writeToken, type Tracked } from './identity';
 import { adaptSilentNode, type SilentNode } from './silent-nodes';
 import { deadEnd, definitionOf, notWired, runningAt } from './unwired';
+import { say } from '../say';
 
 /**
  * Follows messages through the flow by the runtime's hooks and says when every path that a message took has
@@ -44,6 +46,8 @@ const STATE = Symbol('jetforce.node');
 interface Watched extends NodeState {
   silent?: SilentNode;
   early?: EarlyNode;
+  /** What it was about to send is no message: the runtime has just said so, without saying for which. */
+  unsent?: unknown;
 }
 
 const SENDS_ITS_OWN = new Set(['trigger', 'tcp request']);
@@ -69,6 +73,7 @@ class FlowTracker implements FlowHooks {
   /** What users were told of the wires of their nodes. */
   private readonly deadEnds = new WeakMap<RuntimeNode, string>();
   private RED: NodeAPI | undefined;
+  private isUnsent: (error: unknown) => boolean = () => false;
   private drained: Delivery[] = [];
   /** The delivery is settled, by whoever owns it, before the flow has finished. */
   private readonly forget = (delivery: Delivery, failure?: Failure): void => {
@@ -87,6 +92,7 @@ class FlowTracker implements FlowHooks {
   use(RED: NodeAPI): () => void {
     if (this.users++ === 0) {
       this.RED = RED;
+      this.isUnsent = unsentWords(RED);
       addFlowHooks(RED, this);
     }
     let over = false;
@@ -195,7 +201,7 @@ class FlowTracker implements FlowHooks {
       event.cloneMessage = false;
       return true;
     } catch (error) {
-      const text = `${describeNode(event.source.node)} sent a message that can't be cloned: ${messageOf(error)}`;
+      const text = say`${describeNode(event.source.node)} sent a message that can't be cloned: ${messageOf(error)}`;
       delivery.fail(new FlowError('BAD_PAYLOAD', text, false), event.source.node);
       return false;
     }
@@ -284,6 +290,8 @@ class FlowTracker implements FlowHooks {
     } else {
       // Nodes that hold messages back (delay, join, batch) say `done` for them when they are stopped.
       if (state.phase === 'closing') delivery.fail(nodeClosed(node), node);
+      if (state.unsent !== undefined) delivery.fail(state.unsent, node);
+      state.unsent = undefined;
       this.mergeInto(state, delivery);
       // What was kept is over where the node is closed; see watchClose.
       if (
@@ -447,7 +455,7 @@ class FlowTracker implements FlowHooks {
         delivery.owner.finished(failure);
       } catch (error) {
         // One that can't be settled comes again by itself; the others still are.
-        this.RED?.log.error(`A ${delivery.owner.noun} could not be settled: ${messageOf(error)}`);
+        this.RED?.log.error(say`A ${delivery.owner.noun} could not be settled: ${messageOf(error)}`);
       }
     }
   }
@@ -488,9 +496,21 @@ class FlowTracker implements FlowHooks {
       if (typeof msg === 'object' && msg !== null) {
         if (this.completing !== msg) this.erred(state, error, msg);
         this.completing = undefined;
-      }
+      } else if (this.isUnsent(error)) this.notSent(state, error);
       original(...args);
     };
+  }
+
+  /** What a node wanted to send is lost: it fails the message that it is called with, or finishes next, else all it holds. */
+  private notSent(state: Watched, error: unknown): void {
+    const call = this.callOf(state.node);
+    if (call) return call.delivery.fail(error, state.node);
+    state.unsent = error;
+    queueMicrotask(() => {
+      if (state.unsent === undefined) return;
+      state.unsent = undefined;
+      for (const delivery of this.inside(state)) delivery.fail(error, state.node);
+    });
   }
 
   private erred(state: Watched, error: unknown, msg: object): void {
@@ -537,7 +557,7 @@ class FlowTracker implements FlowHooks {
     if (this.deadEnds.get(node) === message) return;
     this.deadEnds.set(node, message);
     node.warn(
-      `${message}: the ${owner.noun} is not done, and comes again until the wire leads somewhere or is removed`,
+      say`${message}: the ${owner.noun} is not done, and comes again until the wire leads somewhere or is removed`,
     );
   }
 
@@ -545,7 +565,7 @@ class FlowTracker implements FlowHooks {
     if (state.warned || state.silent || state.node._expectedDoneCount !== 0) return;
     state.warned = true;
     state.node.warn(
-      `${describeNode(state.node)} never says when it has finished a message, so the ${owner.noun} that passes it is only settled by a jetstream-ack node, or fails at its processing limit`,
+      say`${describeNode(state.node)} never says when it has finished a message, so the ${owner.noun} that passes it is only settled by a jetstream-ack node, or fails at its processing limit`,
     );
   }
 
@@ -556,10 +576,10 @@ class FlowTracker implements FlowHooks {
     state.warned = true;
     state.doubted = node.type !== 'function' || !saysDone(this.definition(node));
     const more = state.doubted
-      ? '. It is not believed any more: what passes it is only settled by a jetstream-ack node, or fails at its processing limit'
+      ? say`. It is not believed any more: what passes it is only settled by a jetstream-ack node, or fails at its processing limit`
       : '';
     node.warn(
-      `${describeNode(node)} sent a message on after it had said that it was done with it, so the message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent${more}`,
+      say`${describeNode(node)} sent a message on after it had said that it was done with it, so the message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent${more}`,
     );
   }
 }

@@ -1,11 +1,12 @@
 import http from 'node:http';
 import https from 'node:https';
 import { pipeline, type Readable } from 'node:stream';
-import { promisify } from 'node:util';
-import { createGunzip, gunzip } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import { onAbort } from '../async/signals';
 import { codeOf, messageOf } from '../errors';
+import { isGzip, textOf, tooLarge } from './text';
 import { proxyFor, TunnelAgent } from './proxy';
+import { say } from '../say';
 
 export interface HttpRequest {
   method: string;
@@ -82,10 +83,10 @@ export class HttpClient {
         reject(this.options.lost(explainFailure(error, request.url, sent, this.options.address)));
       };
       // A request that still waits for its connection tells of no error before it has one.
+      // Destroyed with an error, a connection whose answer is complete would tell it when nobody listens any more.
       const giveUp = (why: string) => {
-        const error = new Error(why);
-        fail(error);
-        outgoing.destroy(error);
+        fail(new Error(why));
+        outgoing.destroy();
       };
       const url = new URL(request.url);
       const secure = url.protocol === 'https:';
@@ -100,11 +101,11 @@ export class HttpClient {
           ...request.headers,
         },
       });
-      const timer = setTimeout(giveUp, request.timeout, `no answer within ${request.timeout / 1_000} s`);
+      const timer = setTimeout(giveUp, request.timeout, say`no answer within ${request.timeout / 1_000} s`);
       this.underWay.add(giveUp);
       const { parts } = request;
-      const unwanted = parts ? onAbort(parts, () => giveUp('nobody wants it any more')) : () => undefined;
-      if (parts?.aborted) giveUp('nobody wants it any more');
+      const unwanted = parts ? onAbort(parts, () => giveUp(say`nobody wants it any more`)) : () => undefined;
+      if (parts?.aborted) giveUp(say`nobody wants it any more`);
       outgoing.on('socket', (socket) => {
         if (!socket.connecting) sent = true;
         else socket.once(secure ? 'secureConnect' : 'connect', () => (sent = true));
@@ -122,16 +123,17 @@ export class HttpClient {
         response.on('data', (chunk: Buffer) => {
           size += chunk.length;
           if (size <= this.largest) return void chunks.push(chunk);
-          const error = tooLarge(this.largest);
-          fail(error);
-          outgoing.destroy(error);
+          fail(tooLarge(this.largest));
+          outgoing.destroy();
         });
         response.on('error', fail);
         response.on('end', () => {
           end();
-          decode(Buffer.concat(chunks), headers['content-encoding'], this.largest).then(
+          textOf(Buffer.concat(chunks), headers, this.largest).then(
             (text) => resolve({ status, headers, text }),
-            fail,
+            // What says that nothing was done says so by its status, in whatever it is packed.
+            (error: unknown) =>
+              isLost(status, error) ? fail(error) : resolve({ status, headers, text: '' }),
           );
         });
       });
@@ -142,12 +144,12 @@ export class HttpClient {
   /** Ends every connection; requests under way fail, and so does whatever is asked afterwards. */
   close(): void {
     this.closed = true;
-    for (const giveUp of this.underWay) giveUp('the session was closed');
+    for (const giveUp of this.underWay) giveUp(say`the session was closed`);
     for (const agent of this.agents.values()) agent.destroy();
   }
 
   private sessionClosed(): Error {
-    const message = `The session with ${this.options.other} was closed`;
+    const message = say`The session with ${this.options.other} was closed`;
     return this.options.lost({ code: 'CLOSED', message, sent: false });
   }
 
@@ -172,7 +174,7 @@ function isOfType(headers: http.IncomingHttpHeaders, type: string | undefined): 
 function partsOf(response: http.IncomingMessage, timeout: number): AsyncGenerator<string, void, undefined> {
   // What breaks it is told to whoever reads on.
   response.on('error', () => undefined);
-  const zipped = response.headers['content-encoding'] === 'gzip';
+  const zipped = isGzip(response.headers['content-encoding']);
   const text: Readable = zipped ? pipeline(response, createGunzip(), () => undefined) : response;
   text.setEncoding('utf8');
   return read(text, timeout);
@@ -180,12 +182,15 @@ function partsOf(response: http.IncomingMessage, timeout: number): AsyncGenerato
 
 async function* read(text: Readable, timeout: number): AsyncGenerator<string, void, undefined> {
   const late = () =>
-    setTimeout(() => text.destroy(new Error(`nothing came for ${timeout / 1_000} s`)), timeout);
+    setTimeout(() => text.destroy(new Error(say`nothing came for ${timeout / 1_000} s`)), timeout);
   let timer = late();
+  let begun = false;
   try {
     for await (const part of text) {
       clearTimeout(timer);
-      yield part as string;
+      // A byte order mark is no text.
+      yield begun ? (part as string) : (part as string).replace(/^\ufeff/, '');
+      begun = true;
       timer = late();
     }
   } finally {
@@ -193,20 +198,9 @@ async function* read(text: Readable, timeout: number): AsyncGenerator<string, vo
   }
 }
 
-const unzip = promisify(gunzip);
-
-async function decode(body: Buffer, encoding: string | undefined, largest: number): Promise<string> {
-  if (encoding !== 'gzip') return body.toString('utf8');
-  try {
-    return (await unzip(body, { maxOutputLength: largest })).toString('utf8');
-  } catch (error) {
-    throw codeOf(error) === 'ERR_BUFFER_TOO_LARGE' ? tooLarge(largest) : error;
-  }
-}
-
-function tooLarge(largest: number): Error {
-  const error = new Error(`the answer is larger than ${largest} bytes`);
-  return Object.assign(error, { code: 'ANSWER_TOO_LARGE' });
+/** What an answer that can't be read says, is missed where it tells of something that was done, or may have been. */
+function isLost(status: number, error: unknown): boolean {
+  return status < 300 || status >= 500 || codeOf(error) === 'ANSWER_TOO_LARGE';
 }
 
 /** Says in words why no answer came, and what to look at. */
@@ -217,16 +211,22 @@ function explainFailure(error: unknown, url: string, sent: boolean, address: str
   switch (code) {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return sentence(`The host ${host} is unknown; check ${address} and this machine's DNS`);
+      return sentence(say`The host ${host} is unknown; check ${address} and this machine's DNS`);
     case 'ECONNREFUSED':
-      return sentence(`${host} refuses connections; check the URL and its port, and any firewall or proxy`);
+      return sentence(
+        say`${host} refuses connections; check the URL and its port, and any firewall or proxy`,
+      );
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'ETIMEDOUT':
-      return sentence(`${host} can't be reached from here (${code}); check the network, firewall and proxy`);
+      return sentence(
+        say`${host} can't be reached from here (${code}); check the network, firewall and proxy`,
+      );
     case 'EPROTO':
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
-      return sentence(`${host} doesn't speak TLS on this port; check the URL (https or http) and its port`);
+      return sentence(
+        say`${host} doesn't speak TLS on this port; check the URL (https or http) and its port`,
+      );
     case 'CERT_HAS_EXPIRED':
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
     case 'SELF_SIGNED_CERT_IN_CHAIN':
@@ -234,9 +234,9 @@ function explainFailure(error: unknown, url: string, sent: boolean, address: str
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
       return sentence(
-        `The TLS certificate of ${host} is refused (${messageOf(error)}); check the URL, or add the certificate authority of your proxy with NODE_EXTRA_CA_CERTS`,
+        say`The TLS certificate of ${host} is refused (${messageOf(error)}); check the URL, or add the certificate authority of your proxy with NODE_EXTRA_CA_CERTS`,
       );
     default:
-      return sentence(`The request to ${host} was lost: ${messageOf(error)}`);
+      return sentence(say`The request to ${host} was lost: ${messageOf(error)}`);
   }
 }

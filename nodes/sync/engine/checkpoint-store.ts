@@ -1,6 +1,7 @@
 import { FlowError } from '../../shared/errors';
 import type { PositionStore } from '../../shared/positions';
 import { LOST, readCheckpoint, type Checkpoint } from './checkpoint';
+import { say } from '../../shared/say';
 
 export interface CheckpointStoreOptions {
   collection: string;
@@ -37,14 +38,14 @@ export class CheckpointStore {
     if (!entry) return undefined;
     const checkpoint = readCheckpoint(entry.value);
     if (!checkpoint) {
-      error(`The checkpoint of ${collection} can't be read: everything is read again`);
+      error(say`The checkpoint of ${collection} can't be read: everything is read again`);
       return LOST;
     }
     const created = this.options.streamCreated();
     if (!checkpoint.stream || !created || checkpoint.stream === created) return checkpoint;
     this.streamIsNew();
     if (start === 'now' && checkpoint.phase === 'live') return checkpoint;
-    log(`The stream was made anew at ${created}: ${collection} is read from the beginning`);
+    log(say`The stream was made anew at ${created}: ${collection} is read from the beginning`);
     return start === 'now' ? LOST : undefined;
   }
 
@@ -55,7 +56,7 @@ export class CheckpointStore {
     const value = JSON.stringify({ ...checkpoint, stream: streamCreated() ?? checkpoint.stream });
     const revision = await store.put(key, value, this.revision, signal);
     if (revision === undefined)
-      throw new FlowError(LEASE_LOST, `Another instance has taken over ${this.options.collection}`);
+      throw new FlowError(LEASE_LOST, say`Another instance has taken over ${this.options.collection}`);
     this.revision = revision;
   }
 }

@@ -13,6 +13,7 @@ import type { SourceRecord } from './record';
 import type { Written } from './record-writer';
 import type { Run, RunOptions } from './run';
 import { Standing } from './standing';
+import { say } from '../../shared/say';
 
 export type { RunOptions } from './run';
 
@@ -167,14 +168,14 @@ export class CollectionRun implements Run {
   ): Promise<void> {
     const backfill = before !== undefined || this.options.start === 'beginning';
     const changesFrom = await collection.now(signal, !backfill);
-    if (before) this.options.log(`${this.options.collection} is read anew`);
+    if (before) this.options.log(say`${this.options.collection} is read anew`);
     await this.save(this.afresh(changesFrom, backfill, before), signal);
   }
 
   private compared(checkpoint: Checkpoint): Checkpoint {
     const { liveIds, collection, log, error } = this.options;
-    if (liveIds) log(`${collection} is reconciled with the stream`);
-    else error(`${collection} can't be compared: the NATS user may not read the stream`);
+    if (liveIds) log(say`${collection} is reconciled with the stream`);
+    else error(say`${collection} can't be compared: the NATS user may not read the stream`);
     return { ...checkpoint, phase: liveIds ? 'reconcile' : 'live', compared: this.comparison };
   }
 }

@@ -3,6 +3,7 @@ import type { Checkpoint } from './checkpoint';
 import { Rate, type Phase, type Progress, type Trouble } from './progress';
 import type { Collection, Provider } from './provider';
 import type { Written } from './record-writer';
+import { say } from '../../shared/say';
 
 export interface StandingOptions {
   syncId: string;
@@ -85,7 +86,7 @@ export class Standing {
   }
 
   refuse(id: string, { message }: FlowError): void {
-    this.options.error(`${this.options.collection} ${id} is not in the stream: ${message}`);
+    this.options.error(say`${this.options.collection} ${id} is not in the stream: ${message}`);
   }
 
   /** After a look at changes: reports what is new, and says once what is in the way of the collection. */
@@ -99,7 +100,7 @@ export class Standing {
   /** Whoever is on the way again has little to wait for after the next failure. */
   worked(): void {
     this.failures = 0;
-    if (this.said !== undefined) this.options.log(`${this.options.collection} goes on`);
+    if (this.said !== undefined) this.options.log(say`${this.options.collection} goes on`);
     this.said = undefined;
   }
 

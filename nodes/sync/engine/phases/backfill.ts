@@ -3,6 +3,7 @@ import type { HistoryHost } from '../../history/thread';
 import type { Checkpoint } from '../checkpoint';
 import type { Collection, Page, Position } from '../provider';
 import type { Run } from '../run';
+import { say } from '../../../shared/say';
 
 /** Page by page, the next one read while this one is being published, unless others wait for their turn. */
 export async function backfill(
@@ -58,7 +59,7 @@ function afterBackfill({ options }: Run, { compareEvery }: Collection, checkpoin
   if (!checkpoint.reconcile) return { ...checkpoint, phase: 'live', ...reconciled };
   if (liveIds) return { ...checkpoint, phase: 'reconcile' };
   log(
-    `${collection} was read anew, but records deleted in the meantime can't be found: the NATS user may not read the stream`,
+    say`${collection} was read anew, but records deleted in the meantime can't be found: the NATS user may not read the stream`,
   );
   return { ...checkpoint, phase: 'live', complete: true };
 }

@@ -3,6 +3,7 @@ import { pause } from '../../../shared/async/pause';
 import type { Checkpoint } from '../checkpoint';
 import type { Changes, Collection } from '../provider';
 import type { Run } from '../run';
+import { say } from '../../../shared/say';
 
 /** Milliseconds after a look at changes that found none, however soon there is said to be something. */
 const IDLE = 100;
@@ -38,7 +39,7 @@ export async function live(
     });
     if (idle) await pause(IDLE, awake);
   }
-  if (checkpoint.phase === 'reconcile') log(`${run.options.collection} is reconciled with the stream`);
+  if (checkpoint.phase === 'reconcile') log(say`${run.options.collection} is reconciled with the stream`);
 }
 
 /** A comparison with the whole API. Who restarts often still comes to one that is a day apart. */
@@ -57,17 +58,17 @@ function afterGap(
   switch (lost) {
     case 'deletions':
       error(
-        `Deletions of ${collection} are lost: ${gap}; ${liveIds ? 'the stream is compared with the API' : "they can't be found, as the NATS user may not read the stream"}`,
+        say`Deletions of ${collection} are lost: ${gap}; ${liveIds ? say`the stream is compared with the API` : say`they can't be found, as the NATS user may not read the stream`}`,
       );
       return liveIds ? { ...checkpoint, phase: 'reconcile', reconcile: true } : checkpoint;
     case 'fields':
-      log(`${collection} is read again: ${gap}`);
+      log(say`${collection} is read again: ${gap}`);
       return { ...run.afresh(position, true, checkpoint), reconcile: false };
     case 'all':
-      error(`${collection} is read again: ${gap}`);
+      error(say`${collection} is read again: ${gap}`);
       return run.afresh(position, true, checkpoint);
     case 'changes':
-      error(`Changes of ${collection} are lost: ${gap}; everything is read again`);
+      error(say`Changes of ${collection} are lost: ${gap}; everything is read again`);
       return run.afresh(position, true, checkpoint);
   }
 }

@@ -5,6 +5,7 @@ import type { Collection } from '../provider';
 import { compare, refuseMassLoss, type Comparison } from '../reconcile';
 import type { SourceRecord } from '../record';
 import type { Run, RunOptions } from '../run';
+import { say } from '../../../shared/say';
 
 /** What the stream shows as living is compared with the API; what is gone is published as deleted. */
 export async function reconcile(
@@ -63,6 +64,6 @@ async function* liveIdsOf(
     yield* liveIds?.(signal) ?? [];
   } catch (error) {
     if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
-    tell(`Deleted records of ${collection} can't be found: ${messageOf(error)}`);
+    tell(say`Deleted records of ${collection} can't be found: ${messageOf(error)}`);
   }
 }

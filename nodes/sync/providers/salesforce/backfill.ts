@@ -4,6 +4,7 @@ import { PAGE, count, isTooMuch, select, soql, type Rows } from './query';
 import type { OrgReader } from './reader';
 import { ResultSet } from './results';
 import type { SObject } from './sobject';
+import { say } from '../../../shared/say';
 
 /** By ids in order, or by a Bulk job's results. */
 export type BackfillPosition = { after: string } | JobPosition;
@@ -128,12 +129,12 @@ export class Backfill {
   /** Some objects can't be read by Bulk, some users may not, and some orgs have no job left today. */
   private withoutBulk(error: unknown): BackfillPosition {
     if (!(error instanceof FlowError) || codeOf(error) === 'CLOSED' || error.retryable) throw error;
-    this.log(`${this.sobject.name} is read by queries, as Bulk API 2.0 refuses: ${error.message}`);
+    this.log(say`${this.sobject.name} is read by queries, as Bulk API 2.0 refuses: ${error.message}`);
     return { after: '' };
   }
 
   private async results(position: JobPosition, signal: AbortSignal): Promise<Page> {
-    const { job, locator, skip = 0 } = position;
+    const { locator, skip = 0 } = position;
     const { reading } = this;
     if (reading && isSame(reading.at, position)) return this.read(reading.set, position, signal);
     this.close();
@@ -151,7 +152,7 @@ export class Backfill {
       const rows = at.rows ?? MOST_ROWS;
       if (isTooMuch(error) && rows > 1)
         return { records: [], next: { ...at, rows: Math.max(1, Math.floor(rows / 8)) } };
-      return { records: [], next: await this.jobLost(job, error, signal) };
+      return { records: [], next: await this.jobLost(at, error, signal) };
     }
   }
 
@@ -183,9 +184,9 @@ export class Backfill {
     const read = (before.read ?? 0) + set.size;
     const { total } = before;
     const at = { ...before, skip: undefined, incomplete: undefined, read };
-    if (set.next !== 'null') return { records: [], next: { ...at, locator: set.next } };
+    if (set.next !== undefined) return { records: [], next: { ...at, locator: set.next } };
     if (total === undefined || total <= read) return { records: [], next: undefined };
-    return this.beginAnew(at, `it has ${total} records, and its results ${read}`, signal);
+    return this.beginAnew(at, say`it has ${total} records, and its results ${read}`, signal);
   }
 
   /**
@@ -195,27 +196,31 @@ export class Backfill {
   private async behind(at: JobPosition, skip: number, signal: AbortSignal): Promise<Page> {
     const set = await this.open(at, skip, signal);
     set?.close();
-    if (!set || (set.size === 0 && set.next !== 'null')) return this.incomplete(at, signal);
+    if (!set || (set.size === 0 && set.next !== undefined)) return this.incomplete(at, signal);
     // It doesn't keep to the number: then they are all read again.
     if (set.size > skip) return this.incomplete({ ...at, skip: undefined }, signal);
     const page = await this.ended(at, set, signal);
     const left = skip - set.size;
-    return set.next !== 'null' && left > 0 ? { ...page, next: { ...page.next, skip: left } } : page;
+    return set.next !== undefined && left > 0 ? { ...page, next: { ...page.next, skip: left } } : page;
   }
 
   private async incomplete(at: JobPosition, signal: AbortSignal): Promise<Page> {
     const { incomplete = 0 } = at;
     if (incomplete < SET_TRIES)
       return { records: [], next: { ...at, incomplete: incomplete + 1 }, wait: pauseOf(incomplete) };
-    return this.beginAnew(at, `a set of its results came incomplete ${SET_TRIES + 1} times`, signal);
+    return this.beginAnew(at, say`a set of its results came incomplete ${SET_TRIES + 1} times`, signal);
   }
 
   private async beginAnew({ job, anew = 0 }: JobPosition, why: string, signal: AbortSignal): Promise<Page> {
+    const what = say`The results of the bulk job ${job} of ${this.sobject.name} are incomplete (${why})`;
+    return { records: [], next: await this.another(what, anew, signal) };
+  }
+
+  /** A job in the place of one that came to nothing, but not for ever. */
+  private async another(why: string, anew: number, signal: AbortSignal): Promise<BackfillPosition> {
     const queries = anew >= JOB_TRIES;
-    this.log(
-      `The results of the bulk job ${job} of ${this.sobject.name} are incomplete (${why}); ${queries ? 'it is read by queries' : 'a new one begins'}`,
-    );
-    return { records: [], next: queries ? { after: '' } : await this.createJob(signal, anew + 1) };
+    this.log(`${why}; ${queries ? say`it is read by queries` : say`a new one begins`}`);
+    return queries ? { after: '' } : this.createJob(signal, anew + 1);
   }
 
   /** The job when its results are there, else what to do instead of reading them. */
@@ -224,22 +229,22 @@ export class Backfill {
     try {
       job = await this.reader.get<Job>(`/jobs/query/${at.job}`, signal);
     } catch (error) {
-      return { records: [], next: await this.jobLost(at.job, error, signal) };
+      return { records: [], next: await this.jobLost(at, error, signal) };
     }
     switch (job.state) {
       case 'JobComplete':
         this.polls = 0;
         return job;
       case 'Failed': {
-        const error = new FlowError('JOB_FAILED', job.errorMessage ?? 'the job failed', false);
+        const error = new FlowError('JOB_FAILED', job.errorMessage ?? say`the job failed`, false);
         return { records: [], next: this.withoutBulk(error) };
       }
       case 'Aborted': {
-        const error = new FlowError('JOB_ABORTED', 'somebody aborted the job', false);
-        return { records: [], next: await this.jobLost(at.job, error, signal) };
+        const error = new FlowError('JOB_ABORTED', say`somebody aborted the job`, false);
+        return { records: [], next: await this.jobLost(at, error, signal) };
       }
-      case 'UploadComplete':
-      case 'InProgress':
+      // Under way, in whatever words.
+      default:
         if (this.stalled(job)) return { records: [], next: await this.giveUp(job, signal) };
         return { records: [], next: at, wait: pauseOf(this.polls++) };
     }
@@ -254,7 +259,7 @@ export class Backfill {
 
   private async giveUp(job: Job, signal: AbortSignal): Promise<BackfillPosition> {
     this.log(
-      `${this.sobject.name} is read by queries, as the bulk job ${job.id} has stood still (${job.state}) for ${JOB_STALLED / 60_000} minutes`,
+      say`${this.sobject.name} is read by queries, as the bulk job ${job.id} has stood still (${job.state}) for ${JOB_STALLED / 60_000} minutes`,
     );
     // It would count against the org's jobs; whether that works makes no difference here.
     const body = { state: 'Aborted' };
@@ -265,13 +270,15 @@ export class Backfill {
   }
 
   /** A job and its results are kept for seven days; whoever comes back later starts anew. */
-  private async jobLost(id: string, error: unknown, signal: AbortSignal): Promise<BackfillPosition> {
+  private async jobLost(
+    { job, anew = 0 }: JobPosition,
+    error: unknown,
+    signal: AbortSignal,
+  ): Promise<BackfillPosition> {
     if (!(error instanceof FlowError) || codeOf(error) === 'CLOSED') throw error;
     if (error.retryable && error.code !== 'INVALID_QUERY_LOCATOR') throw error;
-    this.log(
-      `The bulk job ${id} of ${this.sobject.name} can't be read on (${error.message}); a new one begins`,
-    );
-    return this.createJob(signal);
+    const what = say`The bulk job ${job} of ${this.sobject.name} can't be read on (${error.message})`;
+    return this.another(what, anew, signal);
   }
 }
 

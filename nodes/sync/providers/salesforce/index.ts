@@ -1,6 +1,6 @@
 import type { OrgSession } from '../../../salesforce/org/session';
 import { now } from '../../../shared/async/clock';
-import { codeOf, FlowError } from '../../../shared/errors';
+import { codeOf, FlowError, messageOf } from '../../../shared/errors';
 import type { PubSub } from '../../../salesforce/pubsub/client';
 import type { Changes, Collection, Lost, Page, Position, Provider } from '../../engine/provider';
 import type { Trouble } from '../../engine/progress';
@@ -12,6 +12,7 @@ import { PollFeed, type ChangeFeed } from './changes';
 import { readByIds } from './query';
 import { OrgReader } from './reader';
 import { describe, type SObject } from './sobject';
+import { say } from '../../../shared/say';
 
 export interface SalesforceSettings {
   /** Milliseconds between two passes of polling, and how far each looks back. */
@@ -80,7 +81,7 @@ export class SalesforceProvider implements Provider {
     this.names = undefined;
     throw new FlowError(
       'NO_SUCH_OBJECT',
-      `The org has no object "${wanted}" that this user may see: check the collection "${collection}" and the user's permissions`,
+      say`The org has no object "${wanted}" that this user may see: check the collection "${collection}" and the user's permissions`,
       false,
     );
   }
@@ -102,6 +103,8 @@ type KeptPosition = Position & {
 class SalesforceCollection implements Collection {
   /** Sharing and field-level security decide what a user sees. */
   readonly permissioned = true;
+  /** Fields that describe has and queries refuse. */
+  private readonly leftOut = new Set<string>();
   private describedAt = now();
   private backfill: Backfill;
   private feed: ChangeFeed<object>;
@@ -157,7 +160,7 @@ class SalesforceCollection implements Collection {
     if (elsewhere) return elsewhere;
     const added = this.sobject.added(from.fields);
     if (added.length > 0) {
-      const why = `${this.sobject.name} has fields that it did not have (${added.join(', ')})`;
+      const why = say`${this.sobject.name} has fields that it did not have (${added.join(', ')})`;
       return this.lost(this.kept(from), 'fields', why);
     }
     const changes = await this.described(signal, () => this.feed.changes(from, this.sobject, signal));
@@ -204,10 +207,12 @@ class SalesforceCollection implements Collection {
   /** A sandbox that was refreshed is another organization under the same login. */
   private async elsewhere({ org }: KeptPosition): Promise<Changes | undefined> {
     const { organizationId } = this.reader.session;
-    if (org === undefined || organizationId === undefined || org === organizationId) return undefined;
+    if (org === undefined || organizationId === undefined) return undefined;
+    // Of 18 characters the last three only repeat the case of the others.
+    if (org.slice(0, 15) === organizationId.slice(0, 15)) return undefined;
     await this.feed.close();
     this.feed = this.makeFeed();
-    const why = `the login leads to the organization ${organizationId} instead of ${org}, as after a refresh of a sandbox`;
+    const why = say`the login leads to the organization ${organizationId} instead of ${org}, as after a refresh of a sandbox`;
     return this.lost(this.kept(this.feed.start()), 'all', why);
   }
 
@@ -215,26 +220,43 @@ class SalesforceCollection implements Collection {
     return { records: [], position, more: false, asOf: this.reader.now(), gap, lost };
   }
 
-  /** A field that was taken off the object, or out of the user's sight, makes every query with it fail. */
+  /**
+   * A field that was taken off the object, or out of the user's sight, makes every query with it fail; so does one that
+   * describe has and queries refuse all the same, which is left out then.
+   */
   private async described<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (codeOf(error) !== 'INVALID_FIELD') throw error;
-      await this.describeAgain(signal);
-      return work();
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (codeOf(error) !== 'INVALID_FIELD') throw error;
+        if (tries > 1 && !this.leaveOut(messageOf(error))) throw error;
+        await this.describeAgain(signal);
+      }
     }
+  }
+
+  /** False where the error names no field that is read. */
+  private leaveOut(message: string): boolean {
+    const field = /[Nn]o such column '(\w+)'/.exec(message)?.[1];
+    const name = this.sobject.fields.find((each) => each.toLowerCase() === field?.toLowerCase());
+    if (name === undefined || name === 'Id' || name === this.sobject.stamp) return false;
+    this.leftOut.add(name);
+    this.settings.log(
+      say`${this.sobject.name}.${name} can't be read, although the org describes it: it is left out`,
+    );
+    return true;
   }
 
   private async describeAgain(signal: AbortSignal): Promise<void> {
     const before = this.sobject;
-    const sobject = await describe(this.reader, before.name, signal);
+    const sobject = await describe(this.reader, before.name, signal, this.leftOut);
     this.describedAt = now();
     const added = sobject.fields.filter((name) => !before.fields.includes(name));
     const removed = before.fields.filter((name) => !sobject.fields.includes(name));
     if (added.length + removed.length === 0) return;
     const what = [...added.map((name) => `+${name}`), ...removed.map((name) => `-${name}`)].join(', ');
-    this.settings.log(`The fields of ${before.name} have changed (${what})`);
+    this.settings.log(say`The fields of ${before.name} have changed (${what})`);
     this.sobject = sobject;
     this.backfill.close();
     this.backfill = this.makeBackfill();

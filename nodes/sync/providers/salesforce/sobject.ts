@@ -3,6 +3,7 @@ import { exactNumber, stringifyJson } from '../../../shared/json';
 import { fingerprint, isoTime, type SourceRecord } from '../../engine/record';
 import type { OrgReader } from './reader';
 import { RowWidth } from './width';
+import { say } from '../../../shared/say';
 
 export interface DescribedField {
   name: string;
@@ -56,7 +57,7 @@ export class SObject {
     if (!described.queryable || !stamp) {
       throw new FlowError(
         'NOT_SYNCABLE',
-        `The object ${described.name} can't be queried or has no time of change: take it off the collections`,
+        say`The object ${described.name} can't be queried or has no time of change: take it off the collections`,
         false,
       );
     }
@@ -157,6 +158,12 @@ function asText(value: unknown): unknown {
   return value === null || typeof value === 'string' ? value : stringifyJson(value);
 }
 
-export async function describe(reader: OrgReader, name: string, signal: AbortSignal): Promise<SObject> {
-  return new SObject(await reader.get<Described>(`/sobjects/${encodeURIComponent(name)}/describe`, signal));
+export async function describe(
+  reader: OrgReader,
+  name: string,
+  signal: AbortSignal,
+  leftOut: ReadonlySet<string> = new Set(),
+): Promise<SObject> {
+  const described = await reader.get<Described>(`/sobjects/${encodeURIComponent(name)}/describe`, signal);
+  return new SObject({ ...described, fields: described.fields.filter((field) => !leftOut.has(field.name)) });
 }
