@@ -25,17 +25,17 @@ export const BATCH = 1_000;
 
 /** How the messages of a batch are marked, and whether the answer to the last one says that all are stored. */
 export interface BatchKind {
-  part(message: BatchMessage, id: string, place: number, last: boolean): ManyRequest;
-  stored(ack: PubAck, id: string, messages: number): boolean;
+  part: (message: BatchMessage, id: string, place: number, last: boolean) => ManyRequest;
+  stored: (ack: PubAck, id: string, messages: number) => boolean;
   /** Of the message so many places before the last one. */
-  seq(ack: PubAck, before: number): number | undefined;
+  seq: (ack: PubAck, before: number) => number | undefined;
   /** The stream takes none of the kind. */
   disabled: number;
 }
 
 /** ADR-50: the place of a message is in its headers. */
 const atomic: BatchKind = {
-  part(message, id, place, last) {
+  part: (message, id, place, last) => {
     const lines = `Nats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${place}\r\n`;
     return { ...single(message, last ? `${lines}Nats-Batch-Commit: 1\r\n` : lines), silent: !last };
   },
@@ -49,7 +49,7 @@ const atomic: BatchKind = {
  * the way is wanted, what happens where one is missing or refused, its number, and whether it begins, goes on or ends the batch.
  */
 const fast: BatchKind = {
-  part(message, id, place, last) {
+  part: (message, id, place, last) => {
     const step = last ? 2 : place === 1 ? 0 : 1;
     return { ...single(message), silent: !last, reply: `${id}.${BATCH}.fail.${place}.${step}.$FI` };
   },
