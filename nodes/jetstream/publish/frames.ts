@@ -20,7 +20,7 @@ export class Frames {
     const size = typeof data === 'string' ? Buffer.byteLength(data) : data.length;
     const head = headers?.length ?? 0;
     if (head + size > (this.nc.info?.max_payload ?? Infinity))
-      throw Object.assign(new Error('larger than max_payload'), { code: 'MAX_PAYLOAD_EXCEEDED' });
+      throw Object.assign(new Error('MAX_PAYLOAD_EXCEEDED'), { code: 'MAX_PAYLOAD_EXCEEDED' });
     const to = reply === '' ? subject : `${subject} ${reply}`;
     this.reserve(3 * to.length + head + size + FIXED);
     this.write(headers ? `HPUB ${to} ${head} ${head + size}\r\n` : `PUB ${to} ${size}\r\n`);
