@@ -74,6 +74,26 @@ test('a large history is read and published in a thread, which ends with it', as
   );
 });
 
+test('the position moves when several pages of a history are in the stream', async (t) => {
+  const rig = await large(t);
+  const passed: number[] = [];
+  const sync = rig.sync(() => {
+    const worker = startWorker();
+    worker.on('message', ({ value }: { value?: { records?: number } }) => {
+      if (value?.records) passed.push(value.records);
+    });
+    return worker;
+  });
+  await sync.live();
+  await assertWhole(rig);
+  assert.equal(
+    passed.reduce((sum, records) => sum + records),
+    RECORDS,
+  );
+  for (const records of passed.slice(0, -1)) assert.ok(records > 2_000, `${records} records at once`);
+  await sync.stop();
+});
+
 test('a thread that is killed is missed, and another goes on at the last position', async (t) => {
   const rig = await large(t);
   const one = rig.sync();

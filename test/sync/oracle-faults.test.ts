@@ -64,7 +64,7 @@ async function betweenPublishAndSave(
 }
 
 function assertSeen({ records, events, checkpoints }: Seen): void {
-  assert.ok(records > 3_000 && events > 20 && checkpoints > 10, 'there was something to be seen');
+  assert.ok(records > 3_000 && events > 20 && checkpoints > 3, 'there was something to be seen');
 }
 
 test('without faults there is one event for each change, and none for anything else', async (t) => {

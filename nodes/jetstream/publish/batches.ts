@@ -1,49 +1,34 @@
 import { randomUUID } from 'node:crypto';
 import { FlowError } from '../../shared/errors';
 import { ApiCode } from '../server/errors';
-import type { MsgHdrs } from '../server/nats';
 import { explainPublish } from './errors';
-import { noPubAck, readPubAck, type PubAck, type Published, type Refusal } from './pub-ack';
-import type { Answer, ManyRequest, RequestMany } from './request-many';
-import { rawHeaders } from './raw-headers';
-import { serverAtLeast } from '../streams/stream';
+import { noPubAck, readPubAck, type PubAck, type Published } from './pub-ack';
+import { BATCH, BATCH_KINDS, single, type Batches, type BatchMessage } from './batch-kinds';
+import type { Answer, RequestMany } from './request-many';
 import { checkPublishSubject } from '../streams/subjects';
 import { say } from '../../shared/say';
 
-export interface BatchMessage {
-  subject: string;
-  data: string;
-  /** Without line breaks; may be left out where `expected` makes a repeat harmless. */
-  msgId?: string;
-  /** The last sequence of this subject, 0 for none: a stream where it is another one refuses the message. */
-  expected?: number;
-}
+/** Its sequence is not known where it came in a fast batch. */
+export type Stored = Omit<Published, 'seq'> & { seq: number | undefined };
 
 /** What became of a message; the code is WRONG_LAST_SEQUENCE where `expected` was not so. */
-export type BatchOutcome = Published | FlowError;
+export type BatchOutcome = Stored | FlowError;
+
+export type { Batches, BatchMessage } from './batch-kinds';
 
 export const WRONG_LAST_SEQUENCE = 'WRONG_LAST_SEQUENCE';
 
-/** Messages in an atomic batch, by the server's limit; and batches under way. */
-const BATCH = 1_000;
+/** Batches under way. */
 const BATCHES = 3;
 /** Messages without a PubAck, where each has its own. */
 const WINDOW = 1_000;
 
 /**
- * Publishes many messages to one stream: in atomic batches (ADR-50) where the server is 2.12 or newer and the
- * stream allows them, else pipelined. Either way each message has its own outcome, and nothing but a PubAck
- * makes it a good one.
+ * Publishes many messages to one stream: in batches where there are some, else pipelined. Either way each message has
+ * its own outcome, and nothing but a PubAck makes it a good one.
  */
 export class BatchPublisher {
-  /**
-   * Whether batches are to be used where they can be. The server writes what is in one twice, first aside and then
-   * into the stream: with replicas that is less work than agreeing on each message (37k instead of 30k messages a
-   * second on three servers), on a single server it is more (38k instead of 50k).
-   */
-  atomic = true;
-  /** The stream has said that it takes no batches. */
-  private refusesBatches = false;
+  batches: Batches = { atomic: false, fast: false };
 
   constructor(private readonly requests: RequestMany) {}
 
@@ -53,55 +38,68 @@ export class BatchPublisher {
    */
   async publish(messages: readonly BatchMessage[], signal: AbortSignal): Promise<BatchOutcome[]> {
     for (const { subject } of messages) checkPublishSubject(subject);
-    const nc = await this.requests.connection.ready(signal);
-    const atomic = this.atomic && messages.length > 1 && serverAtLeast(nc, 2, 12) && !this.refusesBatches;
-    const outcomes = atomic ? await this.publishBatches(messages, signal) : [];
+    const kind = messages.length > 1 ? this.kindFor(messages) : undefined;
+    const outcomes = kind ? await this.publishBatches(messages, kind, signal) : [];
     const rest = messages.flatMap((_, i) => (outcomes[i] ? [] : [i]));
     if (rest.length === 0) return outcomes as BatchOutcome[];
     const alone = rest.map((i) => messages[i] as BatchMessage);
     const found = await this.requests.send(alone, WINDOW, signal, {
-      request: (message) => request(message),
+      request: (message) => single(message),
       read: (answer, message) => this.outcome(answer, message),
     });
     rest.forEach((i, n) => (outcomes[i] = found[n]));
     return outcomes as BatchOutcome[];
   }
 
+  /** A part of a fast batch may be stored when the rest is sent alone: a message that the stream knows by its id alone would be stored twice. */
+  private kindFor(messages: readonly BatchMessage[]): keyof Batches | undefined {
+    const repeatable = messages.every(({ msgId, expected }) => msgId === undefined && expected !== undefined);
+    if (this.batches.fast && repeatable) return 'fast';
+    return this.batches.atomic ? 'atomic' : undefined;
+  }
+
   /** No outcome for those whose batch the stream refused, maybe for one of them: they are to be sent alone. */
   private async publishBatches(
     messages: readonly BatchMessage[],
+    kind: keyof Batches,
     signal: AbortSignal,
   ): Promise<(BatchOutcome | undefined)[]> {
+    const { part, seq } = BATCH_KINDS[kind];
     let id = '';
+    const ids: string[] = [];
     const outcomes: (BatchOutcome | undefined)[] = [];
     await this.requests.send(messages, BATCHES, signal, {
       request: (message, i) => {
-        if (i % BATCH === 0) id = randomUUID();
-        const place = `Nats-Batch-Id: ${id}\r\nNats-Batch-Sequence: ${(i % BATCH) + 1}\r\n`;
-        const last = i % BATCH === BATCH - 1 || i === messages.length - 1;
-        return { ...request(message, last ? `${place}Nats-Batch-Commit: 1\r\n` : place), silent: !last };
+        if (i % BATCH === 0) ids.push((id = randomUUID()));
+        return part(message, id, (i % BATCH) + 1, i % BATCH === BATCH - 1 || i === messages.length - 1);
       },
       read: (answer, _message, i) => {
-        const ack = answer instanceof FlowError ? answer : readPubAck(answer);
-        for (let at = i - (i % BATCH); at <= i; at++) outcomes[at] = this.batchOutcome(ack, i - at);
+        const first = i - (i % BATCH);
+        const ack = this.batchAck(answer, kind, ids[first / BATCH] ?? '', i - first + 1);
+        for (let at = first; at <= i; at++)
+          outcomes[at] =
+            ack === undefined || ack instanceof FlowError
+              ? ack
+              : { stream: ack.stream, seq: seq(ack, i - at), duplicate: false };
       },
     });
     return outcomes;
   }
 
-  /** Of the message that is `before` places before the last one of its batch. */
-  private batchOutcome(
-    ack: PubAck | Refusal | FlowError | undefined,
-    before: number,
-  ): BatchOutcome | undefined {
-    if (ack instanceof FlowError) return ack.code === 'MESSAGE_TOO_LARGE' ? undefined : ack;
+  /** Undefined where not all of the batch is known to be stored. */
+  private batchAck(
+    answer: Answer,
+    kind: keyof Batches,
+    id: string,
+    messages: number,
+  ): PubAck | FlowError | undefined {
+    if (answer instanceof FlowError) return answer.code === 'MESSAGE_TOO_LARGE' ? undefined : answer;
+    const { stored, disabled } = BATCH_KINDS[kind];
+    const ack = readPubAck(answer);
     if (ack === undefined) return undefined;
-    if ('error' in ack) {
-      if (ack.error.err_code === ApiCode.atomicPublishDisabled) this.refusesBatches = true;
-      return undefined;
-    }
-    if (ack.batch === undefined || ack.seq <= before) return undefined;
-    return { stream: ack.stream, seq: ack.seq - before, duplicate: false };
+    if (!('error' in ack)) return stored(ack, id, messages) ? ack : undefined;
+    if (ack.error.err_code === disabled) this.batches = { ...this.batches, [kind]: false };
+    return undefined;
   }
 
   private outcome(answer: Answer, message: BatchMessage): BatchOutcome {
@@ -122,18 +120,4 @@ export class BatchPublisher {
     const { domain } = this.requests.connection.settings;
     return explainPublish(error, subject, Buffer.byteLength(data), domain);
   }
-}
-
-function request({ subject, data, msgId, expected }: BatchMessage, more = ''): ManyRequest {
-  const id = msgId === undefined ? '' : `Nats-Msg-Id: ${msgId}\r\n`;
-  const after = expected === undefined ? '' : `Nats-Expected-Last-Subject-Sequence: ${expected}\r\n`;
-  return { subject, data: Buffer.from(data), headers: headersOf(id + after + more) };
-}
-
-let same = { lines: '', headers: rawHeaders('') };
-
-/** New records have the same headers, one after the other. */
-function headersOf(lines: string): MsgHdrs {
-  if (same.lines !== lines) same = { lines, headers: rawHeaders(lines) };
-  return same.headers;
 }

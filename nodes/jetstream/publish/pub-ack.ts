@@ -10,8 +10,8 @@ export interface Published {
   duplicate: boolean;
 }
 
-/** `batch` is the id of an atomic batch, in the answer to its last message. */
-export type PubAck = Published & { batch?: string };
+/** In the answer to the last message of a batch: its id, and how many of its messages are stored. */
+export type PubAck = Published & { batch?: string; count?: number };
 
 export interface Refusal {
   error: { err_code?: number; description?: string };
@@ -31,11 +31,12 @@ export function readPubAck(answer: Pick<Msg, 'json'>): PubAck | Refusal | undefi
     return undefined;
   }
   if (typeof said?.error === 'object' && said.error !== null) return { error: said.error };
-  const { stream, seq, duplicate, batch } = said ?? {};
+  const { stream, seq, duplicate, batch, count } = said ?? {};
   if (typeof stream !== 'string' || stream === '' || !Number.isInteger(seq) || Number(seq) < 1)
     return undefined;
   const ack: PubAck = { stream, seq: Number(seq), duplicate: duplicate === true };
   if (typeof batch === 'string') ack.batch = batch;
+  if (typeof count === 'number') ack.count = count;
   return ack;
 }
 

@@ -11,7 +11,12 @@ export const FRAME = Buffer.byteLength('NATS/1.0\r\n\r\n');
  * one, which takes longer than all the rest of publishing; it asks them for nothing but this (nats 2.29, protocol.ts).
  */
 export function rawHeaders(lines: string): MsgHdrs {
-  return new RawHeaders(Buffer.from(`NATS/1.0\r\n${lines}\r\n`)) as unknown as MsgHdrs;
+  return new RawHeaders(headerBytes(lines)) as unknown as MsgHdrs;
+}
+
+/** The same for whoever writes the frame itself. */
+export function headerBytes(lines: string): Uint8Array {
+  return Buffer.from(`NATS/1.0\r\n${lines}\r\n`);
 }
 
 class RawHeaders {

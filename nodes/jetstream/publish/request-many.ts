@@ -2,16 +2,20 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { onAbort } from '../../shared/async/signals';
 import { FlowError } from '../../shared/errors';
 import { closedError, type Connection, type ConnectionState } from '../server/connection';
-import type { Msg, MsgHdrs, NatsConnection, Subscription } from '../server/nats';
+import type { Msg, NatsConnection, Subscription } from '../server/nats';
 import { explainPublish } from './errors';
+import type { Frames } from './frames';
 import { say } from '../../shared/say';
 
 export interface ManyRequest {
   subject: string;
   data?: Uint8Array | string;
-  headers?: MsgHdrs;
+  /** Of headerBytes. */
+  headers?: Uint8Array;
   /** Nobody answers this one. */
   silent?: boolean;
+  /** Tokens that the subject of the answer ends with, where the server reads some there; a silent one has none otherwise. */
+  reply?: string;
 }
 
 /** The answer to a request, or why there is none: DISCONNECTED, TIMEOUT, PERMISSION_DENIED, MESSAGE_TOO_LARGE. */
@@ -66,7 +70,7 @@ export class RequestMany {
     asking: Asking<I, T>,
   ): Promise<T[]> {
     const nc = await this.connection.ready(signal);
-    const prefix = await this.listen(nc);
+    const [prefix, frames] = await this.listen(nc);
     const id = this.nextRun++;
     const results: T[] = [];
     const answered = (index: number, answer: Answer): void => {
@@ -76,8 +80,14 @@ export class RequestMany {
     this.runs.set(id, run);
     try {
       for (const [index, item] of items.entries()) {
-        if (run.subjects.size >= window) await waitFor(run, window >> 1, signal);
-        if (index % BURST === BURST - 1) await turn();
+        if (run.subjects.size >= window) {
+          frames.flush();
+          await waitFor(run, window >> 1, signal);
+        }
+        if (index % BURST === BURST - 1) {
+          frames.flush();
+          await turn();
+        }
         if (signal.aborted) throw closedError();
         const request = asking.request(item, index);
         if (!request.silent) run.subjects.set(index, request.subject);
@@ -85,16 +95,16 @@ export class RequestMany {
           if (this.closed) throw closedError();
           // The client drops what is published while it is disconnected.
           if (this.connection.open !== nc) throw disconnected();
-          const { subject, data, headers } = request;
-          nc.publish(subject, data, {
-            headers,
-            ...(!request.silent && { reply: `${prefix}.${id}.${index}` }),
-          });
+          const { subject, data = '', headers, silent, reply } = request;
+          const at = `${prefix}.${id}.${index}`;
+          const to = reply !== undefined ? `${at}.${reply}` : silent ? '' : at;
+          frames.add(subject, to, headers, data);
         } catch (error) {
           run.subjects.delete(index);
           answered(index, explainPublish(error, request.subject, request.data?.length ?? 0));
         }
       }
+      frames.flush();
       await waitFor(run, 0, signal);
       return results;
     } finally {
@@ -109,23 +119,29 @@ export class RequestMany {
     await this.release();
   }
 
-  private async listen(nc: NatsConnection): Promise<string> {
-    const { createInbox } = await import('../server/nats.js');
-    if (this.inbox?.nc === nc) return this.inbox.prefix;
+  private async listen(nc: NatsConnection): Promise<[prefix: string, frames: Frames]> {
+    const [{ createInbox }, { Frames }] = await Promise.all([
+      import('../server/nats.js'),
+      import('./frames.js'),
+    ]);
+    const frames = new Frames(nc);
+    if (this.inbox?.nc === nc) return [this.inbox.prefix, frames];
     const prefix = createInbox(this.connection.settings.inboxPrefix);
-    const subscription = nc.subscribe(`${prefix}.*.*`, {
+    const subscription = nc.subscribe(`${prefix}.>`, {
       callback: (error, msg) => {
-        if (!error) this.answered(msg);
+        if (!error) this.answered(prefix, msg);
       },
     });
     this.inbox = { nc, prefix, subscription };
-    return prefix;
+    return [prefix, frames];
   }
 
-  private answered(msg: Msg): void {
-    const at = msg.subject.lastIndexOf('.');
-    const run = this.runs.get(Number(msg.subject.slice(msg.subject.lastIndexOf('.', at - 1) + 1, at)));
-    const index = Number(msg.subject.slice(at + 1));
+  private answered(prefix: string, msg: Msg): void {
+    const [id, index = NaN] = msg.subject
+      .slice(prefix.length + 1)
+      .split('.', 2)
+      .map(Number);
+    const run = this.runs.get(id as number);
     if (!run?.subjects.delete(index)) return;
     run.answered(index, msg);
     run.progress();

@@ -33,6 +33,7 @@ export const ApiCode = {
   wrongLastSequence: 10071,
   wrongLastSequenceUnnamed: 10164,
   atomicPublishDisabled: 10174,
+  batchPublishDisabled: 10205,
 } as const;
 
 const secretsOf = new WeakMap<NatsConnection, Secrets>();

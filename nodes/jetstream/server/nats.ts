@@ -1,5 +1,5 @@
 /** The one file that imports the NATS client. Load it (`await import`) only when a connection is needed. */
-import { headers, type MsgHdrs } from 'nats';
+import { headers, type MsgHdrs, type NatsConnection } from 'nats';
 
 export {
   connect,
@@ -23,6 +23,16 @@ export type {
   Subscription,
   TlsOptions,
 } from 'nats';
+
+/** What the client (2.29) writes its own commands with, which it doesn't export. */
+interface Protocol {
+  sendCommand(bytes: Uint8Array): void;
+}
+
+/** Sends whole frames of the protocol. Like publishing, it is lost without a word while there is no connection. */
+export function sendBytes(nc: NatsConnection, frames: Uint8Array): void {
+  (nc as unknown as { protocol: Protocol }).protocol.sendCommand(frames);
+}
 
 interface HeadersClass {
   decode: (this: void, bytes: Uint8Array) => MsgHdrs;

@@ -5,7 +5,7 @@ import type { NatsConnection } from '../server/nats';
 import { openNats } from '../server/open';
 import { splitLogin, type ServerSettings } from '../server/server-settings';
 import { planUpdate } from './provision';
-import { serverAtLeast, streamConfig, streamInfo, type StreamForm } from './stream';
+import { recordFeatures, streamConfig, streamInfo, type StreamFeatures, type StreamForm } from './stream';
 import type { Difference, StreamOption } from './stream-changes';
 import type { StoredStream } from './stream.settings';
 
@@ -133,7 +133,7 @@ export async function listSubjects(
 
 /** A difference as a form shows it; empty for no limit. */
 export interface ShownDifference {
-  setting: keyof StoredStream | 'allowAtomic' | 'allowDirect';
+  setting: keyof StoredStream | keyof StreamFeatures;
   from: string;
   to: string;
 }
@@ -165,6 +165,7 @@ const SETTINGS: Record<StreamOption, ShownDifference['setting']> = {
   duplicate_window: 'duplicateWindow',
   compression: 'compression',
   allow_atomic: 'allowAtomic',
+  allow_batched: 'allowBatched',
   allow_direct: 'allowDirect',
   retention: 'retention',
   discard: 'discard',
@@ -185,7 +186,7 @@ export async function streamOutlook(
   return askServer(
     settings,
     async (nc) => {
-      const features = records ? { allowDirect: true, allowAtomic: serverAtLeast(nc, 2, 12) } : {};
+      const features = records ? recordFeatures(nc) : {};
       const wanted = streamConfig(stream, { ...(config as StreamForm), ...features });
       const info = await streamInfo(nc, settings.domain, stream);
       if (!info) return { changes: [], kept: [] };

@@ -25,6 +25,7 @@ const WORDS: Record<StreamOption, () => string> = {
   duplicate_window: () => say`duplicate window`,
   compression: () => say`compression`,
   allow_atomic: () => say`atomic batches`,
+  allow_batched: () => say`fast batches`,
   allow_direct: () => say`direct reading`,
   retention: () => say`retention`,
   discard: () => say`discard`,

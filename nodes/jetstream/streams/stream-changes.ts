@@ -36,6 +36,7 @@ const READINGS: Record<Exclude<StreamOption, 'subjects'>, Reading> = {
   duplicate_window: 'window',
   compression: 'freely',
   allow_atomic: 'freely',
+  allow_batched: 'freely',
   allow_direct: 'freely',
   retention: 'never',
   discard: 'never',

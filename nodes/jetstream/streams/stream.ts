@@ -12,6 +12,8 @@ export type StreamForm = Partial<Omit<StoredStream, 'subjects'>> &
 export interface StreamFeatures {
   /** Atomic batch publishing, servers from 2.12; for api-sync-out. */
   allowAtomic?: boolean;
+  /** Fast batch publishing, servers from 2.14; for api-sync-out. */
+  allowBatched?: boolean;
   /** Reading single messages from any replica; for api-sync-out. */
   allowDirect?: boolean;
 }
@@ -35,6 +37,7 @@ export interface StreamConfig {
   allow_rollup_hdrs?: boolean;
   compression?: string;
   allow_atomic?: boolean;
+  allow_batched?: boolean;
   allow_direct?: boolean;
 }
 
@@ -63,8 +66,18 @@ export interface StreamInfo {
 const NANOS = 1_000_000;
 
 /** What a form asks for, and nothing it leaves open. Throws FlowError naming the setting that is wrong. */
-export function streamConfig(name: string, { allowAtomic, allowDirect, ...form }: StreamForm): StreamConfig {
-  return serverConfig(name, { ...parseFields(streamSettings, form), allowAtomic, allowDirect });
+export function streamConfig(name: string, asked: StreamForm): StreamConfig {
+  const { allowAtomic, allowBatched, allowDirect, ...form } = asked;
+  return serverConfig(name, { ...parseFields(streamSettings, form), allowAtomic, allowBatched, allowDirect });
+}
+
+/** What writing and reading records takes, as far as the server has it. */
+export function recordFeatures(nc: NatsConnection): StreamFeatures {
+  return {
+    allowDirect: true,
+    allowAtomic: serverAtLeast(nc, 2, 12),
+    allowBatched: serverAtLeast(nc, 2, 14),
+  };
 }
 
 /** The same of settings that are read already. */
@@ -89,6 +102,7 @@ export function serverConfig(name: string, settings: Partial<StreamSettings> & S
     allow_rollup_hdrs: settings.allowRollup || undefined,
     compression: settings.compression,
     allow_atomic: settings.allowAtomic || undefined,
+    allow_batched: settings.allowBatched || undefined,
     allow_direct: settings.allowDirect || undefined,
   };
   const asked = Object.entries(config).filter(([, value]) => value !== undefined);

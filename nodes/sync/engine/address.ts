@@ -1,3 +1,4 @@
+import type { Batches } from '../../jetstream/publish/batches';
 import type { ServerSettings } from '../../jetstream/server/server-settings';
 
 /** How another thread comes to write to the same stream. */
@@ -6,6 +7,5 @@ export interface StreamAddress {
   stream: string;
   /** What it holds can be looked at. */
   readable: boolean;
-  /** Batches are worth it. */
-  atomic: boolean;
+  batches: Batches;
 }

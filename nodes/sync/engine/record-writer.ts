@@ -311,7 +311,7 @@ export class RecordWriter {
   }
 }
 
-function publishedAs(entry: Entry, seq: number): Published {
+function publishedAs(entry: Entry, seq: number | undefined): Published {
   const { updatedAt, deleted = false } = entry.record;
   return { seq, fingerprint: fingerprintOf(entry), updatedAt: timeOf(updatedAt), deleted };
 }

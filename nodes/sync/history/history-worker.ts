@@ -20,6 +20,8 @@ import { speak } from '../../shared/language';
 
 // What runs in the thread of HistoryThread: it reads and publishes, and asks the other thread for all else.
 
+/** That are published before the other thread moves the position: its time is worth more than what a crash repeats. */
+const PAGES = 8;
 /** Milliseconds for a connection of its own, where the other thread has one already. */
 const CONNECT = 10_000;
 
@@ -121,18 +123,29 @@ class WorkerHistory {
     this.backfill = new Backfill(reader, new SObject(task.shape as Described), log);
   }
 
-  /** Aborting ends the history. */
+  /** Page after page, the next ones read while two at most are being published. Aborting ends the history. */
   async pass(from: Position, signal: AbortSignal): Promise<Passed> {
     const forget = onAbort(signal, () => this.ending.abort());
+    const passed: Passed = {
+      ...{ records: 0, written: { published: 0, unchanged: 0, refused: 0 } },
+      ...{ next: from, wait: 0 },
+    };
+    const underWay: Promise<void>[] = [];
     try {
-      const { records, next, wait = 0 } = await this.page(from);
-      if (next && wait === 0) {
-        const page = this.read(next);
-        page.catch(() => undefined);
-        this.ahead = { from: JSON.stringify(next), page };
+      for (let pages = 0; pages < PAGES && passed.next && passed.wait === 0; pages++) {
+        const { records, next, wait = 0 } = await this.page(passed.next);
+        if (next && wait === 0) this.readAhead(next);
+        const published = this.write(records).then((written) => add(passed.written, written));
+        published.catch(() => undefined);
+        await underWay.at(-1);
+        underWay.push(published);
+        passed.records += records.length;
+        [passed.next, passed.wait] = [next, wait];
       }
-      return { records: records.length, written: await this.write(records), next, wait };
+      await underWay.at(-1);
+      return passed;
     } finally {
+      await Promise.allSettled(underWay);
       forget();
     }
   }
@@ -142,6 +155,12 @@ class WorkerHistory {
     await this.ahead?.page.catch(() => undefined);
     this.backfill.close();
     await this.stream.close();
+  }
+
+  private readAhead(from: Position): void {
+    const page = this.read(from);
+    page.catch(() => undefined);
+    this.ahead = { from: JSON.stringify(from), page };
   }
 
   private async page(from: Position): Promise<Page> {
@@ -167,6 +186,12 @@ class WorkerHistory {
       refused: (record, { code, message }) => tell('refused', id, record.id, { code, message }),
     });
   }
+}
+
+function add(sum: Written, { published, unchanged, refused }: Written): void {
+  sum.published += published;
+  sum.unchanged += unchanged;
+  sum.refused += refused;
 }
 
 /** The session with the org is in the other thread, and so is all that is known of whether it can be asked. */

@@ -33,7 +33,7 @@ export interface Task {
   shape: unknown;
 }
 
-/** A page that the thread has published. */
+/** Pages that the thread has published. */
 export interface Passed {
   records: number;
   written: Written;

@@ -10,6 +10,7 @@ import { Connection } from '../../../nodes/jetstream/server/connection';
 import { LastMessages } from '../../../nodes/jetstream/publish/last-messages';
 import type { Published } from '../../../nodes/jetstream/publish/pub-ack';
 import { RequestMany } from '../../../nodes/jetstream/publish/request-many';
+import type { StreamConfig } from '../../../nodes/jetstream/streams/stream';
 import { FlowError } from '../../../nodes/shared/errors';
 import { startNats, type Nats, type NatsOptions } from '../../support/nats';
 
@@ -21,6 +22,7 @@ interface Rig {
   publisher: BatchPublisher;
   last: LastMessages;
   stream: (config?: object) => Promise<void>;
+  stored: () => Promise<number>;
   headers: (sequence: number) => Promise<Map<string, string>>;
 }
 
@@ -36,14 +38,18 @@ async function rig(t: TestContext, options: NatsOptions = {}, settings: object =
   const connection = new Connection({ servers: nats.url, auth: 'none', ...settings });
   const requests = new RequestMany(connection);
   t.after(() => requests.close());
+  const publisher = new BatchPublisher(requests);
   return {
     nats,
     nc,
-    publisher: new BatchPublisher(requests),
+    publisher,
     last: new LastMessages(requests, 'S'),
     stream: async (config = {}) => {
       await jsm.streams.add({ name: 'S', subjects: ['s.>'], max_msgs_per_subject: 1, ...config });
+      const { config: made } = (await jsm.streams.info('S')) as { config: Partial<StreamConfig> };
+      publisher.batches = { atomic: made.allow_atomic === true, fast: made.allow_batched === true };
     },
+    stored: async () => (await jsm.streams.info('S')).state.last_seq,
     headers: async (seq) => {
       const { header } = await jsm.streams.getMessage('S', { seq });
       return new Map([...header].map(([key, [value = '']]) => [key, value]));
@@ -59,8 +65,84 @@ const message = (id: string | number, more: Partial<BatchMessage> = {}): BatchMe
 });
 const many = (count: number, more: Partial<BatchMessage> = {}): BatchMessage[] =>
   Array.from({ length: count }, (_, i) => message(i, more));
+/** What a backfill publishes. */
+const bare = (count: number): BatchMessage[] => many(count, { expected: 0, msgId: undefined });
 const code = (outcome: unknown): string | undefined =>
   outcome instanceof FlowError ? outcome.code : undefined;
+
+describe('publishing many in fast batches', () => {
+  const version = 'latest';
+  const isFast = (outcome: unknown): boolean =>
+    !(outcome instanceof FlowError) && (outcome as Published).seq === undefined;
+
+  test('they are used where the stream has them and a repeat is harmless', async (t) => {
+    const { publisher, stream, stored } = await rig(t, { version });
+    await stream({ allow_batched: true, allow_atomic: true });
+    assert.ok((await publisher.publish(bare(2_500), never)).every(isFast));
+    assert.equal(await stored(), 2_500);
+    for (const [name, more] of [
+      ['a', { expected: 0 }],
+      ['b', { msgId: undefined }],
+    ] as const) {
+      const messages = [message(`${name}1`, more), message(`${name}2`, more)];
+      assert.equal((await publisher.publish(messages, never)).some(isFast), false);
+    }
+  });
+
+  for (const at of [0, 1, 3])
+    test(`where one is refused (${at}) all are sent alone, and none is stored twice`, async (t) => {
+      const { publisher, stream, stored, nc } = await rig(t, { version });
+      await stream({ allow_batched: true });
+      await nc.jetstream().publish(`s.${at}`, 'newer');
+      const outcomes = await publisher.publish(bare(4), never);
+      const there = Array.from({ length: at + 1 }, () => WRONG_LAST_SEQUENCE);
+      assert.deepEqual(outcomes.map(code), [...there, undefined, undefined, undefined].slice(0, 4));
+      assert.equal(await stored(), 4);
+    });
+
+  for (const [what, options, config] of [
+    ['the server', { config: 'max_payload: 10000' }, {}],
+    ['the stream', {}, { max_msg_size: 10_000 }],
+  ] as const)
+    test(`one that is too large for ${what} fails alone`, async (t) => {
+      const { publisher, stream, stored } = await rig(t, { version, ...options });
+      await stream({ allow_batched: true, ...config });
+      const [first, ...others] = bare(4) as [BatchMessage, ...BatchMessage[]];
+      const outcomes = await publisher.publish([first, { ...first, subject: 's.big', data: 'x'.repeat(20_000) }, ...others], never); // prettier-ignore
+      // The first one is there: it is stored by the batch.
+      const expected = [WRONG_LAST_SEQUENCE, 'MESSAGE_TOO_LARGE', undefined, undefined, undefined];
+      assert.deepEqual(outcomes.map(code), expected);
+      assert.equal(await stored(), 4);
+    });
+
+  test('a stream that takes none any more is asked once', async (t) => {
+    const { publisher, stream, stored } = await rig(t, { version });
+    await stream();
+    publisher.batches = { atomic: false, fast: true };
+    assert.deepEqual((await publisher.publish(bare(3), never)).map(code), [undefined, undefined, undefined]);
+    assert.equal(publisher.batches.fast, false);
+    assert.equal(await stored(), 3);
+  });
+
+  test('a server that does not know them stores each message once', async (t) => {
+    const { publisher, stream, stored } = await rig(t, { version: '2.10' });
+    await stream();
+    publisher.batches = { atomic: false, fast: true };
+    const codes = (await publisher.publish(bare(3), never)).map(code);
+    assert.deepEqual(codes, [WRONG_LAST_SEQUENCE, WRONG_LAST_SEQUENCE, WRONG_LAST_SEQUENCE]);
+    assert.equal(await stored(), 3);
+  });
+
+  test('a server that is killed in the middle leaves all of them open', async (t) => {
+    const { publisher, stream, nats } = await rig(t, { version });
+    await stream({ allow_batched: true });
+    await publisher.publish(many(2), never);
+    nats.suspend();
+    const outcome = publisher.publish(bare(3), never);
+    await nats.kill();
+    assert.deepEqual((await outcome).map(code), ['DISCONNECTED', 'DISCONNECTED', 'DISCONNECTED']);
+  });
+});
 
 describe('publishing many', () => {
   test('goes in atomic batches where the server and the stream have them', async (t) => {
@@ -115,7 +197,7 @@ describe('publishing many', () => {
       const { publisher, stream } = await rig(t, { version });
       await stream({ allow_atomic: true });
       for (const atomic of [true, false]) {
-        publisher.atomic = atomic;
+        publisher.batches = { atomic, fast: false };
         const first = [message(`${atomic}1`, { expected: 0 }), message(`${atomic}2`, { expected: 0 })];
         const second = first.map((each) => ({ ...each, msgId: `${each.msgId} of another` }));
         assert.deepEqual((await publisher.publish(first, never)).map(code), [undefined, undefined]);
@@ -196,8 +278,15 @@ for (const answer of ['{}', '{"stream":"S"}', '{"seq":1}', '{"batch":"x","count"
     const { nc, publisher } = await rig(t);
     nc.subscribe('s.>', { callback: (_error, msg) => void (msg.reply && msg.respond(answer)) });
     await nc.flush();
-    for (const outcome of await publisher.publish(many(3), never)) {
-      assert.ok(outcome instanceof FlowError);
-      assert.deepEqual([outcome.code, outcome.retryable], ['NO_PUBACK', true]);
+    for (const batches of [
+      { atomic: false, fast: false },
+      { atomic: true, fast: false },
+      { atomic: false, fast: true },
+    ]) {
+      publisher.batches = batches;
+      for (const outcome of await publisher.publish(bare(3), never)) {
+        assert.ok(outcome instanceof FlowError);
+        assert.deepEqual([outcome.code, outcome.retryable], ['NO_PUBACK', true]);
+      }
     }
   });

@@ -1,0 +1,69 @@
+import { now } from '../../../shared/async/clock';
+import { codeOf, messageOf } from '../../../shared/errors';
+import type { Checkpoint } from '../checkpoint';
+import type { Collection } from '../provider';
+import { compare, refuseMassLoss, type Comparison } from '../reconcile';
+import type { SourceRecord } from '../record';
+import type { Run, RunOptions } from '../run';
+import { say } from '../../../shared/say';
+
+/** What the stream shows as living is compared with the API; what is gone is published as deleted. */
+export async function reconcile(
+  run: Run,
+  collection: Collection,
+  checkpoint: Checkpoint,
+  signal: AbortSignal,
+): Promise<void> {
+  const { semaphore, start } = run.options;
+  const write = async (records: SourceRecord[]): Promise<void> => {
+    await run.write(collection, records, { events: true, remember: false }, signal);
+    run.standing.report();
+  };
+  const found = await compare({
+    collection,
+    liveIds: liveIdsOf(run.options, signal),
+    write,
+    turn: (work) => semaphore.take(work),
+    complete: start === 'beginning',
+    signal,
+  });
+  if (signal.aborted) return;
+  const { heldAt } = checkpoint;
+  const confirmed = heldAt !== undefined && checkpoint.resync > heldAt;
+  if (!confirmed) await holdMassLoss(run, found, checkpoint, signal);
+  if (found.lost.length > 0) await semaphore.take(() => write(found.lost));
+  if (signal.aborted) return;
+  run.comparedAt = now();
+  const reconciled = collection.compareEvery === undefined ? undefined : Date.now();
+  const done: Checkpoint = { ...checkpoint, phase: 'live', reconcile: false, complete: true };
+  await run.save({ ...done, heldAt: undefined, ...(reconciled && { reconciled }) }, signal);
+  run.standing.worked();
+}
+
+/** Which command comes after it, and so confirms it, has to be known then. */
+async function holdMassLoss(
+  run: Run,
+  found: Comparison,
+  checkpoint: Checkpoint,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    refuseMassLoss(run.options.collection, found, checkpoint.reconcile);
+  } catch (error) {
+    if (checkpoint.heldAt === undefined) await run.save({ ...checkpoint, heldAt: checkpoint.resync }, signal);
+    throw error;
+  }
+}
+
+/** What the stream shows as living, as far as the NATS user may read it. */
+async function* liveIdsOf(
+  { liveIds, collection, error: tell }: RunOptions,
+  signal: AbortSignal,
+): AsyncGenerator<string[], void, undefined> {
+  try {
+    yield* liveIds?.(signal) ?? [];
+  } catch (error) {
+    if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
+    tell(say`Deleted records of ${collection} can't be found: ${messageOf(error)}`);
+  }
+}
