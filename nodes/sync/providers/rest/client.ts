@@ -1,5 +1,5 @@
 import { now } from '../../../shared/async/clock';
-import { FlowError } from '../../../shared/errors';
+import { FlowError, codeOf } from '../../../shared/errors';
 import { HttpClient, type HttpAnswer, type LostRequest } from '../../../shared/http/client';
 import type { RefreshTokens } from '../../../shared/http/refresh-tokens';
 import { parseJson } from '../../../shared/json';
@@ -191,6 +191,7 @@ export class RestClient {
       return { answer: { ...answer, body: parsed(answer) }, authorization };
     } catch (error) {
       if (error instanceof FlowError && error.retryable && error.code !== 'CLOSED') return { lost: error };
+      if (codeOf(error) === 'ERR_INVALID_CHAR') throw unsendable(declaration);
       throw error;
     }
   }
@@ -274,6 +275,11 @@ function pathOf({ get, post }: Ask): string {
 /** Without its parameters, which may be long, or secret. */
 function shown(url: string): string {
   return decodeURI(new URL(url).pathname).slice(0, 200);
+}
+
+function unsendable({ label }: Declaration): FlowError {
+  const why = say`What ${label} is asked with holds signs that no header can carry: enter the token anew, without blanks or line ends`;
+  return new FlowError('API_LOGIN', why, false);
 }
 
 function closed({ label }: Declaration): FlowError {

@@ -102,6 +102,45 @@ test('HubSpot’s limit of ten seconds is not the one of a second', async (t) =>
   }
 });
 
+test('a token that no header can carry is said, without it', async (t) => {
+  const { get } = await rig(t, () => ({}), { values: { token: 'pasted\u200btoken' } });
+  await assert.rejects(get(), (error: Error & { code?: string; retryable?: boolean }) => {
+    assert.deepEqual([error.code, error.retryable], ['API_LOGIN', false]);
+    assert.match(error.message, /no header can carry/);
+    assert.doesNotMatch(error.message, /pasted/);
+    return true;
+  });
+});
+
+const granting: Declaration = {
+  ...minimal,
+  auth: [{ kind: 'oauth', url: '{baseUrl}/token', form: { client_id: '{user}', client_secret: '{secret}' } }],
+};
+const granted = (t: TestContext, ...replies: Reply[]) =>
+  rig(t, ({ path }, count) => (path === '/token' ? (replies[count - 1] ?? replies.at(-1) ?? {}) : {}), {
+    declaration: granting,
+    values: { user: 'me', secret: 'a-very-secret-secret' },
+  });
+
+test('a token is taken as a form, and after a gateway’s page', async (t) => {
+  const type = { 'content-type': 'application/x-www-form-urlencoded' };
+  const form = { headers: type, body: 'access_token=abc&token_type=bearer' };
+  const page = { status: 403, headers: { 'content-type': 'text/html' }, body: '<html>no</html>' };
+  const { get, seen } = await granted(t, page, form);
+  assert.equal((await get()).verdict, 'ok');
+  assert.equal(seen.at(-1)?.headers.authorization, 'Bearer abc');
+});
+
+for (const access_token of ['', 'a\nb', 'ü'])
+  test(`an access token ${JSON.stringify(access_token)} is none`, async (t) => {
+    const { get } = await granted(t, { body: { access_token } });
+    await assert.rejects(get(), {
+      code: 'API_LOGIN',
+      retryable: false,
+      message: /no header can carry/,
+    });
+  });
+
 test('G4: a primary limit of GitHub waits for its reset, a secondary one a minute and more', async (t) => {
   const reset = Math.ceil(Date.now() / 1_000) + 3_000;
   const { client, get } = await rig(
