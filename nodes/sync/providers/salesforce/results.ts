@@ -100,7 +100,7 @@ export class ResultSet {
   private take(line: string[], records: SourceRecord[]): void {
     if (!this.record) {
       this.columns = line.length;
-      if (!line.includes('Id')) throw new Error('no table of records');
+      if (!line.includes('Id')) throw new Error(say`no table of records`);
       this.record = this.sobject.csvReader(line);
     } else {
       if (line.length !== this.columns) throw new Error(say`a line breaks off`);
