@@ -156,6 +156,7 @@ export const hubspot: Declaration = {
   },
   errors: [
     { status: 429, where: { policyName: 'DAILY' }, do: 'wait', wait: '15m' },
+    { status: 429, text: 'ten_secondly', do: 'wait', wait: '10s' },
     { status: 429, text: 'secondly', do: 'wait', wait: '1s' },
     { status: 429, do: 'wait', wait: '10s' },
     { status: 423, do: 'retry', wait: '2s' },

@@ -168,7 +168,13 @@ describe('malformed calls', () => {
     ['unreadable JSON', () => raw('POST', '/sobjects/Account', '{"Name":'), 400, 'JSON_PARSER_ERROR'],
     ['an unknown resource', () => raw('GET', '/nonsense'), 404, 'NOT_FOUND'],
     ['an unknown object', () => raw('POST', '/sobjects/Nope__c', {}), 404, 'NOT_FOUND'],
-    ['an unknown version', () => raw('GET', '/services/data/v12.0/limits'), 404, 'NOT_FOUND'],
+    ['an unknown version', () => raw('GET', '/services/data/v99.0/limits'), 404, 'NOT_FOUND'],
+    [
+      'a version that was retired',
+      () => raw('GET', '/services/data/v12.0/limits'),
+      410,
+      'UNSUPPORTED_API_VERSION',
+    ],
     ['a wrong method', () => raw('PUT', '/sobjects/Account', {}), 405, 'METHOD_NOT_ALLOWED'],
     [
       'a wrong content type',

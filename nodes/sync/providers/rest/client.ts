@@ -1,5 +1,5 @@
 import { now } from '../../../shared/async/clock';
-import { FlowError } from '../../../shared/errors';
+import { FlowError, codeOf } from '../../../shared/errors';
 import { HttpClient, type HttpAnswer, type LostRequest } from '../../../shared/http/client';
 import type { RefreshTokens } from '../../../shared/http/refresh-tokens';
 import { parseJson } from '../../../shared/json';
@@ -62,7 +62,6 @@ export class RestClient {
   private readonly listeners = new Set<() => void>();
   /** The Date of its last answer, and when that came by a clock that nobody sets. */
   private clock: { api: number; at: number } | undefined;
-  private waits = 0;
 
   /** Throws API_LOGIN or INVALID_SOURCE where it can't ask anything. */
   constructor(private readonly options: ClientOptions) {
@@ -117,7 +116,7 @@ export class RestClient {
     const { ask, values = {}, url: given } = request;
     const known = { ...this.values, ...values };
     let url = given ?? requestUrl(declaration, ask, known);
-    for (let losses = 0, logins = 0; ;) {
+    for (let losses = 0, logins = 0, waits = 0; ;) {
       const outcome = await this.limiter.take(url, signal, () => this.once(url, request, known));
       if (signal.aborted || !outcome) throw closed(declaration);
       if ('lost' in outcome) {
@@ -141,7 +140,6 @@ export class RestClient {
         case 'empty':
         case 'gone':
         case 'restart':
-          this.waits = 0;
           this.limiter.go();
           this.limiter.observe(answer.headers, this.now());
           return {
@@ -149,7 +147,7 @@ export class RestClient {
             because: this.because(answer, url, verdict.advice),
           };
         case 'wait':
-          this.wait(verdict, answer);
+          this.wait(verdict, answer, waits++);
           continue;
         case 'retry':
           this.lost(this.error('retry', answer, url, verdict.advice), url, ++losses, verdict.wait);
@@ -192,14 +190,17 @@ export class RestClient {
       return { answer: { ...answer, body: parsed(answer) }, authorization };
     } catch (error) {
       if (error instanceof FlowError && error.retryable && error.code !== 'CLOSED') return { lost: error };
+      if (codeOf(error) === 'ERR_INVALID_CHAR') throw unsendable(declaration);
       throw error;
     }
   }
 
-  private wait(verdict: Verdict, answer: Answer): void {
-    const backoff = Math.min(WAIT.longest, WAIT.first * 2 ** this.waits++);
+  /** `times`: so often this request was told to wait before. An API may say that it needn't, and refuse it all the same. */
+  private wait(verdict: Verdict, answer: Answer, times: number): void {
+    const backoff = Math.min(WAIT.longest, WAIT.first * 2 ** times);
+    const least = times === 0 ? 0 : Math.min(WAIT.first, RETRY * 2 ** (times - 1));
     const message = say`${this.options.declaration.label} limits requests (${answer.status}): ${this.secrets.strike(saying(answer))}`;
-    this.limiter.stop({ code: 'API_LIMIT', message }, verdict.wait ?? backoff);
+    this.limiter.stop({ code: 'API_LIMIT', message }, Math.max(least, verdict.wait ?? backoff));
   }
 
   private lost(error: FlowError, url: string, losses: number, wait = RETRY * 2 ** (losses - 1)): void {
@@ -212,7 +213,8 @@ export class RestClient {
 
   private error(how: 'fail' | 'login' | 'retry', answer: Answer, url: string, advice?: string): FlowError {
     const code = how === 'login' ? 'API_LOGIN' : how === 'retry' ? 'API_UNREACHABLE' : 'API_REFUSED';
-    return new FlowError(code, this.because(answer, url, advice), how === 'retry', {
+    const retryable = how === 'retry' || (how === 'fail' && isWebPage(answer));
+    return new FlowError(code, this.because(answer, url, advice), retryable, {
       details: { status: answer.status, ...(isWebPage(answer) && { webPage: true }) },
     });
   }
@@ -255,6 +257,8 @@ function parsed({ text, status }: HttpAnswer): unknown {
 function redirect({ status, headers }: Answer, url: string, baseUrl: string): string | undefined {
   if (![301, 302, 307, 308].includes(status) || typeof headers.location !== 'string') return undefined;
   const target = URL.canParse(headers.location, url) ? new URL(headers.location, url) : undefined;
+  // What was asked for is asked for there, too.
+  if (target?.search === '') target.search = new URL(url).search;
   // From https to http nothing goes.
   return target && (target.protocol === 'https:' || isOwn(target.href, baseUrl)) ? target.href : undefined;
 }
@@ -270,6 +274,11 @@ function pathOf({ get, post }: Ask): string {
 /** Without its parameters, which may be long, or secret. */
 function shown(url: string): string {
   return decodeURI(new URL(url).pathname).slice(0, 200);
+}
+
+function unsendable({ label }: Declaration): FlowError {
+  const why = say`What ${label} is asked with holds signs that no header can carry: enter the token anew, without blanks or line ends`;
+  return new FlowError('API_LOGIN', why, false);
 }
 
 function closed({ label }: Declaration): FlowError {

@@ -6,7 +6,7 @@ import { parseJson } from '../../../shared/json';
 import { signJwt } from '../../../shared/jwt';
 import type { Secrets } from '../../../shared/secrets';
 import type { Auth, Declaration } from './declaration';
-import { judge, saying } from './judge';
+import { isWebPage, judge, saying } from './judge';
 import { at, timeAt } from './path';
 import { fill, fillPath, fillText, namesIn, type Values } from './template';
 import { called, say } from '../../../shared/say';
@@ -23,6 +23,8 @@ export interface Granted {
 }
 
 const TIMEOUT = 30_000;
+/** What a header can carry. */
+const SENDABLE = /^[\x21-\x7e]+$/;
 /** Before its end, or a tenth of its life where that is less. */
 const AHEAD = 5 * 60_000;
 /** Seconds before now at which a JWT begins: its reader's clock may be behind. */
@@ -54,10 +56,10 @@ export class Grants {
       this.clock = clock;
       answer = await this.post(auth, url, refresh);
     }
-    const body = parsed(answer.text);
+    const body = parsed(answer);
     const token = at(body, auth.token ?? 'access_token');
     const rotated = at(body, 'refresh_token');
-    if (answer.status >= 300 || typeof token !== 'string')
+    if (answer.status >= 300 || typeof token !== 'string' || !SENDABLE.test(token))
       throw this.refused(auth, url, answer, body, refresh);
     this.secrets.add(token, rotated);
     return {
@@ -108,8 +110,12 @@ export class Grants {
   ): FlowError {
     const seen = { ...answer, body };
     const verdict = judge(seen, this.declaration.errors ?? [], Date.now() + this.clock);
-    const passes = verdict.do === 'wait' || verdict.do === 'retry';
-    const said = say`${new URL(url).host} gives no access token (${answer.status}): ${saying(seen)}`;
+    const passes = verdict.do === 'wait' || verdict.do === 'retry' || isWebPage(seen);
+    const { host } = new URL(url);
+    const odd = answer.status < 300 && typeof at(body, auth.token ?? 'access_token') === 'string';
+    const said = odd
+      ? say`${host} gives an access token that no header can carry: it is empty, or has blanks or other signs`
+      : say`${host} gives no access token (${answer.status}): ${saying(seen)}`;
     const again =
       refresh === undefined
         ? ''
@@ -148,7 +154,10 @@ function until(body: unknown, pathAndFormat: string, apiNow: number): number {
   return life > 0 ? now() + life - Math.min(AHEAD, life / 10) : Infinity;
 }
 
-function parsed(text: string): unknown {
+/** JSON, or the form that some answer by. */
+function parsed({ text, headers }: HttpAnswer): unknown {
+  if (/^application\/x-www-form-urlencoded/i.test(headers['content-type'] ?? ''))
+    return Object.fromEntries(new URLSearchParams(text));
   try {
     return parseJson(text);
   } catch {

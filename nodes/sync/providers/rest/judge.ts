@@ -27,8 +27,17 @@ export function isWebPage({ body, text }: Pick<Answer, 'body' | 'text'>): boolea
 
 const OK: Verdict = { do: 'ok' };
 
-/** What an answer means: by the declaration's rules, else by its status. The body of a failure may be anything. */
+/**
+ * What an answer means: by the declaration's rules, else by its status. The body of a failure may be anything; a page of
+ * a gateway is nobody's word on what was asked for, least of all that it is gone.
+ */
 export function judge(answer: Answer, rules: readonly ErrorRule[], apiNow: number): Verdict {
+  const verdict = byRules(answer, rules, apiNow);
+  const tells = verdict.do === 'gone' || verdict.do === 'empty' || verdict.do === 'restart';
+  return tells && isWebPage(answer) ? { do: 'fail' } : verdict;
+}
+
+function byRules(answer: Answer, rules: readonly ErrorRule[], apiNow: number): Verdict {
   const rule = rules.find((each) => fits(each, answer));
   const after = retryAfter(answer.headers, apiNow);
   if (!rule) {

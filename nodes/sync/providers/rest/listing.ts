@@ -1,6 +1,7 @@
 import { FlowError } from '../../../shared/errors';
 import type { Found, RestClient } from './client';
 import type { ErrorRule, Listing, Paging } from './declaration';
+import { absolute, linked } from './links';
 import { at } from './path';
 import type { Values } from './template';
 import { say } from '../../../shared/say';
@@ -15,6 +16,8 @@ export interface ListPage {
   cursor: string | undefined;
   /** The API refuses to go on there: the list has to be begun again. `because` says why. */
   restart?: string;
+  /** What it refuses is a page by its number or place: there may be none any more. */
+  beyond?: boolean;
   /** Nothing has changed since the ETag. */
   unchanged?: boolean;
   url: string;
@@ -47,9 +50,10 @@ export async function listPage(
   if (answer.status === 304) return { ...nothing, unchanged: true };
   // A later page may be gone by itself: whether the list is, its first page says.
   if (answer.verdict === 'restart' || (answer.verdict === 'gone' && next !== undefined))
-    return { ...nothing, restart: answer.because };
+    return { ...nothing, restart: answer.because, beyond: answer.verdict === 'gone' && isNumbered(paging) };
+  if (answer.status === 204) return nothing;
   if (answer.verdict !== 'ok') return answer.verdict === 'empty' ? nothing : gone(answer, nothing);
-  const rows = rowsAt(answer, listing.records);
+  const rows = rowsAt(client, answer, listing);
   return {
     rows,
     ...nextOf(answer, paging, rows, size ?? rows.length, next),
@@ -65,10 +69,25 @@ function gone(answer: Found, nothing: Omit<ListPage, 'restart'>): ListPage {
   return nothing;
 }
 
-function rowsAt({ body, url }: Found, path: string): unknown[] {
+/** Its pages are asked for by their number or place. */
+export function isNumbered(paging: Paging | undefined): boolean {
+  return paging?.by === 'page' || paging?.by === 'offset';
+}
+
+/** Lists that an API has shown: what they are declared as is right. */
+const proven = new WeakMap<RestClient, Set<string>>();
+
+function rowsAt(client: RestClient, { body, url }: Found, { get, post, records: path }: Listing): unknown[] {
+  const name = `${get ?? post} ${path}`;
+  const known = proven.get(client) ?? new Set();
   const found = at(body, path);
-  if (Array.isArray(found)) return found;
+  if (Array.isArray(found)) {
+    proven.set(client, known.add(name));
+    return found.filter((row) => row !== null);
+  }
   if (typeof found === 'object' && found !== null && path === '') return [found];
+  // Some have no list where it would be empty.
+  if (found === null) return [];
   throw new FlowError(
     'INVALID_DECLARATION',
     say`The answer of ${new URL(url).pathname} has no list at "${path}", but ${
@@ -76,40 +95,48 @@ function rowsAt({ body, url }: Found, path: string): unknown[] {
         .slice(0, 20)
         .join(', ') || (Array.isArray(body) ? say`a list` : say`nothing`)
     }`,
-    false,
+    known.has(name),
   );
 }
 
 function nextOf(
-  { body, headers }: Found,
+  answer: Found,
   paging: Paging | undefined,
   rows: readonly unknown[],
   size: number,
   before: string | undefined,
 ): Pick<ListPage, 'next' | 'prev' | 'cursor'> {
   if (!paging) return { next: undefined, cursor: undefined };
-  const found = pointer(paging, body, headers, rows, size, before);
-  const prev = backPointer(paging, headers, size, before);
+  const { body } = answer;
+  const found = pointer(paging, answer, rows, size, before);
+  const prev = backPointer(paging, answer, size, before);
   const ended =
-    (paging.while !== undefined && !at(body, paging.while)) ||
-    (paging.until !== undefined && at(body, paging.until) === true);
+    (paging.while !== undefined && isFalse(at(body, paging.while))) ||
+    (paging.until !== undefined && isTrue(at(body, paging.until)));
   return { next: ended ? undefined : found, prev, cursor: found };
 }
 
 function pointer(
   { by, path = '', short = false, pin }: Paging,
-  body: unknown,
-  headers: Found['headers'],
+  { body, headers, url }: Found,
   rows: readonly unknown[],
   size: number,
   before: string | undefined,
 ): string | undefined {
   switch (by) {
     case 'link':
-      return before === undefined ? pinned(linked(headers, 'next'), pin, rows[0]) : linked(headers, 'next');
-    case 'url':
-    case 'cursor':
-      return text(at(body, path));
+      return before === undefined
+        ? pinned(linked(headers, 'next', url), pin, rows[0])
+        : linked(headers, 'next', url);
+    case 'url': {
+      const next = cursor(body, path, url);
+      return next === undefined ? undefined : absolute(next, url);
+    }
+    case 'cursor': {
+      const next = cursor(body, path, url);
+      // None begins there: it says that there are no more.
+      return next === '0' ? undefined : next;
+    }
     case 'last':
       return rows.length === 0 ? undefined : text(at(rows.at(-1), path));
     // Only an empty page is the last. Who can't tell why one is short reads some rows again rather than leave any out.
@@ -124,18 +151,25 @@ function pointer(
 
 function backPointer(
   { by }: Paging,
-  headers: Found['headers'],
+  { headers, url }: Found,
   size: number,
   before: string | undefined,
 ): string | undefined {
-  if (by === 'link') return linked(headers, 'prev');
+  if (by === 'link') return linked(headers, 'prev', url);
   if (before === undefined || (by !== 'page' && by !== 'offset')) return undefined;
   const number = Number(before) - (by === 'page' ? 1 : size);
   return number > (by === 'page' ? 0 : -size) ? String(Math.max(0, number)) : undefined;
 }
 
-function linked({ link }: Found['headers'], rel: 'next' | 'prev'): string | undefined {
-  return new RegExp(`<([^>]+)>\\s*;[^,]*\\brel="?${rel}"?`).exec(String(link))?.[1];
+/** Throws where something stands there that can't be asked for: the list would end there, unsaid. */
+function cursor(body: unknown, path: string, url: string): string | undefined {
+  const found = at(body, path);
+  if (typeof found !== 'object' || found === null) return text(found);
+  throw new FlowError(
+    'INVALID_DECLARATION',
+    say`The answer of ${new URL(url).pathname} has ${JSON.stringify(found).slice(0, 50)} at "${path}", which is no cursor: name the place of its text`,
+    false,
+  );
 }
 
 /** Links go on with the parameters of the page that they are of. */
@@ -155,4 +189,13 @@ function pageSize(body: unknown, path: string, asked: number): number {
 
 function text(value: unknown): string | undefined {
   return typeof value === 'string' || typeof value === 'number' ? String(value) || undefined : undefined;
+}
+
+/** Some write it as a text, or a number. */
+function isTrue(value: unknown): boolean {
+  return value === true || value === 1 || (typeof value === 'string' && /^(true|1|yes)$/i.test(value));
+}
+
+function isFalse(value: unknown): boolean {
+  return !value || (typeof value === 'string' && /^(false|0|no|null)$/i.test(value));
 }

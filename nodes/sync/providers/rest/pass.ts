@@ -1,9 +1,9 @@
 import { FlowError, isRetryable } from '../../../shared/errors';
 import { RecentMap } from '../../../shared/recent-map';
-import { isoTime } from '../../engine/record';
+import { fingerprint, isoTime } from '../../engine/record';
 import type { RestClient } from './client';
 import type { Listing } from './declaration';
-import { listPage, type ListPage } from './listing';
+import { isNumbered, listPage, type ListPage } from './listing';
 import { at, timeAt } from './path';
 import type { Values } from './template';
 import { say } from '../../../shared/say';
@@ -34,7 +34,17 @@ export interface Pass {
   tie?: boolean;
   /** Looks back. */
   deep?: boolean;
+  /** Where the API knew no further page, once. */
+  beyond?: string;
+  /** What the last page held, and how often the pages before it held the same. */
+  print?: string;
+  same?: number;
 }
+
+/** Lists of which it has turned out that the page behind the last isn't there. */
+const endless = new WeakSet<Listing>();
+/** Pages that are like the one before it, from which on it is the last that comes again and again. */
+const REPEATED = 2;
 
 export interface Step {
   rows: unknown[];
@@ -72,6 +82,7 @@ const sizes = new WeakMap<Listing, number>();
  */
 export class PassReader {
   private readonly seen = new RecentMap<string, Seen>(SEEN);
+  private readonly numbered: boolean;
   private readonly counted: boolean;
   /** Path of the time of a list that is newest first. */
   private readonly descending: string | undefined;
@@ -86,6 +97,7 @@ export class PassReader {
   ) {
     const { listing, newest } = options;
     this.counted = isCounted(listing);
+    this.numbered = isNumbered(listing.paging);
     this.unit = /\{since\|(seconds|iso)\}/.test(JSON.stringify(listing)) ? 1_000 : 1;
     this.descending = newest ?? (listing.order === undefined ? listing.slices?.time : undefined);
   }
@@ -98,7 +110,9 @@ export class PassReader {
   async step(pass: Pass, signal: AbortSignal): Promise<Step> {
     if (pass.pages === 0) this.restarts.delete(pass.to);
     const page = await this.page(pass, signal);
-    if (page.restart !== undefined) return { rows: [], pass: this.restarted(pass, page.restart) };
+    if (page.restart !== undefined && !page.beyond)
+      return { rows: [], pass: this.restarted(pass, page.restart) };
+    if (page.restart !== undefined) return { rows: [], pass: this.atEnd(pass, page.restart) };
     if (pass.back !== undefined) return { rows: page.rows, pass: this.backwards(pass, page) };
     const before = page.unchanged ? this.seen.get(page.url) : undefined;
     const last = page.unchanged ? before?.last : this.lastOf(page.rows, pass);
@@ -106,6 +120,7 @@ export class PassReader {
     if (this.options.conditional && page.etag !== undefined)
       this.seen.set(page.url, { etag: page.etag, next, last });
     const max = this.latest(page.rows, pass);
+    const print = this.numbered && page.rows.length > 0 ? fingerprint(JSON.stringify(page.rows)) : undefined;
     const read: Pass = {
       ...pass,
       pages: pass.pages + 1,
@@ -114,6 +129,7 @@ export class PassReader {
       ...(last && { last }),
       ...(!page.unchanged && { trail: this.trailOf(page.rows) }),
       ...(Number.isFinite(max) && { max }),
+      ...(print !== undefined && { print, same: print === pass.print ? (pass.same ?? 0) + 1 : undefined }),
     };
     return { rows: page.rows, pass: this.following(read, pass, page) };
   }
@@ -153,7 +169,7 @@ export class PassReader {
       if (page.rows.length === 0) return this.anchored({ ...pass, tie: false }, pass.from + 1);
       return pass;
     }
-    const over = pass.next === undefined || this.isThrough(pass);
+    const over = pass.next === undefined || this.isThrough(pass) || (pass.same ?? 0) >= REPEATED;
     const further = this.isFurther(pass);
     if (this.counted && pass.tied && page.prev !== undefined && (over || further))
       return { ...pass, back: page.prev, next: over ? undefined : pass.next };
@@ -194,6 +210,19 @@ export class PassReader {
   /** Brent's: a circle of any length comes back to a mark that is set ever more rarely. */
   private isRound({ next, mark }: Pass, before: Pass): boolean {
     return next !== undefined && (next === before.next || next === mark);
+  }
+
+  /**
+   * Where pages are numbered, an API may know nothing of the one behind the last. It isn't taken for that before the
+   * list was begun again, and has come as far: who says so once is believed.
+   */
+  private atEnd(pass: Pass, why: string): Pass | undefined {
+    const { listing } = this.options;
+    const place = [pass.from, pass.to, pass.next].join();
+    if (pass.beyond === place) endless.add(listing);
+    if (endless.has(listing)) return undefined;
+    const again = this.restarted(pass, why);
+    return again && { ...again, beyond: place };
   }
 
   /** Begins the list again where it has come to. */

@@ -55,6 +55,8 @@ function timeOf(path: string | undefined, row: unknown): number | undefined {
   const time = timeAt(row, path);
   const found = at(row, path.split('|')[0] ?? '');
   if (time !== undefined || found === null || found === undefined) return time;
+  // "0000-00-00" and "N/A" are ways to say that there is none.
+  if (typeof found === 'string' && !/[1-9]/.test(found)) return undefined;
   throw new FlowError(
     'INVALID_DECLARATION',
     say`A record has ${JSON.stringify(found).slice(0, 50)} at "${path}", which is no time of that format`,

@@ -54,6 +54,93 @@ test('Z5: a text in the place of JSON under 429 is a limit, not a broken answer'
   assert.equal(client.unavailable, undefined);
 });
 
+test('a limit that says that there is nothing to wait for, again and again, is not asked ever more often', async (t) => {
+  const { client, seen } = await rig(t, () => ({ status: 429, headers: { 'retry-after': '0' }, body: {} }));
+  const stop = new AbortController();
+  const waits: number[] = [];
+  client.onChange(() => {
+    waits.push(Math.round((client.limiter.hold?.until ?? 0) - performance.now()));
+    if (client.limiter.hold) client.limiter.hold.until = 0;
+    if (waits.length === 5) stop.abort();
+  });
+  await assert.rejects(client.ask({ ask: { get: '/things' } }, stop.signal), { code: 'CLOSED' });
+  assert.equal(seen.length, 5);
+  for (const [i, least] of [0, 1_000, 2_000, 4_000, 8_000].entries())
+    assert.ok((waits[i] ?? -1) >= least - 100, String(waits));
+});
+
+test('requests that are refused together wait as one', async (t) => {
+  const { client, get } = await rig(
+    t,
+    () => ({ status: 403, body: { message: 'You have exceeded a secondary rate limit.' } }),
+    { declaration: named('github') },
+  );
+  const waits: number[] = [];
+  client.onChange(() => waits.push((client.limiter.hold?.until ?? 0) - performance.now()));
+  const asked = [get(), get(), get(), get()].map((one) => one.catch(() => undefined));
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  assert.ok(Math.max(...waits) < 61_000, String(waits));
+  client.close();
+  void asked;
+});
+
+test('HubSpot’s limit of ten seconds is not the one of a second', async (t) => {
+  for (const [policyName, least] of [
+    ['TEN_SECONDLY_ROLLING', 10_000],
+    ['SECONDLY', 1_000],
+  ] as const) {
+    const { client, get } = await rig(t, () => ({ status: 429, body: { policyName } }), {
+      declaration: named('hubspot'),
+    });
+    const wait = new Promise<number>((resolve) =>
+      client.onChange(() => resolve((client.limiter.hold?.until ?? 0) - performance.now())),
+    );
+    get().catch(() => undefined);
+    const found = await wait;
+    assert.ok(found > least - 100 && found <= least, `${policyName}: ${found}`);
+    client.close();
+  }
+});
+
+test('a token that no header can carry is said, without it', async (t) => {
+  const { get } = await rig(t, () => ({}), { values: { token: 'pasted\u200btoken' } });
+  await assert.rejects(get(), (error: Error & { code?: string; retryable?: boolean }) => {
+    assert.deepEqual([error.code, error.retryable], ['API_LOGIN', false]);
+    assert.match(error.message, /no header can carry/);
+    assert.doesNotMatch(error.message, /pasted/);
+    return true;
+  });
+});
+
+const granting: Declaration = {
+  ...minimal,
+  auth: [{ kind: 'oauth', url: '{baseUrl}/token', form: { client_id: '{user}', client_secret: '{secret}' } }],
+};
+const granted = (t: TestContext, ...replies: Reply[]) =>
+  rig(t, ({ path }, count) => (path === '/token' ? (replies[count - 1] ?? replies.at(-1) ?? {}) : {}), {
+    declaration: granting,
+    values: { user: 'me', secret: 'a-very-secret-secret' },
+  });
+
+test('a token is taken as a form, and after a gateway’s page', async (t) => {
+  const type = { 'content-type': 'application/x-www-form-urlencoded' };
+  const form = { headers: type, body: 'access_token=abc&token_type=bearer' };
+  const page = { status: 403, headers: { 'content-type': 'text/html' }, body: '<html>no</html>' };
+  const { get, seen } = await granted(t, page, form);
+  assert.equal((await get()).verdict, 'ok');
+  assert.equal(seen.at(-1)?.headers.authorization, 'Bearer abc');
+});
+
+for (const access_token of ['', 'a\nb', 'ü'])
+  test(`an access token ${JSON.stringify(access_token)} is none`, async (t) => {
+    const { get } = await granted(t, { body: { access_token } });
+    await assert.rejects(get(), {
+      code: 'API_LOGIN',
+      retryable: false,
+      message: /no header can carry/,
+    });
+  });
+
 test('G4: a primary limit of GitHub waits for its reset, a secondary one a minute and more', async (t) => {
   const reset = Math.ceil(Date.now() / 1_000) + 3_000;
   const { client, get } = await rig(
