@@ -364,7 +364,7 @@ export const FAILURE_CODES = {
   ),
   PERMISSION_DENIED: retried(
     'The NATS user lacks a right.',
-    'Grant it; the README has a table of least rights.',
+    'Grant it; docs/nats-rights.md has a table of what each node needs.',
   ),
   POSITION_UNREADABLE: retried(
     'The stored replay id cannot be read, so no events are read either.',

@@ -222,17 +222,6 @@ test('nats-server takes the configurations in the pages', async () => {
   }
 });
 
-test('nats-rights.md has every right that the README has', () => {
-  const page = read('docs/nats-rights.md');
-  const [table = ''] = /### Least rights in NATS[\s\S]*?\n\n\|([\s\S]*?)\n\n/.exec(read('README.md')) ?? [];
-  const rights = [...table.matchAll(/`(\$[^`]+)`/g)].map(([, right = '']) => right);
-  assert.ok(rights.length > 12, `found ${rights.length}`);
-  assert.deepEqual(
-    rights.filter((right) => !page.includes(`\`${right}\``)),
-    [],
-  );
-});
-
 describe('the flows of the cookbook', () => {
   const files = globSync('docs/cookbook/*.json', { cwd: root });
   const declared = new Map(declaredNodes().map((node) => [node.declared.type, node.declared]));

@@ -8,7 +8,7 @@ import { embedNodeRed, type FlowNode } from '../support/node-red';
 import { until } from '../support/until';
 import { root } from '../support/user-dir';
 
-// The README's table of rights: what it says is enough must be enough.
+// The table of docs/nats-rights.md: what it says is enough must be enough.
 
 const CONSUME = ['$JS.API.CONSUMER.INFO.S.C', '$JS.API.CONSUMER.MSG.NEXT.S.C', '$JS.ACK.S.C.>'];
 const MAKE_DURABLE = ['$JS.API.CONSUMER.CREATE.S.C.>'];
@@ -48,7 +48,7 @@ const flow = (name: string, provision: boolean): FlowNode[] => [
   { id: 'end', type: 'debug', z: 'tab', active: false, wires: [] },
 ];
 
-test('the rights that the README names are enough, with an inbox of the user’s own', async (t) => {
+test('the rights that docs/nats-rights.md names are enough, with an inbox of the user’s own', async (t) => {
   const server = await startNats({
     config: `authorization { users: [
       { user: admin, password: secret },
@@ -84,10 +84,10 @@ test('the rights that the README names are enough, with an inbox of the user’s
   assert.deepEqual(complaints, []);
 });
 
-test('the README names these rights', () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+test('docs/nats-rights.md names these rights', () => {
+  const page = readFileSync(join(root, 'docs/nats-rights.md'), 'utf8');
   for (const right of [...CONSUME, ...MAKE_DURABLE, ...PROVISION]) {
-    assert.ok(readme.includes(`\`${right}\``), right);
+    assert.ok(page.includes(`\`${right}\``), right);
   }
 });
 

@@ -234,7 +234,7 @@ describe('TLS', () => {
   });
 });
 
-describe('least rights (the table in the README)', () => {
+describe('least rights (the table of docs/nats-rights.md)', () => {
   const inbox = '_INBOX_app';
   /** A server with an administrator and the user "app", who may do only this. */
   const restricted = (publish: string[], subscribe = [`${inbox}.>`]): Promise<Nats> =>

@@ -70,7 +70,7 @@ export function permissionDenied(operation: string | undefined, subject: string)
     operation === 'subscription' ? say`, or give the jetstream-server node the inbox prefix it may use` : '';
   return new FlowError(
     'PERMISSION_DENIED',
-    say`The NATS user may not ${verb} "${subject}": grant it that right${hint} (the README has a table of least rights)`,
+    say`The NATS user may not ${verb} "${subject}": grant it that right${hint} (docs/nats-rights.md has a table of what each node needs)`,
   );
 }
 
