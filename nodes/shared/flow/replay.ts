@@ -187,7 +187,7 @@ export class Replay implements Settler<ReplayedLetter> {
     for (const sequence of [...this.waiting].sort((a, b) => a - b)) {
       while (this.inFlow.size >= WINDOW && !signal.aborted) await this.waker.wait(undefined, signal);
       if (signal.aborted) return;
-      this.waiting.delete(sequence);
+      if (!this.waiting.delete(sequence)) continue;
       try {
         // An outage of the store may have taken it away.
         await this.turn?.take(signal);
@@ -275,8 +275,7 @@ export class Replay implements Settler<ReplayedLetter> {
         await this.letters.remove(sequence);
         break;
       } catch (error) {
-        if (failures === 0)
-          this.log('error', say`${this.describe(item)} can't be removed: ${messageOf(error)}`);
+        if (failures === 0) this.cannotRemove(item, error);
         this.leave(item);
         if (this.stopping.signal.aborted) return;
         await pause(Math.min(REMOVING.longest, REMOVING.first * 2 ** failures), this.stopping.signal);
@@ -285,6 +284,17 @@ export class Replay implements Settler<ReplayedLetter> {
     }
     this.removing.delete(sequence);
     this.leave(item);
+  }
+
+  /** Whoever replays next would do the work of each a second time: no more of them are begun. */
+  private cannotRemove(item: ReplayedLetter, error: unknown): void {
+    const { size } = this.waiting;
+    this.counts.postponed += size;
+    this.waiting.clear();
+    this.log(
+      'error',
+      say`${this.describe(item)} is done, and can't be removed: ${messageOf(error)}; ${size} that wait are not begun. See whether the stream denies deletion, or the right is missing, and discard it before it is replayed again`,
+    );
   }
 
   private leave({ letter }: ReplayedLetter): void {
