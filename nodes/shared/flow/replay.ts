@@ -307,9 +307,13 @@ export class Replay implements Settler<ReplayedLetter> {
 /** Whole numbers, each once; 'all' where nothing is named. Throws BAD_REQUEST. */
 export function whichLetters({ sequences, all }: Record<string, unknown>): number[] | 'all' {
   if (all === true) return 'all';
-  if (Array.isArray(sequences) && sequences.length > 0 && sequences.every((one) => Number.isSafeInteger(one)))
+  if (Array.isArray(sequences) && sequences.length > 0 && sequences.every(isSequence))
     return [...new Set(sequences as number[])];
   throw new FlowError('BAD_REQUEST', say`No dead letters are named`, false);
+}
+
+function isSequence(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) > 0;
 }
 
 export function deliveriesOf(letter: StoredLetter): number {
