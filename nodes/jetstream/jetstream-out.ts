@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
 import { codeOf, FlowError, messageOf } from '../shared/errors';
 import { flowTracker, holdOf, pauseProcessing } from '../shared/flow/completion';
 import { failed, refuseInput, sendOn } from '../shared/flow/input';
-import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
+import { parseDeployed, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { templateScope } from '../shared/template';
 import { carry, traceOf, type Carrier, type TraceContext } from '../shared/tracing/context';
@@ -32,7 +32,7 @@ export default function (RED: NodeAPI): void {
     let settings: Settings<typeof jetstreamOut>;
     let render: ReturnType<typeof compileOutgoing>;
     try {
-      settings = parseSettings(jetstreamOut, def);
+      settings = parseDeployed(jetstreamOut, def);
       connection = connectionOf(RED, settings.server);
       render = compileOutgoing(settings, connection.settings.inboxPrefix);
     } catch (error) {
