@@ -186,10 +186,13 @@ function condition(conditions: string): string {
     const is = not ? 'is not' : 'is';
     return `\`${name}\` ${is} ${(values ?? 'true')
       .split('|')
-      .map((value) => `\`${value}\``)
+      .map((value) => (value === '' ? 'empty' : `\`${value}\``))
       .join(' or ')}`;
   };
-  return conditions.split(/\s+/).map(one).join(' and ');
+  return conditions
+    .split(' or ')
+    .map((all) => all.split(/\s+/).map(one).join(' and '))
+    .join(', or when ');
 }
 
 function markdown(html: string): string {

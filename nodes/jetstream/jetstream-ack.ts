@@ -1,7 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import type { Command } from '../shared/flow/delivery';
 import { FlowError, messageOf } from '../shared/errors';
-import { commandDelivery } from '../shared/flow/completion';
+import { commandDelivery } from '../shared/flow/in-flow';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { parseSetting, parseDeployed, type Settings, type Stored } from '../shared/settings/settings';
 import { jetstreamAck } from './jetstream-ack.settings';

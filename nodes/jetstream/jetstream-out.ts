@@ -1,6 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
 import { codeOf, FlowError, messageOf } from '../shared/errors';
-import { flowTracker, holdOf, pauseProcessing } from '../shared/flow/completion';
+import { flowTracker } from '../shared/flow/completion';
+import { holdOf, pauseProcessing } from '../shared/flow/in-flow';
 import { failed, refuseInput, sendOn } from '../shared/flow/input';
 import { parseDeployed, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';

@@ -1,5 +1,5 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
-import { gatherMessage, holdOf, inheritedUntil, pauseProcessing } from '../shared/flow/completion';
+import { gatherMessage, holdOf, inheritedUntil, pauseProcessing } from '../shared/flow/in-flow';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseDeployed, settingsFor, type Settings, type Stored } from '../shared/settings/settings';

@@ -22,6 +22,8 @@ const REST = `provider=${[...Object.keys(APIS), 'custom'].join('|')}`;
 const OF_ACCOUNT = `provider=${[...named(({ baseUrl }) => baseUrl === undefined), 'custom'].join('|')}`;
 const ASSOCIATED = `provider=${[...named(({ collections: of }) => Object.values(of).some((each) => each.associations)), 'custom'].join('|')}`;
 const USER_NEEDED = `provider=${named(({ login }) => login?.user?.required === true).join('|')}`;
+/** An app of GitHub's has a private key instead. */
+const TOKEN_NEEDED = `provider=${named(({ login }) => login?.token?.required === true).join('|')} or provider=github user=`;
 
 export const apiSource = declare('api-source', 1, {
   name: text(''),
@@ -30,7 +32,7 @@ export const apiSource = declare('api-source', 1, {
   baseUrl: onlyWhen(REST, text('', { required: OF_ACCOUNT, format: formats.url, address: true })),
   user: text('', { required: USER_NEEDED }),
   account: onlyWhen(REST, text('')),
-  token: credential(),
+  token: credential({ required: TOKEN_NEEDED }),
   secret: credential(),
   privateKey: credential(),
   definition: onlyWhen('provider=custom', json('', { required: true })),

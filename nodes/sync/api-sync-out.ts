@@ -3,7 +3,7 @@ import type { Connection } from '../jetstream/server/connection';
 import { connectionOf } from '../jetstream/jetstream-server';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import { FlowError } from '../shared/errors';
-import { pauseProcessing } from '../shared/flow/completion';
+import { pauseProcessing } from '../shared/flow/in-flow';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { contextPositions } from '../shared/positions';
 import { claimStream, type Claim } from '../jetstream/streams/claims';

@@ -1,3 +1,4 @@
+import { after, before } from 'node:test';
 import { type Browser, type Page } from 'playwright-core';
 import { startNodeRed, type NodeRed, type ProcessOptions } from '../support/node-red';
 import { skip, startBrowser } from './browser';
@@ -58,6 +59,17 @@ export async function startBench(options: ProcessOptions = {}): Promise<Bench> {
       await nodeRed.stop();
     },
   };
+}
+
+/** For all tests of a file: a bench, which is `ready` before the first of them, and stopped after the last. */
+export function onBench(ready: (bench: Bench) => Promise<void> | void, options: ProcessOptions = {}): void {
+  let bench: Bench | undefined;
+  before(async () => {
+    if (skip) return;
+    bench = await startBench(options);
+    await ready(bench);
+  });
+  after(() => bench?.stop());
 }
 
 async function openEditor(

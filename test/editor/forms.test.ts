@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { contract, types } from './contract';
-import { skip, startBench, type Bench, type Editor } from './editor';
+import { onBench, skip, type Bench, type Editor } from './editor';
 import { invalid, nodes, valid } from './valid';
 
 let bench: Bench;
 let editor: Editor;
-before(async () => {
-  if (skip) return;
-  bench = await startBench();
+onBench(async (started) => {
+  bench = started;
   editor = await bench.editor();
 });
-after(() => bench?.stop());
 
 for (const type of types) {
   test(`${type}: a new node has the contract's properties and values, and no other`, { skip }, async () => {

@@ -1,22 +1,18 @@
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
+import { beforeEach, test } from 'node:test';
 import type { Route } from 'playwright-core';
 import { until } from '../support/until';
 import { contract } from './contract';
-import { skip, startBench, type Bench, type Editor } from './editor';
+import { onBench, skip, type Editor } from './editor';
 
-let bench: Bench;
 let editor: Editor;
 /** Look-ups that were asked and not answered yet, in their order. */
 let asked: Route[] = [];
 
-before(async () => {
-  if (skip) return;
-  bench = await startBench();
+onBench(async (bench) => {
   editor = await bench.editor();
   await editor.page.route('**/jetforce/jetstream-server/*', (route) => void asked.push(route));
 });
-after(() => bench?.stop());
 beforeEach(async () => {
   if (skip) return;
   asked = [];

@@ -1,17 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { contract, types } from './contract';
-import { skip, startBench, type Bench, type Editor } from './editor';
+import { onBench, skip, type Bench, type Editor } from './editor';
 import { faint, key, shoot, shots, show, THEMES } from './look';
 
 let bench: Bench;
 let editor: Editor;
-before(async () => {
-  if (skip) return;
-  // Node-RED 4 has no dark theme, and its own light one is fainter.
-  bench = await startBench({ version: 5 });
-});
-after(() => bench?.stop());
+// Node-RED 4 has no dark theme, and its own light one is fainter.
+onBench((started) => void (bench = started), { version: 5 });
 
 /** What each form shows at most: every row that a choice brings up, every section unfolded. */
 const busy: Record<string, Record<string, unknown>[]> = {

@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { contract, flowTypes, types } from './contract';
 import { until } from '../support/until';
-import { skip, startBench, type Bench, type Editor } from './editor';
+import { onBench, skip, startBench, type Bench, type Editor } from './editor';
 
 let bench: Bench;
 let editor: Editor;
-before(async () => {
-  if (skip) return;
-  bench = await startBench();
+onBench(async (started) => {
+  bench = started;
   editor = await bench.editor();
 });
-after(() => bench?.stop());
 
 test(
   'a node without name and settings is called on the canvas what the palette calls it',

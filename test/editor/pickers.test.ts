@@ -310,7 +310,10 @@ test('Test connection tells which org it is, and which login it refuses', { skip
   };
   await page.fill('#node-config-input-clientId', org.clientId);
   await page.fill('#node-config-input-clientSecret', org.clientSecret);
-  assert.match(await tried(), /Logged in to.*as admin@org\.example[\s\S]*REST API: \d+ of[\s\S]*Pub\/Sub/);
+  assert.match(
+    await tried(),
+    /Logged in to.*as admin@org\.example[\s\S]*REST API: \d+,\d+ of 1,000,000[\s\S]*Pub\/Sub/,
+  );
   await page.fill('#node-config-input-clientSecret', 'wrong');
   assert.match(await tried(), /client/i);
   assert.equal(await result.locator('.jetforce-error').count(), 1);

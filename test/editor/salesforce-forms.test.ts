@@ -1,16 +1,12 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { skip, startBench, type Bench, type Editor } from './editor';
+import { test } from 'node:test';
+import { onBench, skip, type Editor } from './editor';
 import { invalid, nodes, valid } from './valid';
 
-let bench: Bench;
 let editor: Editor;
-before(async () => {
-  if (skip) return;
-  bench = await startBench();
+onBench(async (bench) => {
   editor = await bench.editor();
 });
-after(() => bench?.stop());
 
 test('sfdc-composite: a map of fields with typed values', { skip }, async () => {
   await editor.clear();

@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import type { ListedLetter } from '../../nodes/shared/flow/replay';
+import type { ListedLetter } from '../../nodes/shared/flow/stored-letter';
 import type { CollectionState, DurableState, Held, States } from '../../nodes/shared/operations/states';
 import { types } from './contract';
-import { skip, startBench, type Bench, type Editor } from './editor';
+import { onBench, skip, type Bench, type Editor } from './editor';
 import { faint, key, shoot, show, THEMES } from './look';
 
 let bench: Bench;
 let editor: Editor;
-before(async () => {
-  if (skip) return;
-  // Node-RED 4 has no dark theme, and its own light one is fainter.
-  bench = await startBench({ version: 5 });
-});
-after(() => bench?.stop());
+// Node-RED 4 has no dark theme, and its own light one is fainter.
+onBench((started) => void (bench = started), { version: 5 });
 
 /** What sticks out of the sidebar to the right, or is cut off inside its own element. */
 const overflowing = (selector: string): string => `[...document.querySelectorAll('${selector}')]

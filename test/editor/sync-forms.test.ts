@@ -1,16 +1,32 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { skip, startBench, type Bench, type Editor } from './editor';
+import { test } from 'node:test';
+import { onBench, skip, type Editor } from './editor';
 import { invalid, nodes, SYNC_ID, valid } from './valid';
 
-let bench: Bench;
 let editor: Editor;
-before(async () => {
-  if (skip) return;
-  bench = await startBench();
+onBench(async (bench) => {
   editor = await bench.editor();
 });
-after(() => bench?.stop());
+
+test(
+  'api-source: a token that its API can not do without is marked where it is missing',
+  { skip },
+  async () => {
+    await editor.clear();
+    const needs = async (change: Record<string, unknown>) => {
+      await editor.add({ ...valid('api-source'), org: '', credentials: {}, ...change });
+      const found = await invalid(editor, 'x');
+      await editor.clear();
+      return found;
+    };
+    const hubspot = { provider: 'hubspot', collections: ['hubspot:contacts'] };
+    assert.deepEqual(await needs(hubspot), ['Token: fill this in']);
+    assert.deepEqual(await needs({ ...hubspot, credentials: { token: 'secret' } }), []);
+    const github = { provider: 'github', collections: ['github:owner/repo:issues'] };
+    assert.deepEqual(await needs(github), ['Token: fill this in']);
+    assert.deepEqual(await needs({ ...github, user: '123456' }), []);
+  },
+);
 
 test('api-source: a new one has a sync id of its own, made once', { skip }, async () => {
   await editor.clear();
@@ -242,6 +258,7 @@ test(
       ...valid('api-source'),
       provider: 'github',
       collections: ['github:acme/site:issues'],
+      credentials: { token: 'secret' },
     });
     await editor.open('x');
     const input = page.locator('.jetforce-collection');

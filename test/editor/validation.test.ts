@@ -1,21 +1,17 @@
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { until } from '../support/until';
 import { streamConfig } from './contract';
-import { skip, startBench, type Bench, type Editor } from './editor';
+import { onBench, skip, type Editor } from './editor';
 import { invalid, nodes, valid } from './valid';
 
-let bench: Bench;
 let editor: Editor;
-before(async () => {
-  if (skip) return;
-  bench = await startBench();
+onBench(async (bench) => {
   editor = await bench.editor();
 });
-after(() => bench?.stop());
 
 /** Secrets have a test of their own. */
-const ALSO = /^(Client id|Client secret|Private key|Password): fill this in$/;
+const ALSO = /^(Client id|Client secret|Private key|Password|Token): fill this in$/;
 
 test('validators say what is wrong, in a sentence that names the setting', { skip }, async () => {
   await editor.clear();

@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { root } from '../support/user-dir';
 import { contract, types } from './contract';
-import { skip, startBench, type Bench, type Editor } from './editor';
+import { onBench, skip, type Editor } from './editor';
 import { invalid, nodes, valid } from './valid';
 
-let bench: Bench;
 let editor: Editor;
-before(async () => {
-  if (skip) return;
-  bench = await startBench();
+onBench(async (bench) => {
   editor = await bench.editor();
 });
-after(() => bench?.stop());
 
 test(
   'a flow of the first release is brought up to the present version when it is imported',

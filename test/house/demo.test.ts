@@ -25,8 +25,9 @@ test('the shipped flow brings 1,000 changes of the org into JetStream, each reco
 });
 
 test('the demo shows an outage that is waited out, and a dead letter that is replayed', async (t) => {
-  const { red, org, stop } = await startStack();
-  t.after(stop);
+  const stack = await startStack();
+  t.after(() => stack.stop());
+  const { red, org } = stack;
   const flow = (await red.api('GET', '/flows')) as FlowNode[];
   const press = (name: string) =>
     red.inject(flow.find((node) => node.type === 'inject' && node['name'] === name)?.id ?? assert.fail(name));

@@ -42,7 +42,7 @@ const NO_SENTENCES: Record<string, readonly string[]> = {
   // Words that only the code reads.
   'nodes/salesforce/composite/keys.ts': ['id {1}'],
   'nodes/shared/errors.ts': ['too much to tell'],
-  'nodes/shared/flow/completion.ts': ['tcp request'],
+  'nodes/shared/flow/node-warnings.ts': ['tcp request'],
   'nodes/shared/flow/settlement.ts': ['give back', 'give up'],
   'nodes/shared/settings/kinds.ts': ['field map'],
   'nodes/sync/history/history-worker.ts': ['never thrown here'],

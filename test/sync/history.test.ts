@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import type { Worker } from 'node:worker_threads';
 import { Connection } from '../../nodes/jetstream/server/connection';
+import { Remote, type Port } from '../../nodes/shared/async/remote';
 import { FlowError } from '../../nodes/shared/errors';
+import { speak } from '../../nodes/shared/language';
 import type { Position } from '../../nodes/sync/engine/provider';
 import { Target } from '../../nodes/sync/engine/target';
 import { SalesforceProvider } from '../../nodes/sync/providers/salesforce';
@@ -186,4 +188,16 @@ test('whoever has lost the lease publishes nothing from a thread either', async 
   await assert.rejects(read(), { code: 'LEASE_LOST' });
   await history.end();
   assert.equal((await rig.jsm.streams.info('S')).state.last_seq, 0);
+});
+
+test('the thread speaks the language of the runtime', async () => {
+  speak('de');
+  const worker = startWorker();
+  speak('en');
+  try {
+    const passed = new Remote(worker as Port, {}).call(new AbortController().signal, 'pass', 1, {});
+    await assert.rejects(passed, { code: 'CLOSED', message: 'Der Bestand wird nicht mehr gelesen' });
+  } finally {
+    await worker.terminate();
+  }
 });

@@ -1,4 +1,3 @@
-import { now } from '../../shared/async/clock';
 import type { Failure, Hold } from '../../shared/flow/delivery';
 import {
   settleFailed,
@@ -13,6 +12,8 @@ import type { Msg } from '../server/nats';
 import type { Acks } from './acks';
 import { memoryOf, successorOf, type Memory } from './memory';
 import { deliveryInfo, type DeliveryInfo, type Received } from './message';
+import { SentBack } from './sent-back';
+import { Tenure } from './tenure';
 import type { Level } from '../../shared/log';
 import { say } from '../../shared/say';
 
@@ -73,31 +74,17 @@ export interface InFlightMessage extends Watched<InFlightMessage> {
 /** Messages that go through the flow, and are settled, together. */
 export type MessageBatch = Attempt<InFlightMessage>;
 
-/**
- * Milliseconds after a takeover in which a call of the process that died may still be carried out by the org: most take a
- * second or two, and it is dead for most of a second by then.
- */
-const SETTLING = 5_000;
-
-/** How many messages that were sent back are known by the time at which they come again. */
-const MOST_RETRIES = 100_000;
-
 /** Settles every message of one consumer exactly once, and keeps those that take long from being delivered again. */
 export class Settlement implements Settler<InFlightMessage> {
   get noun(): string {
     return say`message`;
   }
   private readonly inFlight = new Map<number, InFlightMessage>();
-  /** Sequence → when it comes again, by now(), of what was sent back by this node. */
-  private readonly retryAt = new Map<number, number>();
+  private readonly sent = new SentBack();
+  private readonly tenure: Tenure;
   private readonly retries: RetryPolicy;
   private memory: Memory | undefined;
-  /** What a dead process had in its flow, and until when that may still have an effect, by now(). */
-  private inherited = { upTo: 0, until: 0 };
-  private readonly holds = new WeakMap<Memory, Hold>();
   private unwatch: (() => void) | undefined;
-  /** Others may be at work: nothing is said to the server. */
-  private suspended = false;
   /** Messages that the flow has finished. */
   acknowledged = 0;
 
@@ -107,6 +94,7 @@ export class Settlement implements Settler<InFlightMessage> {
   ) {
     const { maxDeliver, backoff, ackWait } = settings;
     this.retries = { maxDeliver, backoff, pause: ackWait };
+    this.tenure = new Tenure(handler);
   }
 
   /**
@@ -117,7 +105,7 @@ export class Settlement implements Settler<InFlightMessage> {
     const memory = (followed ? successorOf : memoryOf)(consumer, created);
     if (memory !== this.memory) this.handler.acks.forget();
     this.memory = memory;
-    this.suspended = false;
+    this.tenure.begin(memory);
     memory.resumed();
     const { ackWait, processingLimit } = this.settings;
     this.unwatch ??= watch(this, () => this.inFlight.values(), {
@@ -135,7 +123,7 @@ export class Settlement implements Settler<InFlightMessage> {
 
   /** Others may be at work from now on: until the next start what is settled here is not told. */
   suspend(): void {
-    this.suspended = true;
+    this.tenure.suspend();
   }
 
   /** It was not in the flow, and comes again by itself. */
@@ -143,34 +131,17 @@ export class Settlement implements Settler<InFlightMessage> {
     this.release(message);
   }
 
-  /** Lost by whose turn is over, and by what came before another had it. */
   holdOf({ memory }: InFlightMessage): Hold | undefined {
-    if (!this.handler.mayWork) return undefined;
-    let hold = this.holds.get(memory);
-    if (!hold) {
-      const isOurs = (): boolean => this.isOurs(memory);
-      hold = {
-        get held() {
-          return isOurs();
-        },
-      };
-      this.holds.set(memory, hold);
-    }
-    return hold;
-  }
-
-  private isOurs(memory: Memory): boolean {
-    return memory === this.memory && !this.suspended && (this.handler.mayWork?.() ?? true);
+    return this.tenure.holdOf(memory);
   }
 
   /** A process that died had the messages up to this sequence. */
   inherit(upTo: number): void {
-    this.inherited = { upTo, until: now() + SETTLING };
+    this.tenure.inherit(upTo);
   }
 
   inheritedUntil({ info }: InFlightMessage): number | undefined {
-    const { upTo, until } = this.inherited;
-    return info.sequence <= upTo && now() < until ? until : undefined;
+    return this.tenure.inheritedUntil(info.sequence);
   }
 
   get size(): number {
@@ -179,16 +150,12 @@ export class Settlement implements Settler<InFlightMessage> {
 
   /** Messages that were sent back and have not come again, about. */
   get away(): number {
-    return this.retryAt.size;
+    return this.sent.count;
   }
 
   /** Messages that were sent back and aren't due yet, and when the first one is, ms epoch. */
   sentBack(): { count: number; first: number } {
-    const time = now();
-    for (const [sequence, at] of this.retryAt) if (at <= time) this.retryAt.delete(sequence);
-    let first = Infinity;
-    for (const at of this.retryAt.values()) first = Math.min(first, at);
-    return { count: this.retryAt.size, first: Date.now() + (first - time) };
+    return this.sent.waiting();
   }
 
   /** The message is new and to be worked on; undefined for one that is known, which needs nothing more. */
@@ -236,7 +203,7 @@ export class Settlement implements Settler<InFlightMessage> {
     }
     memory.arrived(info);
     this.inFlight.set(sequence, message);
-    this.retryAt.delete(sequence);
+    this.sent.arrived(sequence);
     return message;
   }
 
@@ -380,7 +347,7 @@ export class Settlement implements Settler<InFlightMessage> {
 
   private nak(message: InFlightMessage, delay: number): void {
     if (this.isCurrent(message)) this.handler.acks.nak(message.reply, delay);
-    if (delay > 0 && this.retryAt.size < MOST_RETRIES) this.retryAt.set(message.info.sequence, now() + delay);
+    this.sent.add(message.info.sequence, delay);
     this.release(message);
   }
 
@@ -393,7 +360,7 @@ export class Settlement implements Settler<InFlightMessage> {
   /** The server knows this delivery, and it is this consumer's. Where not, it comes again if need be. */
   private isCurrent(message: InFlightMessage): boolean {
     const { memory, epoch } = message;
-    return epoch === memory.epoch && this.isOurs(memory);
+    return epoch === memory.epoch && this.tenure.isOurs(memory);
   }
 }
 

@@ -1,5 +1,5 @@
 import { headerOf, type StoredLetter } from '../../shared/dead-letters';
-import { ownHeadersOf } from '../../shared/flow/replay';
+import { ownHeadersOf } from '../../shared/flow/stored-letter';
 import { isoTime, type JetStreamProperties } from '../consume/message';
 
 /** Whether the letter is of this durable. */

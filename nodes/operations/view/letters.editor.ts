@@ -1,4 +1,4 @@
-import type { ListedLetter } from '../../shared/flow/replay';
+import type { ListedLetter } from '../../shared/flow/stored-letter';
 import type { DeadLetterState } from '../../shared/operations/states';
 import { act, query } from './api.editor';
 import type { Card } from './card.editor';

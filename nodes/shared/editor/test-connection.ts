@@ -18,7 +18,10 @@ export function testConnection(node: EditorNode, form: Form, source = () => open
   const result = $('<div class="jetforce-result" role="status">');
   form.root.find('.jetforce-test').empty().append(test, result);
 
-  const show = (...lines: JQuery[]) => result.empty().append(lines);
+  const show = (...lines: JQuery[]) => {
+    result.empty().append(lines);
+    lines.at(-1)?.get(0)?.scrollIntoView({ block: 'nearest' });
+  };
   const run = async () => {
     test.prop('disabled', true);
     show(line(text('testing'), 'circle-o-notch fa-spin'));
@@ -36,7 +39,11 @@ export function testConnection(node: EditorNode, form: Form, source = () => open
 }
 
 function checkLine({ state, text: key, values, error }: Check): JQuery {
-  const said = text(key, values);
+  const shown = Object.entries(values).map(([name, value]) => [
+    name,
+    typeof value === 'number' ? value.toLocaleString(RED.i18n.lang()) : value,
+  ]);
+  const said = text(key, Object.fromEntries(shown) as Record<string, string>);
   const { icon, style } = LOOKS[state];
   return line(error ? `${said}: ${error.message}` : said, icon, style).attr('title', text(`check_${state}`));
 }

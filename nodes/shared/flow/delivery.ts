@@ -93,10 +93,10 @@ export class Delivery {
   private into: Set<Delivery> | undefined;
   private joined: Set<Delivery> | undefined;
   private branches = NOWHERE;
-  private readonly startedAt = performance.now();
+  /** Later by all that it was paused. */
+  private startedAt = performance.now();
   private pauses = 0;
   private pausedAt = 0;
-  private pausedFor = 0;
   private gathers = 0;
   private gathered = false;
 
@@ -200,19 +200,21 @@ export class Delivery {
 
   /** No message of it, or of what it goes on as, is in the flow any more. */
   isDrained(): boolean {
-    for (const { count } of this.way()) if (count > 0) return false;
+    if (this.count > 0) return false;
+    for (const { count } of this.onward()) if (count > 0) return false;
     return true;
   }
 
   /** What failed on its way, or on the way of what it goes on as. */
   outcome(): Failure | undefined {
-    for (const { failure } of this.way()) if (failure) return failure;
+    if (this.failure) return this.failure;
+    for (const { failure } of this.onward()) if (failure) return failure;
     return undefined;
   }
 
   /** It is over: those that go on as it hear `failure` and go on by themselves. Gives them. */
   part(failure: Failure | undefined): Iterable<Delivery> {
-    const { joined = new Set(), into } = this;
+    const { joined = NONE, into } = this;
     this.joined = this.into = undefined;
     into?.forEach((other) => other.joined?.delete(this));
     for (const other of joined) {
@@ -229,7 +231,7 @@ export class Delivery {
 
   /** The nodes that have not finished yet, for a warning or a failure. */
   unfinishedNodes(): string[] {
-    const nodes = [...this.way()]
+    const nodes = [...new Set([this, ...this.onward()])]
       .flatMap(({ branches }) => branches)
       .filter((branch) => branch.announced + branch.open > 0)
       .map((branch) => describeNode(branch.state.node));
@@ -248,7 +250,7 @@ export class Delivery {
 
   /** Milliseconds in the flow, without the time it was paused. */
   processingTime(now = performance.now()): number {
-    return now - this.startedAt - this.pausedFor - (this.pauses > 0 ? now - this.pausedAt : 0);
+    return (this.held ? this.pausedAt : now) - this.startedAt;
   }
 
   get held(): boolean {
@@ -266,7 +268,7 @@ export class Delivery {
     return () => {
       if (over) return;
       over = true;
-      if (--this.pauses === 0) this.pausedFor += performance.now() - this.pausedAt;
+      if (--this.pauses === 0) this.startedAt += performance.now() - this.pausedAt;
     };
   }
 
@@ -293,8 +295,9 @@ export class Delivery {
     this.owner.gathering?.(now);
   }
 
-  private way(): Iterable<Delivery> {
-    return this.into ? reachable(this, (delivery) => delivery.into) : [this];
+  /** What it goes on as; itself among them, or nothing. */
+  private onward(): Iterable<Delivery> {
+    return this.into ? reachable(this, (delivery) => delivery.into) : NONE;
   }
 
   private heldIn(state: NodeState): Branch | undefined {
@@ -303,10 +306,18 @@ export class Delivery {
   }
 
   private branch(state: NodeState): Branch {
-    for (const branch of this.branches) if (branch.state === state) return branch;
+    let over: Branch | undefined;
+    for (const branch of this.branches) {
+      if (branch.state === state) return branch;
+      if (branch.announced + branch.open === 0) over = branch;
+    }
+    if (over) {
+      over.state = state;
+      return over;
+    }
     const branch = { state, announced: 0, open: 0 };
     // There may be very many deliveries, each with few: push() would leave room for sixteen more.
-    this.branches = this.branches.concat(branch);
+    this.branches = this.branches === NOWHERE ? [branch] : [...this.branches, branch];
     return branch;
   }
 }

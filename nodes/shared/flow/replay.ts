@@ -1,13 +1,14 @@
 import { pause } from '../async/pause';
 import { Waker } from '../async/waker';
 import { withTimeout } from '../async/timeout';
-import { headerOf, type DeadLetter, type DeadLetters, type StoredLetter } from '../dead-letters';
-import { codeOf, FlowError, messageOf } from '../errors';
+import type { DeadLetters, StoredLetter } from '../dead-letters';
+import { FlowError, messageOf } from '../errors';
 import type { Level, Log } from '../log';
 import type { ReplayState } from '../operations/states';
-import { describeNode, type Failure } from './delivery';
+import type { Failure } from './delivery';
 import type { ReplayTurn } from './replay-turn';
 import { Attempt, reasonFirst, watch, where, type RetryPolicy, type Settler, type Tries } from './settlement';
+import { again, deliveriesOf, listed, type ListedLetter } from './stored-letter';
 import { say } from '../say';
 
 /** A dead letter in the flow. */
@@ -31,19 +32,9 @@ const WINDOW = 20;
 const LOOKED_AT = 2_000;
 const SHOWN = 200;
 const REMOVING = { first: 1_000, longest: 30_000 };
-const PREVIEW = 2_000;
 
 /** Once: whoever replays looks at what becomes of it. */
 const POLICY: RetryPolicy = { maxDeliver: 1, backoff: [], pause: 0 };
-
-/** A letter as it is listed. */
-export interface ListedLetter {
-  sequence: number;
-  at: string;
-  headers: Record<string, string>;
-  /** The beginning of the payload as text. */
-  payload: string;
-}
 
 /**
  * Brings dead letters of one node back into its flow, in their order. A letter is removed after the flow has finished
@@ -314,54 +305,4 @@ export function whichLetters({ sequences, all }: Record<string, unknown>): numbe
 
 function isSequence(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) > 0;
-}
-
-export function deliveriesOf(letter: StoredLetter): number {
-  return countIn(letter, 'Jetforce-Deliveries');
-}
-
-/** The sender's own headers: what isn't of this pack or for the server. */
-export function ownHeadersOf({ headers }: StoredLetter): [name: string, values: string[]][] {
-  return [...headers].filter(([name]) => !/^(nats|jetforce)-/i.test(name));
-}
-
-function countIn(letter: StoredLetter, name: string): number {
-  const count = Number(headerOf(letter, name));
-  return Number.isSafeInteger(count) && count > 0 ? count : 0;
-}
-
-/** The letter with its history, one failure longer. Its id is the same however often that is tried. */
-function again(letter: StoredLetter, { error, node }: Failure): DeadLetter {
-  const changed: [string, string][] = [
-    ['Jetforce-Code', codeOf(error)],
-    ['Jetforce-Deliveries', String(deliveriesOf(letter) + 1)],
-    ['Jetforce-Replays', String(countIn(letter, 'Jetforce-Replays') + 1)],
-    [
-      'Jetforce-First-Failed-At',
-      headerOf(letter, 'Jetforce-First-Failed-At') || headerOf(letter, 'Jetforce-Failed-At'),
-    ],
-    ['Jetforce-Failed-At', new Date().toISOString()],
-    ['Jetforce-Error', node ? `${describeNode(node)}: ${messageOf(error)}` : messageOf(error)],
-  ];
-  const names = new Set(changed.map(([name]) => name));
-  const kept = [...letter.headers]
-    .filter(([name]) => /^jetforce-/i.test(name) && !names.has(name))
-    .map(([name, values]): [string, string] => [name, values[0] ?? '']);
-  const [first = ''] = headerOf(letter, 'Nats-Msg-Id').split('.again.');
-  return {
-    id: `${first}.again.${letter.sequence}`,
-    payload: letter.payload,
-    headers: [...kept, ...changed],
-    others: ownHeadersOf(letter),
-  };
-}
-
-function listed(letter: StoredLetter): ListedLetter {
-  const headers = [...letter.headers].map(([name, values]) => [name, values.join(', ')]);
-  const { sequence, at, payload } = letter;
-  const text = Buffer.from(payload.subarray(0, PREVIEW)).toString('utf8');
-  return {
-    ...{ sequence, at, headers: Object.fromEntries(headers) as Record<string, string> },
-    payload: payload.length > PREVIEW ? `${text}…` : text,
-  };
 }

@@ -19,11 +19,11 @@ export type FlowMessage = NodeMessage & Carrier & { _msgid: string; jetstream?: 
 export type SpanOf = (msg: FlowMessage) => Pick<SpanStart, 'name' | 'attributes'>;
 
 /** Of this process; random, so that messages of two processes never share an id. */
-const TOKENS = randomBytes(6).toString('hex');
+const TOKENS = `${randomBytes(6).toString('hex')}-`;
 let serial = 0;
 
 function nextToken(): string {
-  return `${TOKENS}-${(++serial).toString(36)}`;
+  return TOKENS + (++serial).toString(36);
 }
 
 /** The way of a node's messages into the flow, and of what becomes of them there back to whoever settles them. */

@@ -134,6 +134,7 @@ export const hubspot: Declaration = {
   login: {
     token: {
       label: { en: 'Access token', de: 'Access-Token' },
+      required: true,
       tip: {
         en: 'Of a private app: Settings → Integrations → Private apps, with a scope for each collection. With client id and secret: the refresh token of an OAuth app.',
         de: 'Einer privaten App: Einstellungen → Integrationen → Private Apps, mit einem Scope für jede Collection. Mit Client-ID und -Secret: das Refresh-Token einer OAuth-App.',

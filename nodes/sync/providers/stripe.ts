@@ -63,6 +63,7 @@ export const stripe: Declaration = {
   login: {
     token: {
       label: { en: 'Restricted key', de: 'Restricted Key' },
+      required: true,
       tip: {
         en: 'Developers → API keys → Create restricted key: “Read” for each collection, and for Events, which tell the changes.',
         de: 'Entwickler → API-Schlüssel → Eingeschränkten Schlüssel erstellen: „Lesen“ für jede Collection und für Events, die die Änderungen melden.',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { codeOf, FlowError } from '../../../nodes/shared/errors';
-import { commandDelivery } from '../../../nodes/shared/flow/completion';
+import { commandDelivery } from '../../../nodes/shared/flow/in-flow';
 import { errorOf, Flow, holder, join, pass, sink, turns, type Msg, type Sent } from './runtime';
 
 describe('messages put together', () => {

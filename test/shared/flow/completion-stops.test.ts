@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, mock, test } from 'node:test';
 import type { NodeAPI } from 'node-red';
 import { codeOf } from '../../../nodes/shared/errors';
-import { commandDelivery, flowTracker, pauseProcessing } from '../../../nodes/shared/flow/completion';
+import { flowTracker } from '../../../nodes/shared/flow/completion';
+import { commandDelivery, pauseProcessing } from '../../../nodes/shared/flow/in-flow';
 import { fakeClock } from '../../support/clock';
 import { errorOf, Flow, gate, holder, join, pass, sink, turns, type Msg } from './runtime';
 

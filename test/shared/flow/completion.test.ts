@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import { commandDelivery, flowTracker } from '../../../nodes/shared/flow/completion';
+import { flowTracker } from '../../../nodes/shared/flow/completion';
+import { commandDelivery } from '../../../nodes/shared/flow/in-flow';
 import { turnLost } from '../../../nodes/shared/flow/delivery';
 import type { FlowError } from '../../../nodes/shared/errors';
 import { errorOf, Flow, gate, holder, pass, sink, turns, type Handler, type Msg } from './runtime';
@@ -445,7 +446,8 @@ describe('one flow', () => {
       assert.deepEqual([one.ends, two.ends], [[undefined], [undefined]]);
     });
 
-    const known = () => (flowTracker as unknown as { byToken: Map<string, unknown> }).byToken;
+    const known = () =>
+      (flowTracker as unknown as { deliveries: { byToken: Map<string, unknown> } }).deliveries.byToken;
     /** A node that sends a new object for each message some turns later, before one that fails. */
     const worker: Handler = (_msg, send, done) =>
       void turns(3).then(

@@ -96,6 +96,23 @@ describe('its messages in the flow', () => {
     assert.deepEqual(delivery.unfinishedNodes(), ['function "mine"', 'function b']);
   });
 
+  test('nothing is kept of the nodes that it has passed', () => {
+    const [delivery, stays] = [begin(), state('stays')];
+    delivery.receive(stays);
+    const way = Array.from({ length: 100 }, (_, n) => state(`n${n}`));
+    for (const [n, node] of way.entries()) {
+      delivery.announce(node);
+      const before = way[n - 1];
+      if (before) assert.equal(delivery.complete(before), true);
+      delivery.receive(node);
+    }
+    assert.deepEqual([delivery.count, stays.holding, way.at(-1)?.holding], [2, 1, 1]);
+    assert.deepEqual([...delivery.unfinishedNodes()].sort(), ['function n99', 'function stays']);
+    assert.ok(way.slice(0, -1).every((node) => !delivery.isIn(node) && node.holding === 0));
+    const { branches } = delivery as unknown as { branches: unknown[] };
+    assert.equal(branches.length, 3, 'where it is, and one for where it goes next');
+  });
+
   test('a node without a name, or with an empty one, goes by its id', () => {
     assert.equal(describeNode({ id: 'x', type: 'debug', name: '' }), 'debug x');
     assert.equal(describeNode({ id: 'x', type: 'debug', name: 'out' }), 'debug "out"');

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { Node, NodeAPI } from 'node-red';
 import { codeOf, messageOf } from '../../../nodes/shared/errors';
-import { commandDelivery, flowTracker } from '../../../nodes/shared/flow/completion';
+import { flowTracker } from '../../../nodes/shared/flow/completion';
+import { commandDelivery } from '../../../nodes/shared/flow/in-flow';
 import { Attempt, type Settler } from '../../../nodes/shared/flow/settlement';
 import { FlowSource, type AckMode } from '../../../nodes/shared/flow/source';
 import { Flow, holder, pass, sink, TestNode, turns, type Msg } from './runtime';
@@ -124,7 +125,8 @@ describe('acknowledged by the flow', () => {
   test('closed, it follows the flow no more; its last user takes the hooks with it', () => {
     const removed: string[] = [];
     flow.close();
-    const RED = { hooks: { add: () => undefined, remove: (name: string) => removed.push(name) } };
+    const hooks = { add: () => undefined, remove: (name: string) => removed.push(name) };
+    const RED = { hooks, _: (key: string) => key };
     const source = new FlowSource(RED as unknown as NodeAPI, { type: 'x', send: () => undefined }, 'flow');
     assert.deepEqual(removed, []);
     source.close();
