@@ -3,7 +3,7 @@ import type { Command } from '../shared/flow/delivery';
 import { FlowError, messageOf } from '../shared/errors';
 import { commandDelivery } from '../shared/flow/in-flow';
 import { onInput, refuseInput } from '../shared/flow/input';
-import { parseSetting, parseSettings, type Settings, type Stored } from '../shared/settings/settings';
+import { parseSetting, parseDeployed, type Settings, type Stored } from '../shared/settings/settings';
 import { jetstreamAck } from './jetstream-ack.settings';
 import { called, say } from '../shared/say';
 import { speak } from '../shared/language';
@@ -20,7 +20,7 @@ export default function (RED: NodeAPI): void {
     RED.nodes.createNode(this, def);
     let settings: AckSettings;
     try {
-      settings = parseSettings(jetstreamAck, def);
+      settings = parseDeployed(jetstreamAck, def);
     } catch (error) {
       refuseInput(this, error);
       return;

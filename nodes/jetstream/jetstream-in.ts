@@ -3,7 +3,7 @@ import { now } from '../shared/async/clock';
 import { FlowSource, type FlowMessage, type SpanOf } from '../shared/flow/source';
 import { codeOf, messageOf } from '../shared/errors';
 import { logOf } from '../shared/log';
-import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
+import { parseDeployed, type Settings, type Stored } from '../shared/settings/settings';
 import { Replay } from '../shared/flow/replay';
 import { ReplayTurn } from '../shared/flow/replay-turn';
 import { GivenUp, keyOf, OPERATIONS_BUCKET } from '../shared/operations/given-up';
@@ -60,7 +60,7 @@ export default function (RED: NodeAPI): void {
     let settings: InSettings;
     let connection: Connection;
     try {
-      settings = parseSettings(jetstreamIn, def);
+      settings = parseDeployed(jetstreamIn, def);
       connection = connectionOf(RED, settings.server);
     } catch (error) {
       return refuse(error);

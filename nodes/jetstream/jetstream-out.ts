@@ -3,7 +3,7 @@ import { codeOf, FlowError, messageOf } from '../shared/errors';
 import { flowTracker } from '../shared/flow/completion';
 import { holdOf, pauseProcessing } from '../shared/flow/in-flow';
 import { failed, refuseInput, sendOn } from '../shared/flow/input';
-import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
+import { parseDeployed, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { templateScope } from '../shared/template';
 import { carry, traceOf, type Carrier, type TraceContext } from '../shared/tracing/context';
@@ -33,7 +33,7 @@ export default function (RED: NodeAPI): void {
     let settings: Settings<typeof jetstreamOut>;
     let render: ReturnType<typeof compileOutgoing>;
     try {
-      settings = parseSettings(jetstreamOut, def);
+      settings = parseDeployed(jetstreamOut, def);
       connection = connectionOf(RED, settings.server);
       render = compileOutgoing(settings, connection.settings.inboxPrefix);
     } catch (error) {

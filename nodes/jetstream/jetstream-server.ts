@@ -6,7 +6,7 @@ import { requireEnvironment } from '../shared/environment';
 import type { PositionKeeper } from '../shared/positions';
 import {
   credentialsOf,
-  parseSettings,
+  parseDeployed,
   type Secrets as Secret,
   type Stored,
 } from '../shared/settings/settings';
@@ -62,7 +62,7 @@ export default function (RED: NodeAPI): void {
   });
 
   function settingsOf(def: object, secrets: Secrets): ServerSettings {
-    const settings = parseSettings(jetstreamServer, { ...def, ...secrets });
+    const settings = parseDeployed(jetstreamServer, { ...def, ...secrets });
     const tls = settings.tls ? (RED.nodes.getNode(settings.tls) as TlsNode | null) : undefined;
     return { ...settings, servers: settings.servers ?? '', tls: tls?.addTLSOptions({}) };
   }

@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
 import { gatherMessage, holdOf, inheritedUntil, pauseProcessing } from '../shared/flow/in-flow';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
-import { parseSettings, settingsFor, type Settings, type Stored } from '../shared/settings/settings';
+import { parseDeployed, settingsFor, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import type { Carrier } from '../shared/tracing/context';
 import { inSpan, tracerOf, type Span } from '../shared/tracing/tracer';
@@ -30,7 +30,7 @@ export default function (RED: NodeAPI): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
     const setUp = () => {
-      const settings = parseSettings(sfdcComposite, def);
+      const settings = parseDeployed(sfdcComposite, def);
       const { org, session } = sessionOf(RED, settings.org);
       return { org, session, settings, payloadOf: compilePayload(RED, this, settings.payload) };
     };

@@ -10,7 +10,7 @@ import { letterActions } from '../shared/operations/letter-actions';
 import { operate } from '../shared/operations/registry';
 import { contextPositions, type PositionKeeper } from '../shared/positions';
 import { logOf } from '../shared/log';
-import { parseSettings, type Settings, type Stored } from '../shared/settings/settings';
+import { parseDeployed, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { eventLetter, eventOf, isLetterOf } from './events/event-letter';
 import { EventReader, type EventReaderHandler } from './events/reader';
@@ -38,7 +38,7 @@ export default function (RED: NodeAPI): void {
     const status = new StatusReporter(this);
     const text = (key: string, values: Record<string, string | number> = {}) => RED._(key, values);
     const setUp = () => {
-      const settings = parseSettings(sfdcEventIn, def);
+      const settings = parseDeployed(sfdcEventIn, def);
       const { org, pubsub } = pubsubOf(RED, settings.org);
       const store = settings.replay === 'stored' ? storeOf(this, settings) : undefined;
       const letters = settings.deadLetter ? lettersOf(settings.server, settings.deadLetter) : undefined;

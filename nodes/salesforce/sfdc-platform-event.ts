@@ -2,7 +2,7 @@ import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import { holdOf, pauseProcessing } from '../shared/flow/in-flow';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
-import { parseSettings, type Stored } from '../shared/settings/settings';
+import { parseDeployed, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import type { Carrier } from '../shared/tracing/context';
 import { inSpan, tracerOf } from '../shared/tracing/tracer';
@@ -27,7 +27,7 @@ export default function (RED: NodeAPI): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
     const setUp = () => {
-      const settings = parseSettings(sfdcPlatformEvent, def);
+      const settings = parseDeployed(sfdcPlatformEvent, def);
       const { org, pubsub } = pubsubOf(RED, settings.org);
       return { org, pubsub, settings, payloadOf: compilePayload(RED, this, settings.payload) };
     };

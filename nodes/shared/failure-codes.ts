@@ -326,7 +326,7 @@ export const FAILURE_CODES = {
     'Give the subject to a stream, and let nobody else answer on it.',
   ),
   NOT_SENDABLE: never(
-    'A record holds what JSON has no word for (NaN, Infinity, an invalid date), or what can not be read.',
+    'A record holds what JSON has no word for (NaN, an invalid date, a Map), an id that is no exact number, or what can not be read.',
     'Correct the field that the message names.',
   ),
   NOT_SENT: retried(
@@ -449,8 +449,8 @@ export const FAILURE_CODES = {
     'Send it, or correct the template.',
   ),
   TEMPLATE_VALUE: never(
-    'A template within a longer text names a value that has no text.',
-    'Name a part of it, or let the template stand alone: then it keeps its type.',
+    'A template names a value that has no text, or a number that is to tell things apart and is not exact.',
+    'Name a part of it, let the template stand alone where it keeps its type, or hand the number over as text.',
   ),
   TIMEOUT: outage(
     'NATS did not answer in time; what was sent may be stored all the same.',

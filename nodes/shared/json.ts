@@ -198,6 +198,12 @@ export function unsayable(value: unknown): string | undefined {
 
 const PLAIN_KINDS = new Set(['Object', 'Array', 'Boolean', 'Number', 'String']);
 
+/** What an object is that would be written as a record without fields: a date, bytes, what nobody awaited. */
+export function fieldless(value: object): string | undefined {
+  if (types.isDate(value)) return say`a date`;
+  return ArrayBuffer.isView(value) ? say`bytes` : unsayable(value);
+}
+
 /** The first such value in one that isn't too deep, and where it stands: "payload.score is NaN". */
 export function unsayableIn(value: unknown, path: string): string | undefined {
   try {

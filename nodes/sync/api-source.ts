@@ -6,6 +6,7 @@ import { FlowError, messageOf } from '../shared/errors';
 import { refreshTokens } from '../shared/http/refresh-tokens';
 import {
   credentialsOf,
+  parseDeployed,
   parseSettings,
   readSecrets,
   type Secrets,
@@ -53,7 +54,7 @@ export default function (RED: NodeAPI): void {
     const stops = new Set<() => Promise<void>>();
     const sources = new WeakMap<Node, Source>();
     try {
-      const settings = parseSettings(apiSource, def);
+      const settings = parseDeployed(apiSource, def);
       this.settings = { ...settings, syncId: settings.syncId || this.id };
     } catch (error) {
       this.error(messageOf(error));

@@ -11,7 +11,7 @@ import { contextPositions } from '../shared/positions';
 import { claimStream, type Claim } from '../jetstream/streams/claims';
 import { whenDeployed } from '../shared/flow/deployed';
 import { operate, type Action } from '../shared/operations/registry';
-import { parseSettings, type Stored } from '../shared/settings/settings';
+import { parseDeployed, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { logOf } from '../shared/log';
 import type { SourceNode } from './api-source';
@@ -53,7 +53,7 @@ export default function (RED: NodeAPI): void {
       );
     const troubles = troubleTeller(logOf(this, (text) => connection.secrets.strike(text)));
     const setUp = (): SyncOut => {
-      const settings = parseSettings(apiSyncOut, def);
+      const settings = parseDeployed(apiSyncOut, def);
       connection = connectionOf(RED, settings.server);
       if (def.source && !sourceNode(def.source)?.settings)
         throw new FlowError(

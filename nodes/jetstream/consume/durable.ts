@@ -297,6 +297,12 @@ function checkFixed(existing: ConsumerConfig, config: ConsumerConfig, wanted: Du
       'DURABLE_NOT_UPDATABLE',
       say`${name} has ack policy ${existing.ack_policy}, which can't be changed, and this node needs explicit (--ack explicit): choose another durable name, or delete the durable and make it anew`,
     );
+  const groups = existing.priority_groups;
+  if (Array.isArray(groups) && groups.length > 0)
+    throw new FlowError(
+      'DURABLE_NOT_UPDATABLE',
+      say`${name} has priority groups (${groups.join(', ')}), in which this node does not pull: choose another durable name, or delete the durable and make it anew without them; for one instance at a time choose "exclusive" here`,
+    );
   if (existing.deliver_policy !== config.deliver_policy)
     refuse(say`deliver policy`, existing.deliver_policy, config.deliver_policy);
   if (config.opt_start_seq !== undefined && existing.opt_start_seq !== config.opt_start_seq) {

@@ -2,6 +2,9 @@ import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import { ApiCode, explainPermission } from '../server/errors';
 import { say } from '../../shared/say';
 
+/** Of its store, which takes about 32 MB; older servers have it with one "o". */
+const TOO_LARGE = /^message too? large$/i;
+
 interface ApiErrorShape {
   api_error?: { err_code?: number; description?: string };
 }
@@ -14,6 +17,13 @@ export function explainPublish(thrown: unknown, subject: string, size: number, d
   const failure = (code: string, sentence: string, retryable = true): FlowError =>
     new FlowError(code, sentence, retryable, { cause: thrown });
   const api = (thrown as ApiErrorShape).api_error;
+  if (api?.err_code === ApiCode.streamStoreFailed && TOO_LARGE.test(api.description ?? '')) {
+    return failure(
+      'MESSAGE_TOO_LARGE',
+      say`The message for "${subject}" (${size} bytes) is larger than nats-server can store, whatever its max_payload: send less`,
+      false,
+    );
+  }
   if (api?.err_code === ApiCode.streamStoreFailed) {
     return failure(
       'STREAM_FULL',

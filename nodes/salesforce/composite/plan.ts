@@ -1,5 +1,4 @@
-import { types } from 'node:util';
-import { stringifyJson, unsayable } from '../../shared/json';
+import { fieldless, stringifyJson } from '../../shared/json';
 import type { Describes } from '../org/describes';
 import {
   endpointOf,
@@ -150,11 +149,11 @@ function prepare(
     return { ...row, keyText: id.slice(0, 15), keys: [idKey(id, operation === 'delete')] };
   }
 
-  if (!isRecord(record) || holdsNoFields(record)) {
-    const what = record === null ? 'null' : Array.isArray(record) ? say`an array` : holdsNoFields(record);
+  const what = isRecord(record) ? fieldless(record) : kindOf(record);
+  if (!isRecord(record) || what !== undefined) {
     throw invalid(
       'INVALID_PAYLOAD',
-      say`Record ${index} of the payload is ${what ?? typeof record}; ${operation} needs objects of field values`,
+      say`Record ${index} of the payload is ${what}; ${operation} needs objects of field values`,
     );
   }
   const given = isRecord(record.attributes) ? record.attributes : {};
@@ -278,6 +277,10 @@ function reject(message: WriteMessage, index: number, error: RowError): void {
   message.open--;
 }
 
+function kindOf(value: unknown): string {
+  return value === null ? 'null' : Array.isArray(value) ? say`an array` : typeof value;
+}
+
 function malformedId(value: unknown): RowError {
   return {
     statusCode: 'MALFORMED_ID',
@@ -293,12 +296,6 @@ function inexactId(field: string): RowError {
     message: say`${field} is a number beyond 2^53, and no exact id any more: hand it over as a text; the row was not sent`,
     fields: [field],
   };
-}
-
-/** A date, bytes, or a promise that nobody awaited would be written as a record without fields. */
-function holdsNoFields(value: unknown): string | undefined {
-  if (types.isDate(value)) return say`a date`;
-  return ArrayBuffer.isView(value) ? say`bytes` : unsayable(value);
 }
 
 function unsendableRow(fault: string): RowError {

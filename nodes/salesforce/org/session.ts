@@ -1,8 +1,9 @@
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import { jsonIsTooDeep, parseJson, stringifyJson } from '../../shared/json';
 import { Secrets } from '../../shared/secrets';
-import { parseSettings, type Settings } from '../../shared/settings/settings';
+
 import { inCall } from '../../shared/tracing/current';
+import { parseDeployed, type Settings } from '../../shared/settings/settings';
 import {
   dailyCalls,
   isNotFound,
@@ -81,7 +82,7 @@ export class OrgSession {
   private versionSeen = false;
 
   constructor(private readonly options: SessionOptions) {
-    this.settings = parseSettings(sfdcOrg, { ...options.config, ...options.secrets });
+    this.settings = parseDeployed(sfdcOrg, { ...options.config, ...options.secrets });
     this.apiVersion = this.settings.apiVersion;
     this.budget = new ApiBudget(this.settings.apiBudget);
     this.availability = new Availability(

@@ -1,6 +1,6 @@
 import { types } from 'node:util';
 import { FlowError } from '../../shared/errors';
-import { staysTheSame } from '../../shared/json';
+import { fieldless, isInexact, staysTheSame } from '../../shared/json';
 import { nearest } from '../../shared/nearest';
 import { parseTime } from '../../shared/time';
 import type { EventField } from './avro-fields';
@@ -41,6 +41,9 @@ export function compileConversion(event: string, fields: readonly EventField[]):
         'INVALID_PAYLOAD',
         say`An event is an object of field values, and this is ${kindOf(record)}`,
       );
+    const kind = fieldless(record);
+    if (kind !== undefined)
+      throw refuse('INVALID_PAYLOAD', say`An event is an object of field values, and this is ${kind}`);
     const values = { ...empty };
     for (const name of Object.keys(record)) {
       const field = known.get(name) ?? known.get(name.toLowerCase());
@@ -88,6 +91,7 @@ function converterOf(field: EventField): Convert {
 function text(value: unknown, path: string): string {
   if (typeof value === 'string') return value;
   if (types.isDate(value) && !Number.isNaN(value.getTime())) return value.toISOString();
+  if (isInexact(value)) throw wrong(path, say`a text, or a number that is exact`, value);
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
     return String(value);
   throw wrong(path, say`a text`, value);

@@ -178,7 +178,7 @@ export class Replay implements Settler<ReplayedLetter> {
     for (const sequence of [...this.waiting].sort((a, b) => a - b)) {
       while (this.inFlow.size >= WINDOW && !signal.aborted) await this.waker.wait(undefined, signal);
       if (signal.aborted) return;
-      this.waiting.delete(sequence);
+      if (!this.waiting.delete(sequence)) continue;
       try {
         // An outage of the store may have taken it away.
         await this.turn?.take(signal);
@@ -266,8 +266,7 @@ export class Replay implements Settler<ReplayedLetter> {
         await this.letters.remove(sequence);
         break;
       } catch (error) {
-        if (failures === 0)
-          this.log('error', say`${this.describe(item)} can't be removed: ${messageOf(error)}`);
+        if (failures === 0) this.cannotRemove(item, error);
         this.leave(item);
         if (this.stopping.signal.aborted) return;
         await pause(Math.min(REMOVING.longest, REMOVING.first * 2 ** failures), this.stopping.signal);
@@ -276,6 +275,17 @@ export class Replay implements Settler<ReplayedLetter> {
     }
     this.removing.delete(sequence);
     this.leave(item);
+  }
+
+  /** Whoever replays next would do the work of each a second time: no more of them are begun. */
+  private cannotRemove(item: ReplayedLetter, error: unknown): void {
+    const { size } = this.waiting;
+    this.counts.postponed += size;
+    this.waiting.clear();
+    this.log(
+      'error',
+      say`${this.describe(item)} is done, and can't be removed: ${messageOf(error)}; ${size} that wait are not begun. See whether the stream denies deletion, or the right is missing, and discard it before it is replayed again`,
+    );
   }
 
   private leave({ letter }: ReplayedLetter): void {
@@ -288,7 +298,11 @@ export class Replay implements Settler<ReplayedLetter> {
 /** Whole numbers, each once; 'all' where nothing is named. Throws BAD_REQUEST. */
 export function whichLetters({ sequences, all }: Record<string, unknown>): number[] | 'all' {
   if (all === true) return 'all';
-  if (Array.isArray(sequences) && sequences.length > 0 && sequences.every((one) => Number.isSafeInteger(one)))
+  if (Array.isArray(sequences) && sequences.length > 0 && sequences.every(isSequence))
     return [...new Set(sequences as number[])];
   throw new FlowError('BAD_REQUEST', say`No dead letters are named`, false);
+}
+
+function isSequence(value: unknown): boolean {
+  return Number.isSafeInteger(value) && Number(value) > 0;
 }

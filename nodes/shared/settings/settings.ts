@@ -113,18 +113,28 @@ export function declare<S extends Declared>(
 }
 
 /**
- * Reads a node's settings, whatever version of this pack has written them. Node-RED has put values in the place
- * of `${NAME}` already; `${NAME:-value}` is read here. Throws FlowError naming the setting that is wrong, and
- * NO_ENVIRONMENT for a variable that is not set: its name is no value.
+ * Reads a node's settings, whatever version of this pack has written them. `${NAME:-value}` is read here. Throws
+ * FlowError naming the setting that is wrong.
  */
 export function parseSettings<D extends NodeSettings>(declared: D, config: object): Settings<D> {
   return parseFields(declared.settings, migrate(declared, config as Config));
 }
 
-/** The secrets alone, read as parseSettings reads them. */
+/**
+ * As parseSettings, of a node that runs: Node-RED has put values in the place of `${NAME}`, and left the name of a
+ * variable that is not set, which is no value. Throws NO_ENVIRONMENT for that.
+ */
+export function parseDeployed<D extends NodeSettings>(declared: D, config: object): Settings<D> {
+  const stored = migrate(declared, config as Config);
+  refuseUnset(declared.settings, stored);
+  return parseFields(declared.settings, stored);
+}
+
+/** The secrets alone, read as parseDeployed reads them. */
 export function readSecrets<D extends NodeSettings>({ settings }: D, secrets: Secrets<D> = {}): Secrets<D> {
-  const own = Object.entries(settings).filter(([, { kind }]) => kind === 'credential');
-  return parseFields(Object.fromEntries(own), secrets) as Secrets<D>;
+  const own = Object.fromEntries(Object.entries(settings).filter(([, { kind }]) => kind === 'credential'));
+  refuseUnset(own, secrets);
+  return parseFields(own, secrets) as Secrets<D>;
 }
 
 /** Reads the settings of a group; `path` stands in front of their names in errors. */
@@ -134,16 +144,26 @@ export function parseFields<S extends Declared>(fields: S, config: object, path 
   const parsed = Object.entries(fields).map(([name, setting]): [string, unknown] => {
     if (setting.when !== undefined && !holds(setting.when, valueOf)) return [name, undefined];
     const title = setting.title === undefined ? path + name : called(setting.title);
-    refuseUnset(setting, stored[name], title);
     return [name, parseSetting(setting, stored[name], title, valueOf)];
   });
   return Object.fromEntries(parsed) as Parsed<S>;
 }
 
-/** Node-RED leaves a variable that is not set where it stands: its name is no value. Throws NO_ENVIRONMENT. */
-function refuseUnset({ kind }: Setting, stored: unknown, title: string): void {
-  // The fields of a group are looked at one by one: some of them don't count.
-  const name = kind === 'group' ? undefined : variableIn(stored);
+function refuseUnset(fields: Declared, config: object, path = ''): void {
+  const stored = fromEnvironment(config) as Config;
+  const valueOf = valuesOf(fields, stored);
+  for (const [name, setting] of Object.entries(fields)) {
+    if (setting.when !== undefined && !holds(setting.when, valueOf)) continue;
+    const value = stored[name];
+    const title = setting.title === undefined ? path + name : called(setting.title);
+    if (setting.fields && typeof value === 'object' && value !== null)
+      refuseUnset(setting.fields, value, `${title}.`);
+    else refuseUnsetIn(value, setting, title);
+  }
+}
+
+function refuseUnsetIn(value: unknown, { kind }: Setting, title: string): void {
+  const name = variableIn(value);
   if (name === undefined) return;
   // A secret may only look like one.
   const shown = kind === 'credential' ? say`that it names` : name;

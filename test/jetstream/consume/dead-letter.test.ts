@@ -210,6 +210,27 @@ describe('dead letter', () => {
     assert.deepEqual([(await at(2)).data.length, [...((await at(2)).header ?? [])].length], [290, 0]);
   });
 
+  test('a payload as large as the server’s store takes leaves out what does not fit beside it', async (t) => {
+    const large = await startNats({ config: 'max_payload: 64MB' });
+    t.after(() => large.stop());
+    const client = await connect({ servers: large.url });
+    t.after(() => client.close());
+    await (await client.jetstreamManager()).streams.add({ name: 'dead', subjects: ['dead'] });
+    const data = Buffer.alloc(32 * 1_048_576 - 1_000);
+    const msg = { subject: 'crm.large', data, headers: undefined };
+    const failure = { error: new Error('no'.repeat(1_000)) };
+    await publishDeadLetter(client, undefined, 'dead', msg, info(1, 1), failure);
+    const { state } = await (await client.jetstreamManager()).streams.info('dead');
+    assert.equal(state.messages, 1);
+    // Beyond what it takes there is no dead letter, and repeating that would not help. 2.10 takes any.
+    if (client.info?.version.startsWith('2.10.')) return;
+    const larger = { ...msg, data: Buffer.alloc(33 * 1_048_576) };
+    await assert.rejects(
+      publishDeadLetter(client, undefined, 'dead', larger, info(2, 1), failure),
+      (error: FlowError) => /larger than nats-server can store/.test(error.message),
+    );
+  });
+
   test('where even the payload alone is too large it is refused for good, if its stream keeps it', async () => {
     const { streams } = await manager();
     await streams.add({ name: 'tiny', subjects: ['tiny'], max_msg_size: 50 });

@@ -125,6 +125,15 @@ describe('durable', () => {
     await assert.rejects(ensure(), { code: 'DURABLE_NOT_UPDATABLE', message: /ack policy all/ });
   });
 
+  test('one with priority groups, in which nobody here pulls, is refused with a way out', async (t) => {
+    await foreign({ priority_groups: ['g'], priority_policy: 'pinned_client' } as object);
+    if (room.nc.info?.version.startsWith('2.10.')) return t.skip('there are none yet');
+    await assert.rejects(ensure(), {
+      code: 'DURABLE_NOT_UPDATABLE',
+      message: /priority groups \(g\), .* choose another durable name/,
+    });
+  });
+
   test('a stream that is missing is named', async () => {
     await assert.rejects(ensure({ stream: 'none' }), { code: 'JETSTREAM_10059', message: /"none"/ });
   });

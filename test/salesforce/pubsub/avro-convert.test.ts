@@ -118,9 +118,20 @@ test('a date of another realm, as a function node makes it, is a date', () => {
   );
 });
 
+test('what would be an event without fields is refused by what it is', () => {
+  for (const [code, what] of [
+    ['new Date(0)', /this is a date/],
+    ['Promise.resolve({})', /this is of the kind Promise/],
+    ['new Map([["Status__c", "paid"]])', /this is of the kind Map/],
+    ['new Uint8Array(3)', /this is bytes/],
+  ] as const)
+    assert.throws(() => publish(runInNewContext(code)), { code: 'INVALID_PAYLOAD', message: what });
+});
+
 const refused: [field: string, given: unknown][] = [
   ['Status__c', { nested: true }],
   ['Status__c', ['a']],
+  ['Status__c', Number('1234567890123456789')],
   ['Amount__c', ''],
   ['Amount__c', 'twelve'],
   ['Amount__c', Infinity],

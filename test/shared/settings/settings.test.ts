@@ -26,6 +26,7 @@ import {
   credentialsOf,
   declare,
   faultOf,
+  parseDeployed,
   parseFields,
   parseSetting,
   parseSettings,
@@ -333,7 +334,7 @@ test('a variable that is not set is no value: it is named, wherever it stands', 
     payload: fieldMap(),
     password: credential(),
   };
-  const read = (config: object) => parseSettings(declare('x', 1, fields), config);
+  const read = (config: object) => parseDeployed(declare('x', 1, fields), config);
   const mapped = (type: string, value: string) => ({
     payload: { mode: 'map', fields: [{ name: 'A', type, value }] },
   });
