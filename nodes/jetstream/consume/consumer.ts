@@ -4,6 +4,7 @@ import { FlowError, messageOf } from '../../shared/errors';
 import type { BigNumbers } from '../../shared/json';
 import { AckRoom } from './ack-room';
 import { Acks } from './acks';
+import { Fifo } from '../../shared/async/fifo';
 import { pause } from '../../shared/async/pause';
 import { withTimeout } from '../../shared/async/timeout';
 import { warnOnce, type Log } from '../../shared/log';
@@ -111,7 +112,7 @@ export class Consumer {
   private gathering: Decoded[] = [];
   private gatherTimer: NodeJS.Timeout | undefined;
   /** Arrived, and not parsed yet. */
-  private backlog: InFlightMessage[] = [];
+  private readonly backlog = new Fifo<InFlightMessage>();
   private emitting = false;
   private readonly bytes: BytesInFlight<InFlightMessage>;
   private readonly letters: DeadLetterWriter;
@@ -251,7 +252,7 @@ export class Consumer {
     const stopped = this.pull?.pull.stop();
     const closed = this.ledger.close();
     const gathered = this.gathering.splice(0).map(({ message }) => message);
-    const unseen = [...gathered, ...this.backlog.splice(0), ...this.suspects.withdraw(), ...this.asking];
+    const unseen = [...gathered, ...this.backlog.clear(), ...this.suspects.withdraw(), ...this.asking];
     for (const message of unseen) this.settlement.giveBack(message);
     this.asking.clear();
     if (stopped) await withTimeout(1_000, stopped);
@@ -342,7 +343,7 @@ export class Consumer {
     clearTimeout(this.gatherTimer);
     this.gatherTimer = undefined;
     const gathered = this.gathering.splice(0).map(({ message }) => message);
-    const unseen = [...gathered, ...this.backlog.splice(0), ...this.suspects.withdraw(), ...this.asking];
+    const unseen = [...gathered, ...this.backlog.clear(), ...this.suspects.withdraw(), ...this.asking];
     this.asking.clear();
     for (const message of unseen) this.settlement.drop(message);
   }
@@ -483,6 +484,8 @@ export class Consumer {
     if (settlement.isSuspect(message)) {
       this.suspects.add(message);
       this.deliverGathered();
+    } else if (this.backlog.length === 0 && !this.emitting && this.hasRoom(message)) {
+      this.emit(message);
     } else {
       this.backlog.push(message);
       this.emitBacklog();
@@ -506,7 +509,7 @@ export class Consumer {
     if (this.emitting) return;
     this.emitting = true;
     try {
-      for (let next = this.backlog[0]; next && this.hasRoom(next); next = this.backlog[0]) {
+      for (let next = this.backlog.front; next && this.hasRoom(next); next = this.backlog.front) {
         this.backlog.shift();
         this.emit(next);
       }
