@@ -9,7 +9,7 @@ export interface Front {
   url: string;
   /** Equal seeds spoil the same answers in the same way; without one everything is passed on. */
   spoil(seed: string | undefined): void;
-  /** What was said to it that nobody may see. */
+  /** What the org has granted, which nobody may see; a hostile grant is made of what everything else is made of. */
   secrets(): string[];
   close(): Promise<void>;
 }
@@ -29,8 +29,6 @@ export async function startFront(target: string): Promise<Front> {
   const secrets = new Set<string>();
   const serve = async (incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> => {
     const asked = await bodyOf(incoming);
-    const bearer = /^Bearer (.+)$/.exec(incoming.headers.authorization ?? '')?.[1];
-    if (bearer) secrets.add(bearer);
     if (chance?.chance(0.1)) return void incoming.socket.destroy();
     const answer = await pass(target, incoming, asked);
     const own = answer.body.toString('utf8').replaceAll(target, front.url);
