@@ -3,14 +3,17 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { SettledMessages, type Settled } from '../../../nodes/jetstream/consume/settled';
 
-const settled = fc.record<Settled>({
-  how: fc.constantFrom('ack', 'term'),
-  timestamp: fc.constantFrom(0, 1_700_000_000_123_456_800),
-  consumerSequence: fc.nat(),
-  deliveries: fc.nat(),
-  epoch: fc.nat(),
-  at: fc.double({ min: 0, max: 1e9, noNaN: true }),
-});
+const settled = fc.record<Settled>(
+  {
+    how: fc.constantFrom('ack', 'term'),
+    timestamp: fc.constantFrom(0, 1_700_000_000_123_456_800),
+    consumerSequence: fc.nat(),
+    deliveries: fc.nat(),
+    epoch: fc.nat(),
+    at: fc.double({ min: 1, max: 1e9, noNaN: true }),
+  },
+  { noNullPrototype: true },
+);
 
 describe('how messages were settled', () => {
   test('is known as it was noted last, of any sequence and however many there are', () => {
