@@ -4,11 +4,9 @@ import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { AckPolicy, DiscardPolicy, RetentionPolicy, type ConsumerInfo } from 'nats';
 import { Connection } from '../../../nodes/jetstream/server/connection';
-import {
-  Consumer,
-  type ConsumerSettings,
-  type ConsumerState,
-} from '../../../nodes/jetstream/consume/consumer';
+import { Consumer } from '../../../nodes/jetstream/consume/consumer';
+import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer-settings';
+import type { ConsumerState } from '../../../nodes/jetstream/consume/reader';
 import type { MessageBatch } from '../../../nodes/jetstream/consume/settlement';
 import { FlowError } from '../../../nodes/shared/errors';
 import { watchHeartbeat } from '../../support/heartbeat';
