@@ -155,11 +155,11 @@ const editorAsModule: Plugin = {
 /**
  * Where each file that is copied comes from. Node-RED looks for icons and locales beside a node's js; icons/x.svg
  * goes to node x alone, because the editor's icon picker would list each copy. A .proto file goes beside the runtime,
- * which reads it from its own folder.
+ * which reads it from its own folder, and so do the sentences of another language.
  */
 function copies(): Map<string, string> {
   const locales = globSync('*/locales/**/*.{json,html}', { cwd: nodes });
-  const others = globSync(['**/*.proto', '**/*.schema.json'], { cwd: nodes });
+  const others = globSync(['**/*.proto', '**/*.schema.json', 'shared/sentences.*.json'], { cwd: nodes });
   const files = new Map(locales.map((path) => [path, join(nodes, path)]));
   for (const path of others) files.set(basename(path), join(nodes, path));
   for (const icon of globSync('icons/*.svg', { cwd: root })) {

@@ -5,6 +5,8 @@ import { commandDelivery } from '../shared/flow/completion';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { parseSetting, parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { jetstreamAck } from './jetstream-ack.settings';
+import { say } from '../shared/say';
+import { speak } from '../shared/language';
 
 type AckDef = NodeDef & Stored<typeof jetstreamAck>;
 type AckSettings = Settings<typeof jetstreamAck>;
@@ -12,6 +14,8 @@ type AckSettings = Settings<typeof jetstreamAck>;
 const ACTIONS: readonly string[] = ['ack', 'nak', 'term', 'progress'] satisfies Command['action'][];
 
 export default function (RED: NodeAPI): void {
+  speak(RED._('language'));
+
   function JetstreamAck(this: Node, def: AckDef): void {
     RED.nodes.createNode(this, def);
     let settings: AckSettings;
@@ -26,7 +30,7 @@ export default function (RED: NodeAPI): void {
       const command = commandOf(settings, msg);
       if (!commandDelivery(msg, command)) {
         this.warn(
-          `Nothing to ${command.action}: the message is settled already, or no jetstream-in node of this Node-RED delivered it`,
+          say`Nothing to ${command.action}: the message is settled already, or no jetstream-in node of this Node-RED delivered it`,
         );
       }
       return msg;
@@ -45,7 +49,7 @@ function commandOf(settings: AckSettings, msg: NodeMessage): Command {
   if (typeof action !== 'string' || !ACTIONS.includes(action)) {
     throw new FlowError(
       'INVALID_ACTION',
-      `msg.ack says ${messageOf(action)}: it must be one of ${ACTIONS.join(', ')}, or an object with action and delay`,
+      say`msg.ack says ${messageOf(action)}: it must be one of ${ACTIONS.join(', ')}, or an object with action and delay`,
       false,
     );
   }

@@ -27,6 +27,7 @@ import { decodePayload, jetStreamProperties, type JetStreamProperties } from './
 import { durableStates, isPausedHere, pauseActions, resumeHere } from './operations/durable';
 import { isLetterOf, letterProperties } from './operations/letters';
 import type { InFlightMessage, MessageBatch } from './consume/settlement';
+import { speak } from '../shared/language';
 
 type InDef = NodeDef & Stored<typeof jetstreamIn>;
 type InSettings = Settings<typeof jetstreamIn>;
@@ -38,6 +39,8 @@ const GRACE = 3_500;
 const STALL_TOLD = 600_000;
 
 export default function (RED: NodeAPI): void {
+  speak(RED._('language'));
+
   function JetstreamIn(this: Node & { wires?: string[][] }, def: InDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
@@ -246,11 +249,11 @@ function spanOf({ stream, durable }: InSettings, { jetstream }: FlowMessage): Re
   };
 }
 
-function atMostEvery(ms: number, say: (text: string) => void): (text: string) => void {
+function atMostEvery(ms: number, tell: (text: string) => void): (text: string) => void {
   let last = -Infinity;
   return (text) => {
     if (now() - last < ms) return;
     last = now();
-    say(text);
+    tell(text);
   };
 }

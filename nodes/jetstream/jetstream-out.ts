@@ -14,6 +14,8 @@ import { connectionOf } from './jetstream-server';
 import { AfterDeploy } from './publish/after-deploy';
 import { compileOutgoing, encodePayload } from './publish/outgoing';
 import { Publisher, type Outgoing } from './publish/publisher';
+import { say } from '../shared/say';
+import { speak } from '../shared/language';
 
 /** So long a node that is stopped waits for the PubAcks of what it has sent, in ms. */
 const LAST_PUB_ACKS = 1_000;
@@ -21,6 +23,8 @@ const LAST_PUB_ACKS = 1_000;
 type OutDef = NodeDef & Stored<typeof jetstreamOut>;
 
 export default function (RED: NodeAPI): void {
+  speak(RED._('language'));
+
   function JetstreamOut(this: Node, def: OutDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
@@ -124,6 +128,6 @@ function spanOf(subject: string): Pick<SpanStart, 'name' | 'kind' | 'attributes'
 function notSent(): FlowError {
   return new FlowError(
     'NOT_SENT',
-    'The node was stopped while the message waited to be published: it is not stored, and nothing sends it again by itself',
+    say`The node was stopped while the message waited to be published: it is not stored, and nothing sends it again by itself`,
   );
 }

@@ -19,6 +19,8 @@ import { jetstreamServer } from './jetstream-server.settings';
 import { listConsumers, listStreams, listSubjects, streamOutlook, testConnection } from './streams/lookups';
 import type { TlsOptions } from './server/nats';
 import type { ServerSettings } from './server/server-settings';
+import { say } from '../shared/say';
+import { speak } from '../shared/language';
 
 type Secrets = Secret<typeof jetstreamServer>;
 type ServerDef = NodeDef & Stored<typeof jetstreamServer>;
@@ -34,6 +36,8 @@ interface TlsNode extends Node {
 }
 
 export default function (RED: NodeAPI): void {
+  speak(RED._('language'));
+
   function JetstreamServer(this: ServerNode, def: ServerDef): void {
     RED.nodes.createNode(this, def);
     try {
@@ -82,7 +86,7 @@ export function connectionOf(RED: NodeAPI, id: string): Connection {
   const server = RED.nodes.getNode(id) as ServerNode | null;
   if (server?.connection) return server.connection;
   const why = server
-    ? 'The settings of the jetstream-server are wrong; its error is in the log'
-    : 'No jetstream-server is chosen: open this node and choose one';
+    ? say`The settings of the jetstream-server are wrong; its error is in the log`
+    : say`No jetstream-server is chosen: open this node and choose one`;
   throw new FlowError('NO_SERVER', why, false);
 }

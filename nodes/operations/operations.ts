@@ -3,6 +3,8 @@ import { inTime } from '../shared/async/timeout';
 import { codeOf, FlowError, messageOf } from '../shared/errors';
 import { metricsText } from '../shared/operations/metrics';
 import { actionOf, currentStates, type Params } from '../shared/operations/registry';
+import { speaking, spoken } from '../shared/language';
+import { say } from '../shared/say';
 
 /** Whoever waits in the editor gives up after 30 s. */
 const TIMEOUT = 25_000;
@@ -26,17 +28,26 @@ export default function (RED: NodeAPI): void {
   };
 
   httpAdmin.get('/jetforce/state', mayRead, (_req, res) => {
-    void states().then((found) => res.json({ at: new Date().toISOString(), ...found }));
+    void states().then((found) => res.json({ at: new Date().toISOString(), language: spoken(), ...found }));
   });
   httpAdmin.get('/jetforce/metrics', mayRead, (_req, res) => {
     void states().then((found) => res.type('text/plain; version=0.0.4').send(metricsText(found)));
   });
 
-  const answer = async (work: (signal: AbortSignal) => unknown): Promise<object> => {
+  const answer = async (
+    languages: readonly string[],
+    work: (signal: AbortSignal) => unknown,
+  ): Promise<object> => {
     const over = new AbortController();
     try {
-      const done = Promise.resolve().then(() => work(over.signal));
-      return { ok: true, data: (await inTime(TIMEOUT, done, noAnswer)) ?? null };
+      const data = await speaking(languages, () =>
+        inTime(
+          TIMEOUT,
+          Promise.resolve().then(() => work(over.signal)),
+          noAnswer,
+        ),
+      );
+      return { ok: true, data: data ?? null };
     } catch (error) {
       return { ok: false, error: { code: codeOf(error), message: messageOf(error) } };
     } finally {
@@ -45,15 +56,15 @@ export default function (RED: NodeAPI): void {
   };
   httpAdmin.get('/jetforce/nodes/:id/:query', mayRead, (req, res) => {
     const { id = '', query = '' } = req.params as Record<string, string>;
-    void answer((signal) => actionOf(id, 'queries', query)(req.query as Params, signal)).then((said) =>
-      res.json(said),
-    );
+    void answer(req.acceptsLanguages(), (signal) =>
+      actionOf(id, 'queries', query)(req.query as Params, signal),
+    ).then((said) => res.json(said));
   });
   httpAdmin.post('/jetforce/nodes/:id/:action', mayWrite, (req, res) => {
     const { id = '', action = '' } = req.params as Record<string, string>;
-    void answer((signal) => {
+    void answer(req.acceptsLanguages(), (signal) => {
       // A page of another origin could send anything else without being asked.
-      if (!req.is('application/json')) throw new FlowError('BAD_REQUEST', 'The request is no JSON', false);
+      if (!req.is('application/json')) throw new FlowError('BAD_REQUEST', say`The request is no JSON`, false);
       latest = undefined;
       return actionOf(id, 'actions', action)((req.body ?? {}) as Params, signal);
     }).then((said) => res.json(said));
@@ -61,5 +72,5 @@ export default function (RED: NodeAPI): void {
 }
 
 function noAnswer(): FlowError {
-  return new FlowError('TIMEOUT', `No answer within ${TIMEOUT / 1_000} s: look again whether it was done`);
+  return new FlowError('TIMEOUT', say`No answer within ${TIMEOUT / 1_000} s: look again whether it was done`);
 }

@@ -14,6 +14,8 @@ import { orgStatus } from './org/status';
 import { sfdcComposite } from './sfdc-composite.settings';
 import { sessionOf } from './sfdc-org';
 import { Writer } from './composite/writer';
+import { say } from '../shared/say';
+import { speak } from '../shared/language';
 
 type CompositeDef = NodeDef & Stored<typeof sfdcComposite>;
 type CompositeSettings = Settings<typeof sfdcComposite>;
@@ -22,6 +24,8 @@ type CompositeSettings = Settings<typeof sfdcComposite>;
 const CLOSE_MS = 12_000;
 
 export default function (RED: NodeAPI): void {
+  speak(RED._('language'));
+
   function SfdcComposite(this: Node, def: CompositeDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
@@ -77,7 +81,7 @@ export default function (RED: NodeAPI): void {
       const superseded = results.filter((result) => result.superseded).length;
       if (superseded > 0)
         this.log(
-          `A message came again after newer ones: ${superseded} of its records keep what those have written`,
+          say`A message came again after newer ones: ${superseded} of its records keep what those have written`,
         );
       if (failed.length > 0 && !isWired(this, 1)) throw rowsFailed(operation, sobject, results);
       const nothingWritten = failed.length > 0 && failed.length === results.length;

@@ -21,6 +21,8 @@ import { orgStatus } from './org/status';
 import type { ReceivedEvent } from './pubsub/subscription';
 import { sfdcEventIn } from './sfdc-event-in.settings';
 import { pubsubOf } from './sfdc-org';
+import { say } from '../shared/say';
+import { speak } from '../shared/language';
 
 type EventInDef = NodeDef & Stored<typeof sfdcEventIn>;
 type EventInSettings = Settings<typeof sfdcEventIn>;
@@ -29,6 +31,8 @@ type EventInSettings = Settings<typeof sfdcEventIn>;
 const GRACE = 3_000;
 
 export default function (RED: NodeAPI): void {
+  speak(RED._('language'));
+
   function SfdcEventIn(this: Node & { wires?: string[][] }, def: EventInDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
@@ -136,7 +140,11 @@ export default function (RED: NodeAPI): void {
   function lettersOf(server: string, subject: string): DeadLetters {
     const keeper = RED.nodes.getNode(server) as (Node & Partial<DeadLetterKeeper>) | null;
     if (keeper?.deadLetters) return keeper.deadLetters(subject);
-    throw new FlowError('NO_SERVER', 'Dead letters need a stream: choose a jetstream-server for them', false);
+    throw new FlowError(
+      'NO_SERVER',
+      say`Dead letters need a stream: choose a jetstream-server for them`,
+      false,
+    );
   }
 
   function keeperOf(server: string): Partial<PositionKeeper> | null {
@@ -147,7 +155,7 @@ export default function (RED: NodeAPI): void {
     if (checkpoint === 'context') {
       if (contextIsVolatile(RED))
         node.warn(
-          `The position of ${topic} is kept in memory, so after a restart of Node-RED reading begins with the earliest event that the org has. Set contextStorage in settings.js to keep it, or keep it in a KV bucket`,
+          say`The position of ${topic} is kept in memory, so after a restart of Node-RED reading begins with the earliest event that the org has. Set contextStorage in settings.js to keep it, or keep it in a KV bucket`,
         );
       return {
         store: contextPositions(node, contextIsConfigured(RED)),
@@ -159,7 +167,7 @@ export default function (RED: NodeAPI): void {
     if (store) return { store, key: node.id, close: () => store.close() };
     throw new FlowError(
       'NO_SERVER',
-      'The position is to be kept in a KV bucket: choose a jetstream-server for it',
+      say`The position is to be kept in a KV bucket: choose a jetstream-server for it`,
       false,
     );
   }

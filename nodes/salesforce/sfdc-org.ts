@@ -15,6 +15,8 @@ import { orgState } from './org/state';
 import { refreshTokens, type RefreshTokens, type TokenContext } from '../shared/http/refresh-tokens';
 import { OrgSession } from './org/session';
 import { sfdcOrg } from './sfdc-org.settings';
+import { say } from '../shared/say';
+import { speak } from '../shared/language';
 
 type OrgDef = NodeDef & OrgConfig;
 
@@ -29,6 +31,8 @@ export interface OrgNode extends Node<OrgSecrets> {
 }
 
 export default function (RED: NodeAPI): void {
+  speak(RED._('language'));
+
   function SfdcOrg(this: OrgNode, def: OrgDef): void {
     RED.nodes.createNode(this, def);
     const users = new Set<Node>();
@@ -53,7 +57,7 @@ export default function (RED: NodeAPI): void {
       unlist = operate({ kind: 'orgs', id, name: name || id, state });
     }
     const stopTelling = [
-      session && tellOutages(this, session, session.availability, 'The org'),
+      session && tellOutages(this, session, session.availability, say`The org`),
       pubsub && tellOutages(this, pubsub, pubsub.ownAvailability, 'The Pub/Sub API'),
     ];
 
@@ -133,9 +137,13 @@ function requestTimeout(RED: NodeAPI): number | undefined {
 /** The session of the org a node is set to use. Throws NO_ORG. */
 export function sessionOf(RED: NodeAPI, id: string): { org: OrgNode; session: OrgSession } {
   const org = RED.nodes.getNode(id) as OrgNode | null;
-  if (!org) throw new FlowError('NO_ORG', 'No sfdc-org is chosen: open this node and choose one', false);
+  if (!org) throw new FlowError('NO_ORG', say`No sfdc-org is chosen: open this node and choose one`, false);
   if (!org.session)
-    throw new FlowError('NO_ORG', 'The settings of the sfdc-org are wrong; its error is in the log', false);
+    throw new FlowError(
+      'NO_ORG',
+      say`The settings of the sfdc-org are wrong; its error is in the log`,
+      false,
+    );
   return { org, session: org.session };
 }
 
@@ -157,7 +165,7 @@ function tellOutages(
     const { current } = availability;
     // Not node.error: a Catch node would take it, and it would be missing in the log.
     if (current && current.code !== told?.code) node.warn(current.message);
-    if (!current && told) node.log(`${name} is back after ${formatDuration(Date.now() - told.since)}`);
+    if (!current && told) node.log(say`${name} is back after ${formatDuration(Date.now() - told.since)}`);
     told = current;
   });
 }

@@ -13,6 +13,7 @@ import { Publisher } from './events/publisher';
 import type { PublishResult } from './events/queue';
 import { pubsubOf } from './sfdc-org';
 import { sfdcPlatformEvent } from './sfdc-platform-event.settings';
+import { speak } from '../shared/language';
 
 type PlatformEventDef = NodeDef & Stored<typeof sfdcPlatformEvent>;
 
@@ -20,6 +21,8 @@ type PlatformEventDef = NodeDef & Stored<typeof sfdcPlatformEvent>;
 const CLOSE_MS = 12_000;
 
 export default function (RED: NodeAPI): void {
+  speak(RED._('language'));
+
   function SfdcPlatformEvent(this: Node, def: PlatformEventDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);

@@ -3,6 +3,8 @@ import { inTime } from './async/timeout';
 import { codeOf, FlowError, messageOf } from './errors';
 import { Hidden, readRequest, type LookupRequest } from './lookup-request';
 import type { NodeSettings } from './settings/settings';
+import { say } from './say';
+import { speaking } from './language';
 
 export type { ConfigValues, LookupRequest } from './lookup-request';
 
@@ -36,7 +38,7 @@ export function lookupRoute(
       const over = new AbortController();
       const ask = async () =>
         lookup({ ...readRequest(RED, declared, references, json, hidden), signal: over.signal });
-      inTime(timeout, ask(), () => noAnswer(timeout))
+      speaking(req.acceptsLanguages(), () => inTime(timeout, ask(), () => noAnswer(timeout)))
         .then((data) => answer({ ok: true, data }))
         .catch((error: unknown) =>
           answer({ ok: false, error: { code: codeOf(error), message: messageOf(error) } }),
@@ -47,6 +49,6 @@ export function lookupRoute(
 }
 
 function noAnswer(timeout: number): FlowError {
-  const why = `No answer within ${timeout / 1_000} s: check the address, the firewall and the proxy`;
+  const why = say`No answer within ${timeout / 1_000} s: check the address, the firewall and the proxy`;
   return new FlowError('TIMEOUT', why);
 }

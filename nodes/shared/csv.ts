@@ -1,3 +1,5 @@
+import { say } from './say';
+
 /** Characters of a line that has not come to its end. */
 const LONGEST = 64 * 1_048_576;
 
@@ -12,7 +14,7 @@ export class CsvLines {
     const end = this.lastEnd(part);
     if (end === 0) {
       this.rest += part;
-      if (this.rest.length > LONGEST) throw new Error('a line has no end');
+      if (this.rest.length > LONGEST) throw new Error(say`a line has no end`);
       return [];
     }
     const whole = this.rest + part.slice(0, end);
@@ -56,7 +58,7 @@ export function* csvLines(text: string, separator = ','): Generator<string[], vo
         from = end + 2;
         end = text.indexOf('"', from);
       }
-      if (end < 0) throw new Error('a quoted value has no end');
+      if (end < 0) throw new Error(say`a quoted value has no end`);
       line.push(value + text.slice(from, end));
       at = end + 1;
     } else {

@@ -1,4 +1,5 @@
 import { FlowError } from './errors';
+import { say } from './say';
 
 const UNITS: Record<string, number> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
@@ -13,7 +14,7 @@ export function parseDuration(text: string | number, setting = 'duration'): numb
   if (parts.length === 0 || parts.reduce((length, part) => length + part[0].length, 0) !== trimmed.length) {
     throw new FlowError(
       'INVALID_DURATION',
-      `${setting}: "${text}" is not a duration; write for example 250ms, 10s, 1m30s, 1h or 2d`,
+      say`${setting}: "${text}" is not a duration; write for example 250ms, 10s, 1m30s, 1h or 2d`,
       false,
     );
   }

@@ -1,6 +1,7 @@
 import type { NodeAPI } from 'node-red';
 import { FlowError } from './errors';
 import type { NodeSettings } from './settings/settings';
+import { say } from './say';
 
 /**
  * An address from an environment variable that is not set must not lead to the default one, nor seem to be forgotten.
@@ -29,7 +30,7 @@ export function variableOf(value: unknown): string | undefined {
 export function unset(type: string, setting: string, variable: string): FlowError {
   return new FlowError(
     'NO_ENVIRONMENT',
-    `The environment variable ${variable} is not set, from which the ${type} takes "${setting}": set it where Node-RED starts`,
+    say`The environment variable ${variable} is not set, from which the ${type} takes "${setting}": set it where Node-RED starts`,
     false,
   );
 }

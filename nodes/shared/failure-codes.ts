@@ -230,7 +230,7 @@ export const FAILURE_CODES = {
   INVALID_STREAM_NAME: never('The stream name is none.', 'Use a name without blanks, dots, slashes, * or >.'),
   INVALID_SUBJECT: never('A subject is none.', 'Join tokens by dots, for example crm.contacts.upsert.'),
   INVALID_TEMPLATE: never(
-    'A template holds a {{…}} that is not a path.',
+    'A template holds a {{…}} that is not a path, or more than 1,000 of them.',
     'Write for example {{payload.name}} or {{payload.items[0].id}}.',
   ),
   INVALID_TIME: never('The start time is none.', 'Write for example 2026-01-31T12:00:00Z.'),

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { FlowError } from './errors';
+import { say } from './say';
 
 /** What becomes of a number in JSON that a double doesn't hold exactly: its text, or BIG_NUMBER is thrown. */
 export type BigNumbers = 'text' | 'refuse';
@@ -73,7 +74,7 @@ function refused(literal: string): FlowError {
   const shown = literal.length > SHOWN ? `${literal.slice(0, SHOWN)}…` : literal;
   return new FlowError(
     'BIG_NUMBER',
-    `The message holds the number ${shown}, which would not stay exact in Node-RED: let the sender write it as text, or choose to get such numbers as text`,
+    say`The message holds the number ${shown}, which would not stay exact in Node-RED: let the sender write it as text, or choose to get such numbers as text`,
     false,
   );
 }

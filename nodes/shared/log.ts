@@ -2,6 +2,7 @@ import type { Node } from 'node-red';
 import { now } from './async/clock';
 import { oneLine } from './errors';
 import { RecentMap } from './recent-map';
+import { say } from './say';
 
 export type Level = 'debug' | 'info' | 'warn' | 'error';
 export type Log = (level: Level, text: string) => void;
@@ -21,7 +22,7 @@ export function logOf(
   node: Pick<Node, 'debug' | 'log' | 'warn' | 'error'>,
   strike = (text: string) => text,
 ): Log {
-  const say: Log = (level, line) => node[level === 'info' ? 'log' : level](line);
+  const put: Log = (level, line) => node[level === 'info' ? 'log' : level](line);
   const causes = new Map<string, { level: Level; line: string; count: number }>();
   let since = now();
   let timer: NodeJS.Timeout | undefined;
@@ -31,17 +32,17 @@ export function logOf(
     since = now();
     const over = [...causes.values()].filter(({ count }) => count > MOST);
     causes.clear();
-    for (const { level, line, count } of over) say(level, `${count - MOST} more like this: ${line}`);
+    for (const { level, line, count } of over) put(level, say`${count - MOST} more like this: ${line}`);
   };
   return (level, text) => {
     const line = oneLine(strike(text));
-    if (level === 'error') return say(level, line);
+    if (level === 'error') return put(level, line);
     if (now() - since >= SPAN) begin();
     const words = line.replace(/\d+/g, '0');
     const name = causes.has(words) || causes.size < CAUSES ? words : '';
     const cause = causes.get(name) ?? { level, line, count: 0 };
     causes.set(name, cause);
-    if (++cause.count <= MOST) return say(level, line);
+    if (++cause.count <= MOST) return put(level, line);
     timer ??= setTimeout(begin, SPAN).unref();
   };
 }

@@ -4,6 +4,7 @@ import { FlowError } from './errors';
 import { Secrets } from './secrets';
 import { credentialsOf, type NodeSettings } from './settings/settings';
 import { withOtherwise } from './settings/variables';
+import { say } from './say';
 
 /** The values of a config node as they stand in the editor, saved or not. */
 export interface ConfigValues {
@@ -67,10 +68,10 @@ export function readRequest(
   body: unknown,
   hidden: Hidden,
 ): Omit<LookupRequest, 'signal'> {
-  if (!isRecord(body)) throw malformed('body', 'a JSON object');
+  if (!isRecord(body)) throw malformed('body', say`a JSON object`);
   const { references: given = {}, params = {} } = body;
-  if (!isRecord(given)) throw malformed('references', 'an object');
-  if (!areTexts(params)) throw malformed('params', 'an object of texts');
+  if (!isRecord(given)) throw malformed('references', say`an object`);
+  if (!areTexts(params)) throw malformed('params', say`an object of texts`);
   const named = Object.entries(references).filter(([name]) => given[name] !== undefined);
   return {
     ...readValues(RED, declared, body, hidden),
@@ -82,11 +83,11 @@ export function readRequest(
 }
 
 function readValues(RED: NodeAPI, declared: NodeSettings, given: unknown, hidden: Hidden): ConfigValues {
-  if (!isRecord(given)) throw malformed('reference', 'an object');
+  if (!isRecord(given)) throw malformed('reference', say`an object`);
   const { id = '', config = {}, credentials = {} } = given;
-  if (typeof id !== 'string') throw malformed('id', 'a text');
-  if (!isRecord(config)) throw malformed('config', 'an object');
-  if (!areTexts(credentials)) throw malformed('credentials', 'an object of texts');
+  if (typeof id !== 'string') throw malformed('id', say`a text`);
+  if (!isRecord(config)) throw malformed('config', say`an object`);
+  if (!areTexts(credentials)) throw malformed('credentials', say`an object of texts`);
   const names = Object.keys(credentialsOf(declared));
   const own = Object.fromEntries(
     Object.entries(credentials).filter(([name, value]) => names.includes(name) && value !== STORED),
@@ -125,7 +126,7 @@ function deployedNode(RED: NodeAPI, { type }: NodeSettings, id: string): Found |
     if (node.id === id) found = node as unknown as Found;
   });
   if (found && found.type !== type)
-    throw new FlowError('WRONG_NODE', `The node ${id} is no ${type}: reload the editor`, false);
+    throw new FlowError('WRONG_NODE', say`The node ${id} is no ${type}: reload the editor`, false);
   return found;
 }
 
@@ -152,7 +153,7 @@ function differs({ settings }: NodeSettings, name: string, config: Found, node: 
 function secretNeeded(moved: string[], missing: string[]): FlowError {
   return new FlowError(
     'SECRET_NEEDED',
-    `The address (${moved.join(', ')}) is not the one that is deployed, and stored secrets are sent to no other: enter the secret again (${missing.join(', ')}), or deploy first`,
+    say`The address (${moved.join(', ')}) is not the one that is deployed, and stored secrets are sent to no other: enter the secret again (${missing.join(', ')}), or deploy first`,
     false,
   );
 }
@@ -163,7 +164,7 @@ function textOf(value: unknown): string {
 }
 
 function malformed(what: string, wanted: string): FlowError {
-  return new FlowError('BAD_REQUEST', `The request's ${what} is not ${wanted}`, false);
+  return new FlowError('BAD_REQUEST', say`The request's ${what} is not ${wanted}`, false);
 }
 
 function isRecord(value: unknown): value is Found {

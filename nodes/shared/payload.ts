@@ -3,6 +3,7 @@ import { FlowError, messageOf } from './errors';
 import { DEEPEST, exactNumber, isTooDeep, parseJson } from './json';
 import { fieldName } from './settings/formats';
 import { compileTemplate, templateScope } from './template';
+import { say } from './say';
 
 export type FieldType =
   'str' | 'num' | 'bool' | 'json' | 'msg' | 'flow' | 'global' | 'env' | 'jsonata' | 'template';
@@ -30,7 +31,7 @@ export function refuseTooDeep<T>(payload: T): T {
   if (!isTooDeep(payload)) return payload;
   throw new FlowError(
     'BAD_PAYLOAD',
-    `The payload nests arrays and objects deeper than ${DEEPEST} levels, or holds itself, which Node-RED does not survive; nothing was sent. Make it flat`,
+    say`The payload nests arrays and objects deeper than ${DEEPEST} levels, or holds itself, which Node-RED does not survive; nothing was sent. Make it flat`,
     false,
   );
 }
@@ -80,15 +81,19 @@ function compileField(RED: NodeAPI, node: Node, field: PayloadField): FieldValue
   if (fieldName.check(field.name.trim()))
     throw new FlowError(
       'FIELD_VALUE',
-      `"${field.name}" is not the name of a field: __proto__, constructor and prototype are JavaScript's own; rename it in the field map`,
+      say`"${field.name}" is not the name of a field: __proto__, constructor and prototype are JavaScript's own; rename it in the field map`,
       false,
     );
   const { name, type, value } = field;
   const env = (variable: string): unknown => RED.util.getSetting(node, variable);
   const failure = (why: string) =>
-    new FlowError('FIELD_VALUE', `The field ${name} can't be filled from ${type} "${value}": ${why}`, false);
+    new FlowError(
+      'FIELD_VALUE',
+      say`The field ${name} can't be filled from ${type} "${value}": ${why}`,
+      false,
+    );
   const required = (found: unknown): unknown => {
-    if (found === undefined) throw failure('there is no such value; provide it, or correct the field map');
+    if (found === undefined) throw failure(say`there is no such value; provide it, or correct the field map`);
     return found;
   };
 
@@ -100,7 +105,7 @@ function compileField(RED: NodeAPI, node: Node, field: PayloadField): FieldValue
     case 'env':
       return () => required(env(value.replace(/^\$\{(.*)\}$/, '$1')));
     case 'num': {
-      if (value.trim() === '' || Number.isNaN(Number(value))) throw failure('that is not a number');
+      if (value.trim() === '' || Number.isNaN(Number(value))) throw failure(say`that is not a number`);
       return () => exactNumber(value.trim());
     }
     case 'json': {
@@ -134,7 +139,7 @@ function compileField(RED: NodeAPI, node: Node, field: PayloadField): FieldValue
     case 'bool':
       return (msg) => RED.util.evaluateNodeProperty(value, type, node, msg) as unknown;
     default:
-      throw failure(`${String(type)} is not a type of value`);
+      throw failure(say`${String(type)} is not a type of value`);
   }
 }
 

@@ -2,6 +2,7 @@ import { FlowError } from './errors';
 import { format, succeeds } from './settings/formats';
 import { textOf } from './settings/kinds';
 import type { Options, Setting } from './settings/settings';
+import { say } from './say';
 
 const UNITS: Record<string, number> = {
   '': 1,
@@ -27,7 +28,7 @@ export function parseSize(value: string | number, setting: string): number {
   if (!match || unit === undefined) {
     throw new FlowError(
       'INVALID_SIZE',
-      `${setting}: "${value}" is not a size; write for example 1048576, 512MiB or 2GiB, or -1 for no limit`,
+      say`${setting}: "${value}" is not a size; write for example 1048576, 512MiB or 2GiB, or -1 for no limit`,
       false,
     );
   }
@@ -53,5 +54,5 @@ export function formatSize(bytes: number): string {
     const step = UNITS[each.toLowerCase()] ?? 1;
     return bytes >= step && bytes % step === 0;
   });
-  return unit ? `${bytes / (UNITS[unit.toLowerCase()] ?? 1)}${unit}` : `${bytes} bytes`;
+  return unit ? `${bytes / (UNITS[unit.toLowerCase()] ?? 1)}${unit}` : say`${bytes} bytes`;
 }

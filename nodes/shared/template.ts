@@ -2,6 +2,7 @@ import { types } from 'node:util';
 import { bytesOf } from './bytes';
 import { FlowError, messageOf } from './errors';
 import { stringifyJson } from './json';
+import { say } from './say';
 
 /** What a template can name. `event.data` is the payload, `event.subject` the subject the event came on. */
 export interface TemplateScope {
@@ -21,16 +22,19 @@ export function templateScope(msg: object, env: (name: string) => unknown): Temp
 }
 
 const EXPRESSION = /\{\{\s*([^{}]*?)\s*\}\}/g;
+/** Expressions of one template. */
+const MOST_EXPRESSIONS = 1_000;
 
 /**
  * Compiles `{{payload.x}}`, `{{event.data.x}}`, `{{event.subject}}`, `{{env.X}}`, `{{msg.x}}`; any other first
  * name is a property of the message. A template that is one expression and nothing else keeps the value's
  * type; in a longer text null is written as nothing, a date in ISO's way, and an object as JSON.
- * A path that leads nowhere throws TEMPLATE_MISSING_PATH when rendered, a path that is none INVALID_TEMPLATE
- * when compiled, a value that can't be read, or has no JSON in a longer text, TEMPLATE_VALUE; all are permanent.
+ * A path that leads nowhere throws TEMPLATE_MISSING_PATH when rendered, a path that is none, or more than 1,000
+ * expressions, INVALID_TEMPLATE when compiled, a value that can't be read, or has no JSON in a longer text,
+ * TEMPLATE_VALUE; all are permanent.
  */
 export function compileTemplate(text: string): Template {
-  const [only, more] = [...text.matchAll(EXPRESSION)];
+  const [only, more] = expressionsOf(text);
   if (only && !more && only[0].length === text.trim().length) return compilePath(only[1] ?? '', text);
   return compileText(text);
 }
@@ -43,7 +47,7 @@ export function compileText(
   text: string,
   escape: (value: string) => string = (value) => value,
 ): (scope: TemplateScope) => string {
-  const expressions = [...text.matchAll(EXPRESSION)];
+  const expressions = expressionsOf(text);
   const first = expressions[0];
   if (first === undefined) return () => text;
   const readers = expressions.map((match) => compilePath(match[1] ?? '', text));
@@ -53,7 +57,7 @@ export function compileText(
     } catch (error) {
       throw new FlowError(
         'TEMPLATE_VALUE',
-        `The template "${text}" can't write a value of this message as text: ${messageOf(error)}`,
+        say`The template "${text}" can't write a value of this message as text: ${messageOf(error)}`,
         false,
       );
     }
@@ -71,6 +75,19 @@ export function compileText(
   return (scope) => readers.map((read, i) => literals[i] + escape(textOf(read(scope)))).join('') + tail;
 }
 
+function expressionsOf(text: string): RegExpExecArray[] {
+  const found: RegExpExecArray[] = [];
+  for (const match of text.matchAll(EXPRESSION)) {
+    if (found.push(match) > MOST_EXPRESSIONS)
+      throw new FlowError(
+        'INVALID_TEMPLATE',
+        say`The template "${text.slice(0, 50)}…" has more than ${MOST_EXPRESSIONS} expressions; write what is that long in a function or template node`,
+        false,
+      );
+  }
+  return found;
+}
+
 /** What a template says before its first expression: no message can change it. */
 export function literalStart(text: string): string {
   return text.slice(0, text.search(EXPRESSION) < 0 ? undefined : text.search(EXPRESSION));
@@ -81,7 +98,7 @@ function compilePath(path: string, template: string): Template {
   if (keys === undefined) {
     throw new FlowError(
       'INVALID_TEMPLATE',
-      `"{{${path}}}" in the template "${template}" is not a path; write for example {{payload.name}}, {{payload.items[0].id}} or {{payload["first name"]}}`,
+      say`"{{${path}}}" in the template "${template}" is not a path; write for example {{payload.name}}, {{payload.items[0].id}} or {{payload["first name"]}}`,
       false,
     );
   }
@@ -89,7 +106,7 @@ function compilePath(path: string, template: string): Template {
   const missing = () =>
     new FlowError(
       'TEMPLATE_MISSING_PATH',
-      `The template "${template}" asks for ${path}, which this message doesn't have; send it, or correct the template`,
+      say`The template "${template}" asks for ${path}, which this message doesn't have; send it, or correct the template`,
       false,
     );
 
@@ -109,7 +126,7 @@ function compilePath(path: string, template: string): Template {
     } catch (error) {
       throw new FlowError(
         'TEMPLATE_VALUE',
-        `The template "${template}" can't read ${path} of this message: ${messageOf(error)}`,
+        say`The template "${template}" can't read ${path} of this message: ${messageOf(error)}`,
         false,
       );
     }
@@ -144,7 +161,7 @@ function asText(value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'bigint') return String(value);
   const json = stringifyJson(value);
-  if (json === undefined) throw new TypeError(`a ${typeof value} has no text`);
+  if (json === undefined) throw new TypeError(say`a ${typeof value} has no text`);
   return json;
 }
 

@@ -22,6 +22,8 @@ import { SalesforceProvider } from './providers/salesforce';
 import { changeTopic } from './providers/salesforce/cdc';
 import type { Source } from './engine/sync-out';
 import { withTimeout } from '../shared/async/timeout';
+import { say } from '../shared/say';
+import { speak } from '../shared/language';
 
 type SourceDef = NodeDef & Stored<typeof apiSource>;
 type SourceSecrets = Secrets<typeof apiSource>;
@@ -38,6 +40,8 @@ export interface SourceNode extends Node<SourceSecrets> {
 const CLOSE_MS = 12_000;
 
 export default function (RED: NodeAPI): void {
+  speak(RED._('language'));
+
   function ApiSource(this: SourceNode, def: SourceDef): void {
     RED.nodes.createNode(this, def);
     const stops = new Set<() => Promise<void>>();
@@ -149,7 +153,11 @@ function declared({ provider, definition }: Pick<SourceSettings, 'provider' | 'd
   if (provider === 'custom') return readDeclaration(definition ?? '');
   const found = declarationOf(provider);
   if (found) return found;
-  throw new FlowError('INVALID_SOURCE', `The api-source reads no API, but records of a ${provider}`, false);
+  throw new FlowError(
+    'INVALID_SOURCE',
+    say`The api-source reads no API, but records of a ${provider}`,
+    false,
+  );
 }
 
 /** Where refresh tokens are kept that an API has put in the place of those configured. */
@@ -180,7 +188,7 @@ async function testSource(session: OrgSession, collections: string[], mode: stri
 function unseen(collections: string[]): FlowError {
   return new FlowError(
     'NO_SUCH_OBJECT',
-    `The user can't see ${collections.join(', ')}: check the names and the user's permissions`,
+    say`The user can't see ${collections.join(', ')}: check the names and the user's permissions`,
     false,
   );
 }
@@ -194,6 +202,6 @@ async function ask<T>(
   signal: AbortSignal,
   question: (session: OrgSession) => Promise<T>,
 ): Promise<T> {
-  if (!org) throw new FlowError('NO_ORG', 'No sfdc-org is chosen: choose one', false);
+  if (!org) throw new FlowError('NO_ORG', say`No sfdc-org is chosen: choose one`, false);
   return question(sessionFor(RED, org, signal));
 }

@@ -19,6 +19,8 @@ import { SyncOut, type Source } from './engine/sync-out';
 import { troubleTeller } from './engine/progress';
 import { collectionState, syncStatus } from './engine/status';
 import { withTimeout } from '../shared/async/timeout';
+import { say } from '../shared/say';
+import { speak } from '../shared/language';
 
 type SyncOutDef = NodeDef & Stored<typeof apiSyncOut>;
 
@@ -29,6 +31,8 @@ const CLOSE_MS = 12_000;
 const COMMANDS = new Set<unknown>(['start', 'stop', 'resync', 'reconcile'] satisfies ControlCommand[]);
 
 export default function (RED: NodeAPI): void {
+  speak(RED._('language'));
+
   function ApiSyncOut(this: Node, def: SyncOutDef): void {
     RED.nodes.createNode(this, def);
     const status = new StatusReporter(this);
@@ -50,12 +54,12 @@ export default function (RED: NodeAPI): void {
       if (def.source && !sourceNode(def.source)?.settings)
         throw new FlowError(
           'NO_SOURCE',
-          'The api-source chosen is not there, or its settings are wrong',
+          say`The api-source chosen is not there, or its settings are wrong`,
           false,
         );
       if (settings.bucket === undefined && contextIsVolatile(RED))
         this.warn(
-          'The position is kept in memory, so after a restart of Node-RED everything is read and compared again. Set contextStorage in settings.js to keep it, or keep it in a KV bucket',
+          say`The position is kept in memory, so after a restart of Node-RED everything is read and compared again. Set contextStorage in settings.js to keep it, or keep it in a KV bucket`,
         );
       const { provision, stream, streamConfig = {}, subjectPrefix, narrow = false } = settings;
       const asked = { settings: recordStreamOf(streamConfig, subjectPrefix), narrow };

@@ -8,8 +8,6 @@ import type { Tried } from '../../nodes/sync/providers/rest/lookups';
 import type { ApiName } from '../apis/catalog';
 import { SCOPED_TOKEN } from '../apis/jira/access';
 import { CLOUD_ID } from '../apis/jira/jira';
-import de from '../../nodes/sync/locales/de/api-source.json';
-import en from '../../nodes/sync/locales/en-US/api-source.json';
 import { apiFor } from '../apis/support';
 import { answeringApi, type Reply } from '../sync/providers/rest/server';
 import { stage } from './helper';
@@ -209,23 +207,23 @@ test('paths that lead nowhere: of the records, of the id, of a time', async (t) 
 for (const [what, text, path, message] of [
   ['no JSON', '{\n  "label": x\n}', '', /no JSON/],
   ['no JSON at its end', '{\n  "label": "x",\n', '', /no JSON/],
-  ['a name mistyped', textOf({ idd: 'id' }), 'collections.gadgets', /\("idd"\)/],
-  ['a collection of none', textOf({ of: 'gadget' }), 'collections.gadgets.of', /do you mean "gadgets"/],
+  ['a name mistyped', textOf({ idd: 'id' }), 'collections.gadgets', /“idd” isn't known/],
+  ['a collection of none', textOf({ of: 'gadget' }), 'collections.gadgets.of', /do you mean “gadgets”/],
   [
     'ids, and no way to read them',
     textOf({ changes: { by: 'since', hydrate: true } }),
     'collections.gadgets.changes',
-    /"read"/,
+    /“read”/,
   ],
   [
     'a word that isn’t known',
     textOf({ changes: { by: 'since' }, list: { get: '/x', records: '', paging: { by: 'pages' } } }),
     'collections.gadgets.list.paging.by',
-    /allowed values/,
+    /has to be one of: .*cursor/,
   ],
-  ['another kind of changes', textOf({ changes: { by: 'magic' } }), 'collections.gadgets.changes', /"by"/],
-  ['no id', textOf({ id: undefined }), 'collections.gadgets', /required property 'id'/],
-  ['a number for a text', textOf({ id: 7 }), 'collections.gadgets.id', /must be string/],
+  ['another kind of changes', textOf({ changes: { by: 'magic' } }), 'collections.gadgets.changes', /“by”/],
+  ['no id', textOf({ id: undefined }), 'collections.gadgets', /“id” is missing/],
+  ['a number for a text', textOf({ id: 7 }), 'collections.gadgets.id', /of the type string/],
   ['a list without a path', textOf({ list: { records: '' } }), 'collections.gadgets.list', /needs a path/],
 ] as const)
   test(`a declaration with ${what}: line and path`, async () => {
@@ -234,11 +232,6 @@ for (const [what, text, path, message] of [
     const problem = answer.data ?? assert.fail('nothing is wrong with it');
     assert.equal(problem.path, path);
     assert.match(problem.message, message);
-    const names = Object.keys(problem.values ?? {}).map((name) => `__${name}__`);
-    for (const texts of [en, de]) {
-      const said = texts.definitionProblem[problem.text as keyof typeof texts.definitionProblem];
-      for (const name of said.match(/__\w+__/g) ?? []) assert.ok(names.includes(name), said);
-    }
     assert.equal(
       text.split('\n')[problem.line - 1]?.includes(path.split('.').at(-1) ?? ''),
       true,

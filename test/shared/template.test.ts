@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { compileTemplate, templateScope } from '../../nodes/shared/template';
+import { compileTemplate, compileText, templateScope } from '../../nodes/shared/template';
 
 const env = (name: string): unknown => ({ EMPTY: '', NULL: null, 'A.B': 'dotted', NUMBER: 0 })[name];
 const render = (text: string, msg: object = {}) => compileTemplate(text)(templateScope(msg, env));
@@ -114,4 +114,10 @@ test('a BigInt within an object is written as a number', () => {
     render('<{{payload}}>', { payload: { n: 1234567890123456789n } }),
     '<{"n":1234567890123456789}>',
   );
+});
+
+test('a template has a limit of expressions', () => {
+  assert.equal(render('{{a}}'.repeat(1_000), { a: 1 }), '1'.repeat(1_000));
+  for (const compile of [compileTemplate, compileText])
+    assert.throws(() => compile('{{a}}'.repeat(300_000)), permanent('INVALID_TEMPLATE', /more than 1000/));
 });

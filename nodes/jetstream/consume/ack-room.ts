@@ -2,6 +2,7 @@ import { codeOf, messageOf } from '../../shared/errors';
 import type { Connection } from '../server/connection';
 import { JetStreamError } from '../server/errors';
 import { changeMaxAckPending, consumerInfo, type ConsumerInfo, type DurableSettings } from './durable';
+import { say } from '../../shared/say';
 
 /** The server keeps some 100 bytes for each message that is unacknowledged. */
 const MOST = 100_000;
@@ -118,7 +119,7 @@ export class AckRoom {
     this.refused = true;
     const { durable } = this.settings;
     this.warn(
-      `The max ack pending of the durable "${durable}" can't be raised while messages wait for their retry, so that they hold up others once there are ${this.granted}: ${messageOf(error)}`,
+      say`The max ack pending of the durable "${durable}" can't be raised while messages wait for their retry, so that they hold up others once there are ${this.granted}: ${messageOf(error)}`,
     );
   }
 }

@@ -3,6 +3,7 @@ import { withTimeout } from '../../shared/async/timeout';
 import { FlowError, messageOf } from '../../shared/errors';
 import { tookOver } from '../../shared/flow/takeovers';
 import { warnOnce } from '../../shared/log';
+import { say } from '../../shared/say';
 import type { Connection } from '../server/connection';
 import type { NatsConnection } from '../server/nats';
 import { checkPublishSubject } from '../streams/subjects';
@@ -272,7 +273,7 @@ export class Consumer implements Reader {
 
   private problem({ kind, text }: PullProblem): void {
     if (kind === 'refused')
-      this.fail(new FlowError('PULL_REFUSED', `The server refuses to deliver: ${text}`));
+      this.fail(new FlowError('PULL_REFUSED', say`The server refuses to deliver: ${text}`));
     else {
       this.messages.settlement.interrupted();
       this.check?.();
@@ -280,7 +281,7 @@ export class Consumer implements Reader {
   }
 
   private alive(): void {
-    if (this.failing) this.handler.log('info', `Receiving from "${this.settings.stream}" again`);
+    if (this.failing) this.handler.log('info', say`Receiving from "${this.settings.stream}" again`);
     this.failing = undefined;
     this.report();
   }

@@ -3,6 +3,7 @@ import { jsApi } from '../server/api';
 import type { NatsConnection } from '../server/nats';
 import { streamInfo, type StreamInfo, type SubjectTransform } from '../streams/stream';
 import { overlap } from '../streams/subjects';
+import { say } from '../../shared/say';
 
 interface Reading {
   stream: string;
@@ -34,10 +35,10 @@ export async function checkDeadLetter(
           ? [deadLetter]
           : [];
   if (!names.some((name) => filters.length === 0 || filters.some((filter) => overlap(filter, name)))) return;
-  const read = filters.length === 0 ? `everything in "${stream}"` : filters.join(', ');
+  const read = filters.length === 0 ? say`everything in "${stream}"` : filters.join(', ');
   throw new FlowError(
     'DEAD_LETTER_LOOP',
-    `The dead letter subject "${deadLetter}" would be read by this node again (it reads ${read}): choose one outside`,
+    say`The dead letter subject "${deadLetter}" would be read by this node again (it reads ${read}): choose one outside`,
     false,
   );
 }

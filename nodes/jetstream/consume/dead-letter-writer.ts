@@ -8,6 +8,7 @@ import type { NatsConnection } from '../server/nats';
 import { isHopeless, publishDeadLetter } from './dead-letter';
 import { ensureDeadLetterStream } from './dead-letter-stream';
 import { describe, type InFlightMessage } from './settlement';
+import { say } from '../../shared/say';
 
 export interface DeadLetterSettings {
   deadLetter: string | undefined;
@@ -99,11 +100,11 @@ export class DeadLetterWriter {
   async write(message: InFlightMessage, failure: Failure): Promise<void> {
     const { deadLetter, maxDeliver } = this.settings;
     const { signal } = this.stopping;
-    const why = isRetryable(failure.error) ? `failed ${maxDeliver} times` : 'failed for good';
+    const why = isRetryable(failure.error) ? say`failed ${maxDeliver} times` : say`failed for good`;
     const what = `${describe(message)} ${why}${where(failure)}`;
     if (!deadLetter) {
       this.handler.gaveUp();
-      const text = `${what} and is dropped, as no dead letter subject is set`;
+      const text = say`${what} and is dropped, as no dead letter subject is set`;
       return this.handler.log('error', reasonFirst(failure.error, text));
     }
     try {
@@ -134,7 +135,7 @@ export class DeadLetterWriter {
       await publishDeadLetter(nc, domain, deadLetter, message.msg, info, failure);
       this.handler.gaveUp();
       if (this.missing) await this.look(nc);
-      this.handler.log('warn', reasonFirst(failure.error, `${what} and went to "${deadLetter}"`));
+      this.handler.log('warn', reasonFirst(failure.error, say`${what} and went to "${deadLetter}"`));
     } catch (error) {
       if (isRetryable(error) || this.stopping.signal.aborted) return error as FlowError;
       this.handler.gaveUp();
@@ -158,7 +159,7 @@ export class DeadLetterWriter {
     if (!this.waiting.delete(message) || this.waiting.size > 0) return;
     this.told.clear();
     this.failing = undefined;
-    if (!this.stopping.signal.aborted) this.handler.log('info', 'Dead letters are written again');
+    if (!this.stopping.signal.aborted) this.handler.log('info', say`Dead letters are written again`);
     this.handler.changed();
   }
 

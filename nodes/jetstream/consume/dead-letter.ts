@@ -8,6 +8,7 @@ import { FRAME, headerLine, rawHeaders } from '../publish/raw-headers';
 import { jsApi } from '../server/api';
 import type { MsgHdrs, NatsConnection } from '../server/nats';
 import type { DeliveryInfo, Received } from './message';
+import { say } from '../../shared/say';
 
 /** Header values are one line, and of a readable length. */
 const LONGEST_HEADER = 2_000;
@@ -56,16 +57,16 @@ export async function publishDeadLetter(
   if (hopeless && (await keepsWhatIsGivenUp(nc, domain, info.stream)))
     throw new FlowError(
       'DEAD_LETTER_REFUSED',
-      `The dead letter can never be written, so the payload stays in the stream "${info.stream}" at sequence ${info.sequence}: ${reason.message}`,
+      say`The dead letter can never be written, so the payload stays in the stream "${info.stream}" at sequence ${info.sequence}: ${reason.message}`,
       false,
       { cause: reason },
     );
   const how = hopeless
-    ? `and the stream "${info.stream}" deletes what is given up, so the message stays, unacknowledged (one of max ack pending)`
-    : 'so the message stays';
+    ? say`and the stream "${info.stream}" deletes what is given up, so the message stays, unacknowledged (one of max ack pending)`
+    : say`so the message stays`;
   throw new FlowError(
     'DEAD_LETTER_FAILED',
-    `The dead letter could not be written, ${how}: ${messageOf(reason)}`,
+    say`The dead letter could not be written, ${how}: ${messageOf(reason)}`,
     true,
     { cause: reason },
   );
@@ -111,7 +112,7 @@ function hopsOf(msg: Received): number {
 function wentRound(hops: number): FlowError {
   return new FlowError(
     'DEAD_LETTER_LOOP',
-    `the message was a dead letter ${hops} times already (${HOPS}): see whether the nodes that read dead letters are each other's dead letter, or send it without that header`,
+    say`the message was a dead letter ${hops} times already (${HOPS}): see whether the nodes that read dead letters are each other's dead letter, or send it without that header`,
     false,
   );
 }

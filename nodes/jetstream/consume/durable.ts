@@ -6,6 +6,7 @@ import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast, streamInfo, type StreamInfo } from '../streams/stream';
 import { overlap } from '../streams/subjects';
+import { say } from '../../shared/say';
 
 export type DeliverFrom = 'all' | 'last' | 'new' | 'last_per_subject' | 'by_start_sequence' | 'by_start_time';
 
@@ -127,7 +128,7 @@ export async function ensureDurable(
       info: existing,
       warnings: [
         ...warnings,
-        `The durable "${durable}" differs in ${differing} and this user may not change it: ${error.message}`,
+        say`The durable "${durable}" differs in ${differing} and this user may not change it: ${error.message}`,
       ],
     };
   }
@@ -168,7 +169,7 @@ function noStream(stream: string): JetStreamError {
   return new JetStreamError(
     ApiCode.streamNotFound,
     'stream not found',
-    `There is no stream "${stream}": create it, or tick "Create the stream, or widen it to these settings" in this node`,
+    say`There is no stream "${stream}": create it, or tick "Create the stream, or widen it to these settings" in this node`,
   );
 }
 
@@ -177,7 +178,7 @@ function consumerConfig(nc: NatsConnection, wanted: DurableSettings): ConsumerCo
   if (filters.length > 1 && !serverAtLeast(nc, 2, 10)) {
     throw new FlowError(
       'SERVER_TOO_OLD',
-      `Several subjects in one consumer need nats-server 2.10 or newer; this is ${nc.info?.version ?? 'older'}: use one subject, or one jetstream-in for each`,
+      say`Several subjects in one consumer need nats-server 2.10 or newer; this is ${nc.info?.version ?? say`older`}: use one subject, or one jetstream-in for each`,
     );
   }
   return {
@@ -254,7 +255,9 @@ async function putConsumer(
       throw new JetStreamError(
         error.apiCode,
         error.description,
-        `The durable "${durable}" of the stream "${stream}" could not be ${action}d: ${error.description}`,
+        action === 'create'
+          ? say`The durable "${durable}" of the stream "${stream}" could not be created: ${error.description}`
+          : say`The durable "${durable}" of the stream "${stream}" could not be updated: ${error.description}`,
       );
     }
     throw error;
@@ -271,39 +274,39 @@ async function existingConsumer(
   if (!info)
     throw new FlowError(
       'CONSUMER_CHANGING',
-      `The durable "${wanted.durable}" is being created and deleted at the same time by others; trying again`,
+      say`The durable "${wanted.durable}" is being created and deleted at the same time by others; trying again`,
     );
   return info;
 }
 
 /** Options that a server never changes. (facts: deliver policy, start, ack policy) */
 function checkFixed(existing: ConsumerConfig, config: ConsumerConfig, wanted: DurableSettings): void {
-  const name = `The durable "${wanted.durable}" of the stream "${wanted.stream}"`;
+  const name = say`The durable "${wanted.durable}" of the stream "${wanted.stream}"`;
   if (typeof existing.deliver_subject === 'string' && existing.deliver_subject !== '') {
-    throw new FlowError('NOT_A_PULL_CONSUMER', `${name} is a push consumer: choose another durable name`);
+    throw new FlowError('NOT_A_PULL_CONSUMER', say`${name} is a push consumer: choose another durable name`);
   }
-  const wayOut = 'set it back here, choose another durable name, or delete the durable (it then starts anew)';
+  const wayOut = say`set it back here, choose another durable name, or delete the durable (it then starts anew)`;
   const refuse = (option: string, from: unknown, to: unknown): never => {
     throw new FlowError(
       'DURABLE_NOT_UPDATABLE',
-      `${name} has ${option} ${String(from)}, which can't be changed to ${String(to)}: ${wayOut}`,
+      say`${name} has ${option} ${String(from)}, which can't be changed to ${String(to)}: ${wayOut}`,
     );
   };
   if (existing.ack_policy !== 'explicit')
     throw new FlowError(
       'DURABLE_NOT_UPDATABLE',
-      `${name} has ack policy ${existing.ack_policy}, which can't be changed, and this node needs explicit (--ack explicit): choose another durable name, or delete the durable and make it anew`,
+      say`${name} has ack policy ${existing.ack_policy}, which can't be changed, and this node needs explicit (--ack explicit): choose another durable name, or delete the durable and make it anew`,
     );
   if (existing.deliver_policy !== config.deliver_policy)
-    refuse('deliver policy', existing.deliver_policy, config.deliver_policy);
+    refuse(say`deliver policy`, existing.deliver_policy, config.deliver_policy);
   if (config.opt_start_seq !== undefined && existing.opt_start_seq !== config.opt_start_seq) {
-    refuse('start sequence', existing.opt_start_seq, config.opt_start_seq);
+    refuse(say`start sequence`, existing.opt_start_seq, config.opt_start_seq);
   }
   if (
     config.opt_start_time !== undefined &&
     Date.parse(existing.opt_start_time ?? '') !== Date.parse(config.opt_start_time)
   ) {
-    refuse('start time', existing.opt_start_time, config.opt_start_time);
+    refuse(say`start time`, existing.opt_start_time, config.opt_start_time);
   }
 }
 
@@ -311,26 +314,26 @@ function changedOptions(existing: ConsumerConfig, config: ConsumerConfig): strin
   const filters = (from: ConsumerConfig): string =>
     (from.filter_subjects ?? (from.filter_subject ? [from.filter_subject] : [])).slice().sort().join(', ');
   const changed: string[] = [];
-  if (existing.ack_wait !== config.ack_wait) changed.push('ack wait');
-  if (existing.max_deliver !== config.max_deliver) changed.push('max deliver');
-  if ((existing.backoff?.length ?? 0) > 0) changed.push('backoff');
-  if (existing.max_ack_pending !== config.max_ack_pending) changed.push('max ack pending');
-  if (filters(existing) !== filters(config)) changed.push('subject');
+  if (existing.ack_wait !== config.ack_wait) changed.push(say`ack wait`);
+  if (existing.max_deliver !== config.max_deliver) changed.push(say`max deliver`);
+  if ((existing.backoff?.length ?? 0) > 0) changed.push(say`backoff`);
+  if (existing.max_ack_pending !== config.max_ack_pending) changed.push(say`max ack pending`);
+  if (filters(existing) !== filters(config)) changed.push(say`subject`);
   if (existing.metadata?.[MAX_DELIVER] !== config.metadata?.[MAX_DELIVER] && changed.length === 0) {
-    changed.push('max deliver');
+    changed.push(say`max deliver`);
   }
   return changed;
 }
 
 /** What others have set on a durable, and would look like a fault of the flow. */
 function limitWarnings(existing: ConsumerConfig, { durable, stream }: DurableSettings): string[] {
-  const name = `The durable "${durable}" of the stream "${stream}"`;
+  const name = say`The durable "${durable}" of the stream "${stream}"`;
   const warnings: string[] = [];
   if (existing['headers_only'] === true)
-    warnings.push(`${name} delivers headers only (headers_only): every payload is empty`);
+    warnings.push(say`${name} delivers headers only (headers_only): every payload is empty`);
   if (Number(existing['inactive_threshold'] ?? 0) > 0)
     warnings.push(
-      `${name} is deleted by the server, its position with it, when nobody has read it for ${formatDuration(Number(existing['inactive_threshold']) / NANOS)} (inactive_threshold)`,
+      say`${name} is deleted by the server, its position with it, when nobody has read it for ${formatDuration(Number(existing['inactive_threshold']) / NANOS)} (inactive_threshold)`,
     );
   return warnings;
 }
@@ -350,7 +353,7 @@ async function filterWarnings(
   if (!info) throw noStream(wanted.stream);
   const subjects = info.config.subjects?.join(', ');
   return unmatchable(info.config, wanted.filters).map(
-    (filter) => `The stream "${wanted.stream}" takes ${subjects}: nothing can ever arrive for "${filter}"`,
+    (filter) => say`The stream "${wanted.stream}" takes ${subjects}: nothing can ever arrive for "${filter}"`,
   );
 }
 

@@ -6,6 +6,7 @@ import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast, streamInfo } from '../streams/stream';
 import { consumerInfo, startsOf, type ConsumerConfig, type ConsumerInfo } from './durable';
+import { say } from '../../shared/say';
 
 /** Where a durable is noted while it is being made anew. */
 export interface Notes {
@@ -29,13 +30,13 @@ export async function checkFromFloor({ nc, domain, stream }: Place): Promise<voi
   if (!serverAtLeast(nc, 2, 10))
     throw new FlowError(
       'SERVER_TOO_OLD',
-      `"sharing: exclusive" needs nats-server 2.10 or newer; this is ${nc.info?.version ?? 'older'}: use "shared"`,
+      say`"sharing: exclusive" needs nats-server 2.10 or newer; this is ${nc.info?.version ?? say`older`}: use "shared"`,
     );
   const retention = (await streamInfo(nc, domain, stream))?.config.retention;
   if (retention !== undefined && retention !== 'limits')
     throw new FlowError(
       'SHARING_IMPOSSIBLE',
-      `The stream "${stream}" has retention ${String(retention)}, so that messages that are acknowledged are gone and can't be delivered again in order: use "sharing: shared", or a stream with retention limits`,
+      say`The stream "${stream}" has retention ${String(retention)}, so that messages that are acknowledged are gone and can't be delivered again in order: use "sharing: shared", or a stream with retention limits`,
     );
 }
 
@@ -48,7 +49,7 @@ export async function checkFromFloor({ nc, domain, stream }: Place): Promise<voi
 export async function beginAtFloor(place: Place, notes: Notes): Promise<void> {
   const { nc, domain, stream, durable } = place;
   const info = await consumerInfo(nc, domain, stream, durable);
-  if (!info) throw new FlowError('CONSUMER_CHANGING', `The durable "${durable}" is gone; it is made anew`);
+  if (!info) throw new FlowError('CONSUMER_CHANGING', say`The durable "${durable}" is gone; it is made anew`);
   const { num_ack_pending: pending, ack_floor: floor, delivered } = info;
   if (delivered.consumer_seq === 0 || (pending === 0 && floor.stream_seq >= delivered.stream_seq)) return;
   if (serverAtLeast(nc, 2, 14)) {
@@ -116,7 +117,7 @@ async function note(notes: Notes, text: string): Promise<void> {
   if ((before?.value ?? '') === text) return;
   const written = await notes.store.put(key, text, before?.revision ?? 0, notes.signal);
   if (written === undefined)
-    throw new FlowError('CONSUMER_CHANGING', 'Another instance makes the durable anew at the same time');
+    throw new FlowError('CONSUMER_CHANGING', say`Another instance makes the durable anew at the same time`);
 }
 
 function noteOf({ key }: Notes): string {

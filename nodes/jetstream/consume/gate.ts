@@ -2,6 +2,7 @@ import { Fifo } from '../../shared/async/fifo';
 import { FlowError } from '../../shared/errors';
 import { Attempt } from '../../shared/flow/settlement';
 import type { BigNumbers } from '../../shared/json';
+import { say } from '../../shared/say';
 import { BytesInFlight } from './bytes-in-flight';
 import { InFlow, type InFlowSettings } from './in-flow';
 import type { Ledger } from './ledger';
@@ -131,11 +132,11 @@ export class Gate {
   private guilt(message: InFlightMessage): FlowError | undefined {
     const { maxDeliver } = this.settings;
     if (this.settlement.isExhausted(message)) {
-      const text = `The message was delivered more than ${maxDeliver} times without being settled: it may be what ends the process`;
+      const text = say`The message was delivered more than ${maxDeliver} times without being settled: it may be what ends the process`;
       return new FlowError('MAX_DELIVERIES', text, false);
     }
     if (maxDeliver <= 0 || this.settlement.crashes(message) < CRASHES) return undefined;
-    const text = `The process ended ${CRASHES} times in a row while the message was alone in the flow: it is what ends the process`;
+    const text = say`The process ended ${CRASHES} times in a row while the message was alone in the flow: it is what ends the process`;
     return new FlowError('ENDED_PROCESS', text, false);
   }
 

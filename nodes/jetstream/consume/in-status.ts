@@ -1,6 +1,7 @@
 import type { NodeStatus } from 'node-red';
 import { codeOf, type FlowError } from '../../shared/errors';
 import type { Holdup } from './durable-watch';
+import { say } from '../../shared/say';
 
 /** Nobody waits for that: it is paused until somebody says otherwise. */
 const YEARS = 10 * 365 * 86_400_000;
@@ -51,8 +52,8 @@ export function stalled(
   { count, first }: Reading['retries'],
 ): string {
   const retrying =
-    count > 0 ? `; ${count} of them wait for a retry, the first until ${localTime(first)}` : '';
-  return `The durable "${durable}" delivers nothing: ${unacknowledged} messages are unacknowledged, as many as max ack pending allows${retrying}; ${behind} wait behind them. Raise max ack pending, or retry sooner`;
+    count > 0 ? say`; ${count} of them wait for a retry, the first until ${localTime(first)}` : '';
+  return say`The durable "${durable}" delivers nothing: ${unacknowledged} messages are unacknowledged, as many as max ack pending allows${retrying}; ${behind} wait behind them. Raise max ack pending, or retry sooner`;
 }
 
 /** "2026-01-31 12:00", in the time of the machine. */

@@ -10,6 +10,7 @@ import type { NatsConnection } from '../server/nats';
 import { consumerInfo, type ConsumerInfo } from './durable';
 import type { Memory } from './memory';
 import { learnFrom, readRecord, recordOf, type StoredRecord } from './tries-record';
+import { say } from '../../shared/say';
 
 /** The bucket of what was tried, one for the account. */
 export const TRIES_BUCKET = 'jetforce-tries';
@@ -233,7 +234,7 @@ export class Ledger {
     this.denied = code === 'PERMISSION_DENIED';
     const { durable } = this.settings;
     this.warn(
-      `What was tried of the durable "${durable}" can't be kept in the bucket "${TRIES_BUCKET}", so only this process knows it, and after a restart or on another instance each delivery may count as a try: ${messageOf(error)}`,
+      say`What was tried of the durable "${durable}" can't be kept in the bucket "${TRIES_BUCKET}", so only this process knows it, and after a restart or on another instance each delivery may count as a try: ${messageOf(error)}`,
     );
   }
 }

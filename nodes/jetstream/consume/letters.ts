@@ -8,6 +8,7 @@ import type { StreamInfo } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
 import { publishLetter } from './dead-letter';
 import { ensureDeadLetterStream, streamTaking } from './dead-letter-stream';
+import { say } from '../../shared/say';
 
 interface StoredMsg {
   message: { seq: number; time: string; data?: string; hdrs?: string };
@@ -20,12 +21,12 @@ export function deadLettersOf(connection: Connection, subject: string): DeadLett
   const release = connection.use({});
   const open = (): NatsConnection => {
     if (connection.open) return connection.open;
-    throw new FlowError('DISCONNECTED', `There is no connection to ${connection.settings.servers} now`);
+    throw new FlowError('DISCONNECTED', say`There is no connection to ${connection.settings.servers} now`);
   };
   const streamOf = async (nc: NatsConnection): Promise<string> => {
     const stream = await streamTaking(nc, domain, subject);
     if (stream !== undefined) return stream;
-    throw new FlowError('NO_DEAD_LETTER_STREAM', `No stream takes "${subject}"`);
+    throw new FlowError('NO_DEAD_LETTER_STREAM', say`No stream takes "${subject}"`);
   };
   return {
     subject,

@@ -1,6 +1,7 @@
 import { FlowError } from '../../shared/errors';
 import { DEEPEST, jsonIsTooDeep, parseJson, type BigNumbers } from '../../shared/json';
 import type { Msg, MsgHdrs } from '../server/nats';
+import { say } from '../../shared/say';
 
 export type PayloadFormat = 'auto' | 'json' | 'string' | 'buffer';
 
@@ -102,7 +103,7 @@ export function decodePayload(data: Uint8Array, format: PayloadFormat, bigNumber
         if (error instanceof FlowError) throw error;
         throw new FlowError(
           'BAD_PAYLOAD',
-          `The message is not the JSON that this node expects: ${(error as Error).message}`,
+          say`The message is not the JSON that this node expects: ${(error as Error).message}`,
           false,
         );
       }
@@ -134,7 +135,7 @@ function jsonOf(string: string, bigNumbers: BigNumbers | undefined): unknown {
   if (!jsonIsTooDeep(string, value)) return value;
   throw new FlowError(
     'BAD_PAYLOAD',
-    `The message nests arrays and objects deeper than ${DEEPEST} levels, which Node-RED does not survive: mend the sender, or choose the format "string"`,
+    say`The message nests arrays and objects deeper than ${DEEPEST} levels, which Node-RED does not survive: mend the sender, or choose the format "string"`,
     false,
   );
 }
@@ -148,7 +149,7 @@ function text(buffer: Buffer): string {
   } catch {
     throw new FlowError(
       'BAD_PAYLOAD',
-      'The message is not valid UTF-8 text: choose the format "buffer" for binary payloads',
+      say`The message is not valid UTF-8 text: choose the format "buffer" for binary payloads`,
       false,
     );
   }

@@ -11,6 +11,7 @@ import {
 } from '../streams/stream';
 import { consumerInfo, type DeliverFrom } from './durable';
 import type { Layout } from './partition-plan';
+import { say } from '../../shared/say';
 
 /** A durable that is split: the stream and the name that the node has, and where it was told to start. */
 export interface Whole {
@@ -88,25 +89,25 @@ export async function checkPartitions({ nc, domain, stream, deliver }: Whole): P
   if (!serverAtLeast(nc, 2, 10))
     throw new FlowError(
       'SERVER_TOO_OLD',
-      `"sharing: partitioned" needs nats-server 2.10 or newer; this is ${nc.info?.version ?? 'older'}: use "shared"`,
+      say`"sharing: partitioned" needs nats-server 2.10 or newer; this is ${nc.info?.version ?? say`older`}: use "shared"`,
     );
   const info = await streamInfo(nc, domain, stream);
   if (!info)
     throw new JetStreamError(
       ApiCode.streamNotFound,
       'stream not found',
-      `There is no stream "${stream}": create it, or tick "Create the stream, or widen it to these settings" in this node`,
+      say`There is no stream "${stream}": create it, or tick "Create the stream, or widen it to these settings" in this node`,
     );
   const { retention } = info.config;
   if (retention !== undefined && retention !== 'limits')
     throw new FlowError(
       'SHARING_IMPOSSIBLE',
-      `The stream "${stream}" has retention ${retention}, so that it can't be copied into partitions and read again in order: use "sharing: shared", or a stream with retention limits`,
+      say`The stream "${stream}" has retention ${retention}, so that it can't be copied into partitions and read again in order: use "sharing: shared", or a stream with retention limits`,
     );
   if (deliver === 'last_per_subject')
     throw new FlowError(
       'SHARING_IMPOSSIBLE',
-      'A durable that starts with the last message of each subject can\'t be split into partitions: start with "everything the stream holds", and let the stream keep one message per subject',
+      say`A durable that starts with the last message of each subject can't be split into partitions: start with "everything the stream holds", and let the stream keep one message per subject`,
     );
   return info;
 }

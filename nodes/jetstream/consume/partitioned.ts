@@ -26,6 +26,7 @@ import { PartitionTurn } from './partition-turn';
 import { prepareStream } from './prepare-stream';
 import type { ConsumerHandler, ConsumerState, Place, Reader } from './reader';
 import { turnKey } from './turn';
+import { say } from '../../shared/say';
 
 interface Part {
   consumer: Consumer;
@@ -205,7 +206,7 @@ export class PartitionedConsumer implements Reader {
     const { stream, durable } = this.settings;
     this.handler.log(
       'info',
-      `The durable "${durable}" of the stream "${stream}" is read in ${next.partitions} partitions`,
+      say`The durable "${durable}" of the stream "${stream}" is read in ${next.partitions} partitions`,
     );
   }
 
@@ -280,7 +281,9 @@ export class PartitionedConsumer implements Reader {
     } catch (error) {
       const { durable } = this.settings;
       if (this.connection.open && !this.stopping.signal.aborted)
-        this.warn(`The copy that the durable "${durable}" reads can't be looked after: ${messageOf(error)}`);
+        this.warn(
+          say`The copy that the durable "${durable}" reads can't be looked after: ${messageOf(error)}`,
+        );
     } finally {
       this.looking = false;
     }

@@ -1,6 +1,7 @@
 import { apiPrefix } from '../server/api';
 import type { Msg, NatsConnection, Subscription } from '../server/nats';
 import { unlessClosed } from '../server/unless-closed';
+import { say } from '../../shared/say';
 
 /** What the server said instead of a message. `gone`: the consumer or its stream is not there (any more). */
 export type PullProblem = { kind: 'gone' | 'silent' | 'refused'; text: string };
@@ -216,7 +217,7 @@ export class Pull {
     }
     // Expired; or it has brought all, which is only said of one with a limit of bytes.
     if (code === 404 || code === 408 || /Batch Completed/i.test(text)) return this.ask();
-    if (code === 503) return this.later('gone', 'nothing answers for this consumer');
+    if (code === 503) return this.later('gone', say`nothing answers for this consumer`);
     const limit = /Exceeded MaxRequestBatch of (\d+)/i.exec(text)?.[1];
     if (limit) {
       this.largestBatch = Number(limit);
@@ -237,8 +238,8 @@ export class Pull {
       this.mostRequests = Math.max(1, this.requests.size);
       // With none of ours waiting, those of others are.
       if (this.requests.size > 0) return this.later(undefined, text);
-      const why = 'the durable takes no more waiting requests (max_waiting)';
-      return this.later('refused', `${why}: raise it, or let fewer nodes share the durable`);
+      const why = say`the durable takes no more waiting requests (max_waiting)`;
+      return this.later('refused', say`${why}: raise it, or let fewer nodes share the durable`);
     }
     if (/Leadership Change|Server Shutdown/i.test(text)) return this.later(undefined, text);
     return this.later(/Deleted|not found/i.test(text) ? 'gone' : 'refused', `${code} ${text}`);
@@ -261,7 +262,7 @@ export class Pull {
       this.requests.clear();
       this.asked = 0;
       if (++this.silences === 2)
-        this.options.onProblem({ kind: 'silent', text: 'the server sends no heartbeats' });
+        this.options.onProblem({ kind: 'silent', text: say`the server sends no heartbeats` });
     }
     this.request();
   }

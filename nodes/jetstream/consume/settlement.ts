@@ -14,6 +14,7 @@ import type { Acks } from './acks';
 import { memoryOf, successorOf, type Memory } from './memory';
 import { deliveryInfo, type DeliveryInfo, type Received } from './message';
 import type { Level } from '../../shared/log';
+import { say } from '../../shared/say';
 
 /** What happens to a message that fails. Milliseconds; `maxDeliver` -1 is no limit. */
 export interface SettlementSettings {
@@ -83,7 +84,9 @@ const MOST_RETRIES = 100_000;
 
 /** Settles every message of one consumer exactly once, and keeps those that take long from being delivered again. */
 export class Settlement implements Settler<InFlightMessage> {
-  readonly noun = 'message';
+  get noun(): string {
+    return say`message`;
+  }
   private readonly inFlight = new Map<number, InFlightMessage>();
   /** Sequence → when it comes again, by now(), of what was sent back by this node. */
   private readonly retryAt = new Map<number, number>();
@@ -400,5 +403,5 @@ function withoutPartition(msg: Msg): Msg {
 }
 
 export function describe({ info, msg, deliveries }: InFlightMessage): string {
-  return `Message ${info.sequence} of the stream "${info.stream}" (${msg.subject}, delivery ${deliveries})`;
+  return say`Message ${info.sequence} of the stream "${info.stream}" (${msg.subject}, delivery ${deliveries})`;
 }

@@ -1,4 +1,5 @@
 import type { Node, NodeAPI, NodeMessage } from 'node-red';
+import { say } from '../../shared/say';
 
 /**
  * Fails messages of a node that is being stopped. The Catch nodes of its flow are being stopped at the same moment,
@@ -19,7 +20,7 @@ export class AfterDeploy {
     this.RED.events.once('flows:started', () => this.report());
     queueMicrotask(() =>
       this.node.warn(
-        `${this.failed.length} messages that were to be published fail as the node is stopped; a Catch node gets them when the flows run again. ${error.message}`,
+        say`${this.failed.length} messages that were to be published fail as the node is stopped; a Catch node gets them when the flows run again. ${error.message}`,
       ),
     );
   }
@@ -29,7 +30,7 @@ export class AfterDeploy {
     for (const { msg, error } of this.failed) {
       if (successor?.type === this.node.type) successor.error(error, msg);
       // Without a message: the Catch nodes of a flow that is gone would swallow it.
-      else this.node.error(`${error.message} (message ${msg._msgid})`);
+      else this.node.error(say`${error.message} (message ${msg._msgid})`);
     }
   }
 }

@@ -8,6 +8,7 @@ import type { Answer, ManyRequest, RequestMany } from './request-many';
 import { rawHeaders } from './raw-headers';
 import { serverAtLeast } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
+import { say } from '../../shared/say';
 
 export interface BatchMessage {
   subject: string;
@@ -113,7 +114,7 @@ export class BatchPublisher {
     if (!('error' in ack)) return ack;
     const { error } = ack;
     if (error.err_code === ApiCode.wrongLastSequence || error.err_code === ApiCode.wrongLastSequenceUnnamed)
-      return new FlowError(WRONG_LAST_SEQUENCE, `"${subject}" has a newer message: ${error.description}`);
+      return new FlowError(WRONG_LAST_SEQUENCE, say`"${subject}" has a newer message: ${error.description}`);
     return this.explain({ api_error: error }, message);
   }
 

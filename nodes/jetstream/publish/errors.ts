@@ -1,5 +1,6 @@
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import { ApiCode, explainPermission } from '../server/errors';
+import { say } from '../../shared/say';
 
 interface ApiErrorShape {
   api_error?: { err_code?: number; description?: string };
@@ -10,55 +11,55 @@ export function explainPublish(thrown: unknown, subject: string, size: number, d
   if (thrown instanceof FlowError) return thrown;
   const refused = explainPermission(thrown);
   if (refused) return refused;
-  const say = (code: string, sentence: string, retryable = true): FlowError =>
+  const failure = (code: string, sentence: string, retryable = true): FlowError =>
     new FlowError(code, sentence, retryable, { cause: thrown });
   const api = (thrown as ApiErrorShape).api_error;
   if (api?.err_code === ApiCode.streamStoreFailed) {
-    return say(
+    return failure(
       'STREAM_FULL',
-      `The stream refuses "${subject}": ${api.description ?? 'it is full'}; raise its limits, or let it discard old messages`,
+      say`The stream refuses "${subject}": ${api.description ?? say`it is full`}; raise its limits, or let it discard old messages`,
     );
   }
   if (api?.err_code === ApiCode.messageTooLarge) {
-    return say(
+    return failure(
       'MESSAGE_TOO_LARGE',
-      `The message for "${subject}" (${size} bytes) is larger than its stream's maximum message size: raise that, or send less`,
+      say`The message for "${subject}" (${size} bytes) is larger than its stream's maximum message size: raise that, or send less`,
       false,
     );
   }
   if (api?.err_code) {
-    return say(
+    return failure(
       `JETSTREAM_${api.err_code}`,
-      `The stream refuses "${subject}": ${api.description ?? 'unknown error'} (${api.err_code})`,
+      say`The stream refuses "${subject}": ${api.description ?? say`unknown error`} (${api.err_code})`,
     );
   }
   switch (codeOf(thrown)) {
     case '503':
-      return say(
+      return failure(
         'NO_STREAM',
-        `No stream takes "${subject}"${domain ? ` in the domain "${domain}"` : ''}: create one, or add the subject to a stream`,
+        say`No stream takes "${subject}"${domain ? say` in the domain "${domain}"` : ''}: create one, or add the subject to a stream`,
       );
     case 'TIMEOUT':
-      return say(
+      return failure(
         'TIMEOUT',
-        `No confirmation for "${subject}" in time: the message may be stored all the same; repeat it with the same message id`,
+        say`No confirmation for "${subject}" in time: the message may be stored all the same; repeat it with the same message id`,
       );
     case 'MAX_PAYLOAD_EXCEEDED':
-      return say(
+      return failure(
         'MESSAGE_TOO_LARGE',
-        `The message for "${subject}" (${size} bytes) is larger than the server's max_payload: send less, or raise it`,
+        say`The message for "${subject}" (${size} bytes) is larger than the server's max_payload: send less, or raise it`,
         false,
       );
     case 'CONNECTION_CLOSED':
     case 'DISCONNECT':
-      return say(
+      return failure(
         'DISCONNECTED',
-        `The connection was lost while "${subject}" was being published: it may be stored all the same; repeat it with the same message id`,
+        say`The connection was lost while "${subject}" was being published: it may be stored all the same; repeat it with the same message id`,
       );
     default:
-      return say(
+      return failure(
         codeOf(thrown, 'PUBLISH_FAILED'),
-        `"${subject}" could not be published: ${messageOf(thrown)}`,
+        say`"${subject}" could not be published: ${messageOf(thrown)}`,
       );
   }
 }

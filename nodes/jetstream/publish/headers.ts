@@ -1,6 +1,7 @@
 import { FlowError } from '../../shared/errors';
 import { headerNameTemplate, template, type Fault } from '../../shared/settings/formats';
 import { wrong, type Options, type Setting } from '../../shared/settings/settings';
+import { say } from '../../shared/say';
 
 /** A header to publish with; both are templates. */
 export interface Header {
@@ -17,7 +18,7 @@ export function headers(options: Options<Header[]> = {}): Setting<Header[], Head
     parse(stored, title) {
       if (Array.isArray(stored) && stored.every(isHeader))
         return stored.map(({ name, value }) => ({ name: checked(name.trim()), value }));
-      throw wrong('INVALID_HEADER', title, stored, 'is not a list of headers, each with name and value');
+      throw wrong('INVALID_HEADER', title, stored, say`is not a list of headers, each with name and value`);
     },
     check: (stored) => (stored as Header[]).map(faultOf).find((fault) => fault !== undefined),
   };
@@ -32,7 +33,7 @@ function checked(name: string): string {
   if (headerNameTemplate.check(name) === undefined) return name;
   throw new FlowError(
     'INVALID_HEADER',
-    `"${name}" is not a header name: letters, digits and dashes, no blanks or colons; templates such as {{payload.kind}}`,
+    say`"${name}" is not a header name: letters, digits and dashes, no blanks or colons; templates such as {{payload.kind}}`,
     false,
   );
 }

@@ -4,6 +4,7 @@ import { permissionDenied } from '../server/errors';
 import type { Msg } from '../server/nats';
 import { explainPublish } from './errors';
 import type { ManyRequest, RequestMany } from './request-many';
+import { say } from '../../shared/say';
 
 /** The last message that a stream holds for a subject. */
 export interface LastMessage {
@@ -76,7 +77,7 @@ export class LastMessages {
       if (error?.code === 404 && error.description === 'no message found') return undefined;
       throw new FlowError(
         'NO_STREAM',
-        `The stream "${this.stream}" can't be read: ${error?.description ?? 'no answer'}`,
+        say`The stream "${this.stream}" can't be read: ${error?.description ?? say`no answer`}`,
       );
     });
   }

@@ -6,6 +6,7 @@ import { compileText, literalStart, type TemplateScope } from '../../shared/temp
 import { escapeToken } from '../../shared/token';
 import type { Header } from './headers';
 import type { Outgoing } from './publisher';
+import { say } from '../../shared/say';
 
 export interface OutgoingSettings {
   subject: string;
@@ -38,13 +39,13 @@ export function compileOutgoing(
       const [header, text] = [nameOf(scope), valueOf(scope)];
       const order = /^nats-/i.test(header);
       if (chosen && (order || fixed.has(header.toLowerCase()))) throw chosenHeader(header);
-      if (order && isReserved(text, valueStart, inboxPrefix)) throw reserved(`The header ${name}`, text);
+      if (order && isReserved(text, valueStart, inboxPrefix)) throw reserved(say`The header ${name}`, text);
       return [header, text];
     };
   });
   return (scope) => {
     const to = subjectOf(scope);
-    if (isReserved(to, start, inboxPrefix)) throw reserved('The subject', to);
+    if (isReserved(to, start, inboxPrefix)) throw reserved(say`The subject`, to);
     return {
       subject: to,
       ...(msgId !== '' && { msgId: msgIdOf(scope) }),
@@ -66,7 +67,7 @@ function isReserved(text: string, literal: string, inboxPrefix: string): boolean
 function reserved(what: string, text: string): FlowError {
   return new FlowError(
     'INVALID_SUBJECT',
-    `${what} ${JSON.stringify(text.slice(0, 120))} is one of the server's own, or an inbox, and comes from the message: if it is meant, let its first token stand in the setting, before the first template`,
+    say`${what} ${JSON.stringify(text.slice(0, 120))} is one of the server's own, or an inbox, and comes from the message: if it is meant, let its first token stand in the setting, before the first template`,
     false,
   );
 }
@@ -74,7 +75,7 @@ function reserved(what: string, text: string): FlowError {
 function chosenHeader(name: string): FlowError {
   return new FlowError(
     'INVALID_HEADER',
-    `The message may not choose the header ${JSON.stringify(name.slice(0, 100))}: what begins with Nats- is an order to the server, and a name in the settings is taken; write it in the settings as it is`,
+    say`The message may not choose the header ${JSON.stringify(name.slice(0, 100))}: what begins with Nats- is an order to the server, and a name in the settings is taken; write it in the settings as it is`,
     false,
   );
 }
@@ -86,7 +87,7 @@ export function encodePayload(payload: unknown): Uint8Array | string {
   if (json !== undefined) return json;
   throw new FlowError(
     'NO_PAYLOAD',
-    'The message has no payload to publish: set msg.payload (null is sent as null)',
+    say`The message has no payload to publish: set msg.payload (null is sent as null)`,
     false,
   );
 }
@@ -99,7 +100,7 @@ function written(payload: unknown): Uint8Array | string | undefined {
     if (error instanceof FlowError) throw error;
     throw new FlowError(
       'INVALID_PAYLOAD',
-      `msg.payload can't be written: ${messageOf(error)}; send a text, bytes, or plain values`,
+      say`msg.payload can't be written: ${messageOf(error)}; send a text, bytes, or plain values`,
       false,
     );
   }

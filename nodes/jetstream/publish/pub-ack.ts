@@ -1,6 +1,7 @@
 import { codeOf, FlowError } from '../../shared/errors';
 import type { Msg, MsgHdrs, NatsConnection } from '../server/nats';
 import { explainPublish } from './errors';
+import { say } from '../../shared/say';
 
 /** What the stream said: `duplicate` means that it had the message already. */
 export interface Published {
@@ -41,7 +42,7 @@ export function readPubAck(answer: Pick<Msg, 'json'>): PubAck | Refusal | undefi
 export function noPubAck(subject: string): FlowError {
   return new FlowError(
     'NO_PUBACK',
-    `What answers for "${subject}" is no stream, so the message counts as not stored: give the subject to a stream, and let nobody else answer on it`,
+    say`What answers for "${subject}" is no stream, so the message counts as not stored: give the subject to a stream, and let nobody else answer on it`,
   );
 }
 

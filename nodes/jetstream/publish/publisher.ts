@@ -9,6 +9,7 @@ import { checkPublishSubject } from '../streams/subjects';
 import { notStored, storedAs, type Published } from './pub-ack';
 import { PubAcks } from './pub-acks';
 import { headerLine, rawHeaders } from './raw-headers';
+import { say } from '../../shared/say';
 
 export interface Outgoing {
   subject: string;
@@ -103,9 +104,9 @@ export class Publisher {
   private fullFor({ data }: Outgoing): string | undefined {
     const { queue, queueBytes = -1 } = this.settings;
     const { length } = this.queue;
-    if (length >= queue) return `${queue} messages`;
+    if (length >= queue) return say`${queue} messages`;
     const fits = queueBytes < 0 || length === 0 || this.queuedBytes + data.length <= queueBytes;
-    return fits ? undefined : `${length} messages with ${formatSize(queueBytes)}, the most,`;
+    return fits ? undefined : say`${length} messages with ${formatSize(queueBytes)}, the most,`;
   }
 
   /** What hasn't been sent fails with CLOSED; resolves when what has been sent has ended by its own publish(). */
@@ -189,7 +190,7 @@ export class Publisher {
 function queueFull(waiting: string): FlowError {
   return new FlowError(
     'QUEUE_FULL',
-    `${waiting} wait to be published already, and this one is not taken: send it again later, see why the server is slow or away, or raise the limit of the queue`,
+    say`${waiting} wait to be published already, and this one is not taken: send it again later, see why the server is slow or away, or raise the limit of the queue`,
   );
 }
 
@@ -199,7 +200,7 @@ function checkTtl(nc: NatsConnection, headers: Outgoing['headers']): void {
   if (!limited || serverAtLeast(nc, 2, 11)) return;
   throw new FlowError(
     'SERVER_TOO_OLD',
-    `The header Nats-TTL needs nats-server 2.11 or newer; this is ${nc.info?.version ?? 'older'}: remove it, or limit the stream's age`,
+    say`The header Nats-TTL needs nats-server 2.11 or newer; this is ${nc.info?.version ?? say`older`}: remove it, or limit the stream's age`,
     false,
   );
 }

@@ -1,6 +1,7 @@
 import { FlowError } from '../../shared/errors';
 import { headerName } from '../../shared/settings/formats';
 import type { MsgHdrs } from '../server/nats';
+import { say } from '../../shared/say';
 
 /** Bytes of a block of headers beside its lines. */
 export const FRAME = Buffer.byteLength('NATS/1.0\r\n\r\n');
@@ -23,15 +24,15 @@ class RawHeaders {
 
 /** Throws INVALID_HEADER for what no header can hold. */
 export function headerLine(name: string, value: string): string {
-  if (headerName.check(name)) throw invalid(`${JSON.stringify(name.slice(0, 100))} is not a header name`);
-  if (/[\r\n]/.test(value)) throw invalid(`The header ${name} holds a line break, which no header can`);
+  if (headerName.check(name)) throw invalid(say`${JSON.stringify(name.slice(0, 100))} is not a header name`);
+  if (/[\r\n]/.test(value)) throw invalid(say`The header ${name} holds a line break, which no header can`);
   return `${name}: ${value}\r\n`;
 }
 
 function invalid(what: string): FlowError {
   return new FlowError(
     'INVALID_HEADER',
-    `${what}: correct the settings, or what the message fills in`,
+    say`${what}: correct the settings, or what the message fills in`,
     false,
   );
 }

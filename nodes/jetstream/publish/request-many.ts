@@ -4,6 +4,7 @@ import { FlowError } from '../../shared/errors';
 import { closedError, type Connection, type ConnectionState } from '../server/connection';
 import type { Msg, MsgHdrs, NatsConnection, Subscription } from '../server/nats';
 import { explainPublish } from './errors';
+import { say } from '../../shared/say';
 
 export interface ManyRequest {
   subject: string;
@@ -174,7 +175,7 @@ function fail(run: Run, error: FlowError): void {
 function disconnected(): FlowError {
   return new FlowError(
     'DISCONNECTED',
-    'The connection to NATS was lost while messages were being sent; they are sent again when it is back',
+    say`The connection to NATS was lost while messages were being sent; they are sent again when it is back`,
   );
 }
 
@@ -182,6 +183,6 @@ function unanswered(run: Run): FlowError {
   const [subject = ''] = run.subjects.values();
   return new FlowError(
     'TIMEOUT',
-    `The server gave no answer within ${TIMEOUT / 1_000}s to "${subject}" and ${run.subjects.size - 1} more: it is overloaded, has no leader, or the inbox may not be read`,
+    say`The server gave no answer within ${TIMEOUT / 1_000}s to "${subject}" and ${run.subjects.size - 1} more: it is overloaded, has no leader, or the inbox may not be read`,
   );
 }

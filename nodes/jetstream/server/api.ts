@@ -1,6 +1,7 @@
 import { FlowError, messageOf } from '../../shared/errors';
 import { explainPermission, JetStreamError, struck } from './errors';
 import type { NatsConnection } from './nats';
+import { say } from '../../shared/say';
 
 const TIMEOUT = 5_000;
 
@@ -27,8 +28,8 @@ export async function jsApi<T extends object>(
     throw struck(nc, explainRequest(error, subject, domain));
   }
   if (answer.error) {
-    const { code, err_code = code, description = 'unknown error' } = answer.error;
-    const said = `JetStream answered ${verb} with "${description}" (${err_code})`;
+    const { code, err_code = code, description = say`unknown error` } = answer.error;
+    const said = say`JetStream answered ${verb} with "${description}" (${err_code})`;
     throw struck(nc, new JetStreamError(err_code, description, said));
   }
   return answer;
@@ -43,17 +44,17 @@ function explainRequest(error: unknown, subject: string, domain: string | undefi
   if (refused) return refused;
   const code = (error as { code?: string }).code;
   if (code === '503') {
-    const where = domain ? `in the domain "${domain}"` : 'for this account';
+    const where = domain ? say`in the domain "${domain}"` : say`for this account`;
     return new FlowError(
       'JETSTREAM_UNAVAILABLE',
-      `JetStream is not available ${where}: enable it on the nats-server, or check the domain`,
+      say`JetStream is not available ${where}: enable it on the nats-server, or check the domain`,
     );
   }
   if (code === 'TIMEOUT') {
     return new FlowError(
       'TIMEOUT',
-      `The server did not answer ${subject} within ${TIMEOUT / 1_000}s: it is overloaded, has no leader, or the inbox may not be read`,
+      say`The server did not answer ${subject} within ${TIMEOUT / 1_000}s: it is overloaded, has no leader, or the inbox may not be read`,
     );
   }
-  return new FlowError(code ?? 'REQUEST_FAILED', `The request ${subject} failed: ${messageOf(error)}`);
+  return new FlowError(code ?? 'REQUEST_FAILED', say`The request ${subject} failed: ${messageOf(error)}`);
 }

@@ -3,6 +3,7 @@ import { FlowError, messageOf } from '../../shared/errors';
 import type { Secrets } from '../../shared/secrets';
 import type { Authenticator } from './nats';
 import type { Login, ServerSettings } from './server-settings';
+import { say } from '../../shared/say';
 
 type Nats = typeof import('./nats.js');
 
@@ -20,16 +21,16 @@ export async function readLogin(settings: ServerSettings, nats: Nats, secrets: S
     case 'token':
       return fixed(nats.tokenAuthenticator(need(settings.token, 'token')));
     case 'nkey':
-      return fixed(nats.nkeyAuthenticator(bytes(need(settings.nkeySeed, 'nkey seed'))));
+      return fixed(nats.nkeyAuthenticator(bytes(need(settings.nkeySeed, say`nkey seed`))));
     case 'jwt': {
       const jwt = need(settings.jwt, 'JWT');
-      return fixed(nats.jwtAuthenticator(jwt, bytes(need(settings.nkeySeed, 'nkey seed'))));
+      return fixed(nats.jwtAuthenticator(jwt, bytes(need(settings.nkeySeed, say`nkey seed`))));
     }
     case 'creds':
     case 'file':
       if (auth === 'creds' && settings.creds)
         return fixed(nats.credsAuthenticator(credsBytes(settings.creds)));
-      return fromFile(need(settings.credentialsPath, 'path of the credentials file'), nats, secrets);
+      return fromFile(need(settings.credentialsPath, say`path of the credentials file`), nats, secrets);
   }
 }
 
@@ -47,7 +48,7 @@ async function textOf(path: string): Promise<string> {
   try {
     return await readCredentialsFile(path);
   } catch (error) {
-    throw bad(`The credentials file ${path} can't be read: ${messageOf(error)}`);
+    throw bad(say`The credentials file ${path} can't be read: ${messageOf(error)}`);
   }
 }
 
@@ -64,7 +65,7 @@ function authenticatorOf(text: string, path: string, nats: Nats, secrets: Secret
   if (user) return nats.usernamePasswordAuthenticator(user, password ?? '');
   if (token) return nats.tokenAuthenticator(token);
   throw bad(
-    `The credentials file ${path} holds none of nkey.seed, jwt with nkey.seed, user with password, or token`,
+    say`The credentials file ${path} holds none of nkey.seed, jwt with nkey.seed, user with password, or token`,
   );
 }
 
@@ -81,13 +82,13 @@ function parseCredentials(text: string, path: string): CredentialsFile {
     return JSON.parse(text) as CredentialsFile;
   } catch {
     // The parser's own message may quote the secret.
-    throw bad(`The credentials file ${path} is not valid JSON`);
+    throw bad(say`The credentials file ${path} is not valid JSON`);
   }
 }
 
 function need(value: string | undefined, what: string): string {
   if (value) return value;
-  const why = `The jetstream-server node has no ${what}: enter it, or choose another authentication`;
+  const why = say`The jetstream-server node has no ${what}: enter it, or choose another authentication`;
   throw new FlowError('NO_CREDENTIALS', why, false);
 }
 

@@ -7,6 +7,7 @@ import type { NatsConnection, Status } from './nats';
 import { openNats } from './open';
 import type { Secrets } from '../../shared/secrets';
 import { splitLogin, type ServerSettings } from './server-settings';
+import { say } from '../../shared/say';
 
 export type ConnectionState =
   { phase: 'idle' | 'connecting' | 'connected' } | { phase: 'disconnected'; reason: FlowError };
@@ -134,11 +135,11 @@ export class Connection {
     signal.removeEventListener('abort', close);
     this.nc = undefined;
     if (!signal.aborted)
-      throw error ?? new FlowError('CONNECTION_CLOSED', `${this.settings.servers} closed the connection`);
+      throw error ?? new FlowError('CONNECTION_CLOSED', say`${this.settings.servers} closed the connection`);
   }
 
   private connected(nc: NatsConnection): void {
-    if (this.told.size > 0) this.log('info', `Connected to ${this.settings.servers} again`);
+    if (this.told.size > 0) this.log('info', say`Connected to ${this.settings.servers} again`);
     this.told.clear();
     this.enter({ phase: 'connected' });
     const waiting = this.waiting;
@@ -162,7 +163,7 @@ export class Connection {
         this.lost(
           new FlowError(
             'DISCONNECTED',
-            `The connection to ${servers} is lost; trying again until it is back`,
+            say`The connection to ${servers} is lost; trying again until it is back`,
           ),
         );
         break;
@@ -206,5 +207,5 @@ export class Connection {
 }
 
 export function closedError(): FlowError {
-  return new FlowError('CLOSED', 'The node was stopped; the message is delivered again when it is back');
+  return new FlowError('CLOSED', say`The node was stopped; the message is delivered again when it is back`);
 }

@@ -1,6 +1,7 @@
 import { codeOf, FlowError, messageOf } from '../../shared/errors';
 import type { Secrets } from '../../shared/secrets';
 import type { NatsConnection } from './nats';
+import { say } from '../../shared/say';
 
 /** An answer {error:{code, err_code, description}} of the JetStream API. `apiCode` is err_code. */
 export class JetStreamError extends FlowError {
@@ -57,17 +58,17 @@ export function explainPermission(thrown: unknown): FlowError | undefined {
   if (code !== 'PERMISSIONS_VIOLATION') return undefined;
   return permissionDenied(
     permissionContext?.operation,
-    permissionContext?.subject ?? 'a subject that it does not name',
+    permissionContext?.subject ?? say`a subject that it does not name`,
   );
 }
 
 export function permissionDenied(operation: string | undefined, subject: string): FlowError {
-  const verb = operation === 'subscription' ? 'subscribe to' : 'publish to';
+  const verb = operation === 'subscription' ? say`subscribe to` : say`publish to`;
   const hint =
-    operation === 'subscription' ? ', or give the jetstream-server node the inbox prefix it may use' : '';
+    operation === 'subscription' ? say`, or give the jetstream-server node the inbox prefix it may use` : '';
   return new FlowError(
     'PERMISSION_DENIED',
-    `The NATS user may not ${verb} "${subject}": grant it that right${hint} (the README has a table of least rights)`,
+    say`The NATS user may not ${verb} "${subject}": grant it that right${hint} (the README has a table of least rights)`,
   );
 }
 
@@ -76,61 +77,61 @@ export function explainConnectFailure(thrown: unknown, servers: string): FlowErr
   if (thrown instanceof FlowError) return thrown;
   const cause = (thrown as NatsErrorShape | undefined)?.chainedError ?? thrown;
   const code = codeOf(cause, codeOf(thrown));
-  const say = (name: string, sentence: string): FlowError =>
+  const failure = (name: string, sentence: string): FlowError =>
     new FlowError(name, sentence, true, { cause: thrown });
   switch (code) {
     case 'ECONNREFUSED':
     case 'CONNECTION_REFUSED':
-      return say(
+      return failure(
         'CONNECTION_REFUSED',
-        `Nothing answers at ${servers}: is nats-server running there, and is the port right?`,
+        say`Nothing answers at ${servers}: is nats-server running there, and is the port right?`,
       );
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return say('HOST_UNKNOWN', `The host of ${servers} is unknown: check its name and the DNS`);
+      return failure('HOST_UNKNOWN', say`The host of ${servers} is unknown: check its name and the DNS`);
     case 'AUTHORIZATION_VIOLATION':
-      return say(
+      return failure(
         'AUTHORIZATION',
-        `${servers} refused the login: check the authentication of the jetstream-server node`,
+        say`${servers} refused the login: check the authentication of the jetstream-server node`,
       );
     case 'AUTHENTICATION_EXPIRED':
     case 'ACCOUNT_EXPIRED':
-      return say('AUTHORIZATION', `The credentials for ${servers} have expired: renew them`);
+      return failure('AUTHORIZATION', say`The credentials for ${servers} have expired: renew them`);
     case 'AUTHENTICATION_TIMEOUT':
-      return say(
+      return failure(
         'AUTHORIZATION',
-        `${servers} waited in vain for a login: check the authentication of the jetstream-server node`,
+        say`${servers} waited in vain for a login: check the authentication of the jetstream-server node`,
       );
     case 'TIMEOUT':
     case 'ETIMEDOUT':
-      return say('TIMEOUT', `${servers} did not answer within 5s: check the address and the firewall`);
+      return failure('TIMEOUT', say`${servers} did not answer within 5s: check the address and the firewall`);
     case 'SECURE_CONN_REQ':
-      return say(
+      return failure(
         'TLS',
-        `${servers} wants TLS: write tls:// in front of its address, or choose a TLS configuration in the jetstream-server node`,
+        say`${servers} wants TLS: write tls:// in front of its address, or choose a TLS configuration in the jetstream-server node`,
       );
     case 'SERVER_OPT_NA':
-      return say(
+      return failure(
         'TLS',
-        `${servers} has no TLS, which the jetstream-server node asks for: write nats:// in front of its address, and choose no TLS configuration`,
+        say`${servers} has no TLS, which the jetstream-server node asks for: write nats:// in front of its address, and choose no TLS configuration`,
       );
     case 'BAD_CREDS':
     case 'BAD_AUTHENTICATION':
     case 'INVALID_CREDS':
-      return say(
+      return failure(
         'BAD_CREDENTIALS',
-        `The credentials for ${servers} are malformed: a .creds file holds a JWT and a seed (SU…)`,
+        say`The credentials for ${servers} are malformed: a .creds file holds a JWT and a seed (SU…)`,
       );
     default:
       if (/CERT|SSL|TLS|SIGN|ISSUER|ALTNAME|VERIFY/i.test(code)) {
-        return say(
+        return failure(
           'TLS',
-          `TLS with ${servers} failed (${messageOf(cause)}): check the CA, the name and the client certificate of its TLS configuration`,
+          say`TLS with ${servers} failed (${messageOf(cause)}): check the CA, the name and the client certificate of its TLS configuration`,
         );
       }
-      return say(
+      return failure(
         code === 'ERROR' ? 'CONNECT_FAILED' : code,
-        `The connection to ${servers} failed: ${messageOf(thrown)}`,
+        say`The connection to ${servers} failed: ${messageOf(thrown)}`,
       );
   }
 }

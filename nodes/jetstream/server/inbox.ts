@@ -4,6 +4,7 @@ import { overlap } from '../streams/subjects';
 import { jsApi } from './api';
 import { explainPermission, permissionDenied } from './errors';
 import type { NatsConnection } from './nats';
+import { say } from '../../shared/say';
 
 const TIMEOUT = 5_000;
 
@@ -42,24 +43,24 @@ async function checkStreams(nc: NatsConnection, domain: string | undefined, pref
     },
   );
   const [stream] = found?.streams ?? [];
-  if (stream !== undefined) throw inboxInStream(prefix, `the stream "${stream}"`);
+  if (stream !== undefined) throw inboxInStream(prefix, say`the stream "${stream}"`);
 }
 
 /** Throws INBOX_IN_STREAM where one of a stream's subjects takes what is sent to the inbox. */
 export function refuseInboxIn(prefix: string | undefined, subjects: readonly string[], stream: string): void {
   if (!prefix) return;
   const taken = subjects.find((subject) => overlap(subject, `${prefix}.>`));
-  if (taken !== undefined) throw inboxInStream(prefix, `the stream "${stream}" (${taken})`);
+  if (taken !== undefined) throw inboxInStream(prefix, say`the stream "${stream}" (${taken})`);
 }
 
 function inboxInStream(prefix: string, stream: string): FlowError {
   return new FlowError(
     'INBOX_IN_STREAM',
-    `The inbox prefix "${prefix}" is inside the subjects of ${stream}, which would store every answer as a message: choose a prefix outside in the jetstream-server node, for example _INBOX_app, and grant the user its subscription`,
+    say`The inbox prefix "${prefix}" is inside the subjects of ${stream}, which would store every answer as a message: choose a prefix outside in the jetstream-server node, for example _INBOX_app, and grant the user its subscription`,
     false,
   );
 }
 
 function noPong(): FlowError {
-  return new FlowError('TIMEOUT', `The server did not answer a ping within ${TIMEOUT / 1_000}s`);
+  return new FlowError('TIMEOUT', say`The server did not answer a ping within ${TIMEOUT / 1_000}s`);
 }

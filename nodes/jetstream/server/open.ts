@@ -5,6 +5,7 @@ import { explainConnectFailure, keepSecrets } from './errors';
 import { checkInbox } from './inbox';
 import type { ConnectionOptions, NatsConnection } from './nats';
 import { connectionOptions, serverList, type ServerSettings } from './server-settings';
+import { say } from '../../shared/say';
 
 /** For each server, with what the client itself allows for it. */
 const LIMIT = 10_000;
@@ -37,6 +38,6 @@ export async function openNats(
 function limited(connecting: Promise<NatsConnection>, limit: number): Promise<NatsConnection> {
   return inTime(limit, connecting, () => {
     connecting.then((nc) => nc.close()).catch(() => undefined);
-    return Object.assign(new Error(`no connection within ${limit / 1_000} s`), { code: 'TIMEOUT' });
+    return Object.assign(new Error(say`no connection within ${limit / 1_000} s`), { code: 'TIMEOUT' });
   });
 }

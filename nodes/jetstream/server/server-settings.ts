@@ -3,6 +3,7 @@ import { Secrets } from '../../shared/secrets';
 import type { Settings } from '../../shared/settings/settings';
 import type { jetstreamServer } from '../jetstream-server.settings';
 import type { Authenticator, ConnectionOptions, TlsOptions } from './nats';
+import { say } from '../../shared/say';
 
 type Declared = Settings<typeof jetstreamServer>;
 
@@ -53,7 +54,7 @@ export function serverList(servers: string): string[] {
   if (list.length === 0) {
     throw new FlowError(
       'NO_SERVER',
-      'No NATS server is set: enter one as nats://host:4222 in the jetstream-server node',
+      say`No NATS server is set: enter one as nats://host:4222 in the jetstream-server node`,
       false,
     );
   }
@@ -85,7 +86,7 @@ export function splitLogin(settings: ServerSettings): { settings: ServerSettings
   if (logins.size > 1) {
     throw new FlowError(
       'BAD_CREDENTIALS',
-      'The URLs of the servers hold different logins: one login is used for all of them; set it in the jetstream-server node',
+      say`The URLs of the servers hold different logins: one login is used for all of them; set it in the jetstream-server node`,
       false,
     );
   }

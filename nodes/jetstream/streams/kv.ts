@@ -7,6 +7,7 @@ import { apiPrefix, jsApi } from '../server/api';
 import { explainPublish } from '../publish/errors';
 import { publishOnce } from '../publish/pub-ack';
 import { rawHeaders } from '../publish/raw-headers';
+import { say } from '../../shared/say';
 
 const TIMEOUT = 5_000;
 const NOTHING = new Set<number>([ApiCode.noMessage, ApiCode.streamNotFound]);
@@ -30,7 +31,7 @@ export class Bucket implements PositionStore {
     if (!/^[-\w]+$/.test(name))
       throw new FlowError(
         'INVALID_BUCKET',
-        `"${name}" is not the name of a bucket: letters, digits, - and _ only`,
+        say`"${name}" is not the name of a bucket: letters, digits, - and _ only`,
         false,
       );
   }
@@ -111,7 +112,7 @@ export class Bucket implements PositionStore {
     const refused = explainPermission(error);
     if (refused) return refused;
     const known = explainPublish(error, `$KV.${this.name}`, 0, this.connection.settings.domain);
-    return new FlowError(known.code, `The bucket "${this.name}" can't be used: ${known.message}`, true, {
+    return new FlowError(known.code, say`The bucket "${this.name}" can't be used: ${known.message}`, true, {
       cause: known.cause,
     });
   }

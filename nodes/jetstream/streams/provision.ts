@@ -4,6 +4,7 @@ import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast, streamInfo, type StreamConfig } from './stream';
 import { planStream, type Difference, type StreamOption, type StreamPlan } from './stream-changes';
+import { say } from '../../shared/say';
 
 export interface Provisioned {
   outcome: 'created' | 'updated' | 'unchanged';
@@ -14,24 +15,24 @@ export interface Provisioned {
 }
 
 /** In sentences of the log. */
-const WORDS: Record<StreamOption, string> = {
-  subjects: 'subjects',
-  max_age: 'maximum age',
-  max_bytes: 'maximum bytes',
-  max_msgs: 'maximum messages',
-  max_msgs_per_subject: 'messages per subject',
-  max_msg_size: 'maximum message size',
-  duplicate_window: 'duplicate window',
-  compression: 'compression',
-  allow_atomic: 'atomic batches',
-  allow_direct: 'direct reading',
-  retention: 'retention',
-  discard: 'discard',
-  storage: 'storage',
-  num_replicas: 'replicas',
-  deny_delete: 'deny delete',
-  deny_purge: 'deny purge',
-  allow_rollup_hdrs: 'allow rollup',
+const WORDS: Record<StreamOption, () => string> = {
+  subjects: () => say`subjects`,
+  max_age: () => say`maximum age`,
+  max_bytes: () => say`maximum bytes`,
+  max_msgs: () => say`maximum messages`,
+  max_msgs_per_subject: () => say`messages per subject`,
+  max_msg_size: () => say`maximum message size`,
+  duplicate_window: () => say`duplicate window`,
+  compression: () => say`compression`,
+  allow_atomic: () => say`atomic batches`,
+  allow_direct: () => say`direct reading`,
+  retention: () => say`retention`,
+  discard: () => say`discard`,
+  storage: () => say`storage`,
+  num_replicas: () => say`replicas`,
+  deny_delete: () => say`deny delete`,
+  deny_purge: () => say`deny purge`,
+  allow_rollup_hdrs: () => say`allow rollup`,
 };
 
 /** Others may change the stream at the same time: so often it is looked at again. */
@@ -80,7 +81,7 @@ async function provision(
       const existing = await streamInfo(nc, domain, name);
       if (!existing) {
         if (!(await create(nc, domain, wanted))) continue;
-        return { outcome: 'created', changes: [`The stream "${name}" was created`], warnings: [] };
+        return { outcome: 'created', changes: [say`The stream "${name}" was created`], warnings: [] };
       }
       const plan = planUpdate(existing.config, wanted, narrow);
       done.warnings = plan.kept.map((kept) => keptSentence(name, kept));
@@ -126,16 +127,16 @@ async function create(
 }
 
 function changeSentence(stream: string, { option, from, to }: Difference): string {
-  return `The stream "${stream}" was changed: ${WORDS[option]} ${from || 'without limit'} → ${to || 'without limit'}`;
+  return say`The stream "${stream}" was changed: ${WORDS[option]()} ${from || say`without limit`} → ${to || say`without limit`}`;
 }
 
 function keptSentence(stream: string, { option, from, to }: Difference): string {
   const way =
     option === 'storage'
-      ? 'or make a new stream, as no server changes it'
-      : 'or tick "Change it also where that takes something away" to have the stream changed';
-  const [has, asked] = [from || 'no limit', to || 'no limit'];
-  return `The stream "${stream}" keeps its ${WORDS[option]} (${has}), though this node asks for ${asked}, as that could take something from those who use it: set ${has} here, ${way}`;
+      ? say`or make a new stream, as no server changes it`
+      : say`or tick "Change it also where that takes something away" to have the stream changed`;
+  const [has, asked] = [from || say`no limit`, to || say`no limit`];
+  return say`The stream "${stream}" keeps its ${WORDS[option]()} (${has}), though this node asks for ${asked}, as that could take something from those who use it: set ${has} here, ${way}`;
 }
 
 /** Refused by the server whatever it says: named here with the way out. (facts: error 10052) */
@@ -143,18 +144,18 @@ function checkUpdate(existing: StreamConfig, { update, changes }: StreamPlan): v
   const refuse = (setting: string, from: unknown, to: unknown): never => {
     throw new FlowError(
       'STREAM_NOT_UPDATABLE',
-      `The stream "${existing.name}" has ${setting} ${String(from)}, which can't be changed to ${String(to)}: set it to ${String(from)} here, or make a new stream`,
+      say`The stream "${existing.name}" has ${setting} ${String(from)}, which can't be changed to ${String(to)}: set it to ${String(from)} here, or make a new stream`,
     );
   };
-  if (update.storage !== undefined) refuse('storage', existing.storage, update.storage);
+  if (update.storage !== undefined) refuse(say`storage`, existing.storage, update.storage);
   if (update.retention !== undefined && [update.retention, existing.retention].includes('workqueue')) {
-    refuse('retention', existing.retention, update.retention);
+    refuse(say`retention`, existing.retention, update.retention);
   }
   const age = update.max_age ?? existing.max_age ?? 0;
   const window = update.duplicate_window ?? existing.duplicate_window ?? 0;
   if (age > 0 && window > age) {
     if (update.duplicate_window !== undefined)
-      refuse('a maximum age shorter than', 'the duplicate window', 'that');
+      refuse(say`a maximum age shorter than`, say`the duplicate window`, say`that`);
     // The window came from the server's default; it follows the shorter age.
     const [change] = planStream(existing, { name: existing.name, duplicate_window: age }, true).changes;
     update.duplicate_window = age;
@@ -167,7 +168,7 @@ function checkFeatures(nc: NatsConnection, wanted: StreamConfig): void {
   if (wanted.allow_atomic && !serverAtLeast(nc, 2, 12)) {
     throw new FlowError(
       'SERVER_TOO_OLD',
-      `Atomic batches need nats-server 2.12 or newer; this is ${nc.info?.version ?? 'older'}: switch them off for the stream "${wanted.name}"`,
+      say`Atomic batches need nats-server 2.12 or newer; this is ${nc.info?.version ?? say`older`}: switch them off for the stream "${wanted.name}"`,
     );
   }
 }
@@ -175,22 +176,22 @@ function checkFeatures(nc: NatsConnection, wanted: StreamConfig): void {
 function explainStreamError(error: unknown, wanted: StreamConfig): unknown {
   if (!(error instanceof JetStreamError)) return error;
   const { apiCode, description } = error;
-  const stream = `the stream "${wanted.name}"`;
-  const say = (sentence: string): JetStreamError => new JetStreamError(apiCode, description, sentence);
+  const stream = say`the stream "${wanted.name}"`;
+  const refused = (sentence: string): JetStreamError => new JetStreamError(apiCode, description, sentence);
   switch (apiCode) {
     case ApiCode.subjectsOverlap:
-      return say(
-        `${stream} can't have the subjects ${(wanted.subjects ?? []).join(', ')}: another stream of the account already takes some of them; narrow the subjects, or use that stream`,
+      return refused(
+        say`${stream} can't have the subjects ${(wanted.subjects ?? []).join(', ')}: another stream of the account already takes some of them; narrow the subjects, or use that stream`,
       );
     case ApiCode.replicasNotSupported:
-      return say(
-        `${stream} can't have ${wanted.num_replicas} replicas: the server is not in a cluster of that many; set replicas to 1`,
+      return refused(
+        say`${stream} can't have ${wanted.num_replicas} replicas: the server is not in a cluster of that many; set replicas to 1`,
       );
     case ApiCode.streamUpdateRefused:
-      return say(
-        `${stream} can't be changed as asked (${description}): set that option back, or make a new stream`,
+      return refused(
+        say`${stream} can't be changed as asked (${description}): set that option back, or make a new stream`,
       );
     default:
-      return say(`${stream} could not be provisioned: ${description} (${apiCode})`);
+      return refused(say`${stream} could not be provisioned: ${description} (${apiCode})`);
   }
 }

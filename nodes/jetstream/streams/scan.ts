@@ -4,6 +4,7 @@ import { apiPrefix, jsApi } from '../server/api';
 import { closedError, type Connection } from '../server/connection';
 import { deliveryInfo } from '../consume/message';
 import type { Msg, NatsConnection } from '../server/nats';
+import { say } from '../../shared/say';
 
 const PAGE = 1_000;
 const TIMEOUT = 10_000;
@@ -98,10 +99,10 @@ function isOver({ headers }: Msg): boolean {
 function unreadable({ headers }: Msg): FlowError {
   return new FlowError(
     'STREAM_UNREADABLE',
-    `The stream could not be read: ${headers?.code} ${headers?.description}`,
+    say`The stream could not be read: ${headers?.code} ${headers?.description}`,
   );
 }
 
 function silent(subject: string): FlowError {
-  return new FlowError('TIMEOUT', `The server did not answer ${subject} within ${TIMEOUT / 1_000}s`);
+  return new FlowError('TIMEOUT', say`The server did not answer ${subject} within ${TIMEOUT / 1_000}s`);
 }

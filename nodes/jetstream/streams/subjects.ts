@@ -1,18 +1,19 @@
 import { FlowError } from '../../shared/errors';
 import { natsName } from '../../shared/settings/formats';
+import { say } from '../../shared/say';
 
 /** The longest subject a server takes, in bytes. (facts: nats-server's max control line is 4,096) */
 const LONGEST = 4_000;
 
 /** Throws INVALID_SUBJECT for a subject that nothing may be published to. The client itself checks nothing. */
 export function checkPublishSubject(subject: string): void {
-  const fault = faultOf(subject) ?? (/(^|\.)[*>](\.|$)/.test(subject) ? 'holds a wildcard' : undefined);
+  const fault = faultOf(subject) ?? (/(^|\.)[*>](\.|$)/.test(subject) ? say`holds a wildcard` : undefined);
   if (fault) throw invalid(subject, fault);
 }
 
 /** Throws INVALID_SUBJECT for a filter that no server would take; wildcards are fine. */
 export function checkFilterSubject(subject: string): void {
-  const fault = faultOf(subject) ?? (/(^|\.)>\./.test(subject) ? 'has ">" before its end' : undefined);
+  const fault = faultOf(subject) ?? (/(^|\.)>\./.test(subject) ? say`has ">" before its end` : undefined);
   if (fault) throw invalid(subject, fault);
 }
 
@@ -21,7 +22,7 @@ export function checkStreamName(name: string): string {
   if (name !== '' && natsName.check(name) === undefined) return name;
   throw new FlowError(
     'INVALID_STREAM_NAME',
-    `"${name}" is not a stream name: it may hold no blanks, dots, slashes, * or >`,
+    say`"${name}" is not a stream name: it may hold no blanks, dots, slashes, * or >`,
     false,
   );
 }
@@ -31,17 +32,18 @@ export function checkDurableName(name: string): string {
   if (name !== '' && natsName.check(name) === undefined) return name;
   throw new FlowError(
     'INVALID_DURABLE',
-    `"${name}" is not a durable name: it is needed, and may hold no blanks, dots, slashes, * or >`,
+    say`"${name}" is not a durable name: it is needed, and may hold no blanks, dots, slashes, * or >`,
     false,
   );
 }
 
 function faultOf(subject: string): string | undefined {
-  if (subject === '') return 'is empty';
+  if (subject === '') return say`is empty`;
 
-  if (/[\s\u0000-\u001f\u007f]/.test(subject)) return 'holds a blank or a control character';
-  if (subject.startsWith('.') || subject.endsWith('.') || subject.includes('..')) return 'has an empty token';
-  if (new TextEncoder().encode(subject).length > LONGEST) return `is longer than ${LONGEST} bytes`;
+  if (/[\s\u0000-\u001f\u007f]/.test(subject)) return say`holds a blank or a control character`;
+  if (subject.startsWith('.') || subject.endsWith('.') || subject.includes('..'))
+    return say`has an empty token`;
+  if (new TextEncoder().encode(subject).length > LONGEST) return say`is longer than ${LONGEST} bytes`;
   return undefined;
 }
 
@@ -49,7 +51,7 @@ function invalid(subject: string, fault: string): FlowError {
   const shown = subject.length > 120 ? `${subject.slice(0, 120)}…` : subject;
   return new FlowError(
     'INVALID_SUBJECT',
-    `The subject ${JSON.stringify(shown)} ${fault}: tokens are joined by dots, for example crm.contacts.upsert`,
+    say`The subject ${JSON.stringify(shown)} ${fault}: tokens are joined by dots, for example crm.contacts.upsert`,
     false,
   );
 }

@@ -11,6 +11,7 @@ export function read<T>(path: string): Promise<T> {
   return new Promise((resolve, reject) => {
     $.ajax({
       ...{ url: `jetforce/${path}`, dataType: 'json', timeout: TIMEOUT, success: resolve },
+      headers: language(),
       error: ({ status }) => reject(Object.assign(new Error(String(status)), { status })),
     });
   });
@@ -27,11 +28,17 @@ export async function act<T>(id: string, name: string, params: object = {}): Pro
     $.ajax({
       ...{ url: `jetforce/nodes/${encodeURIComponent(id)}/${name}`, type: 'POST', dataType: 'json' },
       ...{ contentType: 'application/json', data: JSON.stringify(params), timeout: TIMEOUT },
+      headers: language(),
       success: resolve,
       error: ({ status, statusText }) => reject(new Error(`${status} ${statusText}`)),
     });
   });
   return dataOf(answer);
+}
+
+/** What the runtime answers in. */
+function language(): Record<string, string> {
+  return { 'accept-language': RED.i18n.lang() };
 }
 
 function dataOf<T>(answer: Answer<T>): T {

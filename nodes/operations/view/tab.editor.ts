@@ -1,12 +1,13 @@
 import type { UnknownState } from '../../shared/operations/registry';
 import type { States } from '../../shared/operations/states';
+import { runtimeSpeaks } from '../../shared/editor/error-text';
 import { act, read } from './api.editor';
 import { Card, type Face } from './card.editor';
 import { collectionFace, durableFace, orgFace, serverFace, topicFace } from './faces.editor';
 import { LetterList } from './letters.editor';
 import { clock, say, type Key } from './text.editor';
 
-type Found = States & { at: string; unknown: UnknownState[] };
+type Found = States & { at: string; language: string; unknown: UnknownState[] };
 /** Shows something of one kind; made once for each key. */
 type Show<T> = (state: T) => void;
 
@@ -45,6 +46,7 @@ export class OperationsTab {
     this.looking = true;
     try {
       this.latest = await read<Found>('state');
+      runtimeSpeaks(this.latest.language);
       this.show(this.latest);
     } catch (error) {
       const { status } = error as { status?: number };

@@ -1,5 +1,6 @@
 import { FlowError } from '../../shared/errors';
 import type { FailureCode } from '../../shared/failure-codes';
+import { say } from '../../shared/say';
 
 /** What one request may hold, by Salesforce's documentation. */
 export const COLLECTION_RECORDS = 200;
@@ -25,14 +26,14 @@ export function invalid(code: FailureCode, message: string): FlowError {
 export function unsendable(fault: string): FlowError {
   return invalid(
     'NOT_SENDABLE',
-    `${fault}, which JSON has no word for; nothing was written. Correct the data`,
+    say`${fault}, which JSON has no word for; nothing was written. Correct the data`,
   );
 }
 
 export function tooLargeForARequest(bytes: number): FlowError {
   return invalid(
     'REQUEST_TOO_LARGE',
-    `What is to be written together has ${megabytes(bytes)} MB, and Salesforce takes requests of ${megabytes(REQUEST_BYTES)} MB; nothing was written. Send less of it in one message`,
+    say`What is to be written together has ${megabytes(bytes)} MB, and Salesforce takes requests of ${megabytes(REQUEST_BYTES)} MB; nothing was written. Send less of it in one message`,
   );
 }
 

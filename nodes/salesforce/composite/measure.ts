@@ -1,3 +1,5 @@
+import { say } from '../../shared/say';
+
 /** A body as it will travel. */
 export interface Measured {
   /** About as many bytes as its JSON has. */
@@ -18,7 +20,7 @@ export function measure(body: unknown): Measured {
   try {
     look(body, '', 0, measured);
   } catch (error) {
-    measured.fault ??= `holds a value that can't be read (${error instanceof Error ? error.name : 'Error'})`;
+    measured.fault ??= say`holds a value that can't be read (${error instanceof Error ? error.name : 'Error'})`;
   }
   return measured;
 }
@@ -31,7 +33,7 @@ function look(value: unknown, path: string, depth: number, found: Measured): voi
       return;
     case 'number':
       found.bytes += 12;
-      if (!Number.isFinite(value)) found.fault ??= `${path} is ${value}`;
+      if (!Number.isFinite(value)) found.fault ??= say`${path} is ${value}`;
       return;
     case 'object':
       if (value !== null) return lookInside(value, path, depth, found);
@@ -45,7 +47,7 @@ function look(value: unknown, path: string, depth: number, found: Measured): voi
 function lookInside(value: object, path: string, depth: number, found: Measured): void {
   if (value instanceof Date) {
     found.bytes += 27;
-    if (Number.isNaN(value.getTime())) found.fault ??= `${path} is an invalid date`;
+    if (Number.isNaN(value.getTime())) found.fault ??= say`${path} is an invalid date`;
     return;
   }
   if (ArrayBuffer.isView(value)) {
@@ -53,7 +55,7 @@ function lookInside(value: object, path: string, depth: number, found: Measured)
     return;
   }
   if (depth === DEEPEST) {
-    found.fault ??= `${path.slice(0, 100)} nests deeper than ${DEEPEST} levels, or holds itself`;
+    found.fault ??= say`${path.slice(0, 100)} nests deeper than ${DEEPEST} levels, or holds itself`;
     return;
   }
   found.bytes += 2;

@@ -7,6 +7,7 @@ import { messageOf } from '../../shared/errors';
 import { judgeAnswer, namesOf, orgAway, outageOf, restError } from '../org/answer';
 import { AWAY, ROLLED_BACK, holdsGovernorLimit, holdsLock, namesData, passes } from '../org/error-codes';
 import { OrgOutage } from '../org/outage';
+import { say } from '../../shared/say';
 
 /** What an answer means for the writes of one entry. In all but `final` nothing was written. */
 export type RowOutcome =
@@ -63,7 +64,7 @@ function rowsOutcome(collection: Collection, answer: CollectionAnswer): Collecti
   if (tree) return tree;
   const rows = rowsOf(collection, answer.body);
   if (!rows)
-    return lost('UNREADABLE_ANSWER', 'The answer of the org does not have one result for each record');
+    return lost('UNREADABLE_ANSWER', say`The answer of the org does not have one result for each record`);
   let next = 0;
   const outcomes = collection.entries.map((entry) =>
     entryOutcome(entry, rows.slice(next, (next += entry.bodies.length))),
@@ -73,7 +74,7 @@ function rowsOutcome(collection: Collection, answer: CollectionAnswer): Collecti
 
 /** The org, or what stands before it, may choke on just this call, or may be away. */
 function lost(code: string, message: string): CollectionOutcome {
-  const outage = new OrgOutage('unreachable', code, `The org failed (${code}: ${message})`, true);
+  const outage = new OrgOutage('unreachable', code, say`The org failed (${code}: ${message})`, true);
   return { kind: 'outage', outage, counts: true };
 }
 
@@ -171,7 +172,7 @@ export function outcomeOfRow(write: Write, answer: unknown): RowOutcome {
 function tooLarge(status: number): RowError {
   return {
     statusCode: 'REQUEST_TOO_LARGE',
-    message: `The record is larger than the org, or what stands before it, takes (${status})`,
+    message: say`The record is larger than the org, or what stands before it, takes (${status})`,
     fields: [],
   };
 }
@@ -182,7 +183,7 @@ function resultOf(write: Write, body: unknown, answer: unknown): RowResult {
       return { id: textOf(answer.Id) ?? textOf(body), success: true, errors: [], record: answer };
     const error = {
       statusCode: 'NOT_FOUND',
-      message: 'There is no such record, or the user may not see it',
+      message: say`There is no such record, or the user may not see it`,
       fields: ['Id'],
     };
     return { id: textOf(body), success: false, errors: [error], record: null };
@@ -265,16 +266,15 @@ function treeOutcome(collection: Collection, answer: CollectionAnswer): Collecti
       return { id: textOf(own[0]?.id), success: true, errors: [], record: null, references };
     }
     const errors = own.flatMap((result) => rowErrorsOf(result?.errors));
-    return { id: null, success: false, errors: errors.length > 0 ? errors : [HALTED], record: null };
+    return { id: null, success: false, errors: errors.length > 0 ? errors : [halted()], record: null };
   });
   return { kind: 'rows', outcomes: [outcomeOfRows(rows, collection.endpoint)] };
 }
 
-const HALTED: RowError = {
-  statusCode: 'PROCESSING_HALTED',
-  message: 'This tree was not written because another tree of the same request failed',
-  fields: [],
-};
+function halted(): RowError {
+  const message = say`This tree was not written because another tree of the same request failed`;
+  return { statusCode: 'PROCESSING_HALTED', message, fields: [] };
+}
 
 /** Reference ids of a tree, its root's first. */
 function referenceIdsOf(node: unknown): string[] {

@@ -23,6 +23,7 @@ import {
   type WriteRequest,
 } from './operations';
 import { planTrees } from './tree';
+import { say } from '../../shared/say';
 
 /**
  * The writes of one message. Checks every limit before anything is sent: throws FlowError, not retryable, when
@@ -62,7 +63,7 @@ function planCollections(message: WriteMessage, describes?: Pick<Describes, 'fie
   const rows = records.map((record, index) => prepareSendable(request, record, index, describes));
   const wrong = rows.find((row) => row.error)?.error;
   if (wrong) {
-    for (const row of rows) reject(message, row.index, row.error ?? ROLLED_BACK);
+    for (const row of rows) reject(message, row.index, row.error ?? rolledBack());
     return [];
   }
   checkTogether(request, rows, describes);
@@ -92,11 +93,10 @@ function writeOf(message: WriteMessage, rows: PreparedRow[], atomic: boolean): W
 }
 
 /** What the org says of rows that were right themselves in an allOrNone collection that failed. */
-const ROLLED_BACK: RowError = {
-  statusCode: 'ALL_OR_NONE_OPERATION_ROLLED_BACK',
-  message: 'Record not sent because not all records were valid and the message asks for all or none',
-  fields: [],
-};
+function rolledBack(): RowError {
+  const message = say`Record not sent because not all records were valid and the message asks for all or none`;
+  return { statusCode: 'ALL_OR_NONE_OPERATION_ROLLED_BACK', message, fields: [] };
+}
 
 interface PreparedRow extends Row {
   endpoint: Endpoint;
@@ -140,10 +140,10 @@ function prepare(
   }
 
   if (!isRecord(record)) {
-    const what = record === null ? 'null' : Array.isArray(record) ? 'an array' : typeof record;
+    const what = record === null ? 'null' : Array.isArray(record) ? say`an array` : typeof record;
     throw invalid(
       'INVALID_PAYLOAD',
-      `Record ${index} of the payload is ${what}; ${operation} needs objects of field values`,
+      say`Record ${index} of the payload is ${what}; ${operation} needs objects of field values`,
     );
   }
   const given = isRecord(record.attributes) ? record.attributes : {};
@@ -185,12 +185,12 @@ function checkSettings(request: WriteRequest): void {
   if (!/^\w+$/.test(sobject))
     throw invalid(
       'INVALID_SOBJECT',
-      `"${sobject}" is not the API name of an sObject; set it in the node or in msg.sobject, for example Contact or Order__c`,
+      say`"${sobject}" is not the API name of an sObject; set it in the node or in msg.sobject, for example Contact or Order__c`,
     );
   if (operation === 'upsert' && !/^\w+$/.test(externalIdField ?? '')) {
     throw invalid(
       'INVALID_EXTERNAL_ID_FIELD',
-      `"${externalIdField ?? ''}" is not the API name of a field; upsert needs an external id field, for example ExternalId__c`,
+      say`"${externalIdField ?? ''}" is not the API name of a field; upsert needs an external id field, for example ExternalId__c`,
     );
   }
   if (
@@ -199,7 +199,7 @@ function checkSettings(request: WriteRequest): void {
   ) {
     throw invalid(
       'INVALID_FIELDS',
-      'get needs the API names of the fields to read; set them in the node or in msg.fields, for example Id, Email, Account.Name',
+      say`get needs the API names of the fields to read; set them in the node or in msg.fields, for example Id, Email, Account.Name`,
     );
   }
 }
@@ -213,7 +213,7 @@ function checkTogether(
   if (rows.length > CALL_RECORDS) {
     throw invalid(
       'TOO_MANY_RECORDS',
-      `The message asks for all or none of ${rows.length} records, and Salesforce can do that for ${CALL_RECORDS} at most; nothing was written. Send fewer in one message, or turn allOrNone off`,
+      say`The message asks for all or none of ${rows.length} records, and Salesforce can do that for ${CALL_RECORDS} at most; nothing was written. Send fewer in one message, or turn allOrNone off`,
     );
   }
   const types = rows.map((row) => row.endpoint.sobject);
@@ -221,7 +221,7 @@ function checkTogether(
   if (chunks > TYPE_CHUNKS) {
     throw invalid(
       'TOO_MANY_TYPES',
-      `The records change their type ${chunks} times, and Salesforce takes ${TYPE_CHUNKS} runs of one type in a message of all or none; nothing was written. Sort them by type`,
+      say`The records change their type ${chunks} times, and Salesforce takes ${TYPE_CHUNKS} runs of one type in a message of all or none; nothing was written. Sort them by type`,
     );
   }
   const seen = new Map<string, PreparedRow[]>();
@@ -233,7 +233,7 @@ function checkTogether(
     if (other) {
       throw invalid(
         'DUPLICATE_RECORD',
-        `Records ${other.index} and ${row.index} are the same record to Salesforce (${operation} by one id), which it refuses in a message of all or none; nothing was written. Merge them, or turn allOrNone off`,
+        say`Records ${other.index} and ${row.index} are the same record to Salesforce (${operation} by one id), which it refuses in a message of all or none; nothing was written. Merge them, or turn allOrNone off`,
       );
     }
     others.push(row);
@@ -252,7 +252,7 @@ function isKnownTwin(one: PreparedRow, other: PreparedRow, describes?: Pick<Desc
 function referenceInText(records: number) {
   return invalid(
     'REFERENCE_IN_TEXT',
-    `A record holds the text "@{", which Salesforce takes for a reference where ${records} records are written all or none; nothing was written. Send at most ${COLLECTION_RECORDS} in such a message, or remove the text`,
+    say`A record holds the text "@{", which Salesforce takes for a reference where ${records} records are written all or none; nothing was written. Send at most ${COLLECTION_RECORDS} in such a message, or remove the text`,
   );
 }
 
@@ -268,7 +268,7 @@ function reject(message: WriteMessage, index: number, error: RowError): void {
 function malformedId(value: unknown): RowError {
   return {
     statusCode: 'MALFORMED_ID',
-    message: `${JSON.stringify(value) ?? 'nothing'} is not a Salesforce id of 15 or 18 characters; the row was not sent`,
+    message: say`${JSON.stringify(value) ?? say`nothing`} is not a Salesforce id of 15 or 18 characters; the row was not sent`,
     fields: ['Id'],
   };
 }
@@ -277,7 +277,7 @@ function unsendableRow(fault: string): RowError {
   const [field = ''] = fault.split(/[ .]/, 1);
   return {
     statusCode: 'NOT_SENDABLE',
-    message: `${fault}, which JSON has no word for; the row was not sent`,
+    message: say`${fault}, which JSON has no word for; the row was not sent`,
     fields: [field],
   };
 }
@@ -285,7 +285,7 @@ function unsendableRow(fault: string): RowError {
 function tooLargeRow(bytes: number): RowError {
   return {
     statusCode: 'REQUEST_TOO_LARGE',
-    message: `The record has ${megabytes(bytes)} MB, and Salesforce takes requests of ${megabytes(REQUEST_BYTES)} MB; the row was not sent`,
+    message: say`The record has ${megabytes(bytes)} MB, and Salesforce takes requests of ${megabytes(REQUEST_BYTES)} MB; the row was not sent`,
     fields: [],
   };
 }
@@ -293,7 +293,7 @@ function tooLargeRow(bytes: number): RowError {
 function missing(field: string, operation: string): RowError {
   return {
     statusCode: 'MISSING_ARGUMENT',
-    message: `${field} not specified; ${operation} needs it in every record, and the row was not sent`,
+    message: say`${field} not specified; ${operation} needs it in every record, and the row was not sent`,
     fields: [field],
   };
 }
@@ -301,7 +301,7 @@ function missing(field: string, operation: string): RowError {
 function wrongType(type: string, sobject: string): RowError {
   return {
     statusCode: 'INVALID_TYPE',
-    message: `attributes.type is ${type}, and this is an upsert of ${sobject}; the row was not sent`,
+    message: say`attributes.type is ${type}, and this is an upsert of ${sobject}; the row was not sent`,
     fields: [],
   };
 }

@@ -1,6 +1,7 @@
 import type { Call, Collection } from './call';
 import { COLLECTION_RECORDS, isRecord } from './limits';
 import { restError, type OrgAnswer } from '../org/answer';
+import { say } from '../../shared/say';
 
 /** Settings of the node that travel as request headers. */
 export interface WriteHeaders {
@@ -132,7 +133,7 @@ function join(parts: CollectionAnswer[], slices: unknown[][]): CollectionAnswer 
   if (rows.every(isSuccess)) return { status: 200, body: rows };
   const rolledBack = failure(
     'ALL_OR_NONE_OPERATION_ROLLED_BACK',
-    'Record rolled back because not all records were valid',
+    say`Record rolled back because not all records were valid`,
   );
   return { status: 200, body: rows.map((row) => (isSuccess(row) ? rolledBack : row)) };
 }

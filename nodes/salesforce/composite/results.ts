@@ -2,6 +2,7 @@ import { FlowError } from '../../shared/errors';
 import type { WriteMessage, RowError, RowResult, Write } from './operations';
 import { isFault } from './outcome';
 import { ROLLED_BACK } from '../org/error-codes';
+import { say } from '../../shared/say';
 
 /** Gives the write's rows their results; the record of each is that of the input, except for get. */
 export function finish(write: Write, results: readonly RowResult[]): void {
@@ -47,7 +48,7 @@ export function resultsOf({ request, results, failure }: WriteMessage): RowResul
   const written = rows.filter((row) => row.success).length;
   const doubles = written > 0 && (request.operation === 'create' || request.operation === 'tree');
   const sentence =
-    written === 0 ? message : `${message}. ${written} of ${rows.length} records were written before`;
+    written === 0 ? message : say`${message}. ${written} of ${rows.length} records were written before`;
   throw new FlowError(code, sentence, retryable && !doubles, { details: rows, cause });
 }
 
@@ -67,7 +68,7 @@ export function rowsFailed(operation: string, sobject: string, results: readonly
   const fields = error?.fields?.length ? ` [${error.fields.join(', ')}]` : '';
   return new FlowError(
     error?.statusCode ?? 'ROWS_FAILED',
-    `${failed.length} of ${results.length} records failed in ${operation} of ${sobject}; record ${row && index}: ${error?.statusCode} ${error?.message}${fields}. Correct the data, or wire output 2 to handle such records`,
+    say`${failed.length} of ${results.length} records failed in ${operation} of ${sobject}; record ${row && index}: ${error?.statusCode} ${error?.message}${fields}. Correct the data, or wire output 2 to handle such records`,
     passing && failed.length === results.length,
     { details: results },
   );

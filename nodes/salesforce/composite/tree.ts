@@ -12,6 +12,7 @@ import {
 } from './limits';
 import { measure } from './measure';
 import { newWrite, type WriteMessage, type Row, type Write } from './operations';
+import { say } from '../../shared/say';
 
 interface Tree {
   row: Row;
@@ -35,9 +36,9 @@ export function planTrees(message: WriteMessage, describes?: Pick<Describes, 'fi
     else batches.push([tree]);
   }
   for (const batch of batches) {
-    if (!fits(batch)) throw tooLarge(`Tree ${batch[0]?.row.index}`, batch);
+    if (!fits(batch)) throw tooLarge(say`Tree ${batch[0]?.row.index}`, batch);
   }
-  if (allOrNone && batches.length > 1) throw tooLarge('The message', trees);
+  if (allOrNone && batches.length > 1) throw tooLarge(say`The message`, trees);
 
   const endpoint = endpointOf({ operation: 'tree', sobject });
   return batches.map((batch) => {
@@ -76,19 +77,19 @@ function prepareTree(root: unknown, index: number, sobject: string, names: Set<s
     if (!isRecord(record))
       throw invalid(
         'INVALID_PAYLOAD',
-        `${path} is no record; a tree is made of objects whose children stand under the relationship as {"records": […]}`,
+        say`${path} is no record; a tree is made of objects whose children stand under the relationship as {"records": […]}`,
       );
     if (level > TREE_LEVELS)
       throw invalid(
         'TREE_TOO_DEEP',
-        `${path} stands on level ${level}, and Salesforce takes trees of ${TREE_LEVELS} levels; nothing was written`,
+        say`${path} stands on level ${level}, and Salesforce takes trees of ${TREE_LEVELS} levels; nothing was written`,
       );
     const given = isRecord(record.attributes) ? record.attributes : {};
     const own = typeof given.type === 'string' ? given.type : type;
     if (own === undefined)
       throw invalid(
         'INVALID_PAYLOAD',
-        `${path} needs attributes.type: the type of a child can't be told from the relationship`,
+        say`${path} needs attributes.type: the type of a child can't be told from the relationship`,
       );
     const referenceId = nameOf(given.referenceId, path, names, index, records);
     types.add(own.toLowerCase());
@@ -104,7 +105,7 @@ function prepareTree(root: unknown, index: number, sobject: string, names: Set<s
     }
     return copy;
   };
-  return { row: { index, body: visit(root, sobject, 1, `Tree ${index}`) }, records, types };
+  return { row: { index, body: visit(root, sobject, 1, say`Tree ${index}`) }, records, types };
 }
 
 /** Reference ids are unique in a request and start with a letter or digit. */
@@ -113,12 +114,12 @@ function nameOf(given: unknown, path: string, names: Set<string>, tree: number, 
   if (!/^[a-zA-Z0-9]/.test(name))
     throw invalid(
       'INVALID_REFERENCE_ID',
-      `The reference id "${name}" of ${path} must start with a letter or digit`,
+      say`The reference id "${name}" of ${path} must start with a letter or digit`,
     );
   if (names.has(name))
     throw invalid(
       'INVALID_REFERENCE_ID',
-      `The reference id "${name}" of ${path} stands at another record too; make it unique`,
+      say`The reference id "${name}" of ${path} stands at another record too; make it unique`,
     );
   names.add(name);
   return name;
@@ -127,7 +128,7 @@ function nameOf(given: unknown, path: string, names: Set<string>, tree: number, 
 function tooLarge(what: string, trees: Tree[]) {
   return invalid(
     'TREE_TOO_LARGE',
-    `${what} has ${countRecords(trees)} records of ${countTypes(trees)} types, and Salesforce takes ${TREE_RECORDS} of ${TREE_TYPES} types in one request of all or nothing; nothing was written`,
+    say`${what} has ${countRecords(trees)} records of ${countTypes(trees)} types, and Salesforce takes ${TREE_RECORDS} of ${TREE_TYPES} types in one request of all or nothing; nothing was written`,
   );
 }
 

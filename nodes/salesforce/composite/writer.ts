@@ -20,6 +20,7 @@ import type { Retry } from '../org/repeats';
 import type { OrgSession } from '../org/session';
 import { distinct } from '../../shared/tracing/context';
 import type { Span, Tracer } from '../../shared/tracing/tracer';
+import { say } from '../../shared/say';
 
 export interface WriterOptions extends WriteHeaders, Pick<DispatcherOptions, 'maxRequests' | 'onOutage'> {
   /** Records of an API call at most (1,000). */
@@ -131,7 +132,7 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
     for (const call of calls) {
       const [repeatable, others] = byRepeatable(writesOf(call));
       this.giveUp(repeatable, closed());
-      this.giveUpAmbiguous(others, 'the node was closed');
+      this.giveUpAmbiguous(others, say`the node was closed`);
     }
   }
 
@@ -407,18 +408,18 @@ function ambiguous(write: Write, why: string): FlowError {
   const { operation, sobject } = write.endpoint;
   return new FlowError(
     'AMBIGUOUS_WRITE',
-    `The answer to a ${operation} of ${sobject} was lost (${why}): the records may be in the org or not. It is not repeated, as that could create them twice; look in the org, then send what is missing`,
+    say`The answer to a ${operation} of ${sobject} was lost (${why}): the records may be in the org or not. It is not repeated, as that could create them twice; look in the org, then send what is missing`,
     false,
   );
 }
 
 function unreadable(error: unknown): OrgOutage {
-  const why = `The answer of the org can't be read: ${messageOf(error)}`;
+  const why = say`The answer of the org can't be read: ${messageOf(error)}`;
   return new OrgOutage('unreachable', 'UNREADABLE_ANSWER', why, true);
 }
 
 function callImpossible(error: unknown): FlowError {
-  return new FlowError('INTERNAL', `The call could not be made: ${messageOf(error)}`, false, {
+  return new FlowError('INTERNAL', say`The call could not be made: ${messageOf(error)}`, false, {
     cause: error,
   });
 }

@@ -1,6 +1,7 @@
 import { FlowError, messageOf } from '../../shared/errors';
 import type { QueuedEvent } from './queue';
 import type { EventSchema } from '../pubsub/schemas';
+import { say } from '../../shared/say';
 
 /** Salesforce refuses larger ones, each by itself. */
 const EVENT_BYTES = 1_048_576;
@@ -18,12 +19,16 @@ export function encode(record: unknown, schema: EventSchema, userId: string | un
   try {
     payload = schema.encode(values);
   } catch (error) {
-    throw new FlowError('FIELD_VALUE', `The event does not fit its definition: ${messageOf(error)}`, false);
+    throw new FlowError(
+      'FIELD_VALUE',
+      say`The event does not fit its definition: ${messageOf(error)}`,
+      false,
+    );
   }
   if (payload.length <= EVENT_BYTES) return payload;
   throw new FlowError(
     'EVENT_TOO_LARGE',
-    `The event has ${payload.length} bytes, and Salesforce takes ${EVENT_BYTES} at most; send less in it, or a reference to the data`,
+    say`The event has ${payload.length} bytes, and Salesforce takes ${EVENT_BYTES} at most; send less in it, or a reference to the data`,
     false,
   );
 }

@@ -3,6 +3,7 @@ import { codeOf, FlowError, messageOf } from '../../shared/errors';
 import { describeNode, type Failure } from '../../shared/flow/delivery';
 import { parseJson, stringifyJson } from '../../shared/json';
 import type { ReceivedEvent } from '../pubsub/subscription';
+import { say } from '../../shared/say';
 
 /** The event's fields as JSON, or what it is made of where it can't be read (Avro), with what went wrong. */
 export function eventLetter(
@@ -46,7 +47,7 @@ export function eventOf(
   } catch {
     throw new FlowError(
       'BAD_PAYLOAD',
-      'The dead letter holds an event as it came from the org (Avro), because its schema could not be read',
+      say`The dead letter holds an event as it came from the org (Avro), because its schema could not be read`,
       false,
     );
   }

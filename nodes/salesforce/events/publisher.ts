@@ -18,6 +18,7 @@ import { PubSubRefusal, type PubSub } from '../pubsub/client';
 import { CallLost } from '../pubsub/errors';
 import type { PublishResponse } from '../pubsub/messages';
 import { PublishStream, RequestUnread } from '../pubsub/publish-stream';
+import { say } from '../../shared/say';
 
 /** Of several requests under way the events keep their order, and all of them may have to be sent again. */
 export interface PublisherOptions extends Pick<DispatcherOptions, 'maxRequests' | 'onOutage'> {
@@ -138,7 +139,7 @@ export class Publisher implements Carrier<PublishMessage, QueuedEvent, QueuedEve
   /** Settles what was published; gives the work that is left with what wasn't. */
   private answered(request: QueuedEvent[], { results }: PublishResponse): Promise<void> | undefined {
     if (results.length !== request.length) {
-      const text = `The answer of the org has ${results.length} results for ${request.length} events`;
+      const text = say`The answer of the org has ${results.length} results for ${request.length} events`;
       throw new CallLost('unreachable', 'UNREADABLE_ANSWER', text, true);
     }
     const refused: Refused[] = [];

@@ -19,6 +19,7 @@ import {
   type SubscriptionState,
 } from '../pubsub/subscription';
 import { StoredPosition, type KeptPosition } from './replay-position';
+import { say } from '../../shared/say';
 
 export type Replay = 'stored' | 'latest' | 'earliest';
 
@@ -145,7 +146,7 @@ export class EventReader {
     if (!position) {
       this.handler.log(
         'info',
-        `No position is stored for ${this.topic}: reading from the earliest event the org has`,
+        say`No position is stored for ${this.topic}: reading from the earliest event the org has`,
       );
       return 'earliest';
     }
@@ -154,7 +155,7 @@ export class EventReader {
   }
 
   private cantLoad(error: unknown, failures: number): void {
-    const text = `The position of ${this.topic} can't be read, so nothing is: ${messageOf(error)}`;
+    const text = say`The position of ${this.topic} can't be read, so nothing is: ${messageOf(error)}`;
     if (failures === 0) this.handler.log('error', text);
     this.enter({
       phase: 'failing',
@@ -182,7 +183,7 @@ export class EventReader {
   private notSaved(error: unknown): void {
     this.handler.log(
       'error',
-      `The position of ${this.topic} can't be stored: ${messageOf(error)}. Events since the last one stored come again after a restart`,
+      say`The position of ${this.topic} can't be stored: ${messageOf(error)}. Events since the last one stored come again after a restart`,
     );
   }
 
@@ -190,9 +191,9 @@ export class EventReader {
     if (this.positionTaken)
       this.handler.log(
         'error',
-        `The position of ${this.topic} is moved by another process, too: another Node-RED runs this node with the same bucket. It is left to that one, and reading goes on; after a restart events come from where that one is. Give each Node-RED a bucket of its own, or run this flow in one only`,
+        say`The position of ${this.topic} is moved by another process, too: another Node-RED runs this node with the same bucket. It is left to that one, and reading goes on; after a restart events come from where that one is. Give each Node-RED a bucket of its own, or run this flow in one only`,
       );
-    else this.handler.log('info', `The position of ${this.topic} is moved by this node again`);
+    else this.handler.log('info', say`The position of ${this.topic} is moved by this node again`);
     this.handler.changed();
   }
 
@@ -201,7 +202,7 @@ export class EventReader {
     // The clock may have been set back since.
     const from = Math.min(this.at, now);
     const gap = { from: new Date(from).toISOString(), to: new Date(now).toISOString(), ms: now - from };
-    const text = `${error.message}: it was reached ${formatDuration(gap.ms)} ago (${gap.from}), and events since then may be lost to this node, a gap of at most ${formatDuration(gap.ms)}. Reading goes on with the earliest event that the org still has; read the records again that may have changed in between`;
+    const text = say`${error.message}: it was reached ${formatDuration(gap.ms)} ago (${gap.from}), and events since then may be lost to this node, a gap of at most ${formatDuration(gap.ms)}. Reading goes on with the earliest event that the org still has; read the records again that may have changed in between`;
     this.handler.positionLost(
       new FlowError('REPLAY_POSITION_LOST', text, false, { cause: error, details: gap }),
       gap,

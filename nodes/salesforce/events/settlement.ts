@@ -15,6 +15,7 @@ import {
 } from '../../shared/flow/settlement';
 import type { ReceivedEvent } from '../pubsub/subscription';
 import { BytesInFlight, sizeInFlow } from './bytes-in-flight';
+import { say } from '../../shared/say';
 
 export interface SettlementSettings {
   /** Events in the flow at once, beside those that a node gathers for its requests. */
@@ -83,7 +84,9 @@ export type EventAttempt = Attempt<InFlightEvent>;
  * moves on only behind events that are finished, with all before them.
  */
 export class EventSettlement implements Settler<InFlightEvent> {
-  readonly noun = 'event';
+  get noun(): string {
+    return say`event`;
+  }
   /** In the order they came, from the first that isn't finished. */
   private readonly inFlight = new Fifo<InFlightEvent>();
   private readonly bytes: BytesInFlight;
@@ -138,7 +141,7 @@ export class EventSettlement implements Settler<InFlightEvent> {
   }
 
   describe({ event, deliveries }: InFlightEvent): string {
-    return `The event ${event.replayId} of ${this.topic}${deliveries > 0 ? ` (delivery ${deliveries})` : ''}`;
+    return say`The event ${event.replayId} of ${this.topic}${deliveries > 0 ? say` (delivery ${deliveries})` : ''}`;
   }
 
   log(level: Level, text: string): void {
@@ -178,10 +181,10 @@ export class EventSettlement implements Settler<InFlightEvent> {
   }
 
   giveUp(item: InFlightEvent, failure: Failure): void {
-    const why = isRetryable(failure.error) ? `failed ${item.deliveries} times` : 'failed for good';
+    const why = isRetryable(failure.error) ? say`failed ${item.deliveries} times` : say`failed for good`;
     const what = `${this.describe(item)} ${why}${where(failure)}`;
     if (this.handler.deadLetter) return this.bury(item, failure, what, 0);
-    this.handler.log('error', reasonFirst(failure.error, `${what} and is passed over`));
+    this.handler.log('error', reasonFirst(failure.error, say`${what} and is passed over`));
     this.settle(item);
   }
 
@@ -189,18 +192,21 @@ export class EventSettlement implements Settler<InFlightEvent> {
   private bury(item: InFlightEvent, failure: Failure, what: string, failures: number): void {
     this.handler.deadLetter?.(item.event as ReceivedEvent, failure, item.deliveries).then(
       () => {
-        this.handler.log('warn', reasonFirst(failure.error, `${what} and went to the dead letters`));
+        this.handler.log('warn', reasonFirst(failure.error, say`${what} and went to the dead letters`));
         this.settle(item);
       },
       (error: unknown) => {
         if (this.stopped) return;
         if (!isRetryable(error)) {
-          const left = `${what} and is passed over, as its dead letter can never be stored: the org has it for 72 hours`;
+          const left = say`${what} and is passed over, as its dead letter can never be stored: the org has it for 72 hours`;
           this.handler.log('error', reasonFirst(error, left));
           return this.settle(item);
         }
         if (failures === 0)
-          this.handler.log('error', `${what}, and its dead letter can't be stored yet: ${messageOf(error)}`);
+          this.handler.log(
+            'error',
+            say`${what}, and its dead letter can't be stored yet: ${messageOf(error)}`,
+          );
         const ms = Math.min(STORING.longest, STORING.first * 2 ** failures);
         item.timer = setTimeout(() => this.bury(item, failure, what, failures + 1), ms);
       },

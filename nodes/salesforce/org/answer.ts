@@ -2,6 +2,7 @@ import { judge, type Judgement } from '../../shared/http/judge';
 import { retryAfter } from '../../shared/http/retry-after';
 import { API_OFF, AWAY, METERED } from './error-codes';
 import { OrgOutage } from './outage';
+import { say } from '../../shared/say';
 
 /** An answer of the org, whatever its status; `body` is parsed JSON, or the text where it is none, or its parts. */
 export interface OrgAnswer {
@@ -40,22 +41,22 @@ export function outageOf(answer: OrgAnswer, write = true): OrgOutage | undefined
     case 'session':
       return outage(
         'login',
-        `The org does not take its own session ${said}; check that the user may use the API`,
+        say`The org does not take its own session ${said}; check that the user may use the API`,
       );
     case 'moved':
       return moved(answer);
     case 'busy':
-      return outage('unreachable', `The org, or what stands before it, asks for fewer requests ${said}`);
+      return outage('unreachable', say`The org, or what stands before it, asks for fewer requests ${said}`);
     case 'away':
       return outage(
         'unreachable',
-        `Something before the org refuses the request ${said}; look at the network, proxies and firewalls on the way, and https://status.salesforce.com`,
+        say`Something before the org refuses the request ${said}; look at the network, proxies and firewalls on the way, and https://status.salesforce.com`,
       );
     case 'unknown':
       if (write && answer.status !== 503) return undefined;
       return outage(
         'unreachable',
-        `The org is not available ${said}; see https://status.salesforce.com`,
+        say`The org is not available ${said}; see https://status.salesforce.com`,
         write,
       );
   }
@@ -64,22 +65,22 @@ export function outageOf(answer: OrgAnswer, write = true): OrgOutage | undefined
 /** The org is at another address than the last login said, or something in between redirects. */
 export function moved(answer: OrgAnswer): OrgOutage {
   const location = String(answer.headers.location ?? '');
-  const where = URL.canParse(location) ? ` to ${new URL(location).host}` : '';
+  const where = URL.canParse(location) ? say` to ${new URL(location).host}` : '';
   return new OrgOutage(
     'unreachable',
     `HTTP_${answer.status}`,
-    `The address of the org redirects${where} (${answer.status}), but a new login names no other one; if the org has moved, check the login URL, else look for a portal or a proxy on the way`,
+    say`The address of the org redirects${where} (${answer.status}), but a new login names no other one; if the org has moved, check the login URL, else look for a portal or a proxy on the way`,
     false,
   );
 }
 
 function refusalOutage(errorCode: string, said: string): OrgOutage | undefined {
   if (METERED.has(errorCode)) {
-    const spent = `The org's API request limit is spent ${said}; it may last until older calls fall out of the last 24 hours`;
+    const spent = say`The org's API request limit is spent ${said}; it may last until older calls fall out of the last 24 hours`;
     return new OrgOutage('limit', errorCode, spent, false);
   }
   if (API_OFF.has(errorCode)) {
-    const off = `The org does not allow API calls to this user ${said}; enable the API`;
+    const off = say`The org does not allow API calls to this user ${said}; enable the API`;
     return new OrgOutage('login', errorCode, off, false);
   }
   if (AWAY.has(errorCode)) return orgAway(errorCode, said);
@@ -88,7 +89,7 @@ function refusalOutage(errorCode: string, said: string): OrgOutage | undefined {
 
 /** The org says of a call, or of a row, that it does no such work just now. Nothing was carried out. */
 export function orgAway(code: string, said: string): OrgOutage {
-  const sentence = `The org does no such work just now ${said}; see https://status.salesforce.com`;
+  const sentence = say`The org does no such work just now ${said}; see https://status.salesforce.com`;
   return new OrgOutage('unreachable', code, sentence, false);
 }
 

@@ -6,6 +6,7 @@ import { isSecure } from '../../shared/http/secure';
 import type { LoginGrant } from './credentials';
 import type { HttpAnswer, HttpClient } from './http';
 import { OrgOutage } from './outage';
+import { say } from '../../shared/say';
 
 /** A session as the org granted it. */
 export interface Grant {
@@ -53,11 +54,11 @@ export async function logIn(http: HttpClient, grant: LoginGrant, secrets = new S
   const token = body as unknown as TokenAnswer;
   const instanceUrl = String(token.instance_url ?? grant.loginUrl).replace(/\/+$/, '');
   if (!URL.canParse(instanceUrl) || !isSecure(new URL(instanceUrl))) {
-    const why = `The login at ${grant.loginUrl} names "${secrets.strike(instanceUrl).slice(0, 200)}" as the address of the org, which is no https URL; check the login URL and any proxy before it`;
+    const why = say`The login at ${grant.loginUrl} names "${secrets.strike(instanceUrl).slice(0, 200)}" as the address of the org, which is no https URL; check the login URL and any proxy before it`;
     throw new OrgOutage('login', 'INVALID_INSTANCE_URL', why, false);
   }
   if (!/^[\x21-\x7e]{1,10000}$/.test(token.access_token)) {
-    const why = `The login at ${grant.loginUrl} gives an access token that no header can carry (blanks or other signs, or thousands of them); check the login URL and any proxy before it`;
+    const why = say`The login at ${grant.loginUrl} gives an access token that no header can carry (blanks or other signs, or thousands of them); check the login URL and any proxy before it`;
     throw new OrgOutage('login', 'INVALID_ACCESS_TOKEN', why, false);
   }
   const identity =
@@ -84,19 +85,19 @@ function onTheWay(
   const passes = typeof body.error === 'string' && PASSING.has(body.error);
   const refused = typeof body.error === 'string' && answer.status < 500 && answer.status !== 429;
   if (granted || (refused && !passes)) return undefined;
-  const said = `The login at ${loginUrl} answered ${answer.status}`;
+  const said = say`The login at ${loginUrl} answered ${answer.status}`;
   const code = `HTTP_${answer.status}`;
   if (verdict === 'moved') {
     const location = String(answer.headers.location ?? '');
-    const to = URL.canParse(location) ? new URL(location).host : 'somewhere else';
-    const where = `${said}, a redirect to ${to}; set the login URL to the new address of the org, or look for a portal or proxy on the way`;
+    const to = URL.canParse(location) ? new URL(location).host : say`somewhere else`;
+    const where = say`${said}, a redirect to ${to}; set the login URL to the new address of the org, or look for a portal or proxy on the way`;
     return new OrgOutage('unreachable', code, where, false);
   }
   if (answer.status >= 200 && answer.status < 300) {
-    const odd = `${said} without an access token; check the login URL, and any portal or proxy before it`;
+    const odd = say`${said} without an access token; check the login URL, and any portal or proxy before it`;
     return new OrgOutage('login', code, odd, false);
   }
-  const down = `${said}; Salesforce may be down, see https://status.salesforce.com, or something on the way refuses`;
+  const down = say`${said}; Salesforce may be down, see https://status.salesforce.com, or something on the way refuses`;
   return new OrgOutage('unreachable', code, down, false);
 }
 
@@ -138,8 +139,7 @@ function assertion(grant: LoginGrant & { flow: 'jwt' }): string {
   try {
     return signJwt(claims, grant.privateKey);
   } catch (error) {
-    const why =
-      'The private key of the org is no RSA key in PEM form (-----BEGIN PRIVATE KEY-----); paste it whole, without a passphrase';
+    const why = say`The private key of the org is no RSA key in PEM form (-----BEGIN PRIVATE KEY-----); paste it whole, without a passphrase`;
     throw new OrgOutage('login', 'INVALID_CREDENTIALS', why, false, { cause: messageOf(error) });
   }
 }
@@ -163,7 +163,7 @@ async function askIdentity(http: HttpClient, instanceUrl: string, accessToken: s
   throw new OrgOutage(
     'login',
     `HTTP_${answer.status}`,
-    'The org granted a session but does not say whose; give the connected app the scope "openid" or "id"',
+    say`The org granted a session but does not say whose; give the connected app the scope "openid" or "id"`,
     false,
   );
 }
@@ -176,44 +176,44 @@ function refusal(
   secrets: Secrets,
 ): OrgOutage {
   const error = typeof body.error === 'string' ? secrets.strike(body.error).slice(0, 100) : `HTTP_${status}`;
-  const said = typeof body.error_description === 'string' ? body.error_description : 'no description';
+  const said = typeof body.error_description === 'string' ? body.error_description : say`no description`;
   // What it echoes is struck whole before it is cut.
   const description = secrets.strike(said).slice(0, LONGEST_DESCRIPTION);
   const advice = adviceFor(grant, error, description.toLowerCase());
   return new OrgOutage(
     'login',
     error,
-    `The org refuses the ${grant.flow} login (${error}: ${description}); ${advice}`,
+    say`The org refuses the ${grant.flow} login (${error}: ${description}); ${advice}`,
     false,
   );
 }
 
 function adviceFor(grant: LoginGrant, error: string, description: string): string {
   if (error === 'invalid_client_id')
-    return 'check the client id (consumer key); a new app takes up to ten minutes to work';
-  if (error === 'invalid_client') return 'check the client secret, and that the app allows this flow';
-  if (error === 'inactive_user') return 'activate the user, or log in as another one';
-  if (error === 'inactive_org') return 'the org is locked, closed or suspended: ask its administrator';
+    return say`check the client id (consumer key); a new app takes up to ten minutes to work`;
+  if (error === 'invalid_client') return say`check the client secret, and that the app allows this flow`;
+  if (error === 'inactive_user') return say`activate the user, or log in as another one`;
+  if (error === 'inactive_org') return say`the org is locked, closed or suspended: ask its administrator`;
   if (error === 'rate_limit_exceeded')
-    return 'the user has logged in too often (3,600 an hour): find out who else logs in with it, and wait';
+    return say`the user has logged in too often (3,600 an hour): find out who else logs in with it, and wait`;
   if (/ip restricted|ip range/.test(description))
-    return "allow this machine's address in the profile's login IP ranges, or relax IP restrictions in the app";
+    return say`allow this machine's address in the profile's login IP ranges, or relax IP restrictions in the app`;
 
   switch (grant.flow) {
     case 'password':
-      return 'check username, password and security token (appended where the network is not trusted). The org may block this flow: since Summer ’23 it is off in new orgs (Setup → OAuth and OpenID Connect Settings → Allow OAuth Username-Password Flows), and it is being retired. Better use client-credentials or jwt';
+      return say`check username, password and security token (appended where the network is not trusted). The org may block this flow: since Summer ’23 it is off in new orgs (Setup → OAuth and OpenID Connect Settings → Allow OAuth Username-Password Flows), and it is being retired. Better use client-credentials or jwt`;
     case 'client-credentials':
       return /^https:\/\/(login|test)\.salesforce\.com/.test(grant.loginUrl) || description.includes('domain')
-        ? 'this flow works at My Domain only: set the login URL to https://<your domain>.my.salesforce.com'
-        : 'enable the client credentials flow in the app and choose a Run As user there';
+        ? say`this flow works at My Domain only: set the login URL to https://<your domain>.my.salesforce.com`
+        : say`enable the client credentials flow in the app and choose a Run As user there`;
     case 'jwt':
       if (description.includes('approved'))
-        return 'pre-authorize the user: in the app choose "Admin approved users are pre-authorized" and give the user a permission set of it';
+        return say`pre-authorize the user: in the app choose "Admin approved users are pre-authorized" and give the user a permission set of it`;
       if (description.includes('audience'))
-        return 'set the login URL to https://login.salesforce.com, https://test.salesforce.com (sandbox) or the My Domain';
-      return 'check that the private key belongs to the certificate of the app, the username, and this machine’s clock';
+        return say`set the login URL to https://login.salesforce.com, https://test.salesforce.com (sandbox) or the My Domain`;
+      return say`check that the private key belongs to the certificate of the app, the username, and this machine’s clock`;
     case 'refresh-token':
-      return 'the refresh token is expired, revoked or already replaced: authorize the app again and store the new token';
+      return say`the refresh token is expired, revoked or already replaced: authorize the app again and store the new token`;
   }
 }
 

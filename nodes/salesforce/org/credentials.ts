@@ -3,6 +3,7 @@ import { FlowError, messageOf } from '../../shared/errors';
 import { isSecure } from '../../shared/http/secure';
 import type { Secrets, Settings, Stored } from '../../shared/settings/settings';
 import type { sfdcOrg } from '../sfdc-org.settings';
+import { say } from '../../shared/say';
 
 /** The sfdc-org node's settings and secrets as the editor gives them. */
 export type OrgConfig = Stored<typeof sfdcOrg>;
@@ -27,10 +28,10 @@ export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
   const found =
     auth === 'file' ? await readCredentialsFile(credentialsPath) : { flow: auth, values: settings };
   const { flow, values } = found;
-  const where = auth === 'file' ? `in ${credentialsPath}` : 'in the org';
+  const where = auth === 'file' ? say`in ${credentialsPath}` : say`in the org`;
   const need = (name: string, value: string | undefined): string => {
     if (value !== undefined && value.trim() !== '') return value.trim();
-    const why = `The ${flow} login needs a ${name} ${where}`;
+    const why = say`The ${flow} login needs a ${name} ${where}`;
     throw auth === 'file' ? invalid(why) : new FlowError('NO_CREDENTIALS', why, true);
   };
 
@@ -38,33 +39,33 @@ export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
   const loginUrl = values.loginUrl
     ? readLoginUrl(values.loginUrl, auth === 'file' ? where : undefined)
     : readLoginUrl(settings.loginUrl);
-  const clientId = need('client id', values.clientId);
+  const clientId = need(say`client id`, values.clientId);
   switch (flow) {
     case 'password':
       return {
         flow,
         loginUrl,
         clientId,
-        clientSecret: need('client secret', values.clientSecret),
+        clientSecret: need(say`client secret`, values.clientSecret),
         username: need('username', values.username),
         password: need('password', values.password) + (values.securityToken?.trim() ?? ''),
       };
     case 'client-credentials':
-      return { flow, loginUrl, clientId, clientSecret: need('client secret', values.clientSecret) };
+      return { flow, loginUrl, clientId, clientSecret: need(say`client secret`, values.clientSecret) };
     case 'jwt':
       return {
         flow,
         loginUrl,
         clientId,
         username: need('username', values.username),
-        privateKey: need('private key', values.privateKey).replaceAll('\\n', '\n'),
+        privateKey: need(say`private key`, values.privateKey).replaceAll('\\n', '\n'),
       };
     case 'refresh-token':
       return {
         flow,
         loginUrl,
         clientId,
-        refreshToken: need('refresh token', values.refreshToken),
+        refreshToken: need(say`refresh token`, values.refreshToken),
         clientSecret: values.clientSecret?.trim() || undefined,
       };
   }
@@ -83,19 +84,19 @@ interface FileContent {
 }
 
 async function readCredentialsFile(path: string): Promise<FileContent> {
-  if (path === '') throw invalid('The org logs in by a file, but no path of a credentials file is set');
+  if (path === '') throw invalid(say`The org logs in by a file, but no path of a credentials file is set`);
   let text: string;
   try {
     text = await readText(path);
   } catch (error) {
-    throw invalid(`The credentials file ${path} can't be read: ${messageOf(error)}`);
+    throw invalid(say`The credentials file ${path} can't be read: ${messageOf(error)}`);
   }
   let json: Record<string, unknown>;
   try {
     json = { ...(JSON.parse(text) as object) };
   } catch {
     // The parser's message would quote the file, and the file holds secrets.
-    throw invalid(`The credentials file ${path} is not valid JSON`);
+    throw invalid(say`The credentials file ${path} is not valid JSON`);
   }
   const get = (name: string) => (typeof json[name] === 'string' ? json[name] : undefined);
   const values = {
@@ -125,14 +126,14 @@ function readLoginUrl(text: string, where?: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (parsed?.hostname.endsWith('.lightning.force.com')) {
     const myDomain = parsed.hostname.replace('.lightning.force.com', '.my.salesforce.com');
-    throw invalid(`The login URL ${shown} is the address of the user interface; use https://${myDomain}`);
+    throw invalid(say`The login URL ${shown} is the address of the user interface; use https://${myDomain}`);
   }
   if (parsed && isSecure(parsed)) {
     // An Experience Cloud site logs in below its path.
     return parsed.origin + parsed.pathname.replace(/\/+$/, '');
   }
   throw invalid(
-    `The login URL ${shown} is not an https URL; write for example https://acme.my.salesforce.com`,
+    say`The login URL ${shown} is not an https URL; write for example https://acme.my.salesforce.com`,
   );
 }
 

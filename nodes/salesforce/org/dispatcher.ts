@@ -4,6 +4,7 @@ import { turnLost, type Hold } from '../../shared/flow/delivery';
 import type { Unavailable } from './availability';
 import type { OrgOutage } from './outage';
 import { Halving, delay, type Item, type Retry } from './repeats';
+import { say } from '../../shared/say';
 
 /** Keeps the items that wait and decides which of them make the next request; it sends nothing itself. */
 export interface Queue<I, Request> {
@@ -289,7 +290,7 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
 export function closed(): FlowError {
   return new FlowError(
     'NODE_CLOSED',
-    'The node was closed before the org confirmed the message; it is to be delivered again',
+    say`The node was closed before the org confirmed the message; it is to be delivered again`,
     true,
   );
 }
@@ -297,7 +298,7 @@ export function closed(): FlowError {
 function failedRepeatedly(losses: number, outage: OrgOutage): FlowError {
   return new FlowError(
     'ORG_FAILED_REPEATEDLY',
-    `The org answers, but failed ${losses} times on this message: ${outage.message}`,
+    say`The org answers, but failed ${losses} times on this message: ${outage.message}`,
     true,
   );
 }

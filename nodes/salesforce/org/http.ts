@@ -1,5 +1,6 @@
 import { HttpClient as Client, type LostRequest } from '../../shared/http/client';
 import { OrgOutage } from './outage';
+import { say } from '../../shared/say';
 
 export type { HttpAnswer, HttpRequest } from '../../shared/http/client';
 
@@ -7,8 +8,8 @@ export type { HttpAnswer, HttpRequest } from '../../shared/http/client';
 export class HttpClient extends Client {
   constructor(largest?: number) {
     super({
-      address: 'the login URL',
-      other: 'the org',
+      address: say`the login URL`,
+      other: say`the org`,
       lost: orgLost,
       largest,
     });

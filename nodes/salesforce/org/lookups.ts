@@ -3,6 +3,7 @@ import { FlowError, codeOf } from '../../shared/errors';
 import { jsforceOver } from './jsforce';
 import { dailyCalls } from './answer';
 import type { OrgSession } from './session';
+import { say } from '../../shared/say';
 
 /** One entry of a picker. */
 export interface Choice {
@@ -41,14 +42,14 @@ function explainApi(error: unknown): never {
   if (code === 'API_DISABLED_FOR_ORG' || code === 'API_CURRENTLY_DISABLED') {
     throw new FlowError(
       codeOf(error),
-      'The login works, but the user may not use the API: give it the permission "API Enabled"',
+      say`The login works, but the user may not use the API: give it the permission "API Enabled"`,
       false,
     );
   }
   if (code === 'NOT_FOUND')
     throw new FlowError(
       codeOf(error),
-      'The login works, but the org does not know this API version: set an older one',
+      say`The login works, but the org does not know this API version: set an older one`,
       false,
     );
   throw error;
@@ -111,7 +112,7 @@ interface Field {
 
 async function fieldsOf(session: OrgSession, sobject: string): Promise<Field[]> {
   if (!/^\w+$/.test(sobject))
-    throw new FlowError('INVALID_SOBJECT', `"${sobject}" is not the API name of an sObject`, false);
+    throw new FlowError('INVALID_SOBJECT', say`"${sobject}" is not the API name of an sObject`, false);
   return (await (await jsforceOver(session)).describe(sobject)).fields;
 }
 

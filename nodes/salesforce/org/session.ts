@@ -14,6 +14,7 @@ import { OrgOutage } from './outage';
 import type { RefreshTokens } from '../../shared/http/refresh-tokens';
 import { strikeErrors } from './struck';
 import { sfdcOrg } from '../sfdc-org.settings';
+import { say } from '../../shared/say';
 
 export interface OrgRequest {
   /** Travels as JSON. */
@@ -136,7 +137,7 @@ export class OrgSession {
     throw new OrgOutage(
       'login',
       errorCode,
-      `The org refuses a session it has just granted (${errorCode}: ${message}); check that the user may use the API`,
+      say`The org refuses a session it has just granted (${errorCode}: ${message}); check that the user may use the API`,
       false,
     );
   }
@@ -150,7 +151,7 @@ export class OrgSession {
     const { errorCode, message } = restError(answer);
     throw new FlowError(
       errorCode,
-      `The org refused GET ${path} (${answer.status} ${errorCode}): ${message}`,
+      say`The org refused GET ${path} (${answer.status} ${errorCode}): ${message}`,
       passes(errorCode),
     );
   }
@@ -246,7 +247,7 @@ export class OrgSession {
     return new OrgOutage(
       'budget',
       'API_BUDGET_SPENT',
-      `The org has used ${used} of its ${max} daily API calls, and this pack may bring it to ${this.budget.share} % only; wait until older calls fall out of the last 24 hours, or raise the budget`,
+      say`The org has used ${used} of its ${max} daily API calls, and this pack may bring it to ${this.budget.share} % only; wait until older calls fall out of the last 24 hours, or raise the budget`,
       false,
     );
   }

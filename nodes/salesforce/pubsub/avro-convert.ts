@@ -3,6 +3,7 @@ import { staysTheSame } from '../../shared/json';
 import { nearest } from '../../shared/nearest';
 import { parseTime } from '../../shared/time';
 import type { EventField } from './avro-fields';
+import { say } from '../../shared/say';
 
 /** Values that no message brings along: who publishes, and when. */
 export interface Origin {
@@ -35,7 +36,10 @@ export function compileConversion(event: string, fields: readonly EventField[]):
 
   return (record, origin) => {
     if (typeof record !== 'object' || record === null || Array.isArray(record))
-      throw refuse('INVALID_PAYLOAD', `An event is an object of field values, and this is ${kindOf(record)}`);
+      throw refuse(
+        'INVALID_PAYLOAD',
+        say`An event is an object of field values, and this is ${kindOf(record)}`,
+      );
     const values = { ...empty };
     for (const name of Object.keys(record)) {
       const field = known.get(name) ?? known.get(name.toLowerCase());
@@ -47,7 +51,10 @@ export function compileConversion(event: string, fields: readonly EventField[]):
     if ('CreatedDate' in empty) values.CreatedDate ??= origin.CreatedDate;
     for (const name of required) {
       if (values[name] === null)
-        throw refuse('FIELD_VALUE', `${event} needs the field ${name}, and the record has no value for it`);
+        throw refuse(
+          'FIELD_VALUE',
+          say`${event} needs the field ${name}, and the record has no value for it`,
+        );
     }
     return values;
   };
@@ -82,7 +89,7 @@ function text(value: unknown, path: string): string {
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
     return String(value);
-  throw wrong(path, 'a text', value);
+  throw wrong(path, say`a text`, value);
 }
 
 function truth(value: unknown, path: string): boolean {
@@ -90,7 +97,7 @@ function truth(value: unknown, path: string): boolean {
   if (value === 1 || value === 0) return value === 1;
   const word = typeof value === 'string' ? value.trim().toLowerCase() : '';
   if (word === 'true' || word === 'false') return word === 'true';
-  throw wrong(path, 'true or false', value);
+  throw wrong(path, say`true or false`, value);
 }
 
 function number(value: unknown, path: string): number {
@@ -100,10 +107,10 @@ function number(value: unknown, path: string): number {
       : typeof value === 'number' || typeof value === 'bigint'
         ? Number(value)
         : NaN;
-  if (!Number.isFinite(result)) throw wrong(path, 'a number', value);
+  if (!Number.isFinite(result)) throw wrong(path, say`a number`, value);
   if (typeof value === 'number' || Number.isSafeInteger(Math.trunc(result))) return result;
   if (staysTheSame(String(value).trim())) return result;
-  throw wrong(path, 'a number that a double holds exactly', value);
+  throw wrong(path, say`a number that a double holds exactly`, value);
 }
 
 function whole(value: unknown, path: string): number {
@@ -111,7 +118,7 @@ function whole(value: unknown, path: string): number {
     return epoch(value, path);
   const result = number(value, path);
   if (Number.isSafeInteger(result)) return result;
-  throw wrong(path, 'a whole number', value);
+  throw wrong(path, say`a whole number`, value);
 }
 
 const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$/i;
@@ -122,7 +129,7 @@ function epoch(value: unknown, path: string): number {
   const time =
     value instanceof Date ? value.getTime() : typeof value === 'string' ? parse(value.trim()) : value;
   if (typeof time === 'number' && Number.isSafeInteger(time)) return time;
-  throw wrong(path, 'a date (as 2026-01-31, 2026-01-31T08:00:00Z or epoch milliseconds)', value);
+  throw wrong(path, say`a date (as 2026-01-31, 2026-01-31T08:00:00Z or epoch milliseconds)`, value);
 }
 
 /** Only what could be no other thing than a time. */
@@ -134,7 +141,7 @@ function parse(value: string): number {
 function parts(fields: readonly EventField[]): Convert {
   const known = fields.map((field) => ({ name: field.name, convert: converterOf(field) }));
   return (value, path) => {
-    if (typeof value !== 'object' || Array.isArray(value)) throw wrong(path, 'an object', value);
+    if (typeof value !== 'object' || Array.isArray(value)) throw wrong(path, say`an object`, value);
     const given = value as Record<string, unknown>;
     const part = (name: string, convert: Convert) =>
       given[name] === undefined || given[name] === null ? null : convert(given[name], `${path}.${name}`);
@@ -144,7 +151,7 @@ function parts(fields: readonly EventField[]): Convert {
 
 function list(convert: Convert): Convert {
   return (value, path) => {
-    if (!Array.isArray(value)) throw wrong(path, 'a list', value);
+    if (!Array.isArray(value)) throw wrong(path, say`a list`, value);
     return value.map((item: unknown, i) => convert(item, `${path}[${i}]`));
   };
 }
@@ -156,21 +163,21 @@ function unknownField(event: string, name: string, fields: readonly EventField[]
   );
   return refuse(
     'UNKNOWN_FIELD',
-    `${event} has no field ${name}${near ? `; did you mean ${near}?` : `; it has ${fields.map((field) => field.name).join(', ')}`}`,
+    say`${event} has no field ${name}${near ? say`; did you mean ${near}?` : say`; it has ${fields.map((field) => field.name).join(', ')}`}`,
   );
 }
 
 function wrong(path: string, wanted: string, value: unknown): FlowError {
-  return refuse('FIELD_VALUE', `The field ${path} takes ${wanted}, and the record has ${kindOf(value)}`);
+  return refuse('FIELD_VALUE', say`The field ${path} takes ${wanted}, and the record has ${kindOf(value)}`);
 }
 
 function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
-  if (Array.isArray(value)) return 'an array';
-  if (Buffer.isBuffer(value)) return 'a buffer';
-  if (typeof value === 'object') return value instanceof Date ? 'an invalid date' : 'an object';
+  if (Array.isArray(value)) return say`an array`;
+  if (Buffer.isBuffer(value)) return say`a buffer`;
+  if (typeof value === 'object') return value instanceof Date ? say`an invalid date` : say`an object`;
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 50)) : `${value as number}`;
-  return `the ${typeof value} ${shown}`;
+  return say`the ${typeof value} ${shown}`;
 }
 
 function refuse(code: ConversionError['code'], message: string): FlowError {

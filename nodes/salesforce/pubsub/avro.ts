@@ -1,4 +1,5 @@
 import { Type, types } from 'avsc';
+import { say } from '../../shared/say';
 
 /** The one file that imports avsc. Load it (`await import`) only when an event is to be read or written. */
 export interface Codec {
@@ -72,7 +73,7 @@ const limited: Hook = (schema, options) => {
   if (type === 'map') return new LimitedMap(schema, options);
   // The object that an event becomes would get another prototype.
   if (Array.isArray(fields) && fields.some((field) => field?.name === '__proto__'))
-    throw new Error('a field is called __proto__');
+    throw new Error(say`a field is called __proto__`);
   return undefined;
 };
 
@@ -81,7 +82,8 @@ function countOf(tap: Tap): number {
   const count = tap.readLong();
   if (count < 0) tap.readLong();
   const left = tap.buf.length - tap.pos;
-  if (!(Math.abs(count) <= left)) throw new Error(`${Math.abs(count)} items are said to be in ${left} bytes`);
+  if (!(Math.abs(count) <= left))
+    throw new Error(say`${Math.abs(count)} items are said to be in ${left} bytes`);
   return Math.abs(count);
 }
 

@@ -7,6 +7,7 @@ import { RpcError, troubleOf, type Trouble } from './errors';
 import type { PubSubChannel } from './grpc';
 import { EventSchemas } from './schemas';
 import type { OrgSession } from '../org/session';
+import { say } from '../../shared/say';
 
 const LOOKUP_TIMEOUT = 20_000;
 
@@ -52,9 +53,9 @@ export class PubSub {
     this.stopListening = session.onChange(() => this.changed());
     this.schemas = new EventSchemas({
       getTopic: (topic) =>
-        this.call(`topic ${topic}`, (channel, grant) => channel.getTopic(grant, topic, LOOKUP_TIMEOUT)),
+        this.call(say`topic ${topic}`, (channel, grant) => channel.getTopic(grant, topic, LOOKUP_TIMEOUT)),
       getSchema: (id) =>
-        this.call(`schema ${id}`, (channel, grant) => channel.getSchema(grant, id, LOOKUP_TIMEOUT)),
+        this.call(say`schema ${id}`, (channel, grant) => channel.getSchema(grant, id, LOOKUP_TIMEOUT)),
     });
   }
 
@@ -119,12 +120,12 @@ export class PubSub {
 
   /** Throws OrgOutage, and FlowError where this user has no such topic. */
   async find(topic: string, timeout = LOOKUP_TIMEOUT): Promise<void> {
-    await this.call(`topic ${topic}`, (channel, grant) => channel.getTopic(grant, topic, timeout));
+    await this.call(say`topic ${topic}`, (channel, grant) => channel.getTopic(grant, topic, timeout));
   }
 
   /** The connection, for streams. Throws FlowError where the endpoint makes no sense. */
   open(): Promise<PubSubChannel> {
-    if (this.closed) return Promise.reject(new FlowError('CLOSED', 'The org was closed'));
+    if (this.closed) return Promise.reject(new FlowError('CLOSED', say`The org was closed`));
     this.channel ??= this.connect();
     return this.channel;
   }
@@ -187,7 +188,7 @@ function sessionRefused(error: unknown): OrgOutage {
   return new OrgOutage(
     'login',
     reason,
-    `The Pub/Sub API refuses a session that the org has just granted (${reason}: ${message}); check that the connected app has the scope "api", the user may use the API, and the Pub/Sub endpoint is that of this org`,
+    say`The Pub/Sub API refuses a session that the org has just granted (${reason}: ${message}); check that the connected app has the scope "api", the user may use the API, and the Pub/Sub endpoint is that of this org`,
     false,
     { cause: error },
   );

@@ -1,4 +1,5 @@
 import { FlowError } from '../../shared/errors';
+import { say } from '../../shared/say';
 
 export interface Endpoint {
   /** host:port */
@@ -18,14 +19,14 @@ export function parseEndpoint(text: string): Endpoint {
     /^(https?:\/\/)?([^/:\s]+|\[[\da-f:]+\])(?::(\d+))?\/?$/i.exec(text.trim()) ?? [];
   if (host === '') {
     throw invalid(
-      `"${text}" is not an endpoint of the Pub/Sub API; write host:port, for example api.pubsub.salesforce.com:7443`,
+      say`"${text}" is not an endpoint of the Pub/Sub API; write host:port, for example api.pubsub.salesforce.com:7443`,
     );
   }
   const address = `${host}:${port ?? DEFAULT_PORT}`;
   const tls = scheme.toLowerCase() !== 'http://';
   if (!tls && !LOOPBACK.test(address)) {
     throw invalid(
-      `The Pub/Sub endpoint ${text} would send the access token in plain text, which is for this machine alone; write ${address} without http://`,
+      say`The Pub/Sub endpoint ${text} would send the access token in plain text, which is for this machine alone; write ${address} without http://`,
     );
   }
   return { address, tls };

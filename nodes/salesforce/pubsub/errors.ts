@@ -1,5 +1,6 @@
 import { FlowError } from '../../shared/errors';
 import { OrgOutage } from '../org/outage';
+import { say } from '../../shared/say';
 
 /** A gRPC call or stream that failed. */
 export class RpcError extends Error {
@@ -42,25 +43,25 @@ export function troubleOf(error: RpcError, what: string, endpoint: string): Trou
     case 'session':
       return { kind };
     case 'position': {
-      const lost = `The org does not know the position to go on from in ${what} ${said}`;
+      const lost = say`The org does not know the position to go on from in ${what} ${said}`;
       return { kind, error: new FlowError('REPLAY_ID_LOST', lost, true, { cause: error }) };
     }
     case 'limit': {
-      const full = `The org's limit for events is spent ${said}; it is tried again with growing pauses. See Setup → Company Information, or the org's usage-based entitlements`;
+      const full = say`The org's limit for events is spent ${said}; it is tried again with growing pauses. See Setup → Company Information, or the org's usage-based entitlements`;
       const outage = new OrgOutage('limit', reason || status, full, false, { cause: error });
       return { kind: 'outage', outage };
     }
     case 'missing': {
-      const missing = `The org has no ${what} that this user may use ${said}; check its name (for example /event/OrderStatus__e or /data/ContactChangeEvent)`;
+      const missing = say`The org has no ${what} that this user may use ${said}; check its name (for example /event/OrderStatus__e or /data/ContactChangeEvent)`;
       return { kind: 'topic', error: new FlowError('TOPIC_NOT_FOUND', missing, true, { cause: error }) };
     }
     case 'denied': {
-      const denied = `The org has no ${what} for this user ${said}; check its name, and give the user the right to the event (read to subscribe, create to publish)`;
+      const denied = say`The org has no ${what} for this user ${said}; check its name, and give the user the right to the event (read to subscribe, create to publish)`;
       return { kind: 'topic', error: new FlowError('TOPIC_DENIED', denied, true, { cause: error }) };
     }
     case 'refused': {
       const code = reason === '' ? status : reason.toUpperCase().replaceAll('.', '_');
-      const refused = `The org refuses a call for ${what} ${said}`;
+      const refused = say`The org refuses a call for ${what} ${said}`;
       return { kind, error: new FlowError(code, refused, false, { cause: error }) };
     }
     case 'away':
@@ -111,16 +112,16 @@ function kindOf({ status, reason, message }: RpcError): Kind {
 
 function unreachable(message: string, said: string, endpoint: string): string {
   if (/name resolution|ENOTFOUND|EAI_AGAIN/i.test(message))
-    return `The host of ${endpoint} is unknown; check the Pub/Sub endpoint of the org and this machine's DNS`;
+    return say`The host of ${endpoint} is unknown; check the Pub/Sub endpoint of the org and this machine's DNS`;
   if (/ECONNREFUSED/.test(message))
-    return `${endpoint} refuses connections; check the Pub/Sub endpoint of the org, and any firewall or proxy`;
+    return say`${endpoint} refuses connections; check the Pub/Sub endpoint of the org, and any firewall or proxy`;
   if (/certificate|self.signed|CERT_/i.test(message)) {
     // gRPC trusts this file alone where it is set.
     const roots = process.env.GRPC_DEFAULT_SSL_ROOTS_FILE_PATH;
-    const where = roots ? `to ${roots} (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH)` : 'with NODE_EXTRA_CA_CERTS';
-    return `The TLS certificate of ${endpoint} is refused (${message}); check the endpoint, or add the certificate authority of your proxy ${where}`;
+    const where = roots ? say`to ${roots} (GRPC_DEFAULT_SSL_ROOTS_FILE_PATH)` : 'with NODE_EXTRA_CA_CERTS';
+    return say`The TLS certificate of ${endpoint} is refused (${message}); check the endpoint, or add the certificate authority of your proxy ${where}`;
   }
   if (/wrong version number|EPROTO/i.test(message))
-    return `${endpoint} does not speak TLS on this port; check the Pub/Sub endpoint of the org`;
-  return `The Pub/Sub API at ${endpoint} is not available ${said}; see https://status.salesforce.com`;
+    return say`${endpoint} does not speak TLS on this port; check the Pub/Sub endpoint of the org`;
+  return say`The Pub/Sub API at ${endpoint} is not available ${said}; see https://status.salesforce.com`;
 }

@@ -3,6 +3,7 @@ import { jsforceOver } from '../org/jsforce';
 import type { Choice } from '../org/lookups';
 import { PubSub } from './client';
 import type { OrgSession } from '../org/session';
+import { say } from '../../shared/say';
 
 /**
  * Topics by the org's objects: a platform event X__e is /event/X__e, the changes of Contact are
@@ -15,7 +16,11 @@ export async function listTopics(session: OrgSession, use: string | undefined): 
     .filter(({ name }) => name.endsWith('__e'))
     .map(({ name, label }) => ({ value: `/event/${name}`, label }));
   if (use === 'publish') return events;
-  return [...events, { value: '/data/ChangeEvents', label: 'every captured change' }, ...changes(sobjects)];
+  return [
+    ...events,
+    { value: '/data/ChangeEvents', label: say`every captured change` },
+    ...changes(sobjects),
+  ];
 }
 
 /** Where the org lists its change events as objects those; else what they would be named. */
@@ -26,7 +31,7 @@ function changes(sobjects: { name: string; label: string; createable: boolean }[
     .filter(({ name, createable }) => createable && !/__(e|mdt|b|x|Share|History|Tag)$/.test(name))
     .map(({ name, label }) => ({
       value: `/data/${name.endsWith('__c') ? name.slice(0, -1) : name}ChangeEvent`,
-      label: `${label}: changes`,
+      label: say`${label}: changes`,
     }));
 }
 

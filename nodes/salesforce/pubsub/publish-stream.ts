@@ -1,6 +1,7 @@
 import { PubSubRefusal, type PubSub } from './client';
 import { CallLost, type RpcError } from './errors';
 import type { ProducerEvent, PublishRequest, PublishResponse, RpcStream } from './messages';
+import { say } from '../../shared/say';
 
 /** The request behind one that the org refused, on the same stream: nobody has looked at it. */
 export class RequestUnread extends Error {}
@@ -132,7 +133,7 @@ export class PublishStream {
     this.awaited = undefined;
     clearTimeout(this.timer);
     if (this.waiting.length === 0) return;
-    const trouble = error && this.pubsub.troubleOf(error, `topic ${this.topic}`);
+    const trouble = error && this.pubsub.troubleOf(error, say`topic ${this.topic}`);
     if (!trouble) return this.rejectAll(streamEnded(this.topic));
     if (trouble.kind === 'outage') return this.rejectAll(trouble.outage);
     if (trouble.kind !== 'session') return this.refused(new PubSubRefusal(trouble));
@@ -165,7 +166,7 @@ function streamEnded(topic: string): CallLost {
   return new CallLost(
     'unreachable',
     'STREAM_ENDED',
-    `The org ended the stream to ${topic} before it answered`,
+    say`The org ended the stream to ${topic} before it answered`,
     true,
   );
 }

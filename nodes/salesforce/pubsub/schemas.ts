@@ -3,6 +3,7 @@ import type { Codec } from './avro';
 import { compileConversion, type Conversion } from './avro-convert';
 import { eventFields, type EventField } from './avro-fields';
 import type { SchemaInfo, TopicInfo } from './messages';
+import { say } from '../../shared/say';
 
 /** One version of an event's definition. */
 export interface EventSchema extends Codec {
@@ -59,7 +60,7 @@ export class EventSchemas {
     if (!info.can_publish)
       throw new FlowError(
         'TOPIC_DENIED',
-        `The user may not publish to ${topic}, or nobody can; give the user the right to create this event`,
+        say`The user may not publish to ${topic}, or nobody can; give the user the right to create this event`,
       );
     return { schema: await this.get(info.schema_id), askedAt };
   }

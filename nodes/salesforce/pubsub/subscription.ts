@@ -8,6 +8,7 @@ import type { EventSchema } from './schemas';
 import { Stopped, unlessStopped } from '../../shared/async/signals';
 import type { Log } from '../../shared/log';
 import type { FetchRequest, FetchResponse, RpcStream } from './messages';
+import { say } from '../../shared/say';
 
 /** An event as it came. */
 export interface ReceivedEvent {
@@ -127,7 +128,7 @@ export class Subscription {
       // One that breaks as soon as it has said something is no better than one that is refused.
       if (this.delivered || (this.accepted && this.brokenAt - openedAt >= ACCEPTED_MS)) failures = 0;
       failures++;
-      await this.recover(failure ?? new Error('the org ended the stream'), failures);
+      await this.recover(failure ?? new Error(say`the org ended the stream`), failures);
     }
     stopListening();
   }
@@ -208,14 +209,14 @@ export class Subscription {
       const gap = formatDuration(performance.now() - this.brokenAt);
       this.handler.log(
         'error',
-        `The subscription to ${this.topic} broke before anything was received from it, so there was no position to go on from: events of the ${gap} until now are missed`,
+        say`The subscription to ${this.topic} broke before anything was received from it, so there was no position to go on from: events of the ${gap} until now are missed`,
       );
     }
     this.everAccepted = true;
   }
 
   private works(): void {
-    if (this.failing) this.handler.log('info', `Receiving from ${this.topic} again`);
+    if (this.failing) this.handler.log('info', say`Receiving from ${this.topic} again`);
     this.failing = undefined;
     this.handler.state({ phase: 'subscribed' });
   }
@@ -246,7 +247,7 @@ export class Subscription {
       if (schema instanceof FlowError && schemaId !== '' && this.handler.waitsForSchema)
         throw new FlowError(
           'SCHEMA_UNREADABLE',
-          `Reading ${this.topic} waits at an event: ${schema.message}`,
+          say`Reading ${this.topic} waits at an event: ${schema.message}`,
         );
       const read = readEvent(schema, event?.payload);
       if (this.failing) this.works();
@@ -260,7 +261,7 @@ export class Subscription {
 
   /** Throws where the org can't be asked now; gives the error where it has no such schema. */
   private async schemaOf(id: string): Promise<EventSchema | FlowError> {
-    if (id === '') return unreadable('it names no schema');
+    if (id === '') return unreadable(say`it names no schema`);
     try {
       return await unlessStopped(this.stopping.signal, this.pubsub.schemas.get(id));
     } catch (error) {
@@ -272,11 +273,11 @@ export class Subscription {
   private async recover(failure: unknown, failures: number): Promise<void> {
     if (failure instanceof OrgOutage) return this.outage(failure, failures);
     const error = failure instanceof FlowError ? failure : undefined;
-    const trouble = error ? undefined : this.pubsub.troubleOf(failure, `topic ${this.topic}`);
+    const trouble = error ? undefined : this.pubsub.troubleOf(failure, say`topic ${this.topic}`);
     switch (trouble?.kind) {
       case 'session':
         if (failures > 1)
-          return this.outage(this.pubsub.explain(failure, `topic ${this.topic}`) as OrgOutage, failures);
+          return this.outage(this.pubsub.explain(failure, say`topic ${this.topic}`) as OrgOutage, failures);
         return this.relogin();
       case 'outage':
         // Streams are cut now and then, by proxies and restarts of the service, and an org lets one go that doesn't
@@ -338,7 +339,7 @@ function readEvent(
   const size = bytes?.length ?? 0;
   const failed = (error: FlowError) => ({ size, payload: undefined, error, ...(bytes && { bytes }) });
   if (schema instanceof FlowError) return failed(schema);
-  if (!schema || !bytes) return failed(unreadable('it has no data'));
+  if (!schema || !bytes) return failed(unreadable(say`it has no data`));
   try {
     const payload = schema.decode(bytes);
     return { size, payload: isChange(payload) ? readChange(payload, schema.fields) : payload };
@@ -348,5 +349,5 @@ function readEvent(
 }
 
 function unreadable(why: string): FlowError {
-  return new FlowError('UNREADABLE_EVENT', `The event can't be read: ${why}`, false);
+  return new FlowError('UNREADABLE_EVENT', say`The event can't be read: ${why}`, false);
 }

@@ -1,4 +1,3 @@
-import { errorText } from './error-text';
 import { type Form } from './form';
 import { text } from './text';
 
@@ -51,12 +50,13 @@ export async function lookup<T>(
       contentType: 'application/json',
       dataType: 'json',
       timeout: SECONDS * 1000,
+      headers: { 'accept-language': RED.i18n.lang() },
       data: JSON.stringify({ ...body, params }),
       success: resolve,
       error: (request, status) => reject(new Error(explain(request.status, status))),
     });
   });
-  if (!answer.ok) throw new LookupError(answer.error.code, errorText(answer.error));
+  if (!answer.ok) throw new LookupError(answer.error.code, answer.error.message);
   return answer.data;
 }
 

@@ -1,5 +1,4 @@
 import type { Check } from '../checks';
-import { errorText } from './error-text';
 import { button, type Form } from './form';
 import { lookup, openConfig } from './lookup';
 import { text } from './text';
@@ -39,10 +38,7 @@ export function testConnection(node: EditorNode, form: Form, source = () => open
 function checkLine({ state, text: key, values, error }: Check): JQuery {
   const said = text(key, values);
   const { icon, style } = LOOKS[state];
-  return line(error ? `${said}: ${errorText(error)}` : said, icon, style).attr(
-    'title',
-    text(`check_${state}`),
-  );
+  return line(error ? `${said}: ${error.message}` : said, icon, style).attr('title', text(`check_${state}`));
 }
 
 function line(sentence: string, icon: string, style = ''): JQuery {

@@ -25,6 +25,7 @@ import {
 import { labelled, names, tokenOf, writeToken, type Tracked } from './identity';
 import { adaptSilentNode, type SilentNode } from './silent-nodes';
 import { deadEnd, definitionOf, notWired, runningAt } from './unwired';
+import { say } from '../say';
 
 /**
  * Follows messages through the flow by the runtime's hooks and says when every path that a message took has
@@ -195,7 +196,7 @@ class FlowTracker implements FlowHooks {
       event.cloneMessage = false;
       return true;
     } catch (error) {
-      const text = `${describeNode(event.source.node)} sent a message that can't be cloned: ${messageOf(error)}`;
+      const text = say`${describeNode(event.source.node)} sent a message that can't be cloned: ${messageOf(error)}`;
       delivery.fail(new FlowError('BAD_PAYLOAD', text, false), event.source.node);
       return false;
     }
@@ -447,7 +448,7 @@ class FlowTracker implements FlowHooks {
         delivery.owner.finished(failure);
       } catch (error) {
         // One that can't be settled comes again by itself; the others still are.
-        this.RED?.log.error(`A ${delivery.owner.noun} could not be settled: ${messageOf(error)}`);
+        this.RED?.log.error(say`A ${delivery.owner.noun} could not be settled: ${messageOf(error)}`);
       }
     }
   }
@@ -537,7 +538,7 @@ class FlowTracker implements FlowHooks {
     if (this.deadEnds.get(node) === message) return;
     this.deadEnds.set(node, message);
     node.warn(
-      `${message}: the ${owner.noun} is not done, and comes again until the wire leads somewhere or is removed`,
+      say`${message}: the ${owner.noun} is not done, and comes again until the wire leads somewhere or is removed`,
     );
   }
 
@@ -545,7 +546,7 @@ class FlowTracker implements FlowHooks {
     if (state.warned || state.silent || state.node._expectedDoneCount !== 0) return;
     state.warned = true;
     state.node.warn(
-      `${describeNode(state.node)} never says when it has finished a message, so the ${owner.noun} that passes it is only settled by a jetstream-ack node, or fails at its processing limit`,
+      say`${describeNode(state.node)} never says when it has finished a message, so the ${owner.noun} that passes it is only settled by a jetstream-ack node, or fails at its processing limit`,
     );
   }
 
@@ -556,10 +557,10 @@ class FlowTracker implements FlowHooks {
     state.warned = true;
     state.doubted = node.type !== 'function' || !saysDone(this.definition(node));
     const more = state.doubted
-      ? '. It is not believed any more: what passes it is only settled by a jetstream-ack node, or fails at its processing limit'
+      ? say`. It is not believed any more: what passes it is only settled by a jetstream-ack node, or fails at its processing limit`
       : '';
     node.warn(
-      `${describeNode(node)} sent a message on after it had said that it was done with it, so the message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent${more}`,
+      say`${describeNode(node)} sent a message on after it had said that it was done with it, so the message behind it was settled before the flow had finished; in a function node call node.done() when the last message is sent${more}`,
     );
   }
 }

@@ -1,5 +1,6 @@
 import { FlowError, isFlowError } from '../errors';
 import type { RuntimeNode } from './hooks';
+import { say } from '../say';
 
 /** Why a message failed, and at which node of the flow. */
 export interface Failure {
@@ -327,7 +328,7 @@ export function describeNode(node: { id: string; type: string; name?: string }):
 export function nodeClosed(node: RuntimeNode): FlowError {
   return new FlowError(
     'NODE_CLOSED',
-    `${describeNode(node)} was stopped by a deploy while it held the message; it is delivered again`,
+    say`${describeNode(node)} was stopped by a deploy while it held the message; it is delivered again`,
   );
 }
 
@@ -335,7 +336,7 @@ export function nodeClosed(node: RuntimeNode): FlowError {
 export function turnLost(): FlowError {
   return new FlowError(
     'TURN_LOST',
-    'The message was not sent any more, as another instance may read by now: it is delivered again, to whose turn it is',
+    say`The message was not sent any more, as another instance may read by now: it is delivered again, to whose turn it is`,
   );
 }
 
@@ -347,6 +348,6 @@ export function isTurnLost(error: unknown): boolean {
 export function joinedGivenUp(): FlowError {
   return new FlowError(
     'NODE_CLOSED',
-    'The message that it was put together with was given up before the flow had finished; it is delivered again',
+    say`The message that it was put together with was given up before the flow had finished; it is delivered again`,
   );
 }

@@ -3,6 +3,7 @@ import { errorOf, FlowError, messageOf } from '../errors';
 import type { RuntimeNode } from './hooks';
 import { flowTracker } from './completion';
 import { isTurnLost } from './delivery';
+import { say } from '../say';
 
 type Done = (error?: Error) => void;
 type Teller = Pick<Node, 'error'>;
@@ -45,7 +46,7 @@ export function sendOn(node: Teller, send: (outputs: Outputs) => void, done: Don
   try {
     send(outputs);
   } catch (error) {
-    const text = `What was asked of the node is done, but the message could not be sent on: ${messageOf(error)}`;
+    const text = say`What was asked of the node is done, but the message could not be sent on: ${messageOf(error)}`;
     return finish(node, done, new FlowError('NOT_SENT_ON', text, false));
   }
   finish(node, done);
@@ -67,8 +68,8 @@ export function finish(node: Teller, done: Done, ...failure: [error?: unknown]):
     if (failed) done(errorOf(failure[0]));
     else done();
   } catch (thrown) {
-    const end = failed ? `failed (${messageOf(failure[0])})` : 'was finished';
-    tell(node, `A message ${end}, and the runtime could not tell the flow: ${messageOf(thrown)}`);
+    const end = failed ? say`failed (${messageOf(failure[0])})` : say`was finished`;
+    tell(node, say`A message ${end}, and the runtime could not tell the flow: ${messageOf(thrown)}`);
   }
 }
 

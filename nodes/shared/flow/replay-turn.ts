@@ -3,6 +3,7 @@ import { codeOf, FlowError, messageOf } from '../errors';
 import { Lease } from '../lease';
 import type { Log } from '../log';
 import type { PositionStore } from '../positions';
+import { say } from '../say';
 
 /** Milliseconds. Who dies while it replays is followed after so long. */
 const LENGTH = 5_000;
@@ -50,7 +51,10 @@ export class ReplayTurn {
     } catch (error) {
       if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
       this.denied = true;
-      this.log('warn', `Instances that replay the same dead letters aren't kept apart: ${messageOf(error)}`);
+      this.log(
+        'warn',
+        say`Instances that replay the same dead letters aren't kept apart: ${messageOf(error)}`,
+      );
       return;
     } finally {
       clearTimeout(late);
@@ -60,7 +64,7 @@ export class ReplayTurn {
     if (!taken)
       throw new FlowError(
         'REPLAYED_ELSEWHERE',
-        'Another Node-RED is replaying or discarding dead letters of this node: look again when it has finished',
+        say`Another Node-RED is replaying or discarding dead letters of this node: look again when it has finished`,
       );
     this.keeping?.abort();
     this.keeping = new AbortController();

@@ -8,6 +8,7 @@ import type { ReplayState } from '../operations/states';
 import { describeNode, type Failure } from './delivery';
 import type { ReplayTurn } from './replay-turn';
 import { Attempt, reasonFirst, watch, where, type RetryPolicy, type Settler, type Tries } from './settlement';
+import { say } from '../say';
 
 /** A dead letter in the flow. */
 export interface ReplayedLetter {
@@ -51,7 +52,9 @@ export interface ListedLetter {
  * instances one at a time does so.
  */
 export class Replay implements Settler<ReplayedLetter> {
-  readonly noun = 'dead letter';
+  get noun(): string {
+    return say`dead letter`;
+  }
   private readonly stopping = new AbortController();
   private readonly waiting = new Set<number>();
   private readonly inFlow = new Map<number, ReplayedLetter>();
@@ -122,7 +125,7 @@ export class Replay implements Settler<ReplayedLetter> {
       }
     });
     if (count > 0)
-      this.handler.log('warn', `${count} dead letters of "${this.letters.subject}" were discarded`);
+      this.handler.log('warn', say`${count} dead letters of "${this.letters.subject}" were discarded`);
     return count;
   }
 
@@ -194,7 +197,7 @@ export class Replay implements Settler<ReplayedLetter> {
       } catch (error) {
         this.counts.postponed += this.waiting.size + 1;
         this.waiting.clear();
-        this.log('error', `Dead letters can't be replayed: ${messageOf(error)}`);
+        this.log('error', say`Dead letters can't be replayed: ${messageOf(error)}`);
         return;
       }
     }
@@ -213,7 +216,7 @@ export class Replay implements Settler<ReplayedLetter> {
   }
 
   describe({ letter }: ReplayedLetter): string {
-    return `The dead letter ${letter.sequence} of "${this.letters.subject}"`;
+    return say`The dead letter ${letter.sequence} of "${this.letters.subject}"`;
   }
 
   log(level: Level, text: string): void {
@@ -249,14 +252,14 @@ export class Replay implements Settler<ReplayedLetter> {
 
   giveUp(item: ReplayedLetter, failure: Failure): void {
     this.counts.failed++;
-    const what = `${this.describe(item)} failed again${where(failure)} and stays one`;
+    const what = say`${this.describe(item)} failed again${where(failure)} and stays one`;
     this.log('warn', reasonFirst(failure.error, what));
     this.letters.put(again(item.letter, failure), this.stopping.signal).then(
       () => this.removeAfter(item),
       (error: unknown) => {
         this.log(
           'warn',
-          `${this.describe(item)} could not be stored anew, so it stays as it was: ${messageOf(error)}`,
+          say`${this.describe(item)} could not be stored anew, so it stays as it was: ${messageOf(error)}`,
         );
         this.leave(item);
       },
@@ -272,7 +275,8 @@ export class Replay implements Settler<ReplayedLetter> {
         await this.letters.remove(sequence);
         break;
       } catch (error) {
-        if (failures === 0) this.log('error', `${this.describe(item)} can't be removed: ${messageOf(error)}`);
+        if (failures === 0)
+          this.log('error', say`${this.describe(item)} can't be removed: ${messageOf(error)}`);
         this.leave(item);
         if (this.stopping.signal.aborted) return;
         await pause(Math.min(REMOVING.longest, REMOVING.first * 2 ** failures), this.stopping.signal);
@@ -295,7 +299,7 @@ export function whichLetters({ sequences, all }: Record<string, unknown>): numbe
   if (all === true) return 'all';
   if (Array.isArray(sequences) && sequences.length > 0 && sequences.every((one) => Number.isSafeInteger(one)))
     return [...new Set(sequences as number[])];
-  throw new FlowError('BAD_REQUEST', 'No dead letters are named', false);
+  throw new FlowError('BAD_REQUEST', say`No dead letters are named`, false);
 }
 
 export function deliveriesOf(letter: StoredLetter): number {

@@ -4,6 +4,7 @@ import { FAILURE_CODES, type FailureRow, type InnocentCause } from '../failure-c
 import { describeNode, type Command, type DeliveryOwner, type Failure, type Hold } from './delivery';
 import type { Level } from '../log';
 import type { Span } from '../tracing/tracer';
+import { say } from '../say';
 
 /** How the flow is doing with an attempt, as far as it can be told. */
 export interface Progress {
@@ -107,13 +108,13 @@ export function settleFailed<T>(
   if (decision.what === 'give up') return settler.giveUp(item, failure);
   const after = asked?.delay ?? decision.after;
   const tell = (level: Level, how: string, uncounted = ''): void => {
-    const when = after > 0 ? `in ${formatDuration(after)}` : 'at once';
-    const what = `${settler.describe(item)} ${how}${where(failure)} and comes again ${when}${uncounted}`;
+    const when = after > 0 ? say`in ${formatDuration(after)}` : say`at once`;
+    const what = say`${settler.describe(item)} ${how}${where(failure)} and comes again ${when}${uncounted}`;
     settler.log(level, reasonFirst(failure.error, what));
   };
   if (decision.what === 'give back') {
     // No louder: at each deploy, and in each outage, it is many of them.
-    tell('debug', 'was given back', ', uncounted');
+    tell('debug', say`was given back`, ', uncounted');
     return settler.giveBack(item, after);
   }
   if (!asked) tell('warn', 'failed');
@@ -127,7 +128,7 @@ export function reasonFirst(error: unknown, what: string): string {
 
 /** ` in function "check"`, where it is known. */
 export function where({ node }: Failure): string {
-  return node ? ` in ${describeNode(node)}` : '';
+  return node ? say` in ${describeNode(node)}` : '';
 }
 
 /**
@@ -186,7 +187,7 @@ export class Attempt<T> implements DeliveryOwner {
       this.progress?.abandon();
       this.succeeded();
     } else {
-      const text = `The flow refused the ${this.noun} (${action})`;
+      const text = say`The flow refused the ${this.noun} (${action})`;
       const failure = { error: new FlowError('REFUSED', text, action === 'nak') };
       this.progress?.abandon(failure);
       this.failed(failure, { delay });
@@ -209,8 +210,8 @@ export class Attempt<T> implements DeliveryOwner {
     const { progress } = this;
     if (this.ended || !progress || progress.processingTime() <= limit) return false;
     const nodes = progress.unfinishedNodes();
-    const unfinished = nodes.length > 0 ? `; not finished: ${nodes.join(', ')}` : '';
-    const text = `The flow did not finish the ${this.noun} within ${formatDuration(limit)}${unfinished}`;
+    const unfinished = nodes.length > 0 ? say`; not finished: ${nodes.join(', ')}` : '';
+    const text = say`The flow did not finish the ${this.noun} within ${formatDuration(limit)}${unfinished}`;
     const failure = { error: new FlowError('PROCESSING_LIMIT', text) };
     progress.abandon(failure);
     this.failed(failure);
@@ -230,7 +231,7 @@ export class Attempt<T> implements DeliveryOwner {
 function stopped(noun: string): FlowError {
   return new FlowError(
     'NODE_CLOSED',
-    `The node was stopped while the ${noun} was in the flow; it comes again`,
+    say`The node was stopped while the ${noun} was in the flow; it comes again`,
   );
 }
 

@@ -5,6 +5,7 @@ import { flowTracker } from './completion';
 import type { Attempt } from './settlement';
 import { carry, tracesIn, type Carrier } from '../tracing/context';
 import { tracerOf, type SpanStart, type Tracer } from '../tracing/tracer';
+import { say } from '../say';
 
 /**
  * When a message is acknowledged: `flow`: when every path that it took has finished; `manual`: when a jetstream-ack
@@ -58,7 +59,7 @@ export class FlowSource {
     if (attempt.ended) delivery.abandon();
     else if (delivery.wentNowhere()) {
       delivery.abandon();
-      const text = `No enabled node is wired to this ${node.type} node`;
+      const text = say`No enabled node is wired to this ${node.type} node`;
       attempt.failed({ error: new FlowError('NOT_WIRED', text) });
     }
   }

@@ -2,6 +2,7 @@ import type { NodeAPI } from 'node-red';
 import { FlowError } from '../errors';
 import { describeNode } from './delivery';
 import type { Definition, RuntimeNode } from './hooks';
+import { say } from '../say';
 
 /** The node that the wire leads to, if it runs: while a deploy is under way the runtime may give something else. */
 export function runningAt(source: RuntimeNode, id: string): RuntimeNode | undefined {
@@ -27,10 +28,10 @@ export interface DeadEnd {
 
 export function deadEnd(RED: NodeAPI | undefined, source: RuntimeNode, id: string): DeadEnd {
   const definition = source._flow.flow?.nodes?.[id] ?? definitionOf(RED, id);
-  if (!definition) return { text: `node ${id}, which is not there`, wanted: true };
+  if (!definition) return { text: say`node ${id}, which is not there`, wanted: true };
   const off = definition.d ?? definitionOf(RED, definition.z ?? '')?.disabled ?? false;
   return {
-    text: `${describeNode(definition)}, which ${off ? 'is disabled' : 'does not run'}`,
+    text: say`${describeNode(definition)}, which ${off ? say`is disabled` : say`does not run`}`,
     wanted: off,
   };
 }
@@ -39,6 +40,6 @@ export function notWired(source: RuntimeNode, ends: Iterable<string>): FlowError
   const where = [...ends].join(' and ');
   return new FlowError(
     'NOT_WIRED',
-    `${describeNode(source)} sent the message ${where ? `to ${where}` : 'on, but leads nowhere'}`,
+    say`${describeNode(source)} sent the message ${where ? say`to ${where}` : say`on, but leads nowhere`}`,
   );
 }

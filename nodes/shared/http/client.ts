@@ -6,6 +6,7 @@ import { createGunzip, gunzip } from 'node:zlib';
 import { onAbort } from '../async/signals';
 import { codeOf, messageOf } from '../errors';
 import { proxyFor, TunnelAgent } from './proxy';
+import { say } from '../say';
 
 export interface HttpRequest {
   method: string;
@@ -100,11 +101,11 @@ export class HttpClient {
           ...request.headers,
         },
       });
-      const timer = setTimeout(giveUp, request.timeout, `no answer within ${request.timeout / 1_000} s`);
+      const timer = setTimeout(giveUp, request.timeout, say`no answer within ${request.timeout / 1_000} s`);
       this.underWay.add(giveUp);
       const { parts } = request;
-      const unwanted = parts ? onAbort(parts, () => giveUp('nobody wants it any more')) : () => undefined;
-      if (parts?.aborted) giveUp('nobody wants it any more');
+      const unwanted = parts ? onAbort(parts, () => giveUp(say`nobody wants it any more`)) : () => undefined;
+      if (parts?.aborted) giveUp(say`nobody wants it any more`);
       outgoing.on('socket', (socket) => {
         if (!socket.connecting) sent = true;
         else socket.once(secure ? 'secureConnect' : 'connect', () => (sent = true));
@@ -142,12 +143,12 @@ export class HttpClient {
   /** Ends every connection; requests under way fail, and so does whatever is asked afterwards. */
   close(): void {
     this.closed = true;
-    for (const giveUp of this.underWay) giveUp('the session was closed');
+    for (const giveUp of this.underWay) giveUp(say`the session was closed`);
     for (const agent of this.agents.values()) agent.destroy();
   }
 
   private sessionClosed(): Error {
-    const message = `The session with ${this.options.other} was closed`;
+    const message = say`The session with ${this.options.other} was closed`;
     return this.options.lost({ code: 'CLOSED', message, sent: false });
   }
 
@@ -180,7 +181,7 @@ function partsOf(response: http.IncomingMessage, timeout: number): AsyncGenerato
 
 async function* read(text: Readable, timeout: number): AsyncGenerator<string, void, undefined> {
   const late = () =>
-    setTimeout(() => text.destroy(new Error(`nothing came for ${timeout / 1_000} s`)), timeout);
+    setTimeout(() => text.destroy(new Error(say`nothing came for ${timeout / 1_000} s`)), timeout);
   let timer = late();
   try {
     for await (const part of text) {
@@ -205,7 +206,7 @@ async function decode(body: Buffer, encoding: string | undefined, largest: numbe
 }
 
 function tooLarge(largest: number): Error {
-  const error = new Error(`the answer is larger than ${largest} bytes`);
+  const error = new Error(say`the answer is larger than ${largest} bytes`);
   return Object.assign(error, { code: 'ANSWER_TOO_LARGE' });
 }
 
@@ -217,16 +218,22 @@ function explainFailure(error: unknown, url: string, sent: boolean, address: str
   switch (code) {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return sentence(`The host ${host} is unknown; check ${address} and this machine's DNS`);
+      return sentence(say`The host ${host} is unknown; check ${address} and this machine's DNS`);
     case 'ECONNREFUSED':
-      return sentence(`${host} refuses connections; check the URL and its port, and any firewall or proxy`);
+      return sentence(
+        say`${host} refuses connections; check the URL and its port, and any firewall or proxy`,
+      );
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'ETIMEDOUT':
-      return sentence(`${host} can't be reached from here (${code}); check the network, firewall and proxy`);
+      return sentence(
+        say`${host} can't be reached from here (${code}); check the network, firewall and proxy`,
+      );
     case 'EPROTO':
     case 'ERR_SSL_WRONG_VERSION_NUMBER':
-      return sentence(`${host} doesn't speak TLS on this port; check the URL (https or http) and its port`);
+      return sentence(
+        say`${host} doesn't speak TLS on this port; check the URL (https or http) and its port`,
+      );
     case 'CERT_HAS_EXPIRED':
     case 'DEPTH_ZERO_SELF_SIGNED_CERT':
     case 'SELF_SIGNED_CERT_IN_CHAIN':
@@ -234,9 +241,9 @@ function explainFailure(error: unknown, url: string, sent: boolean, address: str
     case 'UNABLE_TO_VERIFY_LEAF_SIGNATURE':
     case 'ERR_TLS_CERT_ALTNAME_INVALID':
       return sentence(
-        `The TLS certificate of ${host} is refused (${messageOf(error)}); check the URL, or add the certificate authority of your proxy with NODE_EXTRA_CA_CERTS`,
+        say`The TLS certificate of ${host} is refused (${messageOf(error)}); check the URL, or add the certificate authority of your proxy with NODE_EXTRA_CA_CERTS`,
       );
     default:
-      return sentence(`The request to ${host} was lost: ${messageOf(error)}`);
+      return sentence(say`The request to ${host} was lost: ${messageOf(error)}`);
   }
 }

@@ -3,6 +3,7 @@ import https from 'node:https';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
+import { say } from '../say';
 
 /**
  * The proxy that the environment names for https URLs of this host, as in the rest of Node-RED: https_proxy (or
@@ -50,7 +51,7 @@ export class TunnelAgent extends https.Agent {
       // Node takes an error alone, its types don't.
       callback(error, socket as Duplex);
     };
-    const slow = `the proxy ${this.proxy.host} has opened no tunnel to ${target} within ${this.limit / 1_000} s`;
+    const slow = say`the proxy ${this.proxy.host} has opened no tunnel to ${target} within ${this.limit / 1_000} s`;
     const timer = setTimeout(giveUp, this.limit, slow);
     this.opening.add(giveUp);
     let stage: { destroy: (error: Error) => unknown } = this.connect(target, end, (tunnel) => {
@@ -66,7 +67,7 @@ export class TunnelAgent extends https.Agent {
   }
 
   override destroy(): void {
-    for (const giveUp of this.opening) giveUp('the connection was closed');
+    for (const giveUp of this.opening) giveUp(say`the connection was closed`);
     super.destroy();
   }
 
@@ -90,9 +91,9 @@ export class TunnelAgent extends https.Agent {
     request.once('connect', (response, socket: Socket) => {
       if (response.statusCode === 200) return opened(socket);
       socket.destroy();
-      fail(new Error(`the proxy ${host} refuses the tunnel to ${target} with ${response.statusCode}`));
+      fail(new Error(say`the proxy ${host} refuses the tunnel to ${target} with ${response.statusCode}`));
     });
-    request.once('error', (error) => fail(new Error(`the proxy ${host} can't be used: ${error.message}`)));
+    request.once('error', (error) => fail(new Error(say`the proxy ${host} can't be used: ${error.message}`)));
     request.end();
     return request;
   }

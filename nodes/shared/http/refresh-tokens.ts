@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf } from '../errors';
+import { say } from '../say';
 
 /** Which token: it was configured for this client of this org, and is sent nowhere else. */
 export interface TokenOwner {
@@ -52,11 +53,11 @@ export function refreshTokens(
   const keep = async (key: string, token: string): Promise<void> => {
     newest.set(key, token);
     try {
-      if (folder === undefined) throw new Error('Node-RED has no user directory');
+      if (folder === undefined) throw new Error(say`Node-RED has no user directory`);
       await write(folder, key, token);
     } catch (error) {
       warn(
-        `The refresh token was replaced, and the new one can't be kept for the next start (${messageOf(error)}): authorize the app again then`,
+        say`The refresh token was replaced, and the new one can't be kept for the next start (${messageOf(error)}): authorize the app again then`,
       );
     }
   };

@@ -1,6 +1,7 @@
 import { inTime } from '../async/timeout';
 import { codeOf, FlowError, messageOf } from '../errors';
 import type { States } from './states';
+import { say } from '../say';
 
 export type Kind = keyof States;
 export type Params = Record<string, unknown>;
@@ -71,11 +72,11 @@ export function actionOf(id: string, what: 'queries' | 'actions', name: string):
   if (action) return action;
   throw new FlowError(
     'NO_SUCH_ACTION',
-    `The node ${id} is not deployed (any more), or does not know "${name}": look again`,
+    say`The node ${id} is not deployed (any more), or does not know "${name}": look again`,
     false,
   );
 }
 
 function silent({ name }: Operated): FlowError {
-  return new FlowError('TIMEOUT', `The state of "${name}" could not be told within ${TIMEOUT / 1_000} s`);
+  return new FlowError('TIMEOUT', say`The state of "${name}" could not be told within ${TIMEOUT / 1_000} s`);
 }

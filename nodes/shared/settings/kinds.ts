@@ -16,6 +16,7 @@ import {
   type Setting,
   type StoredFields,
 } from './settings';
+import { called, say } from '../say';
 
 type TextOptions<T> = Options<T> & { format?: Format };
 
@@ -50,8 +51,8 @@ export function whole(
   value: number | '',
   { min, max, ...options }: Options<number> & { min: number; max?: number },
 ): Setting<number, number | string> {
-  const range = max !== undefined ? ` between ${min} and ${max}` : min < 0 ? '' : `, ${min} or more`;
-  const advice = max === undefined && min === -1 ? '; use -1 for no limit' : '';
+  const range = max !== undefined ? say` between ${min} and ${max}` : min < 0 ? '' : say`, ${min} or more`;
+  const advice = max === undefined && min === -1 ? say`; use -1 for no limit` : '';
   const inside = (number: number): boolean =>
     Number.isInteger(number) && number >= min && number <= (max ?? Infinity);
   const fault: Fault =
@@ -64,7 +65,7 @@ export function whole(
     parse(stored, title) {
       const number = typeof stored === 'number' || typeof stored === 'string' ? Number(stored) : NaN;
       if (inside(number)) return number;
-      throw wrong('INVALID_NUMBER', title, stored, `is not a whole number${range}${advice}`);
+      throw wrong('INVALID_NUMBER', title, stored, say`is not a whole number${range}${advice}`);
     },
     check: (typed) => (/^-?\d+$/.test(String(typed).trim()) && inside(Number(typed)) ? undefined : fault),
   };
@@ -77,7 +78,7 @@ export function percent(value: number, options: Options<number> = {}): Setting<n
     parse(stored, title) {
       const share = Number(textOf(stored, title));
       if (share > 0 && share <= 100) return share;
-      throw wrong('INVALID_API_BUDGET', title, stored, 'is not a percentage between 1 and 100');
+      throw wrong('INVALID_API_BUDGET', title, stored, say`is not a percentage between 1 and 100`);
     },
   };
 }
@@ -102,8 +103,8 @@ export function duration(
     fault: formats.duration.fault,
     parse(stored, title) {
       const ms = parseDuration(textOf(stored, title), title);
-      if (ms < least) throw outside(`at least ${min}`, title, stored);
-      if (ms > most) throw outside(`at most ${max}`, title, stored);
+      if (ms < least) throw outside(say`at least ${min}`, title, stored);
+      if (ms > most) throw outside(say`at most ${max}`, title, stored);
       return ms;
     },
     check: (typed) =>
@@ -112,7 +113,7 @@ export function duration(
 }
 
 function outside(limit: string, title: string, stored: unknown): FlowError {
-  return new FlowError('INVALID_DURATION', `${title}: ${limit}, and not "${String(stored)}"`, false);
+  return new FlowError('INVALID_DURATION', say`${title}: ${limit}, and not "${String(stored)}"`, false);
 }
 
 /** Milliseconds of each, from "10s, 30s". */
@@ -153,8 +154,8 @@ export function choice<const V extends readonly string[]>(
       if (found !== undefined) return found;
       const known = values.join(', ');
       if (noun === undefined || typeof stored !== 'string')
-        throw wrong(code, title, stored, `is none of ${known}`);
-      throw new FlowError(code, `"${stored}" is not ${noun}; choose one of ${known}`, false);
+        throw wrong(code, title, stored, say`is none of ${known}`);
+      throw new FlowError(code, say`"${stored}" is not ${called(noun)}; choose one of ${known}`, false);
     },
     check: () => undefined,
   };
@@ -170,7 +171,7 @@ export function flag(value: boolean, options: Options<boolean> = {}): Setting<bo
       const said = typeof stored === 'string' ? stored.trim() : stored;
       if (said === true || said === 'true') return true;
       if (said === false || said === 'false') return false;
-      throw wrong('INVALID_SETTING', title, stored, 'is neither true nor false');
+      throw wrong('INVALID_SETTING', title, stored, say`is neither true nor false`);
     },
     check: () => undefined,
   };
@@ -228,7 +229,7 @@ export function fieldMap(options: Options<PayloadConfig> = {}): Setting<PayloadC
         'INVALID_SETTING',
         title,
         fields,
-        'is not a list of fields, each with name, type and value',
+        say`is not a list of fields, each with name, type and value`,
       );
     },
     check: (payload) => fieldMapFault(payload as PayloadConfig),
@@ -250,7 +251,7 @@ export function group<S extends Declared>(
     fields,
     parse(stored, title) {
       if (typeof stored === 'object' && stored !== null) return parseFields(fields, stored, `${title}.`);
-      throw wrong('INVALID_SETTING', title, stored, 'is not an object of settings');
+      throw wrong('INVALID_SETTING', title, stored, say`is not an object of settings`);
     },
     check(stored) {
       const config = stored as Readonly<Record<string, unknown>>;
@@ -278,7 +279,7 @@ export function open<T, F>(setting: Setting<T, F>): Setting<T | undefined, F> {
 export function textOf(stored: unknown, title: string): string {
   if (typeof stored === 'string') return stored;
   if (typeof stored === 'number' || typeof stored === 'boolean') return String(stored);
-  throw wrong('INVALID_SETTING', title, stored, 'is not a text');
+  throw wrong('INVALID_SETTING', title, stored, say`is not a text`);
 }
 
 function joined(stored: unknown, title: string): string {

@@ -1,4 +1,5 @@
 import { FlowError } from '../errors';
+import { say } from '../say';
 
 /** A node's settings as they stand in a flow. */
 export type Config = Readonly<Record<string, unknown>>;
@@ -26,13 +27,13 @@ export function migrate({ type, version, migrations }: Versioned, config: Config
   if (typeof from !== 'number' || !Number.isInteger(from) || from < 0)
     throw new FlowError(
       'INVALID_SETTING',
-      `version: ${JSON.stringify(from)} is not a version of the settings of ${type}; it is a whole number that the editor writes`,
+      say`version: ${JSON.stringify(from)} is not a version of the settings of ${type}; it is a whole number that the editor writes`,
       false,
     );
   if (from > version)
     throw new FlowError(
       'NEWER_VERSION',
-      `The settings of this ${type} have version ${from}, and this pack knows them up to ${version}: update the pack, or set the node up anew`,
+      say`The settings of this ${type} have version ${from}, and this pack knows them up to ${version}: update the pack, or set the node up anew`,
       false,
     );
   let current = config;

@@ -4,6 +4,7 @@ import type { FailureCode } from '../failure-codes';
 import type { Fault } from './formats';
 import { migrate, type Config, type Migrations, type Versioned } from './migrations';
 import { fromEnvironment, withOtherwise } from './variables';
+import { called, say } from '../say';
 
 export type Kind =
   | 'text'
@@ -127,7 +128,12 @@ export function parseFields<S extends Declared>(fields: S, config: object, path 
     name,
     setting.when !== undefined && !holds(setting.when, valueOf)
       ? undefined
-      : parseSetting(setting, stored[name], setting.title ?? path + name, valueOf),
+      : parseSetting(
+          setting,
+          stored[name],
+          setting.title === undefined ? path + name : called(setting.title),
+          valueOf,
+        ),
   ]);
   return Object.fromEntries(parsed) as Parsed<S>;
 }
@@ -197,7 +203,7 @@ export function wrong(code: FailureCode, title: string, value: unknown, is: stri
 function shown(value: unknown): string {
   if (typeof value === 'string')
     return JSON.stringify(value.length > 120 ? `${value.slice(0, 120)}…` : value);
-  return typeof value === 'object' && value !== null ? 'an object' : String(value);
+  return typeof value === 'object' && value !== null ? say`an object` : String(value);
 }
 
 function isBlank(value: unknown): boolean {

@@ -1,6 +1,7 @@
 import type { NodeAPI } from 'node-red';
 import { errorOf, messageOf } from '../errors';
 import { traceOf, type Carrier, type TraceContext } from './context';
+import { say } from '../say';
 
 /** What `jetforceTracing` in settings.js has to be. Both calls may throw: what they do never harms a message. */
 export interface TracingHook {
@@ -60,7 +61,7 @@ export class Tracer {
   /** What the hook throws, or rejects with, is said once. */
   private safely<T>(call: () => T): T | undefined {
     const failed = (error: unknown): undefined => {
-      if (!this.told) this.warn(`jetforceTracing in settings.js fails: ${messageOf(error)}`);
+      if (!this.told) this.warn(say`jetforceTracing in settings.js fails: ${messageOf(error)}`);
       this.told = true;
     };
     try {

@@ -11,6 +11,7 @@ import { compare, refuseMassLoss, type Comparison } from './reconcile';
 import type { SourceRecord } from './record';
 import type { RecordWriter, Written } from './record-writer';
 import type { History, HistoryHost } from '../history/thread';
+import { say } from '../../shared/say';
 
 export interface RunOptions {
   syncId: string;
@@ -155,14 +156,14 @@ export class CollectionRun {
     if (!entry) return undefined;
     const checkpoint = readCheckpoint(entry.value);
     if (!checkpoint) {
-      error(`The checkpoint of ${collection} can't be read: everything is read again`);
+      error(say`The checkpoint of ${collection} can't be read: everything is read again`);
       return LOST;
     }
     const created = this.options.streamCreated();
     if (!checkpoint.stream || !created || checkpoint.stream === created) return checkpoint;
     writer.forget();
     if (start === 'now' && checkpoint.phase === 'live') return checkpoint;
-    log(`The stream was made anew at ${created}: ${collection} is read from the beginning`);
+    log(say`The stream was made anew at ${created}: ${collection} is read from the beginning`);
     return start === 'now' ? LOST : undefined;
   }
 
@@ -172,7 +173,7 @@ export class CollectionRun {
     const value = JSON.stringify({ ...checkpoint, stream: streamCreated() ?? checkpoint.stream });
     const revision = await store.put(key, value, this.revision, signal);
     if (revision === undefined)
-      throw new FlowError(LEASE_LOST, `Another instance has taken over ${this.options.collection}`);
+      throw new FlowError(LEASE_LOST, say`Another instance has taken over ${this.options.collection}`);
     this.revision = revision;
     this.checkpoint = checkpoint;
   }
@@ -180,7 +181,7 @@ export class CollectionRun {
   /** Whoever is on the way again has little to wait for after the next failure. */
   private worked(): void {
     this.failures = 0;
-    if (this.said !== undefined) this.options.log(`${this.options.collection} goes on`);
+    if (this.said !== undefined) this.options.log(say`${this.options.collection} goes on`);
     this.said = undefined;
   }
 
@@ -208,7 +209,7 @@ export class CollectionRun {
   ): Promise<void> {
     const backfill = before !== undefined || this.options.start === 'beginning';
     const changesFrom = await collection.now(signal, !backfill);
-    if (before) this.options.log(`${this.options.collection} is read anew`);
+    if (before) this.options.log(say`${this.options.collection} is read anew`);
     await this.save(this.afresh(changesFrom, backfill, before), signal);
   }
 
@@ -278,7 +279,7 @@ export class CollectionRun {
     if (!checkpoint.reconcile) return { ...checkpoint, phase: 'live', ...reconciled };
     if (liveIds) return { ...checkpoint, phase: 'reconcile' };
     log(
-      `${collection} was read anew, but records deleted in the meantime can't be found: the NATS user may not read the stream`,
+      say`${collection} was read anew, but records deleted in the meantime can't be found: the NATS user may not read the stream`,
     );
     return { ...checkpoint, phase: 'live', complete: true };
   }
@@ -337,7 +338,9 @@ export class CollectionRun {
       yield* this.options.liveIds?.(signal) ?? [];
     } catch (error) {
       if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
-      this.options.error(`Deleted records of ${this.options.collection} can't be found: ${messageOf(error)}`);
+      this.options.error(
+        say`Deleted records of ${this.options.collection} can't be found: ${messageOf(error)}`,
+      );
     }
   }
 
@@ -375,13 +378,13 @@ export class CollectionRun {
       });
       if (idle) await pause(IDLE, awake);
     }
-    if (checkpoint.phase === 'reconcile') log(`${this.options.collection} is reconciled with the stream`);
+    if (checkpoint.phase === 'reconcile') log(say`${this.options.collection} is reconciled with the stream`);
   }
 
   private compared(checkpoint: Checkpoint): Checkpoint {
     const { liveIds, collection, log, error } = this.options;
-    if (liveIds) log(`${collection} is reconciled with the stream`);
-    else error(`${collection} can't be compared: the NATS user may not read the stream`);
+    if (liveIds) log(say`${collection} is reconciled with the stream`);
+    else error(say`${collection} can't be compared: the NATS user may not read the stream`);
     return { ...checkpoint, phase: liveIds ? 'reconcile' : 'live', compared: this.comparison };
   }
 
@@ -397,17 +400,17 @@ export class CollectionRun {
     switch (lost) {
       case 'deletions':
         error(
-          `Deletions of ${collection} are lost: ${gap}; ${liveIds ? 'the stream is compared with the API' : "they can't be found, as the NATS user may not read the stream"}`,
+          say`Deletions of ${collection} are lost: ${gap}; ${liveIds ? say`the stream is compared with the API` : say`they can't be found, as the NATS user may not read the stream`}`,
         );
         return liveIds ? { ...checkpoint, phase: 'reconcile', reconcile: true } : checkpoint;
       case 'fields':
-        log(`${collection} is read again: ${gap}`);
+        log(say`${collection} is read again: ${gap}`);
         return { ...this.afresh(position, true, checkpoint), reconcile: false };
       case 'all':
-        error(`${collection} is read again: ${gap}`);
+        error(say`${collection} is read again: ${gap}`);
         return this.afresh(position, true, checkpoint);
       case 'changes':
-        error(`Changes of ${collection} are lost: ${gap}; everything is read again`);
+        error(say`Changes of ${collection} are lost: ${gap}; everything is read again`);
         return this.afresh(position, true, checkpoint);
     }
   }
@@ -432,7 +435,7 @@ export class CollectionRun {
   }
 
   private refuse(id: string, { message }: FlowError): void {
-    this.options.error(`${this.options.collection} ${id} is not in the stream: ${message}`);
+    this.options.error(say`${this.options.collection} ${id} is not in the stream: ${message}`);
   }
 
   private count(records: number, { published, refused }: Written): void {

@@ -2,6 +2,7 @@ import { pause } from '../../shared/async/pause';
 import { Semaphore } from '../../shared/async/semaphore';
 import { FlowError } from '../../shared/errors';
 import { readObject, type PositionStore } from '../../shared/positions';
+import { say } from '../../shared/say';
 
 /** What the user wants of a sync, kept so that it holds for every instance and across restarts. */
 export interface Wanted {
@@ -102,12 +103,12 @@ function timesNow(before: Record<string, number>, collections: readonly string[]
 }
 
 function closed(command: ControlCommand): FlowError {
-  return new FlowError('CLOSED', `The sync was closed before "${command}" was kept: send it again`);
+  return new FlowError('CLOSED', say`The sync was closed before "${command}" was kept: send it again`);
 }
 
 function contested(command: ControlCommand): FlowError {
   return new FlowError(
     'CONTROL_CONTESTED',
-    `"${command}" could not be kept in ${TRIES} tries, because other instances command the sync at the same time: send it again`,
+    say`"${command}" could not be kept in ${TRIES} tries, because other instances command the sync at the same time: send it again`,
   );
 }

@@ -2,6 +2,7 @@ import { pause } from '../../shared/async/pause';
 import { FlowError } from '../../shared/errors';
 import type { Collection } from './provider';
 import type { SourceRecord } from './record';
+import { say } from '../../shared/say';
 
 export interface Comparison {
   /** How many records the stream shows as living. */
@@ -73,7 +74,7 @@ export function refuseMassLoss(name: string, { living, lost }: Comparison, misse
   if (!most && (missed || !(unexplained || (unproven > 0 && unproven === living)))) return;
   throw new FlowError(
     'MASS_LOSS',
-    `${lost.length} of ${living} records of ${name} are gone from the API: none of them is published as deleted, because a lost permission looks the same. Check what the API's user may see; if they were deleted, command "resync" confirms it`,
+    say`${lost.length} of ${living} records of ${name} are gone from the API: none of them is published as deleted, because a lost permission looks the same. Check what the API's user may see; if they were deleted, command "resync" confirms it`,
     false,
   );
 }

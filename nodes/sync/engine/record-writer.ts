@@ -7,6 +7,7 @@ import { fingerprint, messageId, readBody, recordBodies, timeOf, type SourceReco
 import { escapeToken } from '../../shared/token';
 import { collectionSubject, type SubjectOf } from './tokens';
 import type { StreamAddress } from './address';
+import { say } from '../../shared/say';
 
 /** Where records go, and what is asked there. */
 export interface RecordStream {
@@ -327,6 +328,6 @@ function isBefore(time: number | undefined, other: number | undefined): boolean 
 function contested(records: number, subject: string): FlowError {
   return new FlowError(
     'CONTESTED_SUBJECT',
-    `${records} records of "${subject}*" could not be published in ${TRIES} tries, because somebody else publishes them at the same time: give every sync an id of its own, and let nobody else publish there`,
+    say`${records} records of "${subject}*" could not be published in ${TRIES} tries, because somebody else publishes them at the same time: give every sync an id of its own, and let nobody else publish there`,
   );
 }

@@ -4,6 +4,7 @@ import { stringifyJson } from '../../shared/json';
 import { parseTime } from '../../shared/time';
 import { escapeToken } from '../../shared/token';
 import type { SubjectOf } from './tokens';
+import { say } from '../../shared/say';
 
 /** A record as an API shows it now. */
 export interface SourceRecord {
@@ -41,14 +42,14 @@ export function recordBodies(of: SubjectOf): (record: SourceRecord) => string {
 
 function fieldsOf(data: Record<string, unknown>): string {
   let fields: string | undefined;
-  let why = 'it says something else for them than an object';
+  let why = say`it says something else for them than an object`;
   try {
     fields = stringifyJson('upstream_id' in data ? { ...data, upstream_id: undefined } : data);
   } catch (error) {
     why = messageOf(error);
   }
   if (fields?.startsWith('{')) return fields;
-  throw new FlowError('INVALID_RECORD', `The data of a record can't be written as JSON: ${why}`, false);
+  throw new FlowError('INVALID_RECORD', say`The data of a record can't be written as JSON: ${why}`, false);
 }
 
 /** Tells two contents of a record apart. */

@@ -12,6 +12,7 @@ import type { Provider } from './provider';
 import type { RecordStream } from './record-writer';
 import { Sync } from './sync';
 import { Target } from './target';
+import { say } from '../../shared/say';
 
 /** An api-source as it runs. */
 export interface Source {
@@ -109,7 +110,7 @@ export class SyncOut {
     if (concerned.length === 0)
       throw new FlowError(
         'NO_SUCH_COLLECTION',
-        `No sync of this node has the collection ${collections.join(', ') || 'that is meant'}`,
+        say`No sync of this node has the collection ${collections.join(', ') || say`that is meant`}`,
         false,
       );
     await Promise.all(concerned.map(({ sync, named }) => sync.command(command, named)));
@@ -124,13 +125,13 @@ export class SyncOut {
     if (!taker)
       throw new FlowError(
         'NO_FLOW_SOURCE',
-        'This message is no command (topic start, stop, resync or status), and no api-source of this node takes records from a flow',
+        say`This message is no command (topic start, stop, resync or status), and no api-source of this node takes records from a flow`,
         false,
       );
     if (second)
       throw new FlowError(
         'WHICH_SYNC',
-        'Several api-sources of this node take records from a flow: say which one is meant in msg.sync_id',
+        say`Several api-sources of this node take records from a flow: say which one is meant in msg.sync_id`,
         false,
       );
     await taker[1].records?.write(payload);
@@ -162,7 +163,7 @@ export class SyncOut {
   private startSync(source: Source): Sync {
     const { syncId, collections, reconcile } = source.settings;
     const { subjectPrefix: prefix, start, events, bucket, lease } = this.settings;
-    const say = (level: 'info' | 'error') => (text: string) => this.handler.log(level, text);
+    const logAt = (level: 'info' | 'error') => (text: string) => this.handler.log(level, text);
     return new Sync({
       syncId,
       collections,
@@ -170,14 +171,14 @@ export class SyncOut {
       prefix,
       start,
       events,
-      provider: source.openProvider(say('info')),
+      provider: source.openProvider(logAt('info')),
       store: this.store,
       lease: bucket === undefined ? undefined : lease,
       stream: (signal) => this.target.open(signal),
       liveIds: (subject, signal) => this.target.liveIds(subject, signal),
       progress: (progress) => this.tell(progress),
-      log: say('info'),
-      error: say('error'),
+      log: logAt('info'),
+      error: logAt('error'),
     });
   }
 

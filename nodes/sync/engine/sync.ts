@@ -12,6 +12,7 @@ import type { Provider } from './provider';
 import { RecordWriter, type RecordStream } from './record-writer';
 import { HistoryThread } from '../history/thread';
 import { collectionSubject, escapeKey, type SubjectOf } from './tokens';
+import { say } from '../../shared/say';
 
 export interface SyncOptions {
   syncId: string;
@@ -120,7 +121,7 @@ export class Sync {
   private async hold(signal: AbortSignal, worked: () => void): Promise<void> {
     const waiting = (): void => {
       for (const collection of this.options.collections)
-        this.tell(collection, 'waiting', new FlowError('LEASED', 'Another instance runs this sync'));
+        this.tell(collection, 'waiting', new FlowError('LEASED', say`Another instance runs this sync`));
     };
     if (this.lease && !(await this.lease.acquire(signal, waiting))) return;
     const leased = childController(signal);
@@ -211,7 +212,7 @@ export class Sync {
     if (this.lease && !this.lease.held)
       throw new FlowError(
         'LEASE_LOST',
-        'The lease could not be renewed in time: another instance may run the sync',
+        say`The lease could not be renewed in time: another instance may run the sync`,
       );
   }
 

@@ -22,6 +22,7 @@ import { escapeToken } from '../../shared/token';
 import { readBody } from './record';
 import type { RecordStream } from './record-writer';
 import type { StreamAddress } from './address';
+import { say } from '../../shared/say';
 
 export interface TargetSettings {
   stream: string;
@@ -136,11 +137,11 @@ export class Target {
       if (codeOf(error) === 'NO_STREAM')
         throw new FlowError(
           'NO_STREAM',
-          `There is no stream "${stream}": create it, or let this node provision it`,
+          say`There is no stream "${stream}": create it, or let this node provision it`,
         );
       if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
       this.warn(
-        `${messageOf(error)}. Records are published without a look at what the stream holds: fine as long as this is the only instance`,
+        say`${messageOf(error)}. Records are published without a look at what the stream holds: fine as long as this is the only instance`,
       );
       return false;
     }

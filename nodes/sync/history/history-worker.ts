@@ -1,4 +1,4 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { Connection } from '../../jetstream/server/connection';
 import type { OrgAnswer } from '../../salesforce/org/answer';
 import { OrgOutage } from '../../salesforce/org/outage';
@@ -15,6 +15,8 @@ import { Backfill, type BackfillPosition } from '../providers/salesforce/backfil
 import { OrgReader } from '../providers/salesforce/reader';
 import { SObject, type Described } from '../providers/salesforce/sobject';
 import type { Passed, Sent, Task } from './history';
+import { say } from '../../shared/say';
+import { speak } from '../../shared/language';
 
 // What runs in the thread of HistoryThread: it reads and publishes, and asks the other thread for all else.
 
@@ -34,9 +36,11 @@ class Lost extends Error {
   }
 }
 
+speak((workerData as { language?: string } | null)?.language ?? 'en');
+
 const http = new HttpClient({
-  address: 'the login URL',
-  other: 'the org',
+  address: say`the login URL`,
+  other: say`the org`,
   lost: ({ code, message, sent }) => new Lost({ code, message, sent }),
 });
 
@@ -59,7 +63,7 @@ const main = new Remote(parentPort as Port, {
 
 function opened(id: number): WorkerHistory {
   const history = histories.get(id);
-  if (!history) throw new FlowError('CLOSED', 'The history is not read any more');
+  if (!history) throw new FlowError('CLOSED', say`The history is not read any more`);
   return history;
 }
 
@@ -71,7 +75,7 @@ async function connected(to: Connection, signal: AbortSignal): Promise<void> {
     await to.ready(late.signal);
   } catch (error) {
     if (signal.aborted) throw error;
-    const why = `it got no connection of its own to ${to.settings.servers} within ${CONNECT / 1_000} s`;
+    const why = say`it got no connection of its own to ${to.settings.servers} within ${CONNECT / 1_000} s`;
     setImmediate(() => {
       throw new Error(why);
     });

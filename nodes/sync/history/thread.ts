@@ -7,6 +7,8 @@ import type { HttpAnswer, HttpRequest } from '../../shared/http/client';
 import { orgLost } from '../../salesforce/org/http';
 import type { SourceRecord } from '../engine/record';
 import type { HistoryPages, HistorySource, Passed, Sent, Task } from './history';
+import { say } from '../../shared/say';
+import { spoken } from '../../shared/language';
 
 /** What a history needs of whoever has it published. */
 export interface HistoryHost {
@@ -23,7 +25,6 @@ const HEAP = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 64 };
 const PATIENCE = 5_000;
 /** Ends without a page in between, after which histories are read in this thread. */
 const ENDS = 2;
-const NO_REASON = 'it was ended';
 
 /**
  * Reads and publishes histories in a thread with a small heap of its own, so that neither the memory nor the answers
@@ -56,14 +57,14 @@ export class HistoryThread {
     try {
       const worker = this.start();
       const remote = new Remote(worker, this.handlers());
-      let why = NO_REASON;
+      let why: string | undefined;
       worker.on('error', (error) => (why = messageOf(error)));
       worker.on('exit', () => {
         if (this.worker !== worker) return;
         this.worker = this.remote = undefined;
         if (++this.ends === ENDS)
           this.log(
-            'Large histories are read in the thread of Node-RED, as one of their own ends again and again',
+            say`Large histories are read in the thread of Node-RED, as one of their own ends again and again`,
           );
         remote.fail(ended(why));
       });
@@ -71,7 +72,7 @@ export class HistoryThread {
     } catch (error) {
       this.ends = ENDS;
       this.log(
-        `There can be no thread for large histories, so they are read in that of Node-RED: ${messageOf(error)}`,
+        say`There can be no thread for large histories, so they are read in that of Node-RED: ${messageOf(error)}`,
       );
     }
     return this.remote;
@@ -81,7 +82,7 @@ export class HistoryThread {
   private handlers() {
     const of = (id: number): History => {
       const history = this.histories.get(id);
-      if (!history) throw new FlowError('CLOSED', 'The history is not read any more');
+      if (!history) throw new FlowError('CLOSED', say`The history is not read any more`);
       return history;
     };
     return {
@@ -165,12 +166,16 @@ export class History implements HistoryPages {
 
 /** Throws where there can be none, as under Node's permission model. */
 export function startWorker(resourceLimits: ResourceLimits = HEAP): Worker {
-  return new Worker(require.resolve('./history-worker'), { name: 'history', resourceLimits });
+  return new Worker(require.resolve('./history-worker'), {
+    name: 'history',
+    resourceLimits,
+    workerData: { language: spoken() },
+  });
 }
 
-function ended(why = NO_REASON): FlowError {
+function ended(why = say`it was ended`): FlowError {
   return new FlowError(
     'HISTORY_THREAD',
-    `The thread that reads large histories ended (${why}): what it was at is published again from the last position`,
+    say`The thread that reads large histories ended (${why}): what it was at is published again from the last position`,
   );
 }

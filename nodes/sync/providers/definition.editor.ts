@@ -43,10 +43,10 @@ export function definitionEditor(node: EditorNode, form: Form, source: () => Con
     const mine = ++asked;
     const problem = await lookup<Problem | null>(source(), 'check').catch(() => undefined);
     if (mine !== asked || problem === undefined || !editor) return;
-    mark(editor, problem && { ...problem, message: inLanguage(node, problem) });
+    mark(editor, problem);
     $('#jetforce-definition-problem')
       .toggleClass('jetforce-error', problem !== null)
-      .text(problem ? node._('definitionWrong', said(node, problem)) : node._('definitionRight'));
+      .text(problem ? node._('definitionWrong', said(problem)) : node._('definitionRight'));
   };
   const changed = () => {
     input.val(editor?.getValue() ?? '').trigger('change');
@@ -92,13 +92,8 @@ function complete(editor: CodeEditor | undefined, schema: object): void {
   json.setDiagnosticsOptions({ ...options, validate: true, schemas: [...others, own] });
 }
 
-function said(node: EditorNode, problem: Problem): Record<string, string> {
-  const { line, path } = problem;
-  return { where: `${line} ${path}`.trim(), message: inLanguage(node, problem) };
-}
-
-function inLanguage(node: EditorNode, { message, text, values }: Problem): string {
-  return text === undefined ? message : node._(`definitionProblem.${text}`, values);
+function said({ line, path, message }: Problem): Record<string, string> {
+  return { where: `${line} ${path}`.trim(), message };
 }
 
 function mark(editor: CodeEditor, problem: Problem | null): void {

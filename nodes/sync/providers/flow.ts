@@ -2,6 +2,7 @@ import { FlowError } from '../../shared/errors';
 import { DEEPEST, isTooDeep } from '../../shared/json';
 import { isoTime, type SourceRecord } from '../engine/record';
 import { RecordWriter, type RecordStream } from '../engine/record-writer';
+import { say } from '../../shared/say';
 
 interface Waiting {
   records: SourceRecord[];
@@ -119,7 +120,7 @@ export class FlowRecords {
 }
 
 function readRecord(value: unknown): { collection: string; record: SourceRecord } {
-  if (typeof value !== 'object' || value === null) throw invalid('is not an object');
+  if (typeof value !== 'object' || value === null) throw invalid(say`is not an object`);
   const { collection_id, data, upstream_created_at, upstream_updated_at, deleted, ...rest } = value as Record<
     string,
     unknown
@@ -127,15 +128,16 @@ function readRecord(value: unknown): { collection: string; record: SourceRecord 
   // Where a message of ours has it.
   const upstream_id = rest.upstream_id ?? (data as { upstream_id?: unknown } | null | undefined)?.upstream_id;
   if (typeof collection_id !== 'string' || collection_id === '')
-    throw invalid('has no collection_id, a text such as "github:issue"');
+    throw invalid(say`has no collection_id, a text such as "github:issue"`);
   if (typeof upstream_id !== 'string' && typeof upstream_id !== 'number' && typeof upstream_id !== 'bigint')
-    throw invalid('has no upstream_id, a text or a number');
+    throw invalid(say`has no upstream_id, a text or a number`);
   if (typeof upstream_id === 'number' && Math.abs(upstream_id) > Number.MAX_SAFE_INTEGER)
-    throw invalid('has an upstream_id that is no exact number any more; hand it over as a text');
+    throw invalid(say`has an upstream_id that is no exact number any more; hand it over as a text`);
   if (data !== undefined && (typeof data !== 'object' || data === null || Array.isArray(data)))
-    throw invalid('has data that are no object');
-  if (data === undefined && deleted !== true) throw invalid('has no data');
-  if (isTooDeep(data)) throw invalid(`has data that nest deeper than ${DEEPEST} levels, or hold themselves`);
+    throw invalid(say`has data that are no object`);
+  if (data === undefined && deleted !== true) throw invalid(say`has no data`);
+  if (isTooDeep(data))
+    throw invalid(say`has data that nest deeper than ${DEEPEST} levels, or hold themselves`);
   return {
     collection: collection_id,
     record: {
@@ -152,14 +154,14 @@ function readRecord(value: unknown): { collection: string; record: SourceRecord 
 function time(name: string, value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
   const text = isoTime(value instanceof Date ? value.getTime() : value);
-  if (text === undefined) throw invalid(`has a ${name} that is no time; write it as 2026-01-31T12:00:00Z`);
+  if (text === undefined) throw invalid(say`has a ${name} that is no time; write it as 2026-01-31T12:00:00Z`);
   return text;
 }
 
 function invalid(what: string): FlowError {
   return new FlowError(
     'INVALID_RECORD',
-    `A record of the message ${what}; nothing of it was published`,
+    say`A record of the message ${what}; nothing of it was published`,
     false,
   );
 }

@@ -3,6 +3,7 @@ import { FlowError } from '../../../shared/errors';
 import { judgeAnswer, outageOf, restError, type OrgAnswer } from '../../org/answer';
 import { OrgOutage } from '../../org/outage';
 import type { OrgRequest, OrgSession } from '../../org/session';
+import { say } from '../../../shared/say';
 
 /** What jobs need of the session with the org. */
 export type BulkOrg = Pick<
@@ -78,5 +79,5 @@ function readAnswer(answer: OrgAnswer, method: string): unknown {
   if (verdict === 'done') return answer.body;
   if (verdict === 'refused' || verdict === 'large') throw new Refused(answer);
   const { errorCode, message } = restError(answer);
-  throw new OrgOutage('unreachable', errorCode, `The org failed (${errorCode}: ${message})`, true);
+  throw new OrgOutage('unreachable', errorCode, say`The org failed (${errorCode}: ${message})`, true);
 }

@@ -7,6 +7,7 @@ import { isRecord } from '../limits';
 import type { RowError, Write } from '../operations';
 import { ask, LARGE, Refused, type BulkOrg } from './desk';
 import { DELIMITER, type JobFile } from './file';
+import { say } from '../../../shared/say';
 
 /** Of a job, as the org tells it. */
 export interface JobState {
@@ -54,7 +55,7 @@ export async function createJob(org: BulkOrg, signal: AbortSignal, { endpoint }:
   throw new OrgOutage(
     'unreachable',
     'UNREADABLE_ANSWER',
-    'The org has made a job and does not say which',
+    say`The org has made a job and does not say which`,
     true,
   );
 }
@@ -224,7 +225,7 @@ async function readResults(
   const header = next(lines)?.map((name) => name.toLowerCase()) ?? [];
   const at = (name: string) => header.indexOf(name.toLowerCase());
   const [idAt, createdAt, errorAt, keyAt] = [at('sf__Id'), at('sf__Created'), at('sf__Error'), at(keyColumn)];
-  if (keyAt < 0 || createdAt < 0 === errorAt < 0) throw new SyntaxError('no results');
+  if (keyAt < 0 || createdAt < 0 === errorAt < 0) throw new SyntaxError(say`no results`);
   for (let count = 1, line = next(lines); line; count++, line = next(lines)) {
     if (count % SLICE === 0) await turn();
     const write = byKey.get(line[keyAt] ?? '');

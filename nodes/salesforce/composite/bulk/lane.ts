@@ -21,6 +21,7 @@ import {
   type RowAnswer,
 } from './job';
 import { leftJobsOf } from './left-jobs';
+import { say } from '../../../shared/say';
 
 export interface BulkOptions {
   /** Rows of one endpoint from which on they go as a job. */
@@ -191,7 +192,7 @@ export class BulkLane {
       await this.left.settle(this.org, this.closing.signal, (ids) =>
         this.options.log(
           'warn',
-          `The org still works on Bulk jobs that were begun before (${ids.join(', ')}): writing goes on when they are over, as they would replace what is newer`,
+          say`The org still works on Bulk jobs that were begun before (${ids.join(', ')}): writing goes on when they are over, as they would replace what is newer`,
         ),
       );
     } catch (error) {
@@ -258,19 +259,19 @@ export class BulkLane {
 
   /** What the end of a job says for the next ones, and for whoever reads the log. */
   private judge({ id, endpoint, writes }: Running, end: JobState | undefined, answers: Answers): void {
-    const what = `Bulk job ${id} (${endpoint.operation} of ${endpoint.sobject})`;
+    const what = say`Bulk job ${id} (${endpoint.operation} of ${endpoint.sobject})`;
     const again = writes.length - answers.size;
-    const rest = again > 0 ? `; ${again} rows without a result are written again, without a job` : '';
+    const rest = again > 0 ? say`; ${again} rows without a result are written again, without a job` : '';
     if (end?.state === 'JobComplete') {
       this.failures = 0;
       this.backlog.worked();
       const { log } = this.options;
       return log(
         again > 0 ? 'warn' : 'info',
-        `${what}: ${answers.size} rows, ${end.failed} of them refused${rest}`,
+        say`${what}: ${answers.size} rows, ${end.failed} of them refused${rest}`,
       );
     }
-    if (!end) return this.refuse(endpoint, `${what}: the org doesn't tell what became of it${rest}`);
+    if (!end) return this.refuse(endpoint, say`${what}: the org doesn't tell what became of it${rest}`);
     const { state, errorMessage } = end;
     const text = `${what}: ${state}${errorMessage && ` (${errorMessage})`}${rest}`;
     const field = /Field name not found ?: ?([\w.]+)/i.exec(errorMessage)?.[1];
@@ -278,7 +279,7 @@ export class BulkLane {
       return this.refuse(endpoint, text);
     // One wrong name fails all rows; by collections only its own.
     for (const write of writes) if (hasField(write, field)) write.bulk = false;
-    this.options.log('warn', `${text}; the rows that have the field go without a job`);
+    this.options.log('warn', say`${text}; the rows that have the field go without a job`);
   }
 
   private failed(running: Running, error: unknown): void {
@@ -307,7 +308,7 @@ export class BulkLane {
   private refuse(endpoint: Endpoint, text: string): void {
     this.failures = 0;
     this.turnOff(endpoint, OFF_MS);
-    this.options.log('warn', `${text}. For an hour it goes by collections`);
+    this.options.log('warn', say`${text}. For an hour it goes by collections`);
   }
 
   private turnOff({ name }: Endpoint, ms: number): void {
@@ -324,7 +325,7 @@ export class BulkLane {
 }
 
 function wontDo({ operation, sobject }: Endpoint, error: unknown): string {
-  return `The org takes no Bulk job (${operation} of ${sobject}): ${messageOf(error)}`;
+  return say`The org takes no Bulk job (${operation} of ${sobject}): ${messageOf(error)}`;
 }
 
 function hasField({ rows }: Write, column: string): boolean {

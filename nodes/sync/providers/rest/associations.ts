@@ -5,6 +5,7 @@ import type { AssociationsDeclaration, CollectionDeclaration } from './declarati
 import { refusePartial } from './partial';
 import { at } from './path';
 import { fill, type Values } from './template';
+import { say } from '../../../shared/say';
 
 interface Input {
   id: string;
@@ -55,7 +56,10 @@ async function ofKind(
         if (typeof next !== 'string' && typeof next !== 'number') continue;
         const input = { id, next: String(next) };
         if (seen.has(JSON.stringify(input)))
-          throw new FlowError('API_PAGING', `The ${kind} of ${id} can't be read on: a page has come twice`);
+          throw new FlowError(
+            'API_PAGING',
+            say`The ${kind} of ${id} can't be read on: a page has come twice`,
+          );
         seen.add(JSON.stringify(input));
         inputs.push(input);
       }

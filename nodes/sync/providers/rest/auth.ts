@@ -6,6 +6,7 @@ import type { Secrets } from '../../../shared/secrets';
 import type { Auth, Declaration } from './declaration';
 import { entryNames, Grants, grantUrl, type Granted, type Granting } from './grant';
 import { fillText, type Values } from './template';
+import { say } from '../../../shared/say';
 
 /** What authorizes a request. */
 export interface Authorization {
@@ -105,5 +106,9 @@ function chosen(declaration: Declaration, values: Values): Auth {
   const found = auth[missing.findIndex((names) => names.length === 0)];
   if (found) return found;
   const needed = missing.reduce((least, names) => (names.length <= least.length ? names : least));
-  throw new FlowError('API_LOGIN', `To log in to ${label}, enter its ${needed.join(' and its ')}`, false);
+  throw new FlowError(
+    'API_LOGIN',
+    say`To log in to ${label}, enter its ${needed.join(say` and its `)}`,
+    false,
+  );
 }

@@ -6,6 +6,7 @@ import { PassReader, type Pass } from './pass';
 import { idOf } from './records';
 import type { Values } from './template';
 import { HeadWalk } from './walk';
+import { say } from '../../../shared/say';
 
 /** Where one list of changes stands; kept as JSON. Times are epoch ms by the API's clock. */
 export interface FeedState {
@@ -136,7 +137,7 @@ class TimedPasses implements Feed {
         rows: [],
         state: await this.start(),
         more: false,
-        gap: `the sync stood still since ${new Date(state.since).toISOString()}, longer than the API remembers changes`,
+        gap: say`the sync stood still since ${new Date(state.since).toISOString()}, longer than the API remembers changes`,
       };
     const before = state.pass ?? this.begin(state);
     const { rows, pass } = await this.reader.step(before, signal);
@@ -205,7 +206,7 @@ class CursorFeed implements Feed {
       return { rows, state: { ...before, cursor: after }, more: true };
     const state = await this.start();
     const beyond = isTime ? { ...state, cursor: after } : state;
-    const gap = 'more records than the API gives at once were changed in one second';
+    const gap = say`more records than the API gives at once were changed in one second`;
     return { rows: [], state: beyond, more: false, gap };
   }
 }

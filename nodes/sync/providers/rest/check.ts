@@ -4,6 +4,7 @@ import { nearest } from '../../../shared/nearest';
 import type { Declaration } from './declaration';
 import schema from './declaration.schema.json';
 import { lineOf, syntaxErrorLine } from './json-lines';
+import { say } from '../../../shared/say';
 
 /** What is wrong with a text, and where. */
 export interface Problem {
@@ -12,12 +13,8 @@ export interface Problem {
   /** "collections.gadgets.list", "" for the whole. */
   path: string;
   message: string;
-  /** Its text in the form (`definitionProblem.…`), and what is named in that; without one the message is shown. */
-  text?: string;
-  values?: Record<string, string>;
 }
 
-type Said = Pick<Problem, 'message' | 'text' | 'values'>;
 type Checked = { declaration: Declaration } | { problem: Problem };
 
 let validate: ValidateFunction<Declaration> | undefined;
@@ -32,7 +29,7 @@ export function readDeclaration(text: string): Declaration {
   const { line, path, message } = checked.problem;
   throw new FlowError(
     'INVALID_DECLARATION',
-    `The declaration of the API can't be used: line ${line}, ${path || 'the whole'}: ${message}`,
+    say`The declaration of the API can't be used: line ${line}, ${path || say`the whole`}: ${message}`,
     false,
   );
 }
@@ -43,18 +40,12 @@ export function checkDeclaration(text: string): Checked {
     value = JSON.parse(text);
   } catch {
     return {
-      problem: {
-        line: syntaxErrorLine(text),
-        path: '',
-        message: 'it is no JSON',
-        text: 'noJson',
-        values: {},
-      },
+      problem: { line: syntaxErrorLine(text), path: '', message: say`it is no JSON` },
     };
   }
   validate ??= compile();
-  const at = (pointer: string, said: Said): Checked => ({
-    problem: { line: lineOf(text, pointer), path: pointer.slice(1).replaceAll('/', '.'), ...said },
+  const at = (pointer: string, message: string): Checked => ({
+    problem: { line: lineOf(text, pointer), path: pointer.slice(1).replaceAll('/', '.'), message },
   });
   if (!validate(value)) {
     const error = deepest(validate.errors ?? []);
@@ -66,29 +57,24 @@ export function checkDeclaration(text: string): Checked {
 
 type SchemaError = Partial<NonNullable<ValidateFunction['errors']>[number]>;
 
-/** Keywords of the schema, and which of their parameters a text names. */
-const NAMED: Record<string, string | undefined> = {
-  additionalProperties: 'additionalProperty',
-  required: 'missingProperty',
-  discriminator: 'tag',
-  enum: 'allowedValues',
-  type: 'type',
-  minimum: 'limit',
-  minItems: 'limit',
-  minProperties: 'limit',
-  pattern: 'pattern',
+/** By the keyword of the schema, with what its parameters name. */
+const SENTENCES: Record<string, { names: string; say: (name: string) => string } | undefined> = {
+  additionalProperties: { names: 'additionalProperty', say: (name) => say`“${name}” isn't known here` },
+  required: { names: 'missingProperty', say: (name) => say`“${name}” is missing` },
+  discriminator: { names: 'tag', say: (name) => say`“${name}” is missing, or isn't known` },
+  enum: { names: 'allowedValues', say: (name) => say`has to be one of: ${name}` },
+  type: { names: 'type', say: (name) => say`has to be of the type ${name}` },
+  minimum: { names: 'limit', say: (name) => say`has to be ${name} at least` },
+  minItems: { names: 'limit', say: () => say`needs an entry at least` },
+  minProperties: { names: 'limit', say: () => say`needs an entry at least` },
+  pattern: { names: 'pattern', say: () => say`has to be a duration, such as 30s, 5m or 1h` },
 };
 
-function inWords({ keyword = '', message = 'is wrong', params = {} }: SchemaError): Said {
-  const name = NAMED[keyword];
-  if (name === undefined) return { message };
-  const found = (params as Record<string, unknown>)[name];
-  const named = Array.isArray(found) ? found.join(', ') : String(found);
-  return {
-    message: message.includes(named) ? message : `${message} ("${named}")`,
-    text: keyword,
-    values: { name: named },
-  };
+function inWords({ keyword = '', message = say`is wrong`, params = {} }: SchemaError): string {
+  const sentence = SENTENCES[keyword];
+  if (!sentence) return message;
+  const found = (params as Record<string, unknown>)[sentence.names];
+  return sentence.say(Array.isArray(found) ? found.join(', ') : String(found));
 }
 
 /** Loaded only where somebody declares an API. */
@@ -101,28 +87,23 @@ function compile(): ValidateFunction<Declaration> {
 }
 
 /** What no schema can tell: what has to be there for something else to work. */
-function firstSenseless({ collections }: Declaration): [pointer: string, said: Said] | undefined {
+function firstSenseless({ collections }: Declaration): [pointer: string, message: string] | undefined {
   const names = Object.keys(collections);
   for (const [name, { of, list, changes, read }] of Object.entries(collections)) {
     const pointer = `/collections/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`;
     if ((list.get ?? list.post) === undefined)
-      return [`${pointer}/list`, { message: 'needs a path: "get", or "post" with a "body"', text: 'noPath' }];
+      return [`${pointer}/list`, say`needs a path: “get”, or “post” with a “body”`];
     if (of !== undefined && !names.includes(of)) {
       const close = nearest(of, names);
-      const message = `there is no collection "${of}"${close ? `; do you mean "${close}"?` : ''}`;
-      const text = close ? 'mistyped' : 'noCollection';
-      return [`${pointer}/of`, { message, text, values: { name: of, close: close ?? '' } }];
+      const message = close
+        ? say`there is no collection “${of}”; do you mean “${close}”?`
+        : say`there is no collection “${of}”`;
+      return [`${pointer}/of`, message];
     }
     if ((changes?.hydrate || changes?.events) && !read)
-      return [
-        `${pointer}/changes`,
-        { message: 'only tells ids: "read" has to say how records are read by them', text: 'noRead' },
-      ];
+      return [`${pointer}/changes`, say`only tells ids: “read” has to say how records are read by them`];
     if (changes?.events && !changes.list)
-      return [
-        `${pointer}/changes`,
-        { message: 'has events, so it needs a "list" of its own', text: 'noEvents' },
-      ];
+      return [`${pointer}/changes`, say`has events, so it needs a “list” of its own`];
   }
   return undefined;
 }

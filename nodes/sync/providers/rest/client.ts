@@ -6,10 +6,11 @@ import { parseJson } from '../../../shared/json';
 import { Secrets } from '../../../shared/secrets';
 import { Authenticator, type Authorization } from './auth';
 import type { Ask, Declaration, ErrorRule } from './declaration';
-import { judge, saying, type Answer, type Verdict } from './judge';
+import { isWebPage, judge, saying, type Answer, type Verdict } from './judge';
 import { Limiter, type Hold } from './limiter';
 import { fill, type Values } from './template';
 import { apiUrl, requestUrl } from './url';
+import { called, say } from '../../../shared/say';
 
 export interface ClientOptions {
   declaration: Declaration;
@@ -34,6 +35,8 @@ export interface Request {
 export interface Found extends Answer {
   verdict: 'ok' | 'empty' | 'gone' | 'restart';
   url: string;
+  /** What was asked and which status came. */
+  answered: string;
   /** Why, where the verdict isn't "ok". */
   because: string;
 }
@@ -66,7 +69,7 @@ export class RestClient {
     this.values = { ...values, baseUrl: apiUrl(declaration, values.baseUrl) };
     this.secrets = new Secrets(values.token, values.secret, values.privateKey);
     this.limiter = new Limiter(declaration.rates, budget, () => this.tell());
-    this.http = new HttpClient({ address: 'the base URL', other: declaration.label, lost, largest });
+    this.http = new HttpClient({ address: say`the base URL`, other: declaration.label, lost, largest });
     this.authenticator = new Authenticator(declaration, this.values, this.http, this.secrets, refreshTokens);
   }
 
@@ -140,7 +143,10 @@ export class RestClient {
           this.waits = 0;
           this.limiter.go();
           this.limiter.observe(answer.headers, this.now());
-          return { ...answer, verdict: verdict.do, url, because: this.because(answer, url, verdict.advice) };
+          return {
+            ...{ ...answer, verdict: verdict.do, url, answered: this.answered(answer, url) },
+            because: this.because(answer, url, verdict.advice),
+          };
         case 'wait':
           this.wait(verdict, answer);
           continue;
@@ -193,13 +199,13 @@ export class RestClient {
 
   private wait(verdict: Verdict, answer: Answer): void {
     const backoff = Math.min(WAIT.longest, WAIT.first * 2 ** this.waits++);
-    const message = `${this.options.declaration.label} limits requests (${answer.status}): ${this.secrets.strike(saying(answer))}`;
+    const message = say`${this.options.declaration.label} limits requests (${answer.status}): ${this.secrets.strike(saying(answer))}`;
     this.limiter.stop({ code: 'API_LIMIT', message }, verdict.wait ?? backoff);
   }
 
   private lost(error: FlowError, url: string, losses: number, wait = RETRY * 2 ** (losses - 1)): void {
     if (losses === LOSSES)
-      throw new FlowError(error.code, `${shown(url)} failed ${LOSSES} times: ${error.message}`, true, {
+      throw new FlowError(error.code, say`${shown(url)} failed ${LOSSES} times: ${error.message}`, true, {
         cause: error,
       });
     this.limiter.stop({ code: 'API_UNREACHABLE', message: error.message }, wait);
@@ -208,14 +214,19 @@ export class RestClient {
   private error(how: 'fail' | 'login' | 'retry', answer: Answer, url: string, advice?: string): FlowError {
     const code = how === 'login' ? 'API_LOGIN' : how === 'retry' ? 'API_UNREACHABLE' : 'API_REFUSED';
     return new FlowError(code, this.because(answer, url, advice), how === 'retry', {
-      details: { status: answer.status },
+      details: { status: answer.status, ...(isWebPage(answer) && { webPage: true }) },
     });
   }
 
   private because(answer: Answer, url: string, advice: string | undefined): string {
-    const { label } = this.options.declaration;
-    const text = `${label} answered ${shown(url)} with ${answer.status}: ${saying(answer)}`;
-    return this.secrets.strike(advice === undefined ? text : `${text.replace(/\.?$/, '')}. ${advice}`);
+    const text = `${this.answered(answer, url)}: ${saying(answer)}`;
+    return this.secrets.strike(
+      advice === undefined ? text : `${text.replace(/\.?$/, '')}. ${called(advice)}`,
+    );
+  }
+
+  private answered({ status }: Answer, url: string): string {
+    return this.secrets.strike(say`${this.options.declaration.label} answered ${shown(url)} with ${status}`);
   }
 
   private observeClock({ headers }: HttpAnswer): void {
@@ -263,5 +274,5 @@ function shown(url: string): string {
 }
 
 function closed({ label }: Declaration): FlowError {
-  return new FlowError('CLOSED', `The sync was stopped while it waited for ${label}`);
+  return new FlowError('CLOSED', say`The sync was stopped while it waited for ${label}`);
 }

@@ -3,6 +3,7 @@ import { nearest } from '../../../shared/nearest';
 import type { CollectionDeclaration, Declaration } from './declaration';
 import type { Partition } from './partitions';
 import type { Values } from './template';
+import { say } from '../../../shared/say';
 
 export interface FoundCollection {
   of: CollectionDeclaration;
@@ -19,8 +20,8 @@ export function findCollection(declaration: Declaration, name: string): FoundCol
   const of = Object.hasOwn(collections, wanted) ? collections[wanted] : undefined;
   if (!of) {
     const close = nearest(wanted, Object.keys(collections));
-    const advice = close ? `do you mean "${close}"?` : `it has ${Object.keys(collections).join(', ')}`;
-    throw unknown(`${label} has no collection "${wanted}"; ${advice}`);
+    const advice = close ? say`do you mean "${close}"?` : say`it has ${Object.keys(collections).join(', ')}`;
+    throw unknown(say`${label} has no collection "${wanted}"; ${advice}`);
   }
   if (!scope) return { of, values: {} };
   const parts = end < 0 ? [] : rest.slice(0, end).split('/');
@@ -28,10 +29,10 @@ export function findCollection(declaration: Declaration, name: string): FoundCol
   const example = nameOf(declaration, wanted);
   if (of.of === undefined && parts.length > least)
     throw unknown(
-      `${label} has ${wanted} of "${parts.slice(0, least).join('/')}" as a whole only; write for example "${nameOf(declaration, wanted, parts.join('/'))}"`,
+      say`${label} has ${wanted} of "${parts.slice(0, least).join('/')}" as a whole only; write for example "${nameOf(declaration, wanted, parts.join('/'))}"`,
     );
   if (parts.length < least || parts.length > scope.parts.length || parts.includes(''))
-    throw unknown(`"${name}" doesn't say of what; write for example "${example}"`);
+    throw unknown(say`"${name}" doesn't say of what; write for example "${example}"`);
   const values = Object.fromEntries(parts.map((part, i) => [(scope.parts[i] ?? '').replace('?', ''), part]));
   if (!scope.partition || parts.length < scope.parts.length) return { of, values };
   const named = Object.entries(scope.partition).map(([each, template]): [string, string] => [

@@ -9,6 +9,7 @@ import type { Auth, Declaration } from './declaration';
 import { judge, saying } from './judge';
 import { at, timeAt } from './path';
 import { fill, fillPath, fillText, namesIn, type Values } from './template';
+import { called, say } from '../../../shared/say';
 
 /** A way to log in that gives a token for a while. */
 export type Granting = Auth & { kind: 'oauth' | 'jwt' };
@@ -93,7 +94,7 @@ export class Grants {
       const said = fill(claims, this.values) as Record<string, string>;
       return signJwt({ ...times, ...said }, fillText(key, this.values) ?? '', algorithm);
     } catch (error) {
-      const why = `The private key for ${this.declaration.label} is no RSA key in PEM form (-----BEGIN … PRIVATE KEY-----): paste it whole, without a passphrase`;
+      const why = say`The private key for ${this.declaration.label} is no RSA key in PEM form (-----BEGIN … PRIVATE KEY-----): paste it whole, without a passphrase`;
       throw new FlowError('API_LOGIN', why, false, { cause: error });
     }
   }
@@ -108,12 +109,12 @@ export class Grants {
     const seen = { ...answer, body };
     const verdict = judge(seen, this.declaration.errors ?? [], Date.now() + this.clock);
     const passes = verdict.do === 'wait' || verdict.do === 'retry';
-    const said = `${new URL(url).host} gives no access token (${answer.status}): ${saying(seen)}`;
+    const said = say`${new URL(url).host} gives no access token (${answer.status}): ${saying(seen)}`;
     const again =
       refresh === undefined
         ? ''
-        : ', or authorize the app again: a refresh token ends, and may count but once';
-    const advice = `. Check ${entriesOf(auth, this.declaration).join(', ')}${again}`;
+        : say`, or authorize the app again: a refresh token ends, and may count but once`;
+    const advice = say`. Check ${entriesOf(auth, this.declaration).join(', ')}${again}`;
     return new FlowError(
       passes ? 'API_UNREACHABLE' : 'API_LOGIN',
       this.secrets.strike(passes ? said : said.replace(/\.?$/, advice)),
@@ -131,7 +132,7 @@ export function grantUrl(auth: Granting, values: Values): string {
 export function entriesOf(auth: Auth, { login = {} }: Declaration): string[] {
   return entryNames(auth).map((name) => {
     const label = Object.hasOwn(login, name) ? login[name as keyof typeof login]?.label : undefined;
-    return typeof label === 'object' ? label.en : (label ?? name);
+    return called(label ?? name);
   });
 }
 

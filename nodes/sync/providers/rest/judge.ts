@@ -3,6 +3,7 @@ import type { ErrorRule } from './declaration';
 import { retryAfter } from '../../../shared/http/retry-after';
 import { resetAt, type Headers } from './limiter';
 import { matches } from './path';
+import { say } from '../../../shared/say';
 
 export interface Answer {
   status: number;
@@ -20,7 +21,9 @@ export interface Verdict {
 }
 
 /** What answers so may not be the API at all. */
-export const WEB_PAGE = 'a web page in the place of JSON';
+export function isWebPage({ body, text }: Pick<Answer, 'body' | 'text'>): boolean {
+  return wordsIn(body) === undefined && /^\s*</.test(text);
+}
 
 const OK: Verdict = { do: 'ok' };
 
@@ -63,8 +66,11 @@ export function saying({ status, body, text }: Answer): string {
   const found = wordsIn(body);
   if (found !== undefined) return found.slice(0, 500);
   // A gateway in front of the API has pages of its own.
-  if (/^\s*</.test(text)) return `${WEB_PAGE}${status < 500 ? '; check the base URL' : ''}`;
-  if (text.trim() === '') return 'nothing more';
+  if (isWebPage({ body, text }))
+    return status < 500
+      ? say`a web page in the place of JSON; check the base URL`
+      : say`a web page in the place of JSON`;
+  if (text.trim() === '') return say`nothing more`;
   return status < 300 ? 'no JSON' : text.trim().slice(0, 200);
 }
 

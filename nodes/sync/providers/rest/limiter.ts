@@ -4,6 +4,7 @@ import { Waker } from '../../../shared/async/waker';
 import { parseDuration } from '../../../shared/duration';
 import type { Rates } from './declaration';
 import { readTime } from './path';
+import { say } from '../../../shared/say';
 
 export type Headers = Readonly<Record<string, string | string[] | undefined>>;
 
@@ -93,8 +94,8 @@ export class Limiter {
     const wait = reset === undefined ? PROBE : Math.max(1_000, reset - apiNow);
     const message =
       remaining === 0
-        ? `All ${limit} requests that the API permits are spent`
-        : `${limit - remaining} of the API's ${limit} requests are spent, and this sync may bring it to ${this.share} %: raise the API budget, or ask less often`;
+        ? say`All ${limit} requests that the API permits are spent`
+        : say`${limit - remaining} of the API's ${limit} requests are spent, and this sync may bring it to ${this.share} %: raise the API budget, or ask less often`;
     this.stop({ code: remaining === 0 ? 'API_LIMIT' : 'API_BUDGET_SPENT', message }, wait);
   }
 

@@ -3,6 +3,7 @@ import type { Found, RestClient } from './client';
 import type { ErrorRule, Listing, Paging } from './declaration';
 import { at } from './path';
 import type { Values } from './template';
+import { say } from '../../../shared/say';
 
 export interface ListPage {
   rows: unknown[];
@@ -41,7 +42,7 @@ export async function listPage(
   const url = byUrl ? next : client.urlOf(listing, filled);
   const nothing = { rows: [], next: undefined, cursor: undefined, url, etag: undefined };
   // From a position of another base URL, or an answer that leads elsewhere.
-  if (byUrl && !client.isOwn(url)) return { ...nothing, restart: `The next page is at another host` };
+  if (byUrl && !client.isOwn(url)) return { ...nothing, restart: say`The next page is at another host` };
   const answer = await client.ask({ ask: listing, values: filled, url, etag: etag?.(url) }, signal, rules);
   if (answer.status === 304) return { ...nothing, unchanged: true };
   // A later page may be gone by itself: whether the list is, its first page says.
@@ -70,10 +71,10 @@ function rowsAt({ body, url }: Found, path: string): unknown[] {
   if (typeof found === 'object' && found !== null && path === '') return [found];
   throw new FlowError(
     'INVALID_DECLARATION',
-    `The answer of ${new URL(url).pathname} has no list at "${path}", but ${
+    say`The answer of ${new URL(url).pathname} has no list at "${path}", but ${
       Object.keys(body ?? {})
         .slice(0, 20)
-        .join(', ') || (Array.isArray(body) ? 'a list' : 'nothing')
+        .join(', ') || (Array.isArray(body) ? say`a list` : say`nothing`)
     }`,
     false,
   );

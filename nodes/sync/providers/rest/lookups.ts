@@ -1,16 +1,16 @@
-import { codeOf, FlowError, messageOf } from '../../../shared/errors';
+import { codeOf, FlowError } from '../../../shared/errors';
 import { failed, good, type Check } from '../../../shared/checks';
 import { withAssociations } from './associations';
 import { RestClient, type ClientOptions } from './client';
 import type { CollectionDeclaration, Declaration, Listing } from './declaration';
 import { Fields } from './fields';
 import { findCollection, nameOf, type FoundCollection } from './find';
-import { WEB_PAGE } from './judge';
 import { listPage } from './listing';
 import { partitionsOf } from './partitions';
 import { at, timeAt } from './path';
 import { recordOf } from './records';
 import type { Values } from './template';
+import { say } from '../../../shared/say';
 
 /** One page of a collection, as the form shows it. */
 export interface Tried {
@@ -115,12 +115,17 @@ async function testCollection(
   } catch (error) {
     const code = codeOf(error);
     if (!['API_REFUSED', 'NO_SUCH_OBJECT', 'INVALID_DECLARATION'].includes(code)) throw error;
-    const refused = code === 'API_REFUSED' && !messageOf(error).includes(WEB_PAGE);
+    const refused = code === 'API_REFUSED' && !isWebPage(error);
     const rights = refused ? findCollection(declaration, collection).of.rights : undefined;
     return rights === undefined
       ? failed('bad', 'check_unread', error, { collection })
       : failed('bad', 'check_noRight', error, { collection, rights });
   }
+}
+
+/** It isn't the API that has refused. */
+function isWebPage(error: unknown): boolean {
+  return (error as { details?: { webPage?: boolean } }).details?.webPage === true;
 }
 
 /** Asks for the first page of a collection. Throws FlowError. */
@@ -155,7 +160,7 @@ function withoutTime(of: CollectionDeclaration, rows: readonly unknown[]): { nam
 
 function missing(of: CollectionDeclaration, rows: readonly unknown[]): string[] {
   return withoutTime(of, rows).map(
-    ({ name, path }) => `No record of this page has a time at "${path}" (${name}).`,
+    ({ name, path }) => say`No record of this page has a time at "${path}" (${name}).`,
   );
 }
 

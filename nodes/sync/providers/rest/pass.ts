@@ -6,6 +6,7 @@ import type { Listing } from './declaration';
 import { listPage, type ListPage } from './listing';
 import { at, timeAt } from './path';
 import type { Values } from './template';
+import { say } from '../../../shared/say';
 
 /** How far a list has been read; kept as JSON. Times are epoch ms. */
 export interface Pass {
@@ -161,10 +162,10 @@ export class PassReader {
       const anchored = this.atLast(pass);
       if (anchored) return anchored;
     }
-    if (this.isRound(pass, before)) return this.restarted(pass, 'a page has come twice');
+    if (this.isRound(pass, before)) return this.restarted(pass, say`a page has come twice`);
     const { cap, size = 0 } = listing;
     if (cap !== undefined && (pass.rows ?? 0) + size > cap)
-      return this.restarted(pass, `it gives no more than ${cap} records`);
+      return this.restarted(pass, say`it gives no more than ${cap} records`);
     const isMark = Number.isInteger(Math.log2(pass.pages));
     return { ...pass, tied: this.counted && listing.order !== undefined, ...(isMark && { mark: pass.next }) };
   }
@@ -208,8 +209,8 @@ export class PassReader {
       return this.anchored(pass, pass.from);
     const { last, rows = 0 } = pass;
     const tied = listing.order !== undefined && last && rows > 0;
-    const more = `; more than ${rows} records are of ${tied ? isoTime(last.time) : ''}, and it has no way to ask for the rest`;
-    throw new FlowError('API_PAGING', `A list can't be read on: ${why}${tied ? more : ''}`);
+    const more = say`; more than ${rows} records are of ${tied ? isoTime(last.time) : ''}, and it has no way to ask for the rest`;
+    throw new FlowError('API_PAGING', say`A list can't be read on: ${why}${tied ? more : ''}`);
   }
 
   /** From the last time on, or where there is nothing but that time, from its first id on, if it can be. */

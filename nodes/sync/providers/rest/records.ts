@@ -2,6 +2,7 @@ import { FlowError } from '../../../shared/errors';
 import { isoTime, type SourceRecord } from '../../engine/record';
 import type { CollectionDeclaration } from './declaration';
 import { at, matches, timeAt } from './path';
+import { say } from '../../../shared/say';
 
 /** The row's id as a text. Throws INVALID_DECLARATION where there is none. */
 export function idOf({ id }: CollectionDeclaration, row: unknown): string {
@@ -10,10 +11,10 @@ export function idOf({ id }: CollectionDeclaration, row: unknown): string {
   if (typeof found === 'number' || typeof found === 'bigint') return String(found);
   throw new FlowError(
     'INVALID_DECLARATION',
-    `A record has no id at "${id}", but only ${
+    say`A record has no id at "${id}", but only ${
       Object.keys(row ?? {})
         .slice(0, 20)
-        .join(', ') || 'nothing'
+        .join(', ') || say`nothing`
     }`,
     false,
   );
@@ -56,7 +57,7 @@ function timeOf(path: string | undefined, row: unknown): number | undefined {
   if (time !== undefined || found === null || found === undefined) return time;
   throw new FlowError(
     'INVALID_DECLARATION',
-    `A record has ${JSON.stringify(found).slice(0, 50)} at "${path}", which is no time of that format`,
+    say`A record has ${JSON.stringify(found).slice(0, 50)} at "${path}", which is no time of that format`,
     false,
   );
 }

@@ -5,6 +5,7 @@ import type { Listing } from './declaration';
 import { listPage } from './listing';
 import { at } from './path';
 import type { Values } from './template';
+import { say } from '../../../shared/say';
 
 const RESTARTS = 3;
 
@@ -61,7 +62,7 @@ export class HeadWalk {
     if (page.restart !== undefined) {
       this.walk = undefined;
       if (++this.restarts > RESTARTS)
-        throw new FlowError('API_PAGING', `A list can't be read on: ${page.restart}`);
+        throw new FlowError('API_PAGING', say`A list can't be read on: ${page.restart}`);
       return { rows: [], head: undefined };
     }
     const first = page.rows.length > 0 ? this.idOf(page.rows[0]) : '';

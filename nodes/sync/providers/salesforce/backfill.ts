@@ -4,6 +4,7 @@ import { PAGE, count, isTooMuch, select, soql, type Rows } from './query';
 import type { OrgReader } from './reader';
 import { ResultSet } from './results';
 import type { SObject } from './sobject';
+import { say } from '../../../shared/say';
 
 /** By ids in order, or by a Bulk job's results. */
 export type BackfillPosition = { after: string } | JobPosition;
@@ -128,7 +129,7 @@ export class Backfill {
   /** Some objects can't be read by Bulk, some users may not, and some orgs have no job left today. */
   private withoutBulk(error: unknown): BackfillPosition {
     if (!(error instanceof FlowError) || codeOf(error) === 'CLOSED' || error.retryable) throw error;
-    this.log(`${this.sobject.name} is read by queries, as Bulk API 2.0 refuses: ${error.message}`);
+    this.log(say`${this.sobject.name} is read by queries, as Bulk API 2.0 refuses: ${error.message}`);
     return { after: '' };
   }
 
@@ -185,7 +186,7 @@ export class Backfill {
     const at = { ...before, skip: undefined, incomplete: undefined, read };
     if (set.next !== 'null') return { records: [], next: { ...at, locator: set.next } };
     if (total === undefined || total <= read) return { records: [], next: undefined };
-    return this.beginAnew(at, `it has ${total} records, and its results ${read}`, signal);
+    return this.beginAnew(at, say`it has ${total} records, and its results ${read}`, signal);
   }
 
   /**
@@ -207,13 +208,13 @@ export class Backfill {
     const { incomplete = 0 } = at;
     if (incomplete < SET_TRIES)
       return { records: [], next: { ...at, incomplete: incomplete + 1 }, wait: pauseOf(incomplete) };
-    return this.beginAnew(at, `a set of its results came incomplete ${SET_TRIES + 1} times`, signal);
+    return this.beginAnew(at, say`a set of its results came incomplete ${SET_TRIES + 1} times`, signal);
   }
 
   private async beginAnew({ job, anew = 0 }: JobPosition, why: string, signal: AbortSignal): Promise<Page> {
     const queries = anew >= JOB_TRIES;
     this.log(
-      `The results of the bulk job ${job} of ${this.sobject.name} are incomplete (${why}); ${queries ? 'it is read by queries' : 'a new one begins'}`,
+      say`The results of the bulk job ${job} of ${this.sobject.name} are incomplete (${why}); ${queries ? say`it is read by queries` : say`a new one begins`}`,
     );
     return { records: [], next: queries ? { after: '' } : await this.createJob(signal, anew + 1) };
   }
@@ -231,11 +232,11 @@ export class Backfill {
         this.polls = 0;
         return job;
       case 'Failed': {
-        const error = new FlowError('JOB_FAILED', job.errorMessage ?? 'the job failed', false);
+        const error = new FlowError('JOB_FAILED', job.errorMessage ?? say`the job failed`, false);
         return { records: [], next: this.withoutBulk(error) };
       }
       case 'Aborted': {
-        const error = new FlowError('JOB_ABORTED', 'somebody aborted the job', false);
+        const error = new FlowError('JOB_ABORTED', say`somebody aborted the job`, false);
         return { records: [], next: await this.jobLost(at.job, error, signal) };
       }
       case 'UploadComplete':
@@ -254,7 +255,7 @@ export class Backfill {
 
   private async giveUp(job: Job, signal: AbortSignal): Promise<BackfillPosition> {
     this.log(
-      `${this.sobject.name} is read by queries, as the bulk job ${job.id} has stood still (${job.state}) for ${JOB_STALLED / 60_000} minutes`,
+      say`${this.sobject.name} is read by queries, as the bulk job ${job.id} has stood still (${job.state}) for ${JOB_STALLED / 60_000} minutes`,
     );
     // It would count against the org's jobs; whether that works makes no difference here.
     const body = { state: 'Aborted' };
@@ -269,7 +270,7 @@ export class Backfill {
     if (!(error instanceof FlowError) || codeOf(error) === 'CLOSED') throw error;
     if (error.retryable && error.code !== 'INVALID_QUERY_LOCATOR') throw error;
     this.log(
-      `The bulk job ${id} of ${this.sobject.name} can't be read on (${error.message}); a new one begins`,
+      say`The bulk job ${id} of ${this.sobject.name} can't be read on (${error.message}); a new one begins`,
     );
     return this.createJob(signal);
   }

@@ -15,6 +15,7 @@ import type { SourceRecord } from '../../engine/record';
 import { readByIds } from './query';
 import type { OrgReader } from './reader';
 import type { SObject } from './sobject';
+import { say } from '../../../shared/say';
 
 export interface CdcPosition {
   /** Where polling goes on. Events are only told, not vouched for: they don't move it. */
@@ -114,7 +115,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   get problem(): { code: string; message: string } | undefined {
     const error = this.state.phase === 'failing' ? this.state.error : this.pubsub.availability.current;
     if (!error) return undefined;
-    const message = `There are no change events on ${this.topic}, so it is polled: ${error.message}`;
+    const message = say`There are no change events on ${this.topic}, so it is polled: ${error.message}`;
     return { code: 'NO_EVENTS', message };
   }
 
@@ -241,7 +242,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     const ids = [...new Set([...deleted.keys(), ...again])];
     const gaps = taken.filter(({ gap }) => gap).length;
     if (gaps > 0)
-      this.settings.log(`${gaps} events of ${this.topic} came without data; their records are read again`);
+      this.settings.log(say`${gaps} events of ${this.topic} came without data; their records are read again`);
     if (ids.length > 0) this.pace.called();
     const found = ids.length > 0 ? await readByIds(this.reader, sobject, ids, signal) : [];
     // Unless the subscription was begun anew in the meantime.
@@ -271,7 +272,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
     if (before.length === 0) this.unread = { at: now(), tries: 0 };
     if (all.length > 0 && before.length === 0)
       this.settings.log(
-        `Events of ${this.topic} tell of records that this user can't read; they are tried again from time to time, as permissions may change`,
+        say`Events of ${this.topic} tell of records that this user can't read; they are tried again from time to time, as permissions may change`,
       );
     return all.length > 0 ? all : undefined;
   }
@@ -293,7 +294,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
         this.tell({ replay: id, at: this.reader.now(), ids: [], deleted: false, gap: false, came: now() }),
       room: () => this.room(),
       positionLost: (error) => {
-        this.settings.log(`${error.message}; what has changed since is polled`);
+        this.settings.log(say`${error.message}; what has changed since is polled`);
         this.unsubscribe();
         this.subscription = this.subscribe(undefined);
       },
@@ -322,10 +323,10 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
 
   private arrived({ replayId, payload, error }: ReceivedEvent): void {
     if (!payload || !isChange(payload))
-      return this.doubt(replayId, error?.message ?? 'it is no change event');
+      return this.doubt(replayId, error?.message ?? say`it is no change event`);
     const { recordIds, changeType, wildcard, gap, commitTimestamp } = (payload as Change).ChangeEventHeader;
     if (wildcard || changeType === 'GAP_OVERFLOW')
-      return this.doubt(replayId, `it is a ${changeType} of ${recordIds.join(', ')}`);
+      return this.doubt(replayId, say`it is a ${changeType} of ${recordIds.join(', ')}`);
     const deleted = changeType === 'DELETE' || changeType === 'GAP_DELETE';
     this.tell({ replay: replayId, at: Number(commitTimestamp), ids: recordIds, deleted, gap, came: now() });
   }
@@ -333,7 +334,7 @@ export class CdcFeed implements ChangeFeed<CdcPosition> {
   /** An event that doesn't say which records have changed: asked for by time they are found. */
   private doubt(replay: string, why: string): void {
     this.settings.log(
-      `An event of ${this.topic} doesn't tell which records have changed (${why}); what has changed is polled`,
+      say`An event of ${this.topic} doesn't tell which records have changed (${why}); what has changed is polled`,
     );
     this.pollToNow();
     this.lastPass = undefined;

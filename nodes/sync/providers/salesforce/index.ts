@@ -12,6 +12,7 @@ import { PollFeed, type ChangeFeed } from './changes';
 import { readByIds } from './query';
 import { OrgReader } from './reader';
 import { describe, type SObject } from './sobject';
+import { say } from '../../../shared/say';
 
 export interface SalesforceSettings {
   /** Milliseconds between two passes of polling, and how far each looks back. */
@@ -80,7 +81,7 @@ export class SalesforceProvider implements Provider {
     this.names = undefined;
     throw new FlowError(
       'NO_SUCH_OBJECT',
-      `The org has no object "${wanted}" that this user may see: check the collection "${collection}" and the user's permissions`,
+      say`The org has no object "${wanted}" that this user may see: check the collection "${collection}" and the user's permissions`,
       false,
     );
   }
@@ -157,7 +158,7 @@ class SalesforceCollection implements Collection {
     if (elsewhere) return elsewhere;
     const added = this.sobject.added(from.fields);
     if (added.length > 0) {
-      const why = `${this.sobject.name} has fields that it did not have (${added.join(', ')})`;
+      const why = say`${this.sobject.name} has fields that it did not have (${added.join(', ')})`;
       return this.lost(this.kept(from), 'fields', why);
     }
     const changes = await this.described(signal, () => this.feed.changes(from, this.sobject, signal));
@@ -207,7 +208,7 @@ class SalesforceCollection implements Collection {
     if (org === undefined || organizationId === undefined || org === organizationId) return undefined;
     await this.feed.close();
     this.feed = this.makeFeed();
-    const why = `the login leads to the organization ${organizationId} instead of ${org}, as after a refresh of a sandbox`;
+    const why = say`the login leads to the organization ${organizationId} instead of ${org}, as after a refresh of a sandbox`;
     return this.lost(this.kept(this.feed.start()), 'all', why);
   }
 
@@ -234,7 +235,7 @@ class SalesforceCollection implements Collection {
     const removed = before.fields.filter((name) => !sobject.fields.includes(name));
     if (added.length + removed.length === 0) return;
     const what = [...added.map((name) => `+${name}`), ...removed.map((name) => `-${name}`)].join(', ');
-    this.settings.log(`The fields of ${before.name} have changed (${what})`);
+    this.settings.log(say`The fields of ${before.name} have changed (${what})`);
     this.sobject = sobject;
     this.backfill.close();
     this.backfill = this.makeBackfill();

@@ -5,6 +5,7 @@ import { Baseline, type Known } from './baseline';
 import { PAGE, isTooMuch, readByIds, select, type Rows } from './query';
 import type { OrgReader } from './reader';
 import type { SObject } from './sobject';
+import { say } from '../../../shared/say';
 
 /** Times are epoch ms by the org's clock. */
 export interface PollPosition {
@@ -199,7 +200,7 @@ export class Poll {
       return this.lost(
         done,
         position,
-        `the sync stood still since ${since}, longer than the org remembers deletions`,
+        say`the sync stood still since ${since}, longer than the org remembers deletions`,
       );
     }
     for (;;) {
@@ -220,7 +221,7 @@ export class Poll {
         return this.lost(
           done,
           position,
-          `the org has no deletions from before ${answer.earliestDateAvailable} any more`,
+          say`the org has no deletions from before ${answer.earliestDateAvailable} any more`,
         );
       if (answer.deletedRecords.length > DELETIONS && half > start) {
         end = half;

@@ -5,6 +5,7 @@ import type { OrgRequest, OrgSession } from '../../../salesforce/org/session';
 import { now } from '../../../shared/async/clock';
 import { FlowError } from '../../../shared/errors';
 import { onAbort } from '../../../shared/async/signals';
+import { say } from '../../../shared/say';
 
 /** An org that answers others but fails so often on one request is not away; the request is at fault. */
 const LOSSES = 4;
@@ -64,7 +65,7 @@ export class OrgReader {
       if (outage.reason === 'unreachable' && ++losses === LOSSES)
         throw new FlowError(
           outage.code,
-          `${method} ${path.slice(0, 200)} failed ${LOSSES} times: ${outage.message}`,
+          say`${method} ${path.slice(0, 200)} failed ${LOSSES} times: ${outage.message}`,
         );
       session.availability.begin(outage);
     }
@@ -98,7 +99,7 @@ function successful(answer: OrgAnswer, method: string, path: string): OrgAnswer 
   const { errorCode, message } = restError(answer);
   throw new FlowError(
     errorCode,
-    `The org refused ${method} ${path.slice(0, 200)} (${answer.status} ${errorCode}): ${message.trim()}`,
+    say`The org refused ${method} ${path.slice(0, 200)} (${answer.status} ${errorCode}): ${message.trim()}`,
     !namesData(errorCode),
   );
 }
@@ -113,5 +114,5 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<
 }
 
 export function closed(): FlowError {
-  return new FlowError('CLOSED', 'The sync was stopped while it waited for the org');
+  return new FlowError('CLOSED', say`The sync was stopped while it waited for the org`);
 }

@@ -3,6 +3,7 @@ import type { SourceRecord } from '../../engine/record';
 import { CsvLines } from '../../../shared/csv';
 import { closed, type OrgReader } from './reader';
 import type { SObject } from './sobject';
+import { say } from '../../../shared/say';
 
 /** Where a set of a job's results begins, and how many rows it may have. */
 export interface SetPlace {
@@ -95,7 +96,7 @@ export class ResultSet {
       this.columns = line.length;
       this.record = this.sobject.csvReader(line);
     } else {
-      if (line.length !== this.columns) throw new Error('a line breaks off');
+      if (line.length !== this.columns) throw new Error(say`a line breaks off`);
       records.push(this.record(line));
     }
   }

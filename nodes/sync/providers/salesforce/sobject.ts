@@ -3,6 +3,7 @@ import { exactNumber, stringifyJson } from '../../../shared/json';
 import { fingerprint, isoTime, type SourceRecord } from '../../engine/record';
 import type { OrgReader } from './reader';
 import { RowWidth } from './width';
+import { say } from '../../../shared/say';
 
 export interface DescribedField {
   name: string;
@@ -56,7 +57,7 @@ export class SObject {
     if (!described.queryable || !stamp) {
       throw new FlowError(
         'NOT_SYNCABLE',
-        `The object ${described.name} can't be queried or has no time of change: take it off the collections`,
+        say`The object ${described.name} can't be queried or has no time of change: take it off the collections`,
         false,
       );
     }
