@@ -1,7 +1,8 @@
 import { codeOf, messageOf } from '../../shared/errors';
 import type { Connection } from '../server/connection';
 import { JetStreamError } from '../server/errors';
-import { changeMaxAckPending, consumerInfo, type ConsumerInfo, type DurableSettings } from './durable';
+import { changeMaxAckPending, consumerInfo, type ConsumerInfo } from './durable';
+import type { DurableSettings } from './durable-config';
 import { say } from '../../shared/say';
 
 /** The server keeps some 100 bytes for each message that is unacknowledged. */

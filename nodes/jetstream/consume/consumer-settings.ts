@@ -2,7 +2,7 @@ import { parseSettings, type Settings, type Stored } from '../../shared/settings
 import { jetstreamIn } from '../jetstream-in.settings';
 import { serverConfig, type StreamConfig } from '../streams/stream';
 import type { DeadLetterSettings } from './dead-letter-writer';
-import type { DurableSettings } from './durable';
+import type { DurableSettings } from './durable-config';
 import type { GateSettings } from './gate';
 import type { SettlementSettings } from './settlement';
 

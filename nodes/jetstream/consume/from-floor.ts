@@ -5,7 +5,8 @@ import { jsApi } from '../server/api';
 import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast, streamInfo } from '../streams/stream';
-import { consumerInfo, startsOf, type ConsumerConfig, type ConsumerInfo } from './durable';
+import { consumerInfo, type ConsumerInfo } from './durable';
+import { startsOf, type ConsumerConfig } from './durable-config';
 import { isSameDurable } from './memory';
 import { say } from '../../shared/say';
 

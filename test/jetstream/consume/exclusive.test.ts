@@ -5,7 +5,7 @@ import { RetentionPolicy } from 'nats';
 import { Consumer } from '../../../nodes/jetstream/consume/consumer';
 import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer-settings';
 import type { ConsumerState } from '../../../nodes/jetstream/consume/reader';
-import { startsOf, type ConsumerConfig } from '../../../nodes/jetstream/consume/durable';
+import { startsOf, type ConsumerConfig } from '../../../nodes/jetstream/consume/durable-config';
 import { jetStreamProperties } from '../../../nodes/jetstream/consume/message';
 import type { MessageBatch } from '../../../nodes/jetstream/consume/settlement';
 import { TURNS_BUCKET } from '../../../nodes/jetstream/consume/turn';
