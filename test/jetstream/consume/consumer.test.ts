@@ -261,7 +261,8 @@ describe('consumer', () => {
     const sequence = await publish();
     await seen(rig, 1);
     rig.batches[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
-    await until(() => rig.states.at(-1)?.phase === 'failing');
+    await until(() => rig.log.some((line) => line.includes('could not be written')));
+    assert.equal(rig.states.at(-1)?.phase, 'failing');
     assert.deepEqual(room.settled(sequence), []);
     await room.jsm.streams.add({ name: `elsewhere${serial}`, subjects: [subject] });
     await room.waitSettled(sequence, '+TERM');
