@@ -174,9 +174,9 @@ export interface RestOrg extends OrgProcess {
   switch(switches: object): Promise<void>;
 }
 
-/** An org whose calls take as long as a real one's. */
-export async function startRestOrg(): Promise<RestOrg> {
-  const org = await startOrgProcess('--latency', `${LATENCY}`, '--record-latency', `${RECORD_LATENCY}`);
+/** An org whose calls take as long as a real one's, unless told. Milliseconds of a call, and of each record in it. */
+export async function startRestOrg(latency = LATENCY, recordLatency = RECORD_LATENCY): Promise<RestOrg> {
+  const org = await startOrgProcess('--latency', `${latency}`, '--record-latency', `${recordLatency}`);
   const { login } = org;
   return {
     ...org,
@@ -187,7 +187,7 @@ export async function startRestOrg(): Promise<RestOrg> {
   };
 }
 
-export async function loggedIn(org: RestOrg): Promise<Connection> {
+export async function loggedIn(org: OrgProcess): Promise<Connection> {
   const { login: loginUrl, clientId, clientSecret } = org;
   const connection = new Connection({ version: '65.0', oauth2: { loginUrl, clientId, clientSecret } });
   await connection.authorize({ grant_type: 'client_credentials' });

@@ -115,10 +115,12 @@ export function withOneConnection(flow: FlowNode[]): FlowNode[] {
 
 /** Where thousands of messages come by: they belong in a status, not in the debug sidebar. */
 const BUSY = ['results', 'acknowledgement', 'progress', 'record'];
+/** What the status of those shows that have nothing of their own for it. */
+const BRIEF = { statusVal: 'payload.data.LastName', statusType: 'msg' };
 
 function quiet(node: FlowNode): FlowNode {
   if (node.type !== 'debug' || !BUSY.includes(String(node['name']))) return node;
-  return { ...node, tosidebar: false, tostatus: true };
+  return { ...node, ...(node['statusVal'] ? {} : BRIEF), tosidebar: false, tostatus: true };
 }
 
 /** The second example below the first one. */

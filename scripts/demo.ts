@@ -44,7 +44,8 @@ async function main(): Promise<void> {
 
   The contacts go through JetStream into Salesforce (first tab), and every change there comes back as a message of the
   stream SEQUIN-RECORDS (second tab). The buttons of the third tab change records too; those of the
-  fourth let the org go down, and a contact become a dead letter.
+  fourth let the org go down, and a contact become a dead letter, which is replayed in the operations tab
+  (the heart in the sidebar).
 
   Ctrl-C ends it all.
 `);

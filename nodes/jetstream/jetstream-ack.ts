@@ -5,7 +5,7 @@ import { commandDelivery } from '../shared/flow/completion';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { parseSetting, parseSettings, type Settings, type Stored } from '../shared/settings/settings';
 import { jetstreamAck } from './jetstream-ack.settings';
-import { say } from '../shared/say';
+import { called, say } from '../shared/say';
 import { speak } from '../shared/language';
 
 type AckDef = NodeDef & Stored<typeof jetstreamAck>;
@@ -56,6 +56,6 @@ function commandOf(settings: AckSettings, msg: NodeMessage): Command {
   const wait =
     delay === undefined || delay === null
       ? settings.delay
-      : parseSetting(jetstreamAck.settings.delay, delay, 'Delay');
+      : parseSetting(jetstreamAck.settings.delay, delay, called('Delay'));
   return { action: action as Command['action'], ...(wait === undefined ? {} : { delay: wait }) };
 }

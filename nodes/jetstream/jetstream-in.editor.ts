@@ -15,6 +15,8 @@ import { streamSettings } from './streams/stream.settings';
 import { parseFields } from '../shared/settings/settings';
 import { readStreamConfig, streamConfigRows } from './streams/stream-config.editor';
 
+const LABEL = 'nats jetstream in';
+
 const label = (property: string) => nodeText('jetstream-in', `label.${property}`);
 
 /** JetStream's own code. */
@@ -24,7 +26,7 @@ const defaults = defaultsOf(jetstreamIn);
 
 RED.nodes.registerType('jetstream-in', {
   category: 'JetStream and Salesforce',
-  paletteLabel: paletteLabel('jetstream-in', 'nats jetstream in'),
+  paletteLabel: paletteLabel('jetstream-in', LABEL),
   color: '#7fc4b4',
   icon: 'jetstream-in.svg',
   defaults: {
@@ -35,7 +37,7 @@ RED.nodes.registerType('jetstream-in', {
   inputs: 0,
   outputs: 1,
   label() {
-    return this.name || String(this.subject ?? '') || this.stream || 'jetstream-in';
+    return this.name || String(this.subject ?? '') || this.stream || LABEL;
   },
   labelStyle() {
     return this.name ? 'node_label_italic' : '';

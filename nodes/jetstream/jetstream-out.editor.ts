@@ -7,9 +7,11 @@ import { text } from '../shared/editor/text';
 import { headerList, readHeaders } from './publish/headers.editor';
 import { jetstreamOut } from './jetstream-out.settings';
 
+const LABEL = 'nats jetstream out';
+
 RED.nodes.registerType('jetstream-out', {
   category: 'JetStream and Salesforce',
-  paletteLabel: paletteLabel('jetstream-out', 'nats jetstream out'),
+  paletteLabel: paletteLabel('jetstream-out', LABEL),
   color: '#7fc4b4',
   icon: 'jetstream-out.svg',
   align: 'right',
@@ -17,7 +19,7 @@ RED.nodes.registerType('jetstream-out', {
   inputs: 1,
   outputs: 1,
   label() {
-    return this.name || this.subject || 'jetstream-out';
+    return this.name || this.subject || LABEL;
   },
   labelStyle() {
     return this.name ? 'node_label_italic' : '';

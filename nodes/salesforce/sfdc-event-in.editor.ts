@@ -7,16 +7,18 @@ import { text } from '../shared/editor/text';
 import { sourceHints } from '../shared/editor/wiring';
 import { sfdcEventIn } from './sfdc-event-in.settings';
 
+const LABEL = 'salesforce event in';
+
 RED.nodes.registerType('sfdc-event-in', {
   category: 'JetStream and Salesforce',
-  paletteLabel: paletteLabel('sfdc-event-in', 'salesforce event in'),
+  paletteLabel: paletteLabel('sfdc-event-in', LABEL),
   color: '#8db9e8',
   icon: 'sfdc-event-in.svg',
   defaults: { ...defaultsOf(sfdcEventIn) },
   inputs: 0,
   outputs: 1,
   label() {
-    return this.name || String(this.topic ?? '').replace(/^\/\w+\//, '') || 'sfdc-event-in';
+    return this.name || String(this.topic ?? '').replace(/^\/\w+\//, '') || LABEL;
   },
   labelStyle() {
     return this.name ? 'node_label_italic' : '';

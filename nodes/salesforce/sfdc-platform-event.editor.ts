@@ -7,18 +7,20 @@ import { defaultsOf, keepUpToDate, saveNumbers } from '../shared/editor/settings
 import { nodeText, text } from '../shared/editor/text';
 import { sfdcPlatformEvent } from './sfdc-platform-event.settings';
 
+const LABEL = 'salesforce event out';
+
 const label = (property: string) => nodeText('sfdc-platform-event', `label.${property}`);
 
 RED.nodes.registerType('sfdc-platform-event', {
   category: 'JetStream and Salesforce',
-  paletteLabel: paletteLabel('sfdc-platform-event', 'salesforce event out'),
+  paletteLabel: paletteLabel('sfdc-platform-event', LABEL),
   color: '#8db9e8',
   icon: 'sfdc-platform-event.svg',
   defaults: { ...defaultsOf(sfdcPlatformEvent) },
   inputs: 1,
   outputs: 1,
   label() {
-    return this.name || String(this.topic ?? '').replace(/^\/event\//, '') || 'sfdc-platform-event';
+    return this.name || String(this.topic ?? '').replace(/^\/event\//, '') || LABEL;
   },
   labelStyle() {
     return this.name ? 'node_label_italic' : '';

@@ -1,6 +1,7 @@
 import type { NodeAPI } from 'node-red';
 import { FlowError } from './errors';
 import type { NodeSettings } from './settings/settings';
+import { variableOf } from './settings/variables';
 import { say } from './say';
 
 /**
@@ -20,11 +21,6 @@ export function requireEnvironment(
     const variable = address ? variableOf(written[name]) : undefined;
     if (variable !== undefined && (resolved[name] ?? '') === '') throw unset(type, name, variable);
   }
-}
-
-/** The variable that a value is as a whole. */
-export function variableOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? /^\$\{(\w+)\}$/.exec(value.trim())?.[1] : undefined;
 }
 
 export function unset(type: string, setting: string, variable: string): FlowError {

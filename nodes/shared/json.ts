@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { types } from 'node:util';
 import { FlowError } from './errors';
 import { say } from './say';
 
@@ -175,6 +176,52 @@ function exceeds(value: unknown, levels: number): boolean {
   if (Array.isArray(value)) return value.some((inner) => exceeds(inner, levels - 1));
   for (const inner of Object.values(value)) if (exceeds(inner, levels - 1)) return true;
   return false;
+}
+
+/** A whole number beyond ±(2^53 - 1): others that differ may have become it, so it tells no two things apart. */
+export function isInexact(value: unknown): boolean {
+  return Number.isInteger(value) && !Number.isSafeInteger(value);
+}
+
+/**
+ * What a value is that JSON writes as something else: NaN, Infinity and an invalid date as null, a Map, a Promise, an
+ * error and whatever else shows nothing of what it holds as {}. Undefined for all others.
+ */
+export function unsayable(value: unknown): string | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : String(value);
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (types.isDate(value)) return Number.isNaN(value.getTime()) ? say`an invalid date` : undefined;
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
+  const speaks = PLAIN_KINDS.has(kind) || hasOwnJson(value) || ArrayBuffer.isView(value);
+  return speaks || Object.keys(value).length > 0 ? undefined : say`of the kind ${kind}`;
+}
+
+const PLAIN_KINDS = new Set(['Object', 'Array', 'Boolean', 'Number', 'String']);
+
+/** The first such value in one that isn't too deep, and where it stands: "payload.score is NaN". */
+export function unsayableIn(value: unknown, path: string): string | undefined {
+  try {
+    return firstUnsayable(value, path);
+  } catch {
+    // A getter that throws: whoever reads it next says so.
+    return undefined;
+  }
+}
+
+function firstUnsayable(value: unknown, path: string): string | undefined {
+  const found = unsayable(value);
+  if (found !== undefined) return say`${path} is ${found}`;
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || hasOwnJson(value))
+    return undefined;
+  for (const [name, inner] of Object.entries(value)) {
+    const within = firstUnsayable(inner, `${path}.${name}`);
+    if (within !== undefined) return within;
+  }
+  return undefined;
+}
+
+function hasOwnJson(value: object): boolean {
+  return typeof (value as { toJSON?: unknown }).toJSON === 'function';
 }
 
 /**

@@ -1,9 +1,9 @@
 import type { NodeAPI } from 'node-red';
-import { unset, variableOf } from './environment';
+import { unset } from './environment';
 import { FlowError } from './errors';
 import { Secrets } from './secrets';
 import { credentialsOf, type NodeSettings } from './settings/settings';
-import { withOtherwise } from './settings/variables';
+import { variableOf, withOtherwise } from './settings/variables';
 import { say } from './say';
 
 /** The values of a config node as they stand in the editor, saved or not. */

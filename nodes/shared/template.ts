@@ -1,7 +1,7 @@
 import { types } from 'node:util';
 import { bytesOf } from './bytes';
 import { FlowError, messageOf } from './errors';
-import { stringifyJson } from './json';
+import { isInexact, stringifyJson } from './json';
 import { say } from './say';
 
 /** What a template can name. `event.data` is the payload, `event.subject` the subject the event came on. */
@@ -41,11 +41,15 @@ export function compileTemplate(text: string): Template {
 
 /**
  * Compiles a template that always gives a text, also where it is one expression and nothing else. In a longer text
- * each value goes through `escape`.
+ * each value goes through `escape`. With `identifies` the text tells things apart: a number that may stand for several
+ * is TEMPLATE_VALUE.
  */
 export function compileText(
   text: string,
-  escape: (value: string) => string = (value) => value,
+  {
+    escape = (value) => value,
+    identifies = false,
+  }: { escape?: ((value: string) => string) | undefined; identifies?: boolean } = {},
 ): (scope: TemplateScope) => string {
   const expressions = expressionsOf(text);
   const first = expressions[0];
@@ -53,6 +57,8 @@ export function compileText(
   const readers = expressions.map((match) => compilePath(match[1] ?? '', text));
   const textOf = (value: unknown): string => {
     try {
+      if (identifies && isInexact(value))
+        throw new TypeError(say`${String(value)} is no exact number any more; hand it over as a text`);
       return asText(value);
     } catch (error) {
       throw new FlowError(

@@ -4,7 +4,13 @@ import { lookupRoute, type ConfigValues, type LookupRequest } from '../shared/ad
 import { failed, good, type Check } from '../shared/checks';
 import { FlowError, messageOf } from '../shared/errors';
 import { refreshTokens } from '../shared/http/refresh-tokens';
-import { credentialsOf, parseSettings, type Secrets, type Stored } from '../shared/settings/settings';
+import {
+  credentialsOf,
+  parseSettings,
+  readSecrets,
+  type Secrets,
+  type Stored,
+} from '../shared/settings/settings';
 import { listObjects, testConnection } from '../salesforce/org/lookups';
 import type { OrgSession } from '../salesforce/org/session';
 import { testChanges, testPubSub } from '../salesforce/pubsub/lookups';
@@ -89,7 +95,7 @@ export default function (RED: NodeAPI): void {
     warn: (text: string) => void,
   ): FormOptions {
     const { baseUrl, user, account, apiBudget = 100, associations = [] } = settings;
-    const { token, secret, privateKey } = credentials ?? {};
+    const { token, secret, privateKey } = readSecrets(apiSource, credentials);
     return {
       declaration: declared(settings),
       values: { baseUrl, user, account, token, secret, privateKey },

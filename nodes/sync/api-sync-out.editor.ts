@@ -26,7 +26,7 @@ RED.nodes.registerType('api-sync-out', {
   inputs: 1,
   outputs: 1,
   label() {
-    return this.name || setting(this, 'stream') || 'api-sync-out';
+    return this.name || setting(this, 'stream') || 'api sync out';
   },
   labelStyle() {
     return this.name ? 'node_label_italic' : '';

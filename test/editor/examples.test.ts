@@ -22,6 +22,9 @@ const examples = new Map(
 const LACKING =
   /^api-source .*: (?!Server|Org)[\w -]+: fill this in$|^api-sync-out .*: Source: invalid configuration node$/;
 
+/** What is left of the canvas, in px, between palette and sidebar of Node-RED 5 on a screen of 1280. */
+const CANVAS = 759;
+
 for (const version of [5, 4] as const)
   test(
     `examples are imported into Node-RED ${version} one after the other, ask nothing, and run where the environment says`,
@@ -51,7 +54,13 @@ for (const version of [5, 4] as const)
       });
       t.after(() => bench.stop());
       const editor = await bench.editor();
-      const add = (name: string) => editor.importText(examples.get(name) ?? assert.fail(name));
+      const add = async (name: string) => {
+        await editor.importText(examples.get(name) ?? assert.fail(name));
+        const outside = await editor.run<string[]>(
+          `RED.nodes.filterNodes({ z: RED.workspaces.active() }).filter(({ x, w }) => x + w / 2 > ${CANVAS}).map(({ type, name }) => type + ' ' + name)`,
+        );
+        assert.deepEqual(outside, [], `${name}: behind the sidebar on a screen of 1280 px`);
+      };
 
       await add('Upsert contacts from JetStream');
       await add('Publish contacts to JetStream');

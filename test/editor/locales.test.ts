@@ -37,6 +37,22 @@ test('every node has its texts and its help in both languages', () => {
   }
 });
 
+test('help, examples and documentation call the nodes what the palette calls them', () => {
+  const texts = [
+    'nodes/*/locales/*/*.html',
+    'README.md',
+    'docs/**/*.md',
+    'examples/*.json',
+    'docs/cookbook/*.json',
+  ];
+  for (const path of globSync(texts, { cwd: root }))
+    assert.doesNotMatch(
+      readFileSync(join(root, path), 'utf8'),
+      /sfdc (composite|event in|platform event)/,
+      path,
+    );
+});
+
 for (const path of english) {
   test(`${path}: English and German have the same keys and the same values to fill in`, () => {
     const [en, de] = [flat(catalog(path)), flat(catalog(german(path)))];

@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
-import { globSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { root } from '../support/user-dir';
 import { contract, types } from './contract';
 import { skip, startBench, type Bench, type Editor } from './editor';
-
-/** Set EDITOR_SHOTS to a folder to look at every form in every language and theme. */
-const shots = process.env['EDITOR_SHOTS'];
+import { faint, key, shoot, shots, show, THEMES } from './look';
 
 let bench: Bench;
 let editor: Editor;
@@ -115,16 +110,6 @@ const busy: Record<string, Record<string, unknown>[]> = {
   ],
 };
 
-/** Keys of the catalogs look like "label.name"; in a form they mean that a text is missing. */
-const groups = new Set(
-  globSync('nodes/*/locales/en-US/*.json', { cwd: root }).flatMap((path) =>
-    Object.keys(JSON.parse(readFileSync(join(root, path), 'utf8')) as object),
-  ),
-);
-const key = new RegExp(
-  `(^|[\\s:"(])(${[...groups].join('|')})\\.[a-z_-]+[a-zA-Z_.-]*($|[\\s")])|@jetforce/|__\\w+__`,
-);
-
 const TEXTS = `[...document.querySelectorAll('.jetforce-form, .jetforce-form *, .red-ui-tray-header')].flatMap((element) => [
   ...[...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.textContent.trim()),
   ...['title', 'placeholder', 'aria-label'].map((name) => element.getAttribute(name) ?? ''),
@@ -162,34 +147,6 @@ const CUT_OPTIONS = `[...document.querySelectorAll('.jetforce-form select')].fil
 const WIDTH = { min: 500, max: 600 };
 const SCREENS = [1024, 1280, 1600];
 
-/** Visible texts whose contrast to what is behind them is below 4.5 (WCAG AA). */
-const FAINT = `(() => {
-  const rgb = (color) => color.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((c) => (c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
-  };
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const color = rgb(getComputedStyle(at).backgroundColor);
-      if (color.length === 3 || color[3] > 0.9) return color;
-    }
-    return [255, 255, 255];
-  };
-  const own = (element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim() !== '');
-  return [...document.querySelectorAll('.jetforce-form *')]
-    .filter((element) => own(element) && element.getClientRects().length > 0 && !element.closest('button, .red-ui-typedInput-container, .red-ui-button'))
-    .filter((element) => {
-      const [a, b] = [light(rgb(getComputedStyle(element).color)), light(behind(element))];
-      return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5;
-    })
-    .map((element) => element.textContent.trim() + ' ' + getComputedStyle(element).color + ' on ' + behind(element));
-})()`;
-
-/** As the editor's own menu does it. */
-const SHOW = (theme: string) =>
-  `document.documentElement.classList.toggle('nr-theme-dark', ${theme === 'dark'})`;
-
 for (const language of ['en-US', 'de-DE']) {
   describe(language, () => {
     before(async () => {
@@ -216,20 +173,15 @@ for (const language of ['en-US', 'de-DE']) {
             assert.deepEqual(await editor.run<string[]>(OVERFLOWING), [], `at ${width}`);
             assert.deepEqual(await editor.run<string[]>(CUT_OPTIONS), [], `at ${width}`);
             assert.deepEqual(editor.complaints, []);
-            for (const theme of ['dark', 'light']) {
-              await editor.run(SHOW(theme));
-              assert.deepEqual(await editor.run<string[]>(FAINT), [], theme);
-              if (shots) await shoot(`${type}-${i}-${language}-${theme}-${width}`, width);
+            for (const theme of THEMES) {
+              await editor.run(show(theme));
+              assert.deepEqual(await editor.run<string[]>(faint('.jetforce-form')), [], theme);
+              if (shots) await editor.page.setViewportSize({ width, height: 1800 });
+              await shoot(editor, '.red-ui-tray', `${type}-${i}-${language}-${theme}-${width}`);
             }
           }
         }
       });
     }
   });
-}
-
-async function shoot(name: string, width: number): Promise<void> {
-  mkdirSync(shots as string, { recursive: true });
-  await editor.page.setViewportSize({ width, height: 1800 });
-  await editor.page.locator('.red-ui-tray').screenshot({ path: join(shots as string, `${name}.png`) });
 }

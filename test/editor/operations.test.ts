@@ -124,6 +124,43 @@ test(
   },
 );
 
+test(
+  'the title of a card brings its node into sight, or opens the form of its config node',
+  { skip },
+  async () => {
+    await (await card('in')).getByRole('button', { name: 'contacts' }).click();
+    assert.equal(await editor.run("RED.nodes.node('in').highlighted"), true);
+    await (await card('org')).getByRole('button', { name: 'our org' }).click();
+    await editor.opened();
+    await editor.cancel();
+  },
+);
+
+test(
+  'dead letters have to be chosen before they are replayed, and say the day they are of',
+  { skip },
+  async (t) => {
+    const DAYS = 3 * 86_400_000;
+    const letters = '**/nodes/in/letters*';
+    await editor.page.route(letters, async (route) => {
+      const at = new Date(Date.now() - DAYS).toISOString();
+      const letter = { sequence: 7, at, headers: { 'Jetforce-Error': 'Refused for good' }, payload: '{}' };
+      await route.fulfill({ json: { ok: true, data: { letters: [letter] } } });
+    });
+    t.after(() => editor.page.unroute(letters));
+    const durable = await card('in');
+    const fold = durable.getByRole('button', { name: /Dead letters/ });
+    if ((await fold.getAttribute('aria-expanded')) === 'true') await fold.click();
+    await fold.click();
+    await shows(durable, /Refused for good/);
+    const day = new Date(Date.now() - DAYS).getDate();
+    assert.match(await durable.locator('.jetforce-about').innerText(), new RegExp(`\\b0?${day}\\b`));
+    await durable.getByRole('button', { name: 'Replay' }).click();
+    await shows(durable, /Choose dead letters first/);
+    await fold.click();
+  },
+);
+
 test('the diagnosis holds what is shown, and no secret', { skip }, async () => {
   await card('in');
   await editor.run('window.copied = ""');

@@ -13,6 +13,21 @@ before(async () => {
 });
 after(() => bench?.stop());
 
+test(
+  'a node without name and settings is called on the canvas what the palette calls it',
+  { skip },
+  async () => {
+    for (const type of ['jetstream-in', 'jetstream-out', 'sfdc-event-in', 'sfdc-platform-event']) {
+      await editor.clear();
+      await editor.add({ id: 'x', type });
+      const [label, palette] = await editor.run<string[]>(
+        `[RED.utils.getNodeLabel(RED.nodes.node('x')), RED.nodes.getType('${type}').paletteLabel()]`,
+      );
+      assert.equal(label, palette);
+    }
+  },
+);
+
 for (const type of flowTypes) {
   test(`${type} is in the palette with its icon, and the icon is there`, { skip }, async () => {
     const { page, run } = editor;

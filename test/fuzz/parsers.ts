@@ -86,7 +86,9 @@ export const PARSERS: Record<string, (r: Random) => unknown> = {
       '{{event.data.a}}',
     ]);
     const scope = templateScope(message(r), () => undefined);
-    return r.chance(0.5) ? compileTemplate(template)(scope) : compileText(template, escapeToken)(scope);
+    return r.chance(0.5)
+      ? compileTemplate(template)(scope)
+      : compileText(template, { escape: escapeToken })(scope);
   },
   outgoing: (r) => {
     const headers = [{ name: r.pick([text(r), '{{topic}}', 'a']), value: r.pick([text(r), '{{payload}}']) }];

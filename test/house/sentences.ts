@@ -113,3 +113,19 @@ export function isWithinFunction(node: ts.Node): boolean {
   for (let at = node.parent; !ts.isSourceFile(at); at = at.parent) if (ts.isFunctionLike(at)) return true;
   return false;
 }
+
+/** What declarations call a setting or a choice in sentences, or advise: by `called`, or said as it is. */
+export function calledIn(path: string, source = readFileSync(join(root, path), 'utf8')): string[] {
+  const file = ts.createSourceFile(path, source, ts.ScriptTarget.Latest, true);
+  const found: string[] = [];
+  const visit = (node: ts.Node): void => {
+    const isNamed = ts.isPropertyAssignment(node) && /^(title|noun|advice)$/.test(node.name.getText());
+    if (isNamed && ts.isStringLiteral(node.initializer)) found.push(node.initializer.text);
+    const isCall = ts.isCallExpression(node) && node.expression.getText() === 'called';
+    const given = isCall ? node.arguments[0] : undefined;
+    if (given && ts.isStringLiteral(given)) found.push(given.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return found;
+}

@@ -223,6 +223,28 @@ const cases = (): Case[] => [
     outcome: '-NAK',
     reach: 0,
   },
+  { name: 'function that returns a text', nodes: [fn('return "text";')], outcome: '-NAK', reach: 0 },
+  {
+    name: 'function that returns its message and a number',
+    nodes: [fn('return [[msg, 5]];')],
+    outcome: '-NAK',
+  },
+  {
+    name: 'function that sends a buffer by node.send',
+    nodes: [fn('node.send(Buffer.from("x"));')],
+    outcome: '-NAK',
+    reach: 0,
+  },
+  {
+    name: 'function that sends a number later',
+    nodes: [fn('setTimeout(() => { node.send(5); node.done(); }, 50);')],
+    outcome: '-NAK',
+    reach: 0,
+  },
+  {
+    name: 'function that says an error of nothing, and goes on',
+    nodes: [fn('node.error("by the way"); return msg;')],
+  },
   {
     name: 'function that throws, and a catch behind it',
     nodes: [

@@ -28,5 +28,5 @@ export async function pressInject(url: string, id: string, message?: Record<stri
 }
 
 /** What a deploy that has started its nodes writes to the log; the second says why it hasn't. */
-export const STARTED = /Started (modified )?(flows|nodes)/;
+export const STARTED = /Started (modified )?(flows|nodes)|(Flows|Nodes) sind gestartet/;
 export const NOT_STARTED = /Waiting for missing types|Failed to load external modules/;

@@ -119,6 +119,22 @@ test('a field that is taken away does not stop the sync', async (t) => {
   await equal();
 });
 
+test('a field that describe has and queries refuse is left out, and said', async (t) => {
+  const { org, instance } = await startRig(t);
+  org.write('Contact', ...contacts(5));
+  org.faults.add({
+    match: { path: 'Score__c' },
+    action: {
+      status: 400,
+      errorCode: 'INVALID_FIELD',
+      message: "ERROR at Row:1:Column:9\nNo such column 'Score__c' on entity 'Contact'.",
+    },
+  });
+  const one = instance();
+  await one.live();
+  assert.match(one.lines.map(({ text }) => text).join(), /Contact\.Score__c can't be read, .* left out/);
+});
+
 test('a comparison by ids finds what vanished without a trace', async (t) => {
   const { org, instance, equal } = await startRig(t);
   org.write('Contact', ...contacts(5));

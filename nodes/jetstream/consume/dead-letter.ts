@@ -194,13 +194,18 @@ function canBeCarried(name: string, values: string[]): boolean {
   return (
     headerName.check(name) === undefined &&
     !/^nats-/i.test(name) &&
-    !values.some((value) => /[\r\n\u0000\ufffd]/.test(value))
+    !values.some((value) => /[\r\n\u0000\ufffd\p{Cs}]/u.test(value))
   );
 }
 
 function oneLine(text: string): string {
-  const line = text.replace(/[\u0000-\u001f\u007f]+/g, ' ').trim();
-  return line.length > LONGEST_HEADER ? `${line.slice(0, LONGEST_HEADER)}…` : line;
+  const line = writable(text).trim();
+  return line.length > LONGEST_HEADER ? `${writable(line.slice(0, LONGEST_HEADER))}…` : line;
+}
+
+/** Without control characters, and halves of characters, where a text was cut. */
+function writable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f\p{Cs}]+/gu, ' ');
 }
 
 /** As much of it as goes into so many bytes. */

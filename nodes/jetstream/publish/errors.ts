@@ -27,6 +27,13 @@ export function explainPublish(thrown: unknown, subject: string, size: number, d
       false,
     );
   }
+  if (api?.err_code === ApiCode.headersTooLarge) {
+    return failure(
+      'MESSAGE_TOO_LARGE',
+      say`The headers of the message for "${subject}" are larger than a stream takes (64 KiB): send less in them`,
+      false,
+    );
+  }
   if (api?.err_code) {
     return failure(
       `JETSTREAM_${api.err_code}`,

@@ -1,6 +1,6 @@
 import { bytesOf } from '../../shared/bytes';
 import { FlowError, messageOf } from '../../shared/errors';
-import { stringifyJson } from '../../shared/json';
+import { stringifyJson, unsayableIn } from '../../shared/json';
 import { refuseTooDeep } from '../../shared/payload';
 import { compileText, literalStart, type TemplateScope } from '../../shared/template';
 import { escapeToken } from '../../shared/token';
@@ -26,8 +26,11 @@ export function compileOutgoing(
   inboxPrefix = '',
 ): (scope: TemplateScope) => Omit<Outgoing, 'data'> {
   const { subject, escapeTokens, msgId } = settings;
-  const subjectOf = compileText(subject, escapeTokens ? escapeToken : undefined);
-  const msgIdOf = compileText(msgId);
+  const subjectOf = compileText(subject, {
+    identifies: true,
+    escape: escapeTokens ? escapeToken : undefined,
+  });
+  const msgIdOf = compileText(msgId, { identifies: true });
   const start = literalStart(subject);
   const fixed = new Set(settings.headers.map(({ name }) => name.toLowerCase()));
   const headers = settings.headers.map(({ name, value }) => {
@@ -95,7 +98,13 @@ export function encodePayload(payload: unknown): Uint8Array | string {
 function written(payload: unknown): Uint8Array | string | undefined {
   try {
     // A buffer that was handed over to a worker can't be read any more.
-    return bytesOf(payload) ?? stringifyJson(refuseTooDeep(payload));
+    const bytes = bytesOf(payload);
+    if (bytes) return bytes;
+    const json = stringifyJson(refuseTooDeep(payload));
+    // Written as null or as an empty object, which is quickly seen.
+    const lost = json !== undefined && /null|\{\}/.test(json) ? unsayableIn(payload, 'it') : undefined;
+    if (lost !== undefined) throw new TypeError(say`${lost}, which JSON has no word for`);
+    return json;
   } catch (error) {
     if (error instanceof FlowError) throw error;
     throw new FlowError(

@@ -26,6 +26,8 @@ class RawHeaders {
 export function headerLine(name: string, value: string): string {
   if (headerName.check(name)) throw invalid(say`${JSON.stringify(name.slice(0, 100))} is not a header name`);
   if (/[\r\n]/.test(value)) throw invalid(say`The header ${name} holds a line break, which no header can`);
+  if (/\p{Cs}/u.test(value))
+    throw invalid(say`The header ${name} holds half of a character, which no header can`);
   return `${name}: ${value}\r\n`;
 }
 

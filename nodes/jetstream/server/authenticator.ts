@@ -16,14 +16,14 @@ export async function readLogin(settings: ServerSettings, nats: Nats, secrets: S
       return fixed();
     case 'userpass':
       return fixed(
-        nats.usernamePasswordAuthenticator(need(settings.user, 'user'), need(settings.password, 'password')),
+        nats.usernamePasswordAuthenticator(need(settings.user, say`user`), need(settings.password, say`password`)),
       );
     case 'token':
-      return fixed(nats.tokenAuthenticator(need(settings.token, 'token')));
+      return fixed(nats.tokenAuthenticator(need(settings.token, say`token`)));
     case 'nkey':
       return fixed(nats.nkeyAuthenticator(bytes(need(settings.nkeySeed, say`nkey seed`))));
     case 'jwt': {
-      const jwt = need(settings.jwt, 'JWT');
+      const jwt = need(settings.jwt, say`JWT`);
       return fixed(nats.jwtAuthenticator(jwt, bytes(need(settings.nkeySeed, say`nkey seed`))));
     }
     case 'creds':

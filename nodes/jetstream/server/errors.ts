@@ -24,6 +24,7 @@ export const ApiCode = {
   subjectsOverlap: 10065,
   streamStoreFailed: 10077,
   messageTooLarge: 10054,
+  headersTooLarge: 10097,
   replicasNotSupported: 10074,
   streamUpdateRefused: 10052,
   unknownField: 10025,

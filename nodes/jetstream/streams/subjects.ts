@@ -41,6 +41,7 @@ function faultOf(subject: string): string | undefined {
   if (subject === '') return say`is empty`;
 
   if (/[\s\u0000-\u001f\u007f]/.test(subject)) return say`holds a blank or a control character`;
+  if (/\p{Cs}/u.test(subject)) return say`holds half of a character`;
   if (subject.startsWith('.') || subject.endsWith('.') || subject.includes('..'))
     return say`has an empty token`;
   if (new TextEncoder().encode(subject).length > LONGEST) return say`is longer than ${LONGEST} bytes`;

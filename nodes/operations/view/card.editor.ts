@@ -19,15 +19,18 @@ export class Card {
   readonly element = $('<section class="jetforce-card">');
   readonly buttons = $('<div class="jetforce-card-buttons">');
   private readonly light = $('<span class="jetforce-light" aria-hidden="true">');
-  private readonly title = $('<h4>');
+  private readonly title = $('<button type="button" class="jetforce-title">');
   private readonly state = $('<span class="jetforce-state">');
   private readonly facts = $('<dl>');
   private readonly notes = $('<div class="jetforce-notes">');
   private readonly said = $('<div class="jetforce-said" role="status">');
   private shown = '';
 
-  constructor(key: string) {
-    const heading = $('<div class="jetforce-card-head">').append(this.light, this.title, this.state);
+  /** `id`: of the node, which the title brings into sight. */
+  constructor(id: string, key = id) {
+    this.title.attr('title', say('reveal')).on('click', () => reveal(id));
+    const heading = $('<div class="jetforce-card-head">');
+    heading.append(this.light, $('<h4>').append(this.title), this.state);
     this.element.attr('data-key', key);
     this.element.append(heading, this.notes, this.facts, this.buttons, this.said);
   }
@@ -76,6 +79,12 @@ export class Card {
     });
     return button;
   }
+}
+
+function reveal(id: string): void {
+  const node = RED.nodes.node(id);
+  if (node?._def.category === 'config') RED.editor.editConfig('', node.type, id);
+  else RED.view.reveal(id);
 }
 
 /** Milliseconds in which a button that asks twice may be pressed again. */

@@ -60,9 +60,7 @@ export function topicFace({ name, phase, held, givenUp, topic, inFlow }: TopicSt
 
 export function orgFace(state: OrgState): Face {
   const { name, session, usage, held, pubsubHeld, underWay } = state;
-  const facts: Fact[] = [
-    [say('session'), `${word(session)}${state.instanceUrl ? ` · ${state.instanceUrl}` : ''}`],
-  ];
+  const facts: Fact[] = [[say('session'), state.instanceUrl ?? word(session)]];
   if (usage) {
     const { used, max, budget } = usage;
     facts.push([
@@ -94,7 +92,7 @@ export function collectionFace(state: CollectionState): Face {
       total === null ? number(done) : say('doneOf', { done: number(done), total: number(total) }),
     ],
     [say('rate'), say('perSecond', { count: number(state.rate) })],
-    [say('lag'), lag === null ? '–' : span(lag)],
+    [say('asOf'), lag === null ? '–' : say('ago', { span: span(lag) })],
     [say('published'), number(state.published)],
     [say('calls'), number(state.calls)],
   ];
@@ -117,8 +115,6 @@ function notesOf(held: Held | null): string[] {
   const { by, until, code = '', message } = held;
   const what = word(by);
   const ends =
-    until !== undefined && until - Date.now() < YEARS
-      ? say('until', { what, time: new Date(until).toLocaleString() })
-      : what;
+    until !== undefined && until - Date.now() < YEARS ? say('until', { what, time: clock(until) }) : what;
   return [since(ends, held.since), ...(message === undefined ? [] : [errorText({ code, message })])];
 }

@@ -99,7 +99,9 @@ export class LetterList {
   }
 
   private async apply(action: string, said: 'began' | 'discarded'): Promise<string> {
-    const { count } = await act<{ count: number }>(this.id, action, { sequences: this.chosen() });
+    const sequences = this.chosen();
+    if (sequences.length === 0) throw new Error(say('choose'));
+    const { count } = await act<{ count: number }>(this.id, action, { sequences });
     this.all.prop('checked', false);
     await this.load();
     this.changed();

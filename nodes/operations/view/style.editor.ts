@@ -8,23 +8,25 @@ const STYLE = `
 .jetforce-operations [hidden] { display: none !important; }
 .jetforce-operations h3 { margin: 12px 0 4px; font-size: 13px; font-weight: 600; line-height: 18px; color: var(--red-ui-secondary-text-color); }
 .jetforce-operations h4 { flex: 1 1 auto; min-width: 0; margin: 0; font-size: 13px; font-weight: 600; line-height: 18px; overflow-wrap: anywhere; }
+.jetforce-operations .jetforce-title { display: block; padding: 0; border: 0; background: none; color: inherit; font: inherit !important; text-align: left; overflow-wrap: anywhere; }
+.jetforce-title:hover { text-decoration: underline; }
 .jetforce-notice:empty, .jetforce-said:empty, .jetforce-progress:empty { display: none; }
 .jetforce-notice, .jetforce-progress { margin: 6px 0; color: var(--red-ui-secondary-text-color); }
 .jetforce-card { margin-bottom: 6px; padding: 8px; border: 1px solid var(--red-ui-secondary-border-color); border-radius: 4px; background: var(--red-ui-secondary-background); }
-.jetforce-card-head { display: flex; align-items: baseline; gap: 6px; }
+.jetforce-card-head { display: flex; align-items: flex-start; gap: 6px; }
 .jetforce-state { flex: none; color: var(--red-ui-secondary-text-color); }
-.jetforce-light { flex: none; width: 9px; height: 9px; border-radius: 50%; background: var(--red-ui-node-status-colors-grey); }
+.jetforce-light { flex: none; width: 9px; height: 9px; margin-top: 5px; border-radius: 50%; background: var(--red-ui-node-status-colors-grey); }
 .jetforce-light[data-light=green] { background: var(--red-ui-node-status-colors-green); }
 .jetforce-light[data-light=yellow] { background: var(--red-ui-node-status-colors-yellow); }
 .jetforce-light[data-light=red] { background: var(--red-ui-node-status-colors-red); }
 .jetforce-notes p { margin: 4px 0 0; overflow-wrap: anywhere; }
-.jetforce-card dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(125px, 1fr)); gap: 4px 10px; margin: 6px 0 0; }
+.jetforce-card dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(114px, 1fr)); gap: 4px 10px; margin: 6px 0 0; }
 .jetforce-card dt { font-weight: normal; font-size: 12px; line-height: 16px; color: var(--red-ui-secondary-text-color); }
 .jetforce-card dd { margin: 0; overflow-wrap: anywhere; }
 .jetforce-operations .jetforce-card-buttons { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; margin-top: 6px; }
 .jetforce-operations .jetforce-card-buttons:empty { display: none; }
 .jetforce-operations .red-ui-button { height: auto; white-space: normal; text-align: left; }
-.jetforce-operations .red-ui-button:focus-visible, .jetforce-operations summary:focus-visible { outline: 2px solid var(--red-ui-form-input-focus-color); outline-offset: 1px; }
+.jetforce-operations .red-ui-button:focus-visible, .jetforce-title:focus-visible, .jetforce-operations summary:focus-visible { outline: 2px solid var(--red-ui-form-input-focus-color); outline-offset: 1px; }
 .jetforce-operations .jetforce-sure { border-color: var(--red-ui-text-color-error) !important; color: var(--red-ui-text-color-error) !important; }
 .jetforce-operations label { display: flex; align-items: baseline; gap: 6px; margin: 0; font-size: 13px; overflow-wrap: anywhere; }
 .jetforce-operations label > input { flex: none; margin: 0; }

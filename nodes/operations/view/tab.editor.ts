@@ -84,10 +84,10 @@ export class OperationsTab {
     for (const state of found.orgs) part('orgs', state.id, state, () => plain(state.id, orgFace));
     for (const state of found.durables) part('durables', state.id, state, () => this.durable(state));
     for (const state of found.topics) part('topics', state.id, state, () => this.topic(state));
-    for (const { id, name, collections } of found.syncs)
+    for (const { id, name, stream, collections } of found.syncs)
       for (const state of collections)
         part('syncs', `${id} ${state.syncId} ${state.collection}`, state, () =>
-          this.collection(id, name, state),
+          this.collection(id, name === id ? stream : name, state),
         );
     for (const state of found.unknown) part('unknown', state.id, state, () => plain(state.id, unknownFace));
     for (const [key, { element }] of this.shown)
@@ -156,7 +156,7 @@ export class OperationsTab {
     first: States['syncs'][number]['collections'][number],
   ): [JQuery, Show<States['syncs'][number]['collections'][number]>] {
     const { collection } = first;
-    const card = new Card(`${id} ${collection}`);
+    const card = new Card(id, `${id} ${collection}`);
     const bar = $('<div class="jetforce-bar" role="progressbar" aria-valuemin="0" aria-valuemax="100">');
     const done = $('<div>').appendTo(bar);
     bar.attr('aria-label', collection).insertBefore(card.buttons);

@@ -20,11 +20,13 @@ export function number(value: number | null | undefined): string {
   return value == null ? '–' : value.toLocaleString(language());
 }
 
+/** The time, and the day where that isn't today. */
 export function clock(ms: number): string {
-  return new Date(ms).toLocaleTimeString(language(), {
-    hour: '2-digit',
-    minute: '2-digit',
-    second: '2-digit',
+  const date = new Date(ms);
+  const today = date.toDateString() === new Date().toDateString();
+  return date.toLocaleString(language(), {
+    ...{ hour: '2-digit', minute: '2-digit', second: '2-digit' },
+    ...(today ? {} : { year: 'numeric', month: '2-digit', day: '2-digit' }),
   });
 }
 

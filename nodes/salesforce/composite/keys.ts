@@ -1,4 +1,4 @@
-import { exactNumber, stringifyJson } from '../../shared/json';
+import { exactNumber, isInexact, stringifyJson } from '../../shared/json';
 import type { DescribedField, Describes } from '../org/describes';
 import type { Key, Endpoint } from './operations';
 
@@ -73,6 +73,20 @@ export function upsertKeys(sobject: string, field: string, value: unknown): Key[
 
 /** More objects than that behind a relationship (of an activity, say) are any. */
 const TARGETS = 4;
+
+/** The field, its own or of a parent, that tells records apart by a number that is not exact any more. */
+export function inexactKey(
+  record: Readonly<Record<string, unknown>>,
+  externalIdField: string | undefined,
+): string | undefined {
+  if (externalIdField !== undefined && isInexact(fieldOf(record, externalIdField))) return externalIdField;
+  for (const [relationship, target] of Object.entries(record)) {
+    if (relationship === 'attributes' || typeof target !== 'object' || target === null) continue;
+    const found = Object.entries(target).find(([, value]) => isInexact(value));
+    if (found) return `${relationship}.${found[0]}`;
+  }
+  return undefined;
+}
 
 /**
  * Records that a record refers to by their external id, as in {Parent: {ExternalId__c: "A-1"}}: when that one is being

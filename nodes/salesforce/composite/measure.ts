@@ -1,3 +1,5 @@
+import { types } from 'node:util';
+import { unsayable } from '../../shared/json';
 import { say } from '../../shared/say';
 
 /** A body as it will travel. */
@@ -45,11 +47,9 @@ function look(value: unknown, path: string, depth: number, found: Measured): voi
 }
 
 function lookInside(value: object, path: string, depth: number, found: Measured): void {
-  if (value instanceof Date) {
-    found.bytes += 27;
-    if (Number.isNaN(value.getTime())) found.fault ??= say`${path} is an invalid date`;
-    return;
-  }
+  if (types.isDate(value)) found.bytes += 25;
+  const lost = unsayable(value);
+  if (lost !== undefined && path !== '') found.fault ??= say`${path} is ${lost}`;
   if (ArrayBuffer.isView(value)) {
     found.bytes += 40 + 12 * value.byteLength;
     return;

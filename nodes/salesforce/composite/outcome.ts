@@ -4,8 +4,16 @@ import { fieldOf } from './keys';
 import { isRecord } from './limits';
 import type { Endpoint, RowError, RowResult, Write } from './operations';
 import { messageOf } from '../../shared/errors';
-import { judgeAnswer, namesOf, orgAway, outageOf, restError } from '../org/answer';
-import { AWAY, ROLLED_BACK, holdsGovernorLimit, holdsLock, namesData, passes } from '../org/error-codes';
+import { judgeAnswer, namesOf, outageOf, refusalOutage, restError } from '../org/answer';
+import {
+  ROLLED_BACK,
+  holds,
+  holdsGovernorLimit,
+  holdsLock,
+  metBy,
+  namesData,
+  passes,
+} from '../org/error-codes';
 import { OrgOutage } from '../org/outage';
 import { say } from '../../shared/say';
 
@@ -119,8 +127,9 @@ const FATES = ['held', 'crowded', 'apart', 'again'] as const;
 function fateOf(error: RowError, endpoint: Endpoint): Fate {
   const { statusCode, message } = error;
   if (ROLLED_BACK.has(statusCode)) return 'rolledBack';
-  if (AWAY.has(statusCode)) return 'held';
   // Triggers and flows wrap what they have met, under codes of faults.
+  const code = metBy(statusCode, message) ?? statusCode;
+  if (holds(code)) return 'held';
   if (holdsLock(message)) return 'again';
   if (holdsGovernorLimit(message)) return 'crowded';
   if (statusCode === 'DUPLICATE_VALUE' && endpoint.operation === 'upsert') {
@@ -130,12 +139,18 @@ function fateOf(error: RowError, endpoint: Endpoint): Fate {
   return isFault(error) ? 'fault' : 'again';
 }
 
+/** Why the org writes nothing. */
+function outageOfRow({ statusCode, message }: RowError): OrgOutage | undefined {
+  return refusalOutage(metBy(statusCode, message) ?? statusCode, `(${statusCode}: ${message})`);
+}
+
 /** Refused before they were sent. */
 const OURS = new Set(['NOT_SENDABLE', 'REQUEST_TOO_LARGE']);
 
 /** True where the error is evidence against the data of its row, by its code or by the fields that it names. */
 export function isFault({ statusCode, message, fields }: RowError): boolean {
   if (ROLLED_BACK.has(statusCode) || holdsLock(message) || holdsGovernorLimit(message)) return false;
+  if (metBy(statusCode, message) !== undefined) return false;
   return namesData(statusCode) || OURS.has(statusCode) || (fields.length > 0 && !passes(statusCode));
 }
 
@@ -153,9 +168,8 @@ export function outcomeOfRows(results: RowResult[], endpoint: Endpoint): RowOutc
   if (fates.has('fault')) return { kind: 'final', results };
   const fate = FATES.find((one) => fates.has(one)) ?? (silent ? 'again' : undefined);
   if (fate === undefined) return { kind: 'final', results };
-  if (fate !== 'held') return { kind: fate, results };
-  const { statusCode, message } = errors.find((error) => AWAY.has(error.statusCode)) as RowError;
-  return { kind: 'held', outage: orgAway(statusCode, `(${statusCode}: ${message})`) };
+  const outage = fate === 'held' ? errors.map(outageOfRow).find((one) => one) : undefined;
+  return outage ? { kind: 'held', outage } : { kind: fate === 'held' ? 'again' : fate, results };
 }
 
 function entryOutcome(entry: Entry, answers: unknown[]): RowOutcome {

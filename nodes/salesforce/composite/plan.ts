@@ -1,5 +1,16 @@
+import { types } from 'node:util';
+import { stringifyJson, unsayable } from '../../shared/json';
 import type { Describes } from '../org/describes';
-import { fieldOf, idKey, endpointOf, isSameRecord, referenceKeys, textOf, upsertKeys } from './keys';
+import {
+  endpointOf,
+  fieldOf,
+  idKey,
+  inexactKey,
+  isSameRecord,
+  referenceKeys,
+  textOf,
+  upsertKeys,
+} from './keys';
 import {
   CALL_RECORDS,
   COLLECTION_RECORDS,
@@ -135,15 +146,15 @@ function prepare(
     const id = typeof record === 'string' ? record : isRecord(record) ? fieldOf(record, 'id') : undefined;
     const endpoint = endpointOf({ operation, sobject, fields });
     const row = { index, body: id, endpoint, keys: [] as Key[], repeatable: true };
-    if (!isId(id)) return { ...row, error: malformedId(id) };
+    if (!isId(id)) return { ...row, error: malformedId(id ?? record) };
     return { ...row, keyText: id.slice(0, 15), keys: [idKey(id, operation === 'delete')] };
   }
 
-  if (!isRecord(record)) {
-    const what = record === null ? 'null' : Array.isArray(record) ? say`an array` : typeof record;
+  if (!isRecord(record) || holdsNoFields(record)) {
+    const what = record === null ? 'null' : Array.isArray(record) ? say`an array` : holdsNoFields(record);
     throw invalid(
       'INVALID_PAYLOAD',
-      say`Record ${index} of the payload is ${what}; ${operation} needs objects of field values`,
+      say`Record ${index} of the payload is ${what ?? typeof record}; ${operation} needs objects of field values`,
     );
   }
   const given = isRecord(record.attributes) ? record.attributes : {};
@@ -159,6 +170,8 @@ function prepare(
     keys: referenceKeys(record, type, describes),
     repeatable: operation !== 'create',
   };
+  const inexact = inexactKey(record, operation === 'upsert' ? externalIdField : undefined);
+  if (inexact !== undefined) return { ...row, error: inexactId(inexact) };
   if (operation === 'create') return row;
   if (operation === 'upsert' && type.toLowerCase() !== sobject.toLowerCase())
     return { ...row, error: wrongType(type, sobject) };
@@ -174,7 +187,7 @@ function prepare(
       return { ...row, error: value === undefined ? missing('Id', operation) : malformedId(value) };
     return { ...row, keys: row.keys.concat(idKey(value, true)), keyText: value.slice(0, 15), keyField };
   }
-  if (value === undefined || value === null || value === '')
+  if (value === undefined || value === null || (typeof value === 'string' && value.trim() === ''))
     return { ...row, error: missing(field, operation) };
   const keys = row.keys.concat(upsertKeys(sobject, field, value));
   return { ...row, keys, keyText: textOf(value).trim(), keyField };
@@ -268,9 +281,24 @@ function reject(message: WriteMessage, index: number, error: RowError): void {
 function malformedId(value: unknown): RowError {
   return {
     statusCode: 'MALFORMED_ID',
-    message: say`${JSON.stringify(value) ?? say`nothing`} is not a Salesforce id of 15 or 18 characters; the row was not sent`,
+    message: say`${(isRecord(value) ? undefined : stringifyJson(value)) ?? say`What was given`} is not a Salesforce id of 15 or 18 characters; the row was not sent`,
     fields: ['Id'],
   };
+}
+
+/** Two ids that differ may have become this one, and with them two records. */
+function inexactId(field: string): RowError {
+  return {
+    statusCode: 'NOT_SENDABLE',
+    message: say`${field} is a number beyond 2^53, and no exact id any more: hand it over as a text; the row was not sent`,
+    fields: [field],
+  };
+}
+
+/** A date, bytes, or a promise that nobody awaited would be written as a record without fields. */
+function holdsNoFields(value: unknown): string | undefined {
+  if (types.isDate(value)) return say`a date`;
+  return ArrayBuffer.isView(value) ? say`bytes` : unsayable(value);
 }
 
 function unsendableRow(fault: string): RowError {

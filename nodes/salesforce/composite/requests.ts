@@ -47,7 +47,7 @@ export function requestOf(call: Call, dataPath: string, settings: WriteHeaders):
     .map(({ method, path, body }, i) => ({
       method,
       url: dataPath + path,
-      referenceId: `c${i}`,
+      referenceId: referenceOf(i),
       body,
       ...httpHeaders,
     }));
@@ -68,14 +68,29 @@ export function answersOf(call: Call, answer: OrgAnswer): CollectionAnswer[] {
   const composite = call.collections.length > 1 || slices.some((parts) => parts.length > 1);
   if (!composite || answer.status !== 200) return call.collections.map(() => whole);
 
-  const parts = isRecord(answer.body) ? answer.body.compositeResponse : undefined;
-  if (!Array.isArray(parts) || parts.length !== slices.flat().length)
-    return call.collections.map(() => ({ status: 200, body: undefined }));
+  const parts = partsOf(answer.body, slices.flat().length);
   let next = 0;
   return slices.map((bodies) => {
     const own = parts.slice(next, (next += bodies.length)).map(partOf);
     return own.length === 1 && own[0] ? own[0] : join(own, bodies);
   });
+}
+
+function referenceOf(index: number): string {
+  return `c${index}`;
+}
+
+/**
+ * The answers to so many subrequests, in their order: each says which it is of. Where none does, and there are as many,
+ * they are in that order. Undefined for one that there is no answer to.
+ */
+function partsOf(body: unknown, count: number): unknown[] {
+  const found = isRecord(body) ? body.compositeResponse : undefined;
+  const parts = Array.isArray(found) ? found.filter(isRecord) : [];
+  const named = parts.filter(({ referenceId }) => typeof referenceId === 'string');
+  if (named.length === 0) return parts.length === count ? parts : new Array<undefined>(count).fill(undefined);
+  const byReference = new Map(named.map((part) => [part.referenceId, part]));
+  return Array.from({ length: count }, (_, i) => byReference.get(referenceOf(i)));
 }
 
 /** One subrequest's answer; what is none says as little as an empty one, so that nobody knows. */
@@ -123,7 +138,9 @@ function slicesOf(collection: Collection): unknown[][] {
 
 /** Makes one answer of the parts of an atomic write, in which one failure is the failure of all. */
 function join(parts: CollectionAnswer[], slices: unknown[][]): CollectionAnswer {
-  const lost = parts.find((part) => part.status >= 500 || part.status < 200);
+  const lost = parts.find(
+    ({ status, body }) => status >= 500 || status < 200 || (status === 200 && !Array.isArray(body)),
+  );
   if (lost) return lost;
   const rows = parts.flatMap((part, i) => {
     if (part.status === 200 && Array.isArray(part.body)) return part.body as unknown[];

@@ -1,6 +1,6 @@
 import { judge, type Judgement } from '../../shared/http/judge';
 import { retryAfter } from '../../shared/http/retry-after';
-import { API_OFF, AWAY, METERED } from './error-codes';
+import { API_OFF, FULL, METERED, VERSION_OFF, holds } from './error-codes';
 import { OrgOutage } from './outage';
 import { say } from '../../shared/say';
 
@@ -19,7 +19,9 @@ export interface RestError {
 
 /** Whose answer it is. The org's own refusals are `[{message, errorCode}]`, or the rows of a tree. */
 export function judgeAnswer({ status, headers, body }: OrgAnswer): Judgement {
-  return judge({ status, contentType: String(headers['content-type'] ?? ''), body }, isOwn);
+  const judgement = judge({ status, contentType: String(headers['content-type'] ?? ''), body }, isOwn);
+  const expired = judgement === 'refused' && firstOf(body).errorCode === 'INVALID_SESSION_ID';
+  return expired ? 'session' : judgement;
 }
 
 /**
@@ -74,23 +76,45 @@ export function moved(answer: OrgAnswer): OrgOutage {
   );
 }
 
-function refusalOutage(errorCode: string, said: string): OrgOutage | undefined {
-  if (METERED.has(errorCode)) {
-    const spent = say`The org's API request limit is spent ${said}; it may last until older calls fall out of the last 24 hours`;
-    return new OrgOutage('limit', errorCode, spent, false);
-  }
-  if (API_OFF.has(errorCode)) {
-    const off = say`The org does not allow API calls to this user ${said}; enable the API`;
-    return new OrgOutage('login', errorCode, off, false);
-  }
-  if (AWAY.has(errorCode)) return orgAway(errorCode, said);
-  return undefined;
+/**
+ * The outage that the org tells of by a code of its own, for a call or for a row; undefined for any other code. Nothing
+ * was carried out. `said` quotes it.
+ */
+export function refusalOutage(code: string, said: string): OrgOutage | undefined {
+  if (!holds(code)) return undefined;
+  const outage = (reason: OrgOutage['reason'], sentence: string) =>
+    new OrgOutage(reason, code, sentence, false);
+  if (METERED.has(code))
+    return outage(
+      'limit',
+      /concurrent/i.test(said)
+        ? say`The org has too many long requests under way ${said}; find out what takes so long (triggers, flows), or let fewer requests go at once`
+        : say`The org's API request limit is spent ${said}; it may last until older calls fall out of the last 24 hours`,
+    );
+  if (FULL.has(code))
+    return outage(
+      'limit',
+      say`The org's data storage is full ${said}; delete records, or buy storage: see Setup → Storage Usage`,
+    );
+  if (API_OFF.has(code))
+    return outage('login', say`The org does not allow API calls to this user ${said}; enable the API`);
+  if (VERSION_OFF.has(code)) return noSuchVersion(code, said);
+  return outage(
+    'unreachable',
+    say`The org does no such work just now ${said}; see https://status.salesforce.com`,
+  );
 }
 
-/** The org says of a call, or of a row, that it does no such work just now. Nothing was carried out. */
-export function orgAway(code: string, said: string): OrgOutage {
-  const sentence = say`The org does no such work just now ${said}; see https://status.salesforce.com`;
-  return new OrgOutage('unreachable', code, sentence, false);
+/** The org itself says that there is no such thing. */
+export function isNotFound(answer: OrgAnswer): boolean {
+  return (
+    answer.status === 404 && judgeAnswer(answer) === 'refused' && restError(answer).errorCode === 'NOT_FOUND'
+  );
+}
+
+export function noSuchVersion(code: string, said: string): OrgOutage {
+  const sentence = say`The org does not have the API version that is set ${said}; set another one in the org's configuration`;
+  return new OrgOutage('login', code, sentence, false);
 }
 
 /** First entry of a REST error body `[{message, errorCode}]`, or what stands in its place. */

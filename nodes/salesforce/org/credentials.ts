@@ -47,8 +47,8 @@ export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
         loginUrl,
         clientId,
         clientSecret: need(say`client secret`, values.clientSecret),
-        username: need('username', values.username),
-        password: need('password', values.password) + (values.securityToken?.trim() ?? ''),
+        username: need(say`username`, values.username),
+        password: need(say`password`, values.password) + (values.securityToken?.trim() ?? ''),
       };
     case 'client-credentials':
       return { flow, loginUrl, clientId, clientSecret: need(say`client secret`, values.clientSecret) };
@@ -57,7 +57,7 @@ export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
         flow,
         loginUrl,
         clientId,
-        username: need('username', values.username),
+        username: need(say`username`, values.username),
         privateKey: need(say`private key`, values.privateKey).replaceAll('\\n', '\n'),
       };
     case 'refresh-token':

@@ -10,6 +10,12 @@ export const METERED: ReadonlySet<string> = new Set([
   'CLIENT_REQUEST_LIMIT_EXCEEDED',
 ]);
 
+/** The org has no room for new records, whatever is in them. */
+export const FULL: ReadonlySet<string> = new Set(['STORAGE_LIMIT_EXCEEDED']);
+
+/** The org has no API of this version, any more or yet. */
+export const VERSION_OFF: ReadonlySet<string> = new Set(['UNSUPPORTED_API_VERSION']);
+
 /** The user may not use the API at all. */
 export const API_OFF: ReadonlySet<string> = new Set([
   'API_CURRENTLY_DISABLED',
@@ -23,7 +29,13 @@ export const AWAY: ReadonlySet<string> = new Set([
   'SERVER_UNAVAILABLE',
   'INSERT_UPDATE_DELETE_NOT_ALLOWED_DURING_MAINTENANCE',
   'ORG_IN_MAINTENANCE',
+  'FUNCTIONALITY_TEMPORARILY_UNAVAILABLE',
 ]);
+
+/** Nothing is carried out as long as the org says so, of a call or of a row. */
+export function holds(code: string): boolean {
+  return [METERED, FULL, API_OFF, VERSION_OFF, AWAY].some((codes) => codes.has(code));
+}
 
 /** Rows that were right themselves, in a collection or call of all or none. */
 export const ROLLED_BACK: ReadonlySet<string> = new Set([
@@ -37,6 +49,7 @@ const PASSING = new Set([
   'REQUEST_RUNNING_TOO_LONG',
   'QUERY_TIMEOUT',
   'RECORD_IN_USE_BY_WORKFLOW',
+  'TOO_MANY_APEX_REQUESTS',
   'INVALID_SESSION_ID',
   'INVALID_QUERY_LOCATOR',
 ]);
@@ -55,18 +68,34 @@ const FAULTS = new RegExp(
 );
 
 export function passes(code: string): boolean {
-  return PASSING.has(code) || METERED.has(code) || AWAY.has(code);
+  return PASSING.has(code) || (holds(code) && !API_OFF.has(code));
 }
 
 /** True where the code is a documented error of the data; whatever isn't known is no evidence against a record. */
 export function namesData(code: string): boolean {
-  return FAULTS.test(code) && !passes(code) && !API_OFF.has(code);
+  return FAULTS.test(code) && !passes(code) && !holds(code);
 }
 
 /** Automation of the org (triggers, flows) reports what it met in the text. */
-const LOCK = /UNABLE_TO_LOCK_ROW|unable to obtain exclusive access/i;
+const LOCK = /UNABLE_TO_LOCK_ROW|unable to obtain exclusive access|Record Currently Unavailable/i;
 const GOVERNOR =
   /System\.LimitException|Apex CPU time limit exceeded|Too many (SOQL|DML|query|queueable|future)/i;
 
 export const holdsLock = (message: string): boolean => LOCK.test(message);
 export const holdsGovernorLimit = (message: string): boolean => GOVERNOR.test(message);
+
+/** Codes under which that stands. */
+const WRAPPERS =
+  /^(CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY|CANNOT_EXECUTE_FLOW_TRIGGER|APEX_|UNKNOWN_EXCEPTION)/;
+const WRAPPED = /\bfirst error: ([A-Z][A-Z_]+)/;
+/** What a trigger or a flow waited for in vain. */
+const IN_VAIN =
+  /System\.(AsyncException|CalloutException)|Read timed out|\b(QUERY_TIMEOUT|REQUEST_RUNNING_TOO_LONG)\b/;
+
+/** The code of what automation met, where that is none of the record's; undefined else. */
+export function metBy(code: string, message: string): string | undefined {
+  if (!WRAPPERS.test(code)) return undefined;
+  const inner = WRAPPED.exec(message)?.[1];
+  if (inner !== undefined && passes(inner)) return inner;
+  return IN_VAIN.test(message) ? 'REQUEST_RUNNING_TOO_LONG' : undefined;
+}

@@ -2,7 +2,16 @@ import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import { jsonIsTooDeep, parseJson, stringifyJson } from '../../shared/json';
 import { Secrets } from '../../shared/secrets';
 import { parseSettings, type Settings } from '../../shared/settings/settings';
-import { dailyCalls, judgeAnswer, moved, outageOf, restError, type OrgAnswer } from './answer';
+import {
+  dailyCalls,
+  isNotFound,
+  judgeAnswer,
+  moved,
+  noSuchVersion,
+  outageOf,
+  restError,
+  type OrgAnswer,
+} from './answer';
 import { logIn, type Grant } from './auth';
 import { ApiBudget } from './budget';
 import { readGrant, secretsOf, type OrgConfig, type OrgSecrets } from './credentials';
@@ -44,6 +53,8 @@ export interface SessionOptions {
 }
 
 const REQUEST_TIMEOUT = 120_000;
+/** Tells all at once: host, login, version, limit, and what is left of the budget. */
+const PROBE = '/limits';
 const PROBE_TIMEOUT = 20_000;
 
 /**
@@ -65,6 +76,8 @@ export class OrgSession {
   private readonly listeners = new Set<() => void>();
   private grant: Grant | undefined;
   private loggingIn: Promise<Grant> | undefined;
+  /** The org that was last logged in to has shown that it has the API version. */
+  private versionSeen = false;
 
   constructor(private readonly options: SessionOptions) {
     this.settings = parseSettings(sfdcOrg, { ...options.config, ...options.secrets });
@@ -124,6 +137,14 @@ export class OrgSession {
    * OrgOutage. Never repeats anything but a request that was refused so.
    */
   async request(method: string, path: string, request: OrgRequest = {}): Promise<OrgAnswer> {
+    const answer = await this.authorized(method, path, request);
+    if (path.startsWith('/services/')) return answer;
+    if (answer.status < 300) this.versionSeen = true;
+    else if (!this.versionSeen && isNotFound(answer)) await this.mustHaveVersion(path, answer);
+    return answer;
+  }
+
+  private async authorized(method: string, path: string, request: OrgRequest): Promise<OrgAnswer> {
     const grant = await this.login();
     const answer = await this.send(grant, method, path, request);
     const verdict = judgeAnswer(answer);
@@ -131,8 +152,9 @@ export class OrgSession {
     const renewed = await this.relogin(grant.accessToken);
     if (verdict === 'moved' && renewed.instanceUrl === grant.instanceUrl) throw moved(answer);
     const repeated = await this.send(renewed, method, path, request);
-    if (judgeAnswer(repeated) === 'moved') throw moved(repeated);
-    if (repeated.status !== 401) return repeated;
+    const again = judgeAnswer(repeated);
+    if (again === 'moved') throw moved(repeated);
+    if (again !== 'session') return repeated;
     const { errorCode, message } = restError(repeated);
     throw new OrgOutage(
       'login',
@@ -140,6 +162,15 @@ export class OrgSession {
       say`The org refuses a session it has just granted (${errorCode}: ${message}); check that the user may use the API`,
       false,
     );
+  }
+
+  /** Where nothing is found, it may be the version that isn't there: throws OrgOutage then. */
+  private async mustHaveVersion(path: string, found: OrgAnswer): Promise<void> {
+    const answer = path === PROBE ? found : await this.authorized('GET', PROBE, { timeout: PROBE_TIMEOUT });
+    this.versionSeen = answer.status < 300;
+    if (!isNotFound(answer)) return;
+    const { errorCode, message } = restError(answer);
+    throw noSuchVersion(errorCode, `(${this.dataPath}, ${answer.status} ${errorCode}: ${message})`);
   }
 
   /** GETs the body of a 2xx answer. Throws OrgOutage, or FlowError with the org's own code. */
@@ -199,6 +230,7 @@ export class OrgSession {
 
   private async performLogin(): Promise<Grant> {
     const { refreshTokens } = this.options;
+    this.versionSeen = false;
     try {
       const grant = await readGrant(this.settings).catch((error: unknown) => {
         throw new OrgOutage('login', codeOf(error), messageOf(error), false, { cause: error });
@@ -225,9 +257,8 @@ export class OrgSession {
     for (const listener of [...this.listeners]) listener();
   }
 
-  /** GET /limits asks everything at once: host, login, limit, and what is left of the budget. */
   private async probe(): Promise<void> {
-    const answer = await this.request('GET', '/limits', { timeout: PROBE_TIMEOUT });
+    const answer = await this.request('GET', PROBE, { timeout: PROBE_TIMEOUT });
     const outage = outageOf(answer, false);
     if (outage) throw outage;
     this.budget.usage = dailyCalls(answer.body) ?? this.budget.usage;

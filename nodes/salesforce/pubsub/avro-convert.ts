@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { FlowError } from '../../shared/errors';
 import { staysTheSame } from '../../shared/json';
 import { nearest } from '../../shared/nearest';
@@ -86,7 +87,7 @@ function converterOf(field: EventField): Convert {
 
 function text(value: unknown, path: string): string {
   if (typeof value === 'string') return value;
-  if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
+  if (types.isDate(value) && !Number.isNaN(value.getTime())) return value.toISOString();
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
     return String(value);
   throw wrong(path, say`a text`, value);
@@ -114,8 +115,7 @@ function number(value: unknown, path: string): number {
 }
 
 function whole(value: unknown, path: string): number {
-  if (value instanceof Date || (typeof value === 'string' && ISO.test(value.trim())))
-    return epoch(value, path);
+  if (types.isDate(value) || (typeof value === 'string' && ISO.test(value.trim()))) return epoch(value, path);
   const result = number(value, path);
   if (Number.isSafeInteger(result)) return result;
   throw wrong(path, say`a whole number`, value);
@@ -126,8 +126,11 @@ const ISO = /^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?
 const EPOCH_MS = /^\d{11,14}$/;
 
 function epoch(value: unknown, path: string): number {
-  const time =
-    value instanceof Date ? value.getTime() : typeof value === 'string' ? parse(value.trim()) : value;
+  const time = types.isDate(value)
+    ? value.getTime()
+    : typeof value === 'string'
+      ? parse(value.trim())
+      : value;
   if (typeof time === 'number' && Number.isSafeInteger(time)) return time;
   throw wrong(path, say`a date (as 2026-01-31, 2026-01-31T08:00:00Z or epoch milliseconds)`, value);
 }
@@ -175,7 +178,7 @@ function kindOf(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return say`an array`;
   if (Buffer.isBuffer(value)) return say`a buffer`;
-  if (typeof value === 'object') return value instanceof Date ? say`an invalid date` : say`an object`;
+  if (typeof value === 'object') return types.isDate(value) ? say`an invalid date` : say`an object`;
   const shown = typeof value === 'string' ? JSON.stringify(value.slice(0, 50)) : `${value as number}`;
   return say`the ${typeof value} ${shown}`;
 }

@@ -30,6 +30,7 @@ declare const RED: {
   };
   editor: {
     getEditStack(): { id: string }[];
+    editConfig(property: string, type: string, id: string): void;
     /** Sets `valid` and `validationErrors` of the node anew. */
     validateNode(node: EditorNode): boolean;
     /** Monaco or ace, as the settings of Node-RED say. */
@@ -51,7 +52,11 @@ declare const RED: {
   user: { hasPermission(permission: string): boolean };
   actions: { add(name: string, action: () => void, options?: { label: string }): void };
   workspaces: { active(): string };
-  view: { redraw(updateActive?: boolean): void };
+  view: {
+    redraw(updateActive?: boolean): void;
+    /** Scrolls the canvas to the node, on whichever tab it is, and lets it flash. */
+    reveal(id: string): void;
+  };
 };
 
 interface EditorNode {

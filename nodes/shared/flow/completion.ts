@@ -16,6 +16,7 @@ import { adaptEarlyNode, saysDone, type EarlyNode } from './early-nodes';
 import {
   addFlowHooks,
   removeFlowHooks,
+  unsentWords,
   type CompleteEvent,
   type FlowHooks,
   type ReceiveEvent,
@@ -45,6 +46,8 @@ const STATE = Symbol('jetforce.node');
 interface Watched extends NodeState {
   silent?: SilentNode;
   early?: EarlyNode;
+  /** What it was about to send is no message: the runtime has just said so, without saying for which. */
+  unsent?: unknown;
 }
 
 const SENDS_ITS_OWN = new Set(['trigger', 'tcp request']);
@@ -70,6 +73,7 @@ class FlowTracker implements FlowHooks {
   /** What users were told of the wires of their nodes. */
   private readonly deadEnds = new WeakMap<RuntimeNode, string>();
   private RED: NodeAPI | undefined;
+  private isUnsent: (error: unknown) => boolean = () => false;
   private drained: Delivery[] = [];
   /** The delivery is settled, by whoever owns it, before the flow has finished. */
   private readonly forget = (delivery: Delivery, failure?: Failure): void => {
@@ -88,6 +92,7 @@ class FlowTracker implements FlowHooks {
   use(RED: NodeAPI): () => void {
     if (this.users++ === 0) {
       this.RED = RED;
+      this.isUnsent = unsentWords(RED);
       addFlowHooks(RED, this);
     }
     let over = false;
@@ -285,6 +290,8 @@ class FlowTracker implements FlowHooks {
     } else {
       // Nodes that hold messages back (delay, join, batch) say `done` for them when they are stopped.
       if (state.phase === 'closing') delivery.fail(nodeClosed(node), node);
+      if (state.unsent !== undefined) delivery.fail(state.unsent, node);
+      state.unsent = undefined;
       this.mergeInto(state, delivery);
       // What was kept is over where the node is closed; see watchClose.
       if (
@@ -489,9 +496,21 @@ class FlowTracker implements FlowHooks {
       if (typeof msg === 'object' && msg !== null) {
         if (this.completing !== msg) this.erred(state, error, msg);
         this.completing = undefined;
-      }
+      } else if (this.isUnsent(error)) this.notSent(state, error);
       original(...args);
     };
+  }
+
+  /** What a node wanted to send is lost: it fails the message that it is called with, or finishes next, else all it holds. */
+  private notSent(state: Watched, error: unknown): void {
+    const call = this.callOf(state.node);
+    if (call) return call.delivery.fail(error, state.node);
+    state.unsent = error;
+    queueMicrotask(() => {
+      if (state.unsent === undefined) return;
+      state.unsent = undefined;
+      for (const delivery of this.inside(state)) delivery.fail(error, state.node);
+    });
   }
 
   private erred(state: Watched, error: unknown, msg: object): void {

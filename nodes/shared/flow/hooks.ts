@@ -87,3 +87,18 @@ export function addFlowHooks(RED: NodeAPI, hooks: FlowHooks): void {
 export function removeFlowHooks(RED: NodeAPI): void {
   (RED.hooks as unknown as HookRegistry).remove(`*.${LABEL}`);
 }
+
+/**
+ * Tells whether an error is what the runtime says, in whichever language, of a text or a number that was to be sent
+ * instead of a message: it is not sent, and the node goes on (lib/nodes/Node.js, 10-function.js; 4.1 and 5.0).
+ */
+export function unsentWords(RED: NodeAPI): (error: unknown) => boolean {
+  const type = '…';
+  const words = [
+    'runtime:nodes.flow.non-message-returned',
+    'node-red:function.error.non-message-returned',
+  ].map((key) => RED._(key, { type }).split(type));
+  return (error) =>
+    typeof error === 'string' &&
+    words.some(([begin = '', end = '']) => error.startsWith(begin) && error.endsWith(end));
+}

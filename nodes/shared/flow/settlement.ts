@@ -114,10 +114,10 @@ export function settleFailed<T>(
   };
   if (decision.what === 'give back') {
     // No louder: at each deploy, and in each outage, it is many of them.
-    tell('debug', say`was given back`, ', uncounted');
+    tell('debug', say`was given back`, say`, uncounted`);
     return settler.giveBack(item, after);
   }
-  if (!asked) tell('warn', 'failed');
+  if (!asked) tell('warn', say`failed`);
   settler.retry(item, after);
 }
 

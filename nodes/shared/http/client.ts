@@ -1,10 +1,10 @@
 import http from 'node:http';
 import https from 'node:https';
 import { pipeline, type Readable } from 'node:stream';
-import { promisify } from 'node:util';
-import { createGunzip, gunzip } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import { onAbort } from '../async/signals';
 import { codeOf, messageOf } from '../errors';
+import { isGzip, textOf, tooLarge } from './text';
 import { proxyFor, TunnelAgent } from './proxy';
 import { say } from '../say';
 
@@ -83,10 +83,10 @@ export class HttpClient {
         reject(this.options.lost(explainFailure(error, request.url, sent, this.options.address)));
       };
       // A request that still waits for its connection tells of no error before it has one.
+      // Destroyed with an error, a connection whose answer is complete would tell it when nobody listens any more.
       const giveUp = (why: string) => {
-        const error = new Error(why);
-        fail(error);
-        outgoing.destroy(error);
+        fail(new Error(why));
+        outgoing.destroy();
       };
       const url = new URL(request.url);
       const secure = url.protocol === 'https:';
@@ -123,16 +123,17 @@ export class HttpClient {
         response.on('data', (chunk: Buffer) => {
           size += chunk.length;
           if (size <= this.largest) return void chunks.push(chunk);
-          const error = tooLarge(this.largest);
-          fail(error);
-          outgoing.destroy(error);
+          fail(tooLarge(this.largest));
+          outgoing.destroy();
         });
         response.on('error', fail);
         response.on('end', () => {
           end();
-          decode(Buffer.concat(chunks), headers['content-encoding'], this.largest).then(
+          textOf(Buffer.concat(chunks), headers, this.largest).then(
             (text) => resolve({ status, headers, text }),
-            fail,
+            // What says that nothing was done says so by its status, in whatever it is packed.
+            (error: unknown) =>
+              isLost(status, error) ? fail(error) : resolve({ status, headers, text: '' }),
           );
         });
       });
@@ -173,7 +174,7 @@ function isOfType(headers: http.IncomingHttpHeaders, type: string | undefined): 
 function partsOf(response: http.IncomingMessage, timeout: number): AsyncGenerator<string, void, undefined> {
   // What breaks it is told to whoever reads on.
   response.on('error', () => undefined);
-  const zipped = response.headers['content-encoding'] === 'gzip';
+  const zipped = isGzip(response.headers['content-encoding']);
   const text: Readable = zipped ? pipeline(response, createGunzip(), () => undefined) : response;
   text.setEncoding('utf8');
   return read(text, timeout);
@@ -183,10 +184,13 @@ async function* read(text: Readable, timeout: number): AsyncGenerator<string, vo
   const late = () =>
     setTimeout(() => text.destroy(new Error(say`nothing came for ${timeout / 1_000} s`)), timeout);
   let timer = late();
+  let begun = false;
   try {
     for await (const part of text) {
       clearTimeout(timer);
-      yield part as string;
+      // A byte order mark is no text.
+      yield begun ? (part as string) : (part as string).replace(/^\ufeff/, '');
+      begun = true;
       timer = late();
     }
   } finally {
@@ -194,20 +198,9 @@ async function* read(text: Readable, timeout: number): AsyncGenerator<string, vo
   }
 }
 
-const unzip = promisify(gunzip);
-
-async function decode(body: Buffer, encoding: string | undefined, largest: number): Promise<string> {
-  if (encoding !== 'gzip') return body.toString('utf8');
-  try {
-    return (await unzip(body, { maxOutputLength: largest })).toString('utf8');
-  } catch (error) {
-    throw codeOf(error) === 'ERR_BUFFER_TOO_LARGE' ? tooLarge(largest) : error;
-  }
-}
-
-function tooLarge(largest: number): Error {
-  const error = new Error(say`the answer is larger than ${largest} bytes`);
-  return Object.assign(error, { code: 'ANSWER_TOO_LARGE' });
+/** What an answer that can't be read says, is missed where it tells of something that was done, or may have been. */
+function isLost(status: number, error: unknown): boolean {
+  return status < 300 || status >= 500 || codeOf(error) === 'ANSWER_TOO_LARGE';
 }
 
 /** Says in words why no answer came, and what to look at. */

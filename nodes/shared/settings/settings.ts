@@ -3,7 +3,7 @@ import { holds, type ValueOf } from './conditions';
 import type { FailureCode } from '../failure-codes';
 import type { Fault } from './formats';
 import { migrate, type Config, type Migrations, type Versioned } from './migrations';
-import { fromEnvironment, withOtherwise } from './variables';
+import { fromEnvironment, variableIn, withOtherwise } from './variables';
 import { called, say } from '../say';
 
 export type Kind =
@@ -114,28 +114,44 @@ export function declare<S extends Declared>(
 
 /**
  * Reads a node's settings, whatever version of this pack has written them. Node-RED has put values in the place
- * of `${NAME}` already; `${NAME:-value}` is read here. Throws FlowError naming the setting that is wrong.
+ * of `${NAME}` already; `${NAME:-value}` is read here. Throws FlowError naming the setting that is wrong, and
+ * NO_ENVIRONMENT for a variable that is not set: its name is no value.
  */
 export function parseSettings<D extends NodeSettings>(declared: D, config: object): Settings<D> {
-  return parseFields(declared.settings, fromEnvironment(migrate(declared, config as Config)));
+  return parseFields(declared.settings, migrate(declared, config as Config));
+}
+
+/** The secrets alone, read as parseSettings reads them. */
+export function readSecrets<D extends NodeSettings>({ settings }: D, secrets: Secrets<D> = {}): Secrets<D> {
+  const own = Object.entries(settings).filter(([, { kind }]) => kind === 'credential');
+  return parseFields(Object.fromEntries(own), secrets) as Secrets<D>;
 }
 
 /** Reads the settings of a group; `path` stands in front of their names in errors. */
 export function parseFields<S extends Declared>(fields: S, config: object, path = ''): Parsed<S> {
-  const stored = config as Config;
+  const stored = fromEnvironment(config) as Config;
   const valueOf = valuesOf(fields, stored);
-  const parsed = Object.entries(fields).map(([name, setting]): [string, unknown] => [
-    name,
-    setting.when !== undefined && !holds(setting.when, valueOf)
-      ? undefined
-      : parseSetting(
-          setting,
-          stored[name],
-          setting.title === undefined ? path + name : called(setting.title),
-          valueOf,
-        ),
-  ]);
+  const parsed = Object.entries(fields).map(([name, setting]): [string, unknown] => {
+    if (setting.when !== undefined && !holds(setting.when, valueOf)) return [name, undefined];
+    const title = setting.title === undefined ? path + name : called(setting.title);
+    refuseUnset(setting, stored[name], title);
+    return [name, parseSetting(setting, stored[name], title, valueOf)];
+  });
   return Object.fromEntries(parsed) as Parsed<S>;
+}
+
+/** Node-RED leaves a variable that is not set where it stands: its name is no value. Throws NO_ENVIRONMENT. */
+function refuseUnset({ kind }: Setting, stored: unknown, title: string): void {
+  // The fields of a group are looked at one by one: some of them don't count.
+  const name = kind === 'group' ? undefined : variableIn(stored);
+  if (name === undefined) return;
+  // A secret may only look like one.
+  const shown = kind === 'credential' ? say`that it names` : name;
+  throw new FlowError(
+    'NO_ENVIRONMENT',
+    say`${title}: the environment variable ${shown} is not set; set it where Node-RED starts, or in the flow or the subflow`,
+    false,
+  );
 }
 
 /** The settings for one message: properties of it stand in for those that say so. */

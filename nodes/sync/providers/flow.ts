@@ -1,5 +1,6 @@
+import { types } from 'node:util';
 import { FlowError } from '../../shared/errors';
-import { DEEPEST, isTooDeep } from '../../shared/json';
+import { DEEPEST, isTooDeep, unsayableIn } from '../../shared/json';
 import { isoTime, type SourceRecord } from '../engine/record';
 import { RecordWriter, type RecordStream } from '../engine/record-writer';
 import { say } from '../../shared/say';
@@ -138,6 +139,8 @@ function readRecord(value: unknown): { collection: string; record: SourceRecord 
   if (data === undefined && deleted !== true) throw invalid(say`has no data`);
   if (isTooDeep(data))
     throw invalid(say`has data that nest deeper than ${DEEPEST} levels, or hold themselves`);
+  const lost = unsayableIn(data, 'data');
+  if (lost !== undefined) throw invalid(say`can't be written as JSON: ${lost}, which it has no word for`);
   return {
     collection: collection_id,
     record: {
@@ -153,7 +156,7 @@ function readRecord(value: unknown): { collection: string; record: SourceRecord 
 
 function time(name: string, value: unknown): string | undefined {
   if (value === undefined || value === null) return undefined;
-  const text = isoTime(value instanceof Date ? value.getTime() : value);
+  const text = isoTime(types.isDate(value) ? value.getTime() : value);
   if (text === undefined) throw invalid(say`has a ${name} that is no time; write it as 2026-01-31T12:00:00Z`);
   return text;
 }

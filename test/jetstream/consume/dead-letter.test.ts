@@ -121,6 +121,11 @@ describe('dead letter', () => {
     assert.equal(error.length, 2_001);
   });
 
+  test('an error that was cut within a character is told without its half', async () => {
+    await publish(await message(), info(12, 2), new Error(`\ud83d no ${'a😀'.repeat(1_000)}`));
+    assert.match((await last()).header.get('Jetforce-Error'), /^no (a😀)+…$|^no (a😀)+a …$/u);
+  });
+
   test('where no stream takes it the reason is told, and it is worth another try', async () => {
     await assert.rejects(
       publishDeadLetter(nc, undefined, 'nobody', await message(), info(12, 1), { error: new Error('no') }),

@@ -7,6 +7,8 @@ import {
   encodePayload,
   type OutgoingSettings,
 } from '../../../nodes/jetstream/publish/outgoing';
+import { headerLine } from '../../../nodes/jetstream/publish/raw-headers';
+import { checkPublishSubject } from '../../../nodes/jetstream/streams/subjects';
 import { FlowError } from '../../../nodes/shared/errors';
 import { templateScope } from '../../../nodes/shared/template';
 
@@ -168,6 +170,35 @@ describe('whatever a message holds, it is published or fails for good, in words'
     });
 });
 
+describe('what tells messages apart', () => {
+  const big = Number('1234567890123456789');
+  const half = '\ud83d';
+
+  test('is no number that two ids may have become', () => {
+    for (const settings of [
+      { subject: 'crm.{{v}}' },
+      { subject: '{{v}}' },
+      { msgId: '{{v}}' },
+      { msgId: 'a-{{v}}' },
+    ])
+      assert.throws(() => outgoing(settings, { v: big }), {
+        code: 'TEMPLATE_VALUE',
+        retryable: false,
+        message: /1234567890123456800 is no exact number any more; hand it over as a text/,
+      });
+    assert.equal(outgoing({ msgId: '{{v}}' }, { v: 1234567890123456789n }).msgId, '1234567890123456789');
+    assert.deepEqual(header('X', 'about {{v}}', { v: big }), { X: 'about 1234567890123456800' });
+  });
+
+  test('is no half of a character, which becomes the same sign as any other', () => {
+    assert.throws(() => checkPublishSubject(`crm.${half}`), { code: 'INVALID_SUBJECT', retryable: false });
+    assert.throws(() => headerLine('Nats-Msg-Id', half), { code: 'INVALID_HEADER', retryable: false });
+    checkPublishSubject('crm.😀');
+    assert.equal(headerLine('X', '😀'), 'X: 😀\r\n');
+    assert.equal(subject('crm.{{v}}', half, true), 'crm.%uD83D');
+  });
+});
+
 describe('payload', () => {
   for (const code of [
     'new Uint8Array([1, 2, 3, 4]).subarray(1, 3)',
@@ -209,5 +240,38 @@ describe('payload', () => {
     for (const payload of [undefined, () => 1, Symbol('x'), circular, throws])
       assert.throws(() => encodePayload(payload), { code: /^(NO|INVALID|BAD)_PAYLOAD$/, retryable: false });
     assert.throws(() => encodePayload(throws), /no x/);
+  });
+
+  for (const [code, what] of [
+    ['NaN', 'it is NaN'],
+    ['({ a: { score: [1, Number("1.234,5")] } })', 'it.a.score.1 is NaN'],
+    ['({ a: null, b: -Infinity })', 'it.b is -Infinity'],
+    ['({ at: new Date("soon") })', 'it.at is an invalid date'],
+    ['new Map([[1, 2]])', 'it is of the kind Map'],
+    ['({ rows: new Set([1]) })', 'it.rows is of the kind Set'],
+    ['Promise.resolve({ a: 1 })', 'it is of the kind Promise'],
+    ['({ bytes: new ArrayBuffer(2) })', 'it.bytes is of the kind ArrayBuffer'],
+    ['({ why: new Error("no") })', 'it.why is of the kind Error'],
+  ] as const)
+    for (const made of [vm.runInThisContext(code), vm.runInNewContext(code)])
+      test(`what JSON would change unsaid fails for good: ${what}`, () => {
+        assert.throws(
+          () => encodePayload(made),
+          (error: FlowError) => {
+            assert.deepEqual([error.code, error.retryable], ['INVALID_PAYLOAD', false]);
+            return error.message.includes(`: ${what}, which JSON has no word for`);
+          },
+        );
+      });
+
+  test('null, and what is empty, is written as it is', () => {
+    const empty = { a: null, b: {}, c: [], d: [undefined], e: Object.create(null) as object, f: 'null {}' };
+    assert.equal(encodePayload(empty), JSON.stringify(empty));
+    const own = {
+      at: Object.assign(new Map(), { toJSON: () => null }),
+      bytes: new Uint8Array(0),
+      n: Object(1) as unknown,
+    };
+    assert.equal(encodePayload(own), '{"at":null,"bytes":{},"n":1}');
   });
 });

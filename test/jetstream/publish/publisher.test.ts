@@ -286,6 +286,14 @@ describe('publisher', () => {
     assert.equal(publisher.pending, 0);
   });
 
+  test('headers larger than a stream takes are too large for good', async (t) => {
+    await assert.rejects(start(t, 1).publish(out('crm.h', { headers: { a: 'x'.repeat(70_000) } })), {
+      code: 'MESSAGE_TOO_LARGE',
+      retryable: false,
+      message: /headers .* are larger than a stream takes/,
+    });
+  });
+
   describe('that is full', () => {
     /** One in flight, two waiting. */
     async function full(t: TestContext, whenFull: 'hold' | 'fail', changed?: () => void) {

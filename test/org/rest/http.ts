@@ -172,8 +172,9 @@ async function rest(
       );
     }
     spend(org);
-    if (!/^\d+\.0$/.test(version) || Number(version) < OLDEST_VERSION || Number(version) > NEWEST_VERSION)
-      throw notFound();
+    if (!/^\d+\.0$/.test(version) || Number(version) > NEWEST_VERSION) throw notFound();
+    if (Number(version) < OLDEST_VERSION)
+      throw new ApiError(410, 'UNSUPPORTED_API_VERSION', `API version ${version} was retired`);
     const body = parseBody(request);
     entry.records = recordsIn(path, request.query, body, request.method);
     return await carryOut(org, request, session, version, path, body, entry);

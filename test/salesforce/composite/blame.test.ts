@@ -40,6 +40,13 @@ describe('an answer that is nobody’s fault', () => {
     ],
     ['200 with another shape', { status: 200, body: { ok: true } }],
     ['204', { status: 204, body: '' }],
+    ['400 INVALID_SESSION_ID', { status: 400, errorCode: 'INVALID_SESSION_ID' }],
+    ['410 of a version that was retired', { status: 410, errorCode: 'UNSUPPORTED_API_VERSION' }],
+    ['404 of a version that the org doesn’t have', { status: 404, errorCode: 'NOT_FOUND' }],
+    [
+      '503 that says it is packed, and is empty',
+      { status: 503, body: '', headers: { 'content-encoding': 'gzip' } },
+    ],
   ];
   for (const [what, action] of answers)
     test(`${what}: messages are held, none fails, and calls don't multiply`, async () => {
@@ -58,6 +65,28 @@ describe('an answer that is nobody’s fault', () => {
     assert.match(rig.session.availability.current?.message ?? '', /no such work just now .*read-only mode/);
     rig.org.switches.readOnly = false;
     allOk(await written);
+  });
+
+  test('of a refusal that can’t be unpacked the status counts: a create is not said to be ambiguous', async () => {
+    await begin();
+    const headers = { 'content-encoding': 'gzip' };
+    rig.org.faults.add({
+      match: { path: '/composite' },
+      action: { status: 406, body: 'no gzip', headers },
+      times: 2,
+    });
+    allOk(await each(contacts(3), { operation: 'create' }));
+  });
+
+  test('an API version that isn’t there is said, and waited out; an object that isn’t there is the message’s', async () => {
+    await begin();
+    rig.org.faults.add({ match: { path: '/v65.0/' }, action: { status: 404, errorCode: 'NOT_FOUND' } });
+    const written = each(contacts(3));
+    await until(() => rig.session.availability.current?.code === 'NOT_FOUND');
+    assert.match(rig.session.availability.current?.message ?? '', /does not have the API version .*v65\.0/);
+    rig.org.faults.clear();
+    allOk(await written);
+    assert.deepEqual(await each(contacts(1), { sobject: 'Nothing__c' }), ['NOT_FOUND']);
   });
 
   test('a moved org: a new login, and all goes on there', async () => {

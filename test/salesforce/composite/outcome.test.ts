@@ -98,7 +98,7 @@ describe('row failures that pass', () => {
     'NEVER_HEARD_OF',
     'REQUEST_RUNNING_TOO_LONG',
     'QUERY_TIMEOUT',
-    'REQUEST_LIMIT_EXCEEDED',
+    'TOO_MANY_APEX_REQUESTS',
   ])
     test(`${code} is tried again`, () =>
       assert.equal(rows(outcomeOf(upserts(1), { status: 200, body: [failed(code)] }))[0]?.[0], 'again'));
@@ -113,7 +113,43 @@ describe('row failures that pass', () => {
   });
 });
 
+describe('a row that says that the org writes nothing holds everything', () => {
+  const held = (statusCode: string, message = '') => {
+    const error = { statusCode, message, fields: [] };
+    const outcome = outcomeOf(upserts(1), { status: 200, body: [{ success: false, errors: [error] }] });
+    const [first] = outcome.kind === 'rows' ? outcome.outcomes : [];
+    return first?.kind === 'held' ? first.outage.message : first?.kind;
+  };
+  for (const [code, words] of [
+    ['REQUEST_LIMIT_EXCEEDED', /API request limit is spent/],
+    ['STORAGE_LIMIT_EXCEEDED', /data storage is full/],
+    ['API_DISABLED_FOR_ORG', /does not allow API calls/],
+    ['FUNCTIONALITY_TEMPORARILY_UNAVAILABLE', /no such work just now/],
+  ] as const) {
+    test(code, () => assert.match(String(held(code)), words));
+    test(`${code}, met by a trigger`, () => {
+      const said = `T: execution of AfterInsert caused by: System.DmlException: Insert failed. First exception on row 0; first error: ${code}, x: []`;
+      if (code !== 'API_DISABLED_FOR_ORG')
+        assert.match(String(held('CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY', said)), words);
+    });
+  }
+  test('not where a validation rule has such words', () =>
+    assert.equal(
+      held('FIELD_CUSTOM_VALIDATION_EXCEPTION', 'first error: REQUEST_LIMIT_EXCEEDED, three requests'),
+      'final',
+    ));
+});
+
 describe('whose fault a row’s error is', () => {
+  for (const met of [
+    'System.QueryException: Record Currently Unavailable: The record you are attempting to edit is currently being modified by another user',
+    'System.CalloutException: Read timed out',
+    'System.AsyncException: Rate Limiting Exceeded',
+    'first error: UNKNOWN_EXCEPTION, x; QUERY_TIMEOUT',
+  ])
+    test(`not the record’s where a flow has met ${met.split(':')[0]}`, () =>
+      assert.equal(kindOf('CANNOT_EXECUTE_FLOW_TRIGGER', met), 'again'));
+
   const kindOf = (statusCode: string, message: string, fields: unknown = []) =>
     rows(
       outcomeOf(upserts(1), {

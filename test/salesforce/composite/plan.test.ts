@@ -124,6 +124,13 @@ describe('a value that JSON has no word for', () => {
     ['NaN', { K: 1, Score__c: Number('1.234,5') }, /^Score__c is NaN/],
     ['Infinity', { K: 1, Deep: { Score__c: -Infinity } }, /^Deep\.Score__c is -Infinity/],
     ['an invalid date', { K: 1, LastSeen__c: new Date('x') }, /^LastSeen__c is an invalid date/],
+    // As a function node makes it, which runs in a context of its own.
+    [
+      'an invalid date of elsewhere',
+      { K: 1, LastSeen__c: runInNewContext('new Date(NaN)') as unknown },
+      /^LastSeen__c is an invalid date/,
+    ],
+    ['a map', { K: 1, Deep: { List__c: new Map([[1, 2]]) } }, /^Deep\.List__c is of the kind Map/],
     ['a record that holds itself', circular, /nests deeper than 200 levels, or holds itself/],
     ['a getter that throws', throwing, /can't be read \(TypeError\)/],
   ];
@@ -189,8 +196,9 @@ test('records of all or none that are not known to be one are the org’s to tel
 
 describe('a row that can not be sent', () => {
   test('fails by itself, with the reason', () => {
-    assert.deepEqual(codes({ payload: [{ K: 1 }, {}, { K: '' }, { K: null }] }), [
+    assert.deepEqual(codes({ payload: [{ K: 1 }, {}, { K: '' }, { K: null }, { K: ' ' }] }), [
       undefined,
+      'MISSING_ARGUMENT',
       'MISSING_ARGUMENT',
       'MISSING_ARGUMENT',
       'MISSING_ARGUMENT',
@@ -215,6 +223,18 @@ describe('a row that can not be sent', () => {
       /^K not specified; upsert needs it in every record/,
     );
     assert.deepEqual([message.results[1]?.errors[0]?.fields, message.results[1]?.record], [['K'], {}]);
+  });
+
+  test('has a number for its external id, or a parent’s, that two different ids may have become', () => {
+    const big = Number('1234567890123456789');
+    assert.deepEqual(codes({ payload: [{ K: big }, { k: big }, { K: 1, Parent: { K: big } }] }), [
+      'NOT_SENDABLE',
+      'NOT_SENDABLE',
+      'NOT_SENDABLE',
+    ]);
+    const exact = [{ K: 1234567890123456789n }, { K: '1234567890123456788' }, { K: 2, Revenue: big }];
+    assert.deepEqual(codes({ payload: exact }), [undefined, undefined, undefined]);
+    assert.deepEqual(codes({ operation: 'create', payload: { Parent: { K: big } } }), ['NOT_SENDABLE']);
   });
 
   test('fails all where all or none is asked for', () => {
@@ -242,6 +262,14 @@ describe('a message that can not be written', () => {
     ['null', { payload: [{ K: 1 }, null] }, 'INVALID_PAYLOAD'],
     ['an array in the array', { payload: [[]] }, 'INVALID_PAYLOAD'],
     ['text', { operation: 'create', payload: 'x' }, 'INVALID_PAYLOAD'],
+    // Each would be a record without fields.
+    ['a date', { operation: 'create', payload: new Date(0) }, 'INVALID_PAYLOAD'],
+    ['bytes', { operation: 'create', payload: Buffer.from('x') }, 'INVALID_PAYLOAD'],
+    [
+      'a promise',
+      { operation: 'create', payload: runInNewContext('Promise.resolve({})') as unknown },
+      'INVALID_PAYLOAD',
+    ],
     ['more than 1,000 all or none', { payload: many(1_001), allOrNone: true }, 'TOO_MANY_RECORDS'],
     ['eleven runs of types', { operation: 'create', payload: typed(11), allOrNone: true }, 'TOO_MANY_TYPES'],
     ['one record twice', { payload: [{ K: 'a' }, { K: 'a' }], allOrNone: true }, 'DUPLICATE_RECORD'],

@@ -122,6 +122,20 @@ describe('several collections', () => {
     ]);
   });
 
+  test('each part of an answer is of the subrequest that it names, whatever their order', () => {
+    const part = (referenceId: string) => ({ referenceId, httpStatusCode: 200, body: [referenceId] });
+    const answers = (...parts: unknown[]) =>
+      answersOf(callOf(...several), { status: 200, headers: {}, body: { compositeResponse: parts } });
+    assert.deepEqual(answers(part('c1'), part('c0')), [
+      { status: 200, body: ['c0'] },
+      { status: 200, body: ['c1'] },
+    ]);
+    assert.deepEqual(answers(part('c1')), [
+      { status: 200, body: undefined },
+      { status: 200, body: ['c1'] },
+    ]);
+  });
+
   test('share an answer that is for all, and know of none that does not fit', () => {
     const call = callOf(...several);
     assert.deepEqual(answersOf(call, { status: 503, headers: {}, body: 'x' }), [

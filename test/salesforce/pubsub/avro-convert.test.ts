@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { compileCodec } from '../../../nodes/salesforce/pubsub/avro';
 import { compileConversion } from '../../../nodes/salesforce/pubsub/avro-convert';
@@ -106,6 +107,14 @@ test('any moment written with an offset is that moment', () => {
         assert.equal(publish({ Time__c: text }).Time__c, date.getTime());
       },
     ),
+  );
+});
+
+test('a date of another realm, as a function node makes it, is a date', () => {
+  const at = runInNewContext('new Date("2026-01-31T08:00:00Z")') as Date;
+  assert.deepEqual(
+    [publish({ Time__c: at }).Time__c, publish({ Status__c: at }).Status__c],
+    [at.getTime(), '2026-01-31T08:00:00.000Z'],
   );
 });
 

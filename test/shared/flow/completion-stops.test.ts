@@ -223,6 +223,7 @@ describe('stops, commands, hooks', () => {
           add: (name: string) => calls.push(`+${name}`),
           remove: (name: string) => calls.push(`-${name}`),
         },
+        _: (key: string) => key,
       } as unknown as NodeAPI;
       flow.close();
       const [one, two] = [flowTracker.use(RED), flowTracker.use(RED)];

@@ -148,6 +148,7 @@ export class Flow {
         eachNode: (each: (definition: object) => void) => this.definitions.forEach(each),
       },
       util: { cloneMessage: clone },
+      _: (key: string) => key,
     } as unknown as NodeAPI);
     this.hooks = hooks as unknown as FlowHooks;
     this.source = new TestNode(this, 'source', 'jetstream-in', () => undefined, { wires: [first] });

@@ -121,3 +121,27 @@ test('where it breaks off, stands still or is let go of, whoever takes it is tol
   client.close();
   await ends;
 });
+
+test('whoever lets go of an answer that is there, and not read to its end, breaks nothing', async (t) => {
+  const { ask, letGo, client } = await start(t, (_, outgoing) => {
+    outgoing.writeHead(200, TYPE).end('one\ntwo\n');
+  });
+  const thrown: unknown[] = [];
+  const listen = (error: unknown): void => void thrown.push(error);
+  process.on('uncaughtException', listen);
+  t.after(() => process.off('uncaughtException', listen));
+  const { parts } = await ask();
+  await parts?.next();
+  letGo.abort();
+  const other = await ask('', { parts: new AbortController().signal });
+  await other.parts?.next();
+  client.close();
+  // What was thrown would have been by then.
+  for (let turn = 0; turn < 10; turn++) await new Promise(setImmediate);
+  assert.deepEqual(thrown, []);
+});
+
+test('a byte order mark is no part of it', async (t) => {
+  const { ask } = await start(t, (_, outgoing) => outgoing.writeHead(200, TYPE).end('\ufeff"Id"\n'));
+  assert.equal(await all((await ask()).parts), '"Id"\n');
+});

@@ -323,6 +323,42 @@ test('"${NAME:-value}" is the variable, or the value where that is not set or em
   assert.equal(read().file, '/run/secrets/x');
 });
 
+test('a variable that is not set is no value: it is named, wherever it stands', (t) => {
+  const fields = {
+    subject: template('a.b'),
+    tries: whole(5, { min: -1 }),
+    stream: group({ subjects: list('', {}), maxAge: duration('1h') }),
+    file: onlyWhen('auth=file', text('')),
+    auth: choice(['none', 'file'], 'none'),
+    payload: fieldMap(),
+    password: credential(),
+  };
+  const read = (config: object) => parseSettings(declare('x', 1, fields), config);
+  const mapped = (type: string, value: string) => ({
+    payload: { mode: 'map', fields: [{ name: 'A', type, value }] },
+  });
+  for (const config of [
+    { subject: '${NOT_SET}' },
+    { tries: ' ${NOT_SET} ' },
+    { stream: { subjects: ['a.>', '${NOT_SET}'] } },
+    { stream: { maxAge: '${NOT_SET}' } },
+    mapped('str', '${NOT_SET}'),
+  ])
+    assert.throws(() => read(config), { code: 'NO_ENVIRONMENT', message: /environment variable NOT_SET/ });
+  // What doesn't count, part of a longer text, and what is looked up for each message.
+  for (const config of [{ file: '${NOT_SET}' }, { subject: 'a.${NOT_SET}' }, mapped('env', '${NOT_SET}')])
+    read(config);
+  assert.throws(
+    () => read({ password: '${pa55word}' }),
+    (error: Error) => !error.message.includes('pa55word'),
+  );
+
+  t.after(() => delete process.env['SOME_SUBJECT']);
+  process.env['SOME_SUBJECT'] = 'b.>';
+  const { stream } = read({ stream: { subjects: ['${SOME_SUBJECT:-c.>}'], maxAge: '${SOME_AGE:-2s}' } });
+  assert.deepEqual([stream.subjects, stream.maxAge], [['b.>'], 2_000]);
+});
+
 test('in a form the value behind ":-" is checked like any', () => {
   const wait = duration('1s');
   assert.equal(

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import type { BatchMessage, BatchOutcome } from '../../../nodes/jetstream/publish/batches';
 import type { RecordStream } from '../../../nodes/sync/engine/record-writer';
 import { FlowRecords, KEPT } from '../../../nodes/sync/providers/flow';
@@ -71,6 +72,25 @@ test('data that hold themselves, or nest too deep, are refused before anything i
       retryable: false,
     });
   assert.equal(published.length, 0);
+});
+
+test('what JSON would change unsaid is refused, by its name', async () => {
+  const { flow, published } = records();
+  const refused = [{ n: { score: NaN } }, { at: new Date('soon') }, { rows: new Map([[1, 2]]) }];
+  for (const data of refused)
+    await assert.rejects(flow.write(record('1', data)), {
+      code: 'INVALID_RECORD',
+      retryable: false,
+      message: /data\.(n\.score is NaN|at is an invalid date|rows is of the kind Map)/,
+    });
+  assert.equal(published.length, 0);
+});
+
+test('a time that a function node has made is a time', async () => {
+  const { flow, published } = records();
+  const at = runInNewContext('new Date(0)') as unknown;
+  await flow.write({ ...record('1'), upstream_updated_at: at });
+  assert.match(JSON.stringify(published), /1970-01-01T00:00:00Z/);
 });
 
 test('only so many collections are remembered', async () => {

@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
+import { types } from 'node:util';
 import { isRecord } from '../limits';
 import type { Endpoint, Write } from '../operations';
 
@@ -50,7 +51,7 @@ interface Cell {
 
 /** Undefined where a table has no word for it. */
 function cellOf(name: string, value: unknown): Cell | undefined {
-  if (isRecord(value) && !(value instanceof Date)) return parentOf(name, value);
+  if (isRecord(value) && !types.isDate(value)) return parentOf(name, value);
   const text = textOf(value);
   return text === undefined ? undefined : { column: name, text };
 }
@@ -84,7 +85,7 @@ function textOf(value: unknown): string | undefined {
       return String(value);
     case 'object':
       if (value === null) return EMPTY;
-      return value instanceof Date ? value.toISOString() : undefined;
+      return types.isDate(value) ? value.toISOString() : undefined;
     default:
       return undefined;
   }

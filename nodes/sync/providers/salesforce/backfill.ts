@@ -134,7 +134,7 @@ export class Backfill {
   }
 
   private async results(position: JobPosition, signal: AbortSignal): Promise<Page> {
-    const { job, locator, skip = 0 } = position;
+    const { locator, skip = 0 } = position;
     const { reading } = this;
     if (reading && isSame(reading.at, position)) return this.read(reading.set, position, signal);
     this.close();
@@ -152,7 +152,7 @@ export class Backfill {
       const rows = at.rows ?? MOST_ROWS;
       if (isTooMuch(error) && rows > 1)
         return { records: [], next: { ...at, rows: Math.max(1, Math.floor(rows / 8)) } };
-      return { records: [], next: await this.jobLost(job, error, signal) };
+      return { records: [], next: await this.jobLost(at, error, signal) };
     }
   }
 
@@ -184,7 +184,7 @@ export class Backfill {
     const read = (before.read ?? 0) + set.size;
     const { total } = before;
     const at = { ...before, skip: undefined, incomplete: undefined, read };
-    if (set.next !== 'null') return { records: [], next: { ...at, locator: set.next } };
+    if (set.next !== undefined) return { records: [], next: { ...at, locator: set.next } };
     if (total === undefined || total <= read) return { records: [], next: undefined };
     return this.beginAnew(at, say`it has ${total} records, and its results ${read}`, signal);
   }
@@ -196,12 +196,12 @@ export class Backfill {
   private async behind(at: JobPosition, skip: number, signal: AbortSignal): Promise<Page> {
     const set = await this.open(at, skip, signal);
     set?.close();
-    if (!set || (set.size === 0 && set.next !== 'null')) return this.incomplete(at, signal);
+    if (!set || (set.size === 0 && set.next !== undefined)) return this.incomplete(at, signal);
     // It doesn't keep to the number: then they are all read again.
     if (set.size > skip) return this.incomplete({ ...at, skip: undefined }, signal);
     const page = await this.ended(at, set, signal);
     const left = skip - set.size;
-    return set.next !== 'null' && left > 0 ? { ...page, next: { ...page.next, skip: left } } : page;
+    return set.next !== undefined && left > 0 ? { ...page, next: { ...page.next, skip: left } } : page;
   }
 
   private async incomplete(at: JobPosition, signal: AbortSignal): Promise<Page> {
@@ -212,11 +212,15 @@ export class Backfill {
   }
 
   private async beginAnew({ job, anew = 0 }: JobPosition, why: string, signal: AbortSignal): Promise<Page> {
+    const what = say`The results of the bulk job ${job} of ${this.sobject.name} are incomplete (${why})`;
+    return { records: [], next: await this.another(what, anew, signal) };
+  }
+
+  /** A job in the place of one that came to nothing, but not for ever. */
+  private async another(why: string, anew: number, signal: AbortSignal): Promise<BackfillPosition> {
     const queries = anew >= JOB_TRIES;
-    this.log(
-      say`The results of the bulk job ${job} of ${this.sobject.name} are incomplete (${why}); ${queries ? say`it is read by queries` : say`a new one begins`}`,
-    );
-    return { records: [], next: queries ? { after: '' } : await this.createJob(signal, anew + 1) };
+    this.log(`${why}; ${queries ? say`it is read by queries` : say`a new one begins`}`);
+    return queries ? { after: '' } : this.createJob(signal, anew + 1);
   }
 
   /** The job when its results are there, else what to do instead of reading them. */
@@ -225,7 +229,7 @@ export class Backfill {
     try {
       job = await this.reader.get<Job>(`/jobs/query/${at.job}`, signal);
     } catch (error) {
-      return { records: [], next: await this.jobLost(at.job, error, signal) };
+      return { records: [], next: await this.jobLost(at, error, signal) };
     }
     switch (job.state) {
       case 'JobComplete':
@@ -237,10 +241,10 @@ export class Backfill {
       }
       case 'Aborted': {
         const error = new FlowError('JOB_ABORTED', say`somebody aborted the job`, false);
-        return { records: [], next: await this.jobLost(at.job, error, signal) };
+        return { records: [], next: await this.jobLost(at, error, signal) };
       }
-      case 'UploadComplete':
-      case 'InProgress':
+      // Under way, in whatever words.
+      default:
         if (this.stalled(job)) return { records: [], next: await this.giveUp(job, signal) };
         return { records: [], next: at, wait: pauseOf(this.polls++) };
     }
@@ -266,13 +270,15 @@ export class Backfill {
   }
 
   /** A job and its results are kept for seven days; whoever comes back later starts anew. */
-  private async jobLost(id: string, error: unknown, signal: AbortSignal): Promise<BackfillPosition> {
+  private async jobLost(
+    { job, anew = 0 }: JobPosition,
+    error: unknown,
+    signal: AbortSignal,
+  ): Promise<BackfillPosition> {
     if (!(error instanceof FlowError) || codeOf(error) === 'CLOSED') throw error;
     if (error.retryable && error.code !== 'INVALID_QUERY_LOCATOR') throw error;
-    this.log(
-      say`The bulk job ${id} of ${this.sobject.name} can't be read on (${error.message}); a new one begins`,
-    );
-    return this.createJob(signal);
+    const what = say`The bulk job ${job} of ${this.sobject.name} can't be read on (${error.message})`;
+    return this.another(what, anew, signal);
   }
 }
 

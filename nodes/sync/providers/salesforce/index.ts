@@ -1,6 +1,6 @@
 import type { OrgSession } from '../../../salesforce/org/session';
 import { now } from '../../../shared/async/clock';
-import { codeOf, FlowError } from '../../../shared/errors';
+import { codeOf, FlowError, messageOf } from '../../../shared/errors';
 import type { PubSub } from '../../../salesforce/pubsub/client';
 import type { Changes, Collection, Lost, Page, Position, Provider } from '../../engine/provider';
 import type { Trouble } from '../../engine/progress';
@@ -103,6 +103,8 @@ type KeptPosition = Position & {
 class SalesforceCollection implements Collection {
   /** Sharing and field-level security decide what a user sees. */
   readonly permissioned = true;
+  /** Fields that describe has and queries refuse. */
+  private readonly leftOut = new Set<string>();
   private describedAt = now();
   private backfill: Backfill;
   private feed: ChangeFeed<object>;
@@ -205,7 +207,9 @@ class SalesforceCollection implements Collection {
   /** A sandbox that was refreshed is another organization under the same login. */
   private async elsewhere({ org }: KeptPosition): Promise<Changes | undefined> {
     const { organizationId } = this.reader.session;
-    if (org === undefined || organizationId === undefined || org === organizationId) return undefined;
+    if (org === undefined || organizationId === undefined) return undefined;
+    // Of 18 characters the last three only repeat the case of the others.
+    if (org.slice(0, 15) === organizationId.slice(0, 15)) return undefined;
     await this.feed.close();
     this.feed = this.makeFeed();
     const why = say`the login leads to the organization ${organizationId} instead of ${org}, as after a refresh of a sandbox`;
@@ -216,20 +220,37 @@ class SalesforceCollection implements Collection {
     return { records: [], position, more: false, asOf: this.reader.now(), gap, lost };
   }
 
-  /** A field that was taken off the object, or out of the user's sight, makes every query with it fail. */
+  /**
+   * A field that was taken off the object, or out of the user's sight, makes every query with it fail; so does one that
+   * describe has and queries refuse all the same, which is left out then.
+   */
   private async described<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (codeOf(error) !== 'INVALID_FIELD') throw error;
-      await this.describeAgain(signal);
-      return work();
+    for (let tries = 1; ; tries++) {
+      try {
+        return await work();
+      } catch (error) {
+        if (codeOf(error) !== 'INVALID_FIELD') throw error;
+        if (tries > 1 && !this.leaveOut(messageOf(error))) throw error;
+        await this.describeAgain(signal);
+      }
     }
+  }
+
+  /** False where the error names no field that is read. */
+  private leaveOut(message: string): boolean {
+    const field = /[Nn]o such column '(\w+)'/.exec(message)?.[1];
+    const name = this.sobject.fields.find((each) => each.toLowerCase() === field?.toLowerCase());
+    if (name === undefined || name === 'Id' || name === this.sobject.stamp) return false;
+    this.leftOut.add(name);
+    this.settings.log(
+      say`${this.sobject.name}.${name} can't be read, although the org describes it: it is left out`,
+    );
+    return true;
   }
 
   private async describeAgain(signal: AbortSignal): Promise<void> {
     const before = this.sobject;
-    const sobject = await describe(this.reader, before.name, signal);
+    const sobject = await describe(this.reader, before.name, signal, this.leftOut);
     this.describedAt = now();
     const added = sobject.fields.filter((name) => !before.fields.includes(name));
     const removed = before.fields.filter((name) => !sobject.fields.includes(name));

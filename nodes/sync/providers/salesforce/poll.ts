@@ -213,9 +213,8 @@ export class Poll {
           end = half;
           continue;
         }
-        if (isTooMuch(error) || codeOf(error) === 'INVALID_REPLICATION_DATE')
-          return this.refused(done, position, messageOf(error));
-        throw error;
+        if (codeOf(error) === 'CLOSED') throw error;
+        return this.refused(done, position, messageOf(error));
       }
       if ((timeOf(isoTime(answer.earliestDateAvailable)) ?? 0) > start + MINUTE)
         return this.lost(

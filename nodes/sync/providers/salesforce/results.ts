@@ -30,9 +30,9 @@ export class ResultSet {
   private record: ((line: readonly string[]) => SourceRecord) | undefined;
 
   private constructor(
-    /** How many records it has, and where the next set begins (`null` behind the last), as the org says. */
+    /** How many records it has, and where the next set begins, as the org says. */
     readonly size: number,
-    readonly next: string,
+    private readonly locator: string,
     private readonly sobject: SObject,
     private readonly parts: AsyncIterator<string>,
     private readonly reading: AbortController,
@@ -54,12 +54,18 @@ export class ResultSet {
       const { headers, body } = await reader.ask('GET', path, signal, request);
       const next = headers['sforce-locator'];
       const size = Number(headers['sforce-numberofrecords']);
-      if (typeof next === 'string' && Number.isInteger(size) && isIterator(body))
+      // A set that leads to itself has no place among the others.
+      if (typeof next === 'string' && next !== locator && Number.isInteger(size) && isIterator(body))
         set = new ResultSet(size, next, sobject, body, reading);
     } finally {
       if (!set) reading.abort();
     }
     return set;
+  }
+
+  /** Where the next set begins; undefined behind the last. */
+  get next(): string | undefined {
+    return this.locator === '' || this.locator.toLowerCase() === 'null' ? undefined : this.locator;
   }
 
   /** Every record that it has was taken. */
@@ -94,6 +100,7 @@ export class ResultSet {
   private take(line: string[], records: SourceRecord[]): void {
     if (!this.record) {
       this.columns = line.length;
+      if (!line.includes('Id')) throw new Error(say`no table of records`);
       this.record = this.sobject.csvReader(line);
     } else {
       if (line.length !== this.columns) throw new Error(say`a line breaks off`);

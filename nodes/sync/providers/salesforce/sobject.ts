@@ -158,6 +158,12 @@ function asText(value: unknown): unknown {
   return value === null || typeof value === 'string' ? value : stringifyJson(value);
 }
 
-export async function describe(reader: OrgReader, name: string, signal: AbortSignal): Promise<SObject> {
-  return new SObject(await reader.get<Described>(`/sobjects/${encodeURIComponent(name)}/describe`, signal));
+export async function describe(
+  reader: OrgReader,
+  name: string,
+  signal: AbortSignal,
+  leftOut: ReadonlySet<string> = new Set(),
+): Promise<SObject> {
+  const described = await reader.get<Described>(`/sobjects/${encodeURIComponent(name)}/describe`, signal);
+  return new SObject({ ...described, fields: described.fields.filter((field) => !leftOut.has(field.name)) });
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { SalesforceProvider } from '../../../../nodes/sync/providers/salesforce';
+import { startOrg } from '../../../org/org';
+import { sessionWith } from '../../../salesforce/rig';
 import { until } from '../../../support/until';
 import { contacts, startRig } from '../../rig';
 
@@ -96,6 +99,21 @@ test('a sandbox refreshed under the same login is said, and read anew; what it l
   await one.live();
   assert.match(one.lines.map(({ text }) => text).join(), /leads to the organization 00D.* instead of 00D/);
   assert.equal(one.sync.status.find(({ collection }) => collection === NAME)?.error, undefined);
+});
+
+test('an organization by the 15 characters of its id is the same one', async (t) => {
+  const org = await startOrg();
+  const session = sessionWith(org);
+  t.after(async () => {
+    session.close();
+    await org.close();
+  });
+  const { signal } = new AbortController();
+  const provider = new SalesforceProvider(session, { pollInterval: 0, lookback: 0, log: () => undefined });
+  const collection = await provider.open(NAME, signal);
+  const at = { ...(await collection.now(signal)), org: session.organizationId?.slice(0, 15) };
+  assert.equal((await collection.changes(at, signal)).gap, undefined);
+  assert.match((await collection.changes({ ...at, org: '00D000000000000' }, signal)).gap ?? '', /instead of/);
 });
 
 test('a deleted record keeps what is known of it, however many fields it has, and has no nulls for the rest', async (t) => {

@@ -279,3 +279,76 @@ test('of wide rows few are read at once, by Bulk and by queries', async (t) => {
   );
   assert.ok(Math.max(...bulk.slice(bulk.findIndex((size) => size > 0) + 1)) <= 31, String(bulk));
 });
+
+for (const word of ['', 'NULL'])
+  test(`a locator "${word}" behind the last set is the end, too`, async (t) => {
+    const rig = await startPoll(t);
+    rig.org.write('Contact', ...names(10_000));
+    const ask = rig.reader.ask.bind(rig.reader);
+    rig.reader.ask = async (...args) => {
+      const answer = await ask(...args);
+      const locator = answer.headers['sforce-locator'] === 'null' ? word : answer.headers['sforce-locator'];
+      return { ...answer, headers: { ...answer.headers, 'sforce-locator': locator } };
+    };
+    assert.equal(idsOf(await all(rig)).length, 10_000);
+    assert.equal(sets(rig).length, 1);
+  });
+
+test('a set of results that leads to itself is none: it doesn’t go round', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.write('Contact', ...names(10_000));
+  const ask = rig.reader.ask.bind(rig.reader);
+  rig.reader.ask = async (...args) => {
+    const answer = await ask(...args);
+    const located = answer.headers['sforce-locator'] && { 'sforce-locator': 'again' };
+    return { ...answer, headers: { ...answer.headers, ...located } };
+  };
+  const log: string[] = [];
+  const pages = await all(rig, log);
+  assert.equal(new Set(idsOf(pages)).size, 10_000);
+  assert.match(log.join(), /it is read by queries/);
+  assert.ok(sets(rig).length < 30, String(sets(rig).length));
+});
+
+test('a table without ids is no table of records', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.write('Contact', ...names(10_000));
+  rig.org.faults.add({
+    match: { path: '/jobs/query/*/results*' },
+    action: {
+      status: 200,
+      body: '"Ident"\n"x"\n',
+      headers: { 'content-type': 'text/csv', 'Sforce-Locator': 'null', 'Sforce-NumberOfRecords': '1' },
+    },
+    times: 1,
+  });
+  const ids = idsOf(await all(rig));
+  assert.equal(new Set(ids).size, 10_000);
+  assert.ok(!ids.includes('undefined'));
+});
+
+test('jobs that are aborted each time lead to queries, not to ever more jobs', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.write('Contact', ...names(10_000));
+  const get = rig.reader.get.bind(rig.reader);
+  rig.reader.get = async <T>(...args: Parameters<typeof get>): Promise<T> => {
+    const answer = await get<T>(...args);
+    return /jobs\/query\/\w+$/.test(args[0]) ? { ...answer, state: 'Aborted' } : answer;
+  };
+  const log: string[] = [];
+  assert.equal(idsOf(await all(rig, log)).length, 10_000);
+  assert.equal(log.length, 3);
+  assert.match(log[2] ?? '', /somebody aborted the job\); it is read by queries/);
+});
+
+test('a job in a state that nobody knows is under way', async (t) => {
+  const rig = await startPoll(t);
+  rig.org.write('Contact', ...names(10_000));
+  const get = rig.reader.get.bind(rig.reader);
+  let looks = 0;
+  rig.reader.get = async <T>(...args: Parameters<typeof get>): Promise<T> => {
+    const answer = await get<T>(...args);
+    return /jobs\/query\/\w+$/.test(args[0]) && looks++ < 3 ? { ...answer, state: 'Queued' } : answer;
+  };
+  assert.equal(idsOf(await all(rig)).length, 10_000);
+});

@@ -382,6 +382,26 @@ test('a log of deletions that was purged is said and stood in for by a compariso
   assert.equal((await pass(position)).position.deletedSince, NOON + 81 * MINUTE);
 });
 
+test('a log of deletions that refuses for whatever reason stops no other changes', async (t) => {
+  const { org, poll, pass, at } = await startPoll(t);
+  for (const [minute, action] of [
+    { status: 403, errorCode: 'INSUFFICIENT_ACCESS' },
+    { status: 400, errorCode: 'UNSUPPORTED_OPERATION' },
+    { status: 500, errorCode: 'UNKNOWN_EXCEPTION' },
+  ].entries()) {
+    at(NOON + 10 * minute * MINUTE);
+    const start = poll.start();
+    org.write('Contact', ...names(1));
+    org.faults.clear();
+    org.faults.add({ match: { path: '/deleted?' }, action });
+    at(NOON + (10 * minute + 2) * MINUTE);
+    const { records, answers } = await pass(start);
+    assert.deepEqual(lastNames(records).slice(0, 1), ['Person 0'], action.errorCode);
+    assert.match(answers[0]?.gap ?? '', new RegExp(action.errorCode));
+    assert.equal(answers[0]?.lost, 'deletions');
+  }
+});
+
 test('a window with more deletions than the org gives is halved', async (t) => {
   const { org, poll, pass, at } = await startPoll(t);
   org.switches.replicationIds = 2;
