@@ -11,7 +11,6 @@ import { letterActions, type Letters } from '../shared/operations/letter-actions
 import { operate } from '../shared/operations/registry';
 import { StatusReporter } from '../shared/status';
 import type { Connection } from './server/connection';
-import type { ConsumerState } from './consume/consumer';
 import { consumerOf } from './consume/consumer-settings';
 import { refuseInboxIn } from './server/inbox';
 import { jetstreamIn } from './jetstream-in.settings';
@@ -20,7 +19,7 @@ import { claimConsumer } from './consume/claims';
 import { deadLettersOf } from './consume/letters';
 import { watchDurable, type Holdup } from './consume/durable-watch';
 import { lookOf, stalled, statusKey, type Look, type Reading } from './consume/in-status';
-import type { Reader } from './consume/reader';
+import type { ConsumerState, Reader } from './consume/reader';
 import { readerOf } from './consume/reader-of';
 import { connectionOf } from './jetstream-server';
 import { whenDeployed } from '../shared/flow/deployed';

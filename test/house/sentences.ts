@@ -24,12 +24,14 @@ const NO_SENTENCES: Record<string, readonly string[]> = {
   ],
   // Kept in NATS.
   'nodes/jetstream/consume/ledger.ts': ['What jetstream-in nodes of Node-RED have tried'],
-  // Names of spans.
+  // Names of spans, and how they ended.
   'nodes/jetstream/jetstream-in.ts': ['process {1}'],
   'nodes/jetstream/jetstream-out.ts': ['publish {1}'],
+  'nodes/salesforce/composite/bulk/lane.ts': ['Bulk job {1}: {2} {3}', 'no end', 'bulk {1} {2}'],
   'nodes/salesforce/composite/writer.ts': ['{1} Salesforce'],
   'nodes/salesforce/sfdc-event-in.ts': ['process {1}'],
   'nodes/salesforce/sfdc-platform-event.ts': ['publish {1}'],
+  'nodes/sync/engine/traced.ts': ['publish {1}'],
   // Headers of HTTP.
   'nodes/salesforce/org/auth.ts': ['Bearer {1}'],
   'nodes/salesforce/org/session.ts': ['Bearer {1}'],

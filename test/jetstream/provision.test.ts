@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
-import { ensureDurable, type DurableSettings } from '../../nodes/jetstream/consume/durable';
+import { ensureDurable } from '../../nodes/jetstream/consume/durable';
+import type { DurableSettings } from '../../nodes/jetstream/consume/durable-config';
 import { provisionStream, type Provisioned } from '../../nodes/jetstream/streams/provision';
 import { streamConfig, type StreamForm } from '../../nodes/jetstream/streams/stream';
 import { until } from '../support/until';

@@ -1,7 +1,8 @@
 import { codeOf, messageOf } from '../../shared/errors';
 import type { Connection } from '../server/connection';
 import { JetStreamError } from '../server/errors';
-import { changeMaxAckPending, consumerInfo, type ConsumerInfo, type DurableSettings } from './durable';
+import { changeMaxAckPending, consumerInfo, type ConsumerInfo } from './durable';
+import type { DurableSettings } from './durable-config';
 import { say } from '../../shared/say';
 
 /** The server keeps some 100 bytes for each message that is unacknowledged. */
@@ -19,8 +20,9 @@ const IDLE = 60_000;
 export class AckRoom {
   private granted = Infinity;
   private asking = false;
-  /** It can't be raised (any further). */
+  /** It can't be raised (any further) as the durable is now, or by this user. */
   private refused = false;
+  private denied = false;
   private stopped = false;
   private neededAt = -Infinity;
   private timer: NodeJS.Timeout | undefined;
@@ -38,6 +40,7 @@ export class AckRoom {
   /** The durable was looked at. */
   begin(info: ConsumerInfo): void {
     this.granted = info.config.max_ack_pending;
+    this.refused = this.denied;
     if (this.isElastic() && this.granted > this.base) this.keepLooking();
   }
 
@@ -68,6 +71,7 @@ export class AckRoom {
   }
 
   private beat(): void {
+    this.look();
     if (this.asking) return;
     const now = performance.now();
     const needed = this.needed();
@@ -101,7 +105,7 @@ export class AckRoom {
       if (most > this.base) this.keepLooking();
       else this.rest();
     } catch (error) {
-      this.failed(error);
+      return this.failed(error);
     } finally {
       this.asking = false;
     }
@@ -113,9 +117,10 @@ export class AckRoom {
     this.timer = undefined;
   }
 
-  /** What fails for another reason is tried again. */
+  /** What fails for another reason is tried again with the next beat. */
   private failed(error: unknown): void {
-    if (codeOf(error) !== 'PERMISSION_DENIED' && !(error instanceof JetStreamError)) return;
+    this.denied = codeOf(error) === 'PERMISSION_DENIED';
+    if (!this.denied && !(error instanceof JetStreamError)) return this.keepLooking();
     this.refused = true;
     const { durable } = this.settings;
     this.warn(

@@ -8,7 +8,37 @@ const PROGRESS = Buffer.from('+WPI');
 const ACK = Buffer.from('+ACK');
 const TERM = Buffer.from('+TERM');
 
-type Said = readonly [reply: string, payload: Uint8Array];
+/** What was said, in order: two lists, for there is one word or more for each message. */
+class Words {
+  readonly replies: string[] = [];
+  readonly payloads: Uint8Array[] = [];
+
+  get length(): number {
+    return this.replies.length;
+  }
+
+  add(reply: string, payload: Uint8Array): void {
+    this.replies.push(reply);
+    this.payloads.push(payload);
+  }
+
+  /** The latest on each. */
+  latest(): Map<string, Uint8Array> {
+    const latest = new Map<string, Uint8Array>();
+    this.replies.forEach((reply, index) => latest.set(reply, this.payloads[index] as Uint8Array));
+    return latest;
+  }
+
+  dropFirst(count: number): void {
+    this.replies.splice(0, count);
+    this.payloads.splice(0, count);
+  }
+
+  publishTo(nc: NatsConnection): void {
+    for (let at = 0; at < this.replies.length; at++)
+      nc.publish(this.replies[at] as string, this.payloads[at]);
+  }
+}
 
 /**
  * Sends acknowledgements, and sends them again after a reconnect until a PONG shows that the server has read
@@ -16,10 +46,10 @@ type Said = readonly [reply: string, payload: Uint8Array];
  */
 export class Acks {
   /** What was said and is not confirmed yet, in order, behind `confirmed` that were. */
-  private unconfirmed: Said[] = [];
+  private unconfirmed = new Words();
   private confirmed = 0;
   /** Said within this turn of the event loop. */
-  private outgoing: Said[] = [];
+  private outgoing = new Words();
   private turn: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
   private interrupted = false;
@@ -41,7 +71,7 @@ export class Acks {
 
   /** Starts the ack wait anew. Not worth repeating: the next one comes in time. */
   progress(reply: string): void {
-    this.publish([reply, PROGRESS]);
+    this.publish(reply, PROGRESS);
   }
 
   /** The connection is lost: a PONG of the next one says nothing of what was sent before, until it is repeated. */
@@ -52,17 +82,17 @@ export class Acks {
   /** After a reconnect: the latest word on each. */
   repeat(): void {
     this.interrupted = false;
-    this.outgoing = [];
-    for (const said of new Map(this.unconfirmed)) this.publish(said);
+    this.outgoing = new Words();
+    for (const [reply, payload] of this.unconfirmed.latest()) this.publish(reply, payload);
     this.sendOut();
     this.confirmSoon();
   }
 
   /** The consumer was made anew: there the same ack subjects mean other deliveries. */
   forget(): void {
-    this.outgoing = [];
+    this.outgoing = new Words();
     this.confirmed += this.unconfirmed.length;
-    this.unconfirmed = [];
+    this.unconfirmed = new Words();
   }
 
   /** Resolves when the server has read everything, or can't be reached. */
@@ -74,17 +104,16 @@ export class Acks {
   }
 
   private say(reply: string, payload: Uint8Array): void {
-    const said: Said = [reply, payload];
-    this.unconfirmed.push(said);
-    this.publish(said);
+    this.unconfirmed.add(reply, payload);
+    this.publish(reply, payload);
     this.confirmSoon();
   }
 
   /** The client writes to its socket once for all that is published within one turn of the event loop's callbacks. */
-  private publish(said: Said): void {
+  private publish(reply: string, payload: Uint8Array): void {
     const nc = this.connected();
     if (!nc || nc.isClosed()) return;
-    this.outgoing.push(said);
+    this.outgoing.add(reply, payload);
     this.turn ??= setImmediate(() => this.sendOut());
   }
 
@@ -93,9 +122,9 @@ export class Acks {
     this.turn = undefined;
     const nc = this.connected();
     const { outgoing } = this;
-    this.outgoing = [];
-    if (!nc || nc.isClosed()) return;
-    for (const [reply, payload] of outgoing) nc.publish(reply, payload);
+    if (outgoing.length === 0) return;
+    this.outgoing = new Words();
+    if (nc && !nc.isClosed()) outgoing.publishTo(nc);
   }
 
   private confirmSoon(): void {
@@ -117,7 +146,7 @@ export class Acks {
     }
     // Another confirmation, or forget(), may have been quicker.
     if (until <= this.confirmed) return;
-    this.unconfirmed = this.unconfirmed.slice(until - this.confirmed);
+    this.unconfirmed.dropFirst(until - this.confirmed);
     this.confirmed = until;
   }
 }

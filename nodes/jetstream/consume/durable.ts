@@ -1,49 +1,21 @@
-import { formatDuration } from '../../shared/duration';
 import { FlowError } from '../../shared/errors';
-import { readObject } from '../../shared/positions';
 import { jsApi } from '../server/api';
 import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast, streamInfo, type StreamInfo } from '../streams/stream';
 import { overlap } from '../streams/subjects';
 import { say } from '../../shared/say';
-
-export type DeliverFrom = 'all' | 'last' | 'new' | 'last_per_subject' | 'by_start_sequence' | 'by_start_time';
-
-/** A durable pull consumer as jetstream-in wants it. Milliseconds. */
-export interface DurableSettings {
-  stream: string;
-  durable: string;
-  filters: string[];
-  deliver: DeliverFrom;
-  startSequence?: number;
-  startTime?: string;
-  ackWait: number;
-  maxDeliver: number;
-  maxAckPending: number;
-}
-
-/** The server's own consumer configuration (the part that is used). Durations in nanoseconds. */
-export interface ConsumerConfig {
-  durable_name: string;
-  name?: string;
-  deliver_policy: string;
-  opt_start_seq?: number;
-  opt_start_time?: string;
-  ack_policy: string;
-  ack_wait: number;
-  max_deliver: number;
-  backoff?: number[];
-  max_ack_pending: number;
-  /** Of pull requests. */
-  max_waiting?: number;
-  filter_subject?: string;
-  filter_subjects?: string[];
-  replay_policy: string;
-  metadata?: Record<string, string>;
-  pause_until?: string;
-  [other: string]: unknown;
-}
+import {
+  asMade,
+  changedOptions,
+  checkFixed,
+  consumerConfig,
+  limitWarnings,
+  raisedConfig,
+  updatedConfig,
+  type ConsumerConfig,
+  type DurableSettings,
+} from './durable-config';
 
 export interface ConsumerInfo {
   stream_name: string;
@@ -66,37 +38,6 @@ export interface EnsuredDurable {
   info: ConsumerInfo;
   warnings: string[];
 }
-
-const NANOS = 1_000_000;
-
-/**
- * The server never gives up on a message by itself, so that one whose last delivery ends in a crash still comes
- * back and reaches the dead letter: `maxDeliver` is kept by jetstream-in, and written here to be seen.
- */
-const UNLIMITED = -1;
-/** Metadata of the durables that this pack has made. */
-const MAX_DELIVER = 'jetforce.max_deliver';
-/** And of those that were made anew at a later place: where it was told to start first. */
-const STARTS = 'jetforce.starts';
-
-type Starts = Pick<ConsumerConfig, 'deliver_policy' | 'opt_start_seq' | 'opt_start_time'>;
-
-/** Metadata that keeps where a durable was told to start, for one that is made anew in its place. */
-export function startsOf(config: ConsumerConfig): Record<string, string> {
-  const { deliver_policy, opt_start_seq, opt_start_time } = config;
-  return {
-    [STARTS]: config.metadata?.[STARTS] ?? JSON.stringify({ deliver_policy, opt_start_seq, opt_start_time }),
-  };
-}
-
-/** As it was told to start first. */
-function asMade(config: ConsumerConfig): ConsumerConfig {
-  const starts = readObject(config.metadata?.[STARTS] ?? '');
-  if (!starts) return config;
-  return { ...config, opt_start_seq: undefined, opt_start_time: undefined, ...(starts as Partial<Starts>) };
-}
-/** Metadata of one whose max ack pending is raised for a while: what it is without that. (AckRoom) */
-const RAISED_FROM = 'jetforce.max_ack_pending';
 
 /**
  * Finds the durable, creates it where it is missing, applies changed options where the server can. Throws
@@ -142,11 +83,7 @@ export async function changeMaxAckPending(
   existing: ConsumerConfig,
   most: number,
 ): Promise<void> {
-  const { [RAISED_FROM]: _, ...others } = existing.metadata ?? {};
-  const metadata: Record<string, string> = { ...others };
-  if (most > wanted.maxAckPending) metadata[RAISED_FROM] = String(wanted.maxAckPending);
-  const config: ConsumerConfig = { ...existing, max_ack_pending: most };
-  if (serverAtLeast(nc, 2, 10)) config.metadata = metadata;
+  const config = raisedConfig(nc, wanted, existing, most);
   await putConsumer(nc, domain, wanted, config, 'update');
 }
 
@@ -171,63 +108,6 @@ function noStream(stream: string): JetStreamError {
     'stream not found',
     say`There is no stream "${stream}": create it, or tick "Create the stream, or widen it to these settings" in this node`,
   );
-}
-
-function consumerConfig(nc: NatsConnection, wanted: DurableSettings): ConsumerConfig {
-  const { filters } = wanted;
-  if (filters.length > 1 && !serverAtLeast(nc, 2, 10)) {
-    throw new FlowError(
-      'SERVER_TOO_OLD',
-      say`Several subjects in one consumer need nats-server 2.10 or newer; this is ${nc.info?.version ?? say`older`}: use one subject, or one jetstream-in for each`,
-    );
-  }
-  return {
-    durable_name: wanted.durable,
-    name: wanted.durable,
-    deliver_policy: wanted.deliver,
-    ...(wanted.deliver === 'by_start_sequence' ? { opt_start_seq: wanted.startSequence ?? 1 } : {}),
-    ...(wanted.deliver === 'by_start_time' ? { opt_start_time: wanted.startTime } : {}),
-    ack_policy: 'explicit',
-    ack_wait: wanted.ackWait * NANOS,
-    max_deliver: UNLIMITED,
-    max_ack_pending: wanted.maxAckPending,
-    replay_policy: 'instant',
-    ...(filters.length === 1 ? { filter_subject: filters[0] } : {}),
-    ...(filters.length > 1 ? { filter_subjects: filters } : {}),
-    ...(serverAtLeast(nc, 2, 10) ? { metadata: { [MAX_DELIVER]: String(wanted.maxDeliver) } } : {}),
-  };
-}
-
-/**
- * What a durable that exists is to become: what others have set beside our options stays, and so do the filters of
- * one that others have made, where the node asks for none.
- */
-function updatedConfig(existing: ConsumerConfig, fresh: ConsumerConfig): ConsumerConfig {
-  const ours = existing.metadata?.[MAX_DELIVER] !== undefined;
-  const asksForAll = fresh.filter_subject === undefined && fresh.filter_subjects === undefined;
-  const config: ConsumerConfig = { ...existing };
-  // A backoff of the server's would distort ours.
-  delete config.backoff;
-  if (ours || !asksForAll) {
-    delete config.filter_subject;
-    delete config.filter_subjects;
-  }
-  const raised =
-    existing.metadata?.[RAISED_FROM] === String(fresh.max_ack_pending) &&
-    existing.max_ack_pending > fresh.max_ack_pending;
-  return {
-    ...config,
-    ...fresh,
-    ...startOf(existing),
-    ...(raised && { max_ack_pending: existing.max_ack_pending }),
-    replay_policy: existing.replay_policy,
-    metadata: ours ? { ...existing.metadata, ...fresh.metadata } : existing.metadata,
-  };
-}
-
-/** No server changes it. */
-function startOf({ deliver_policy, opt_start_seq, opt_start_time }: ConsumerConfig): Starts {
-  return { deliver_policy, opt_start_seq, opt_start_time };
 }
 
 async function putConsumer(
@@ -277,71 +157,6 @@ async function existingConsumer(
       say`The durable "${wanted.durable}" is being created and deleted at the same time by others; trying again`,
     );
   return info;
-}
-
-/** Options that a server never changes. (facts: deliver policy, start, ack policy) */
-function checkFixed(existing: ConsumerConfig, config: ConsumerConfig, wanted: DurableSettings): void {
-  const name = say`The durable "${wanted.durable}" of the stream "${wanted.stream}"`;
-  if (typeof existing.deliver_subject === 'string' && existing.deliver_subject !== '') {
-    throw new FlowError('NOT_A_PULL_CONSUMER', say`${name} is a push consumer: choose another durable name`);
-  }
-  const wayOut = say`set it back here, choose another durable name, or delete the durable (it then starts anew)`;
-  const refuse = (option: string, from: unknown, to: unknown): never => {
-    throw new FlowError(
-      'DURABLE_NOT_UPDATABLE',
-      say`${name} has ${option} ${String(from)}, which can't be changed to ${String(to)}: ${wayOut}`,
-    );
-  };
-  if (existing.ack_policy !== 'explicit')
-    throw new FlowError(
-      'DURABLE_NOT_UPDATABLE',
-      say`${name} has ack policy ${existing.ack_policy}, which can't be changed, and this node needs explicit (--ack explicit): choose another durable name, or delete the durable and make it anew`,
-    );
-  const groups = existing.priority_groups;
-  if (Array.isArray(groups) && groups.length > 0)
-    throw new FlowError(
-      'DURABLE_NOT_UPDATABLE',
-      say`${name} has priority groups (${groups.join(', ')}), in which this node does not pull: choose another durable name, or delete the durable and make it anew without them; for one instance at a time choose "exclusive" here`,
-    );
-  if (existing.deliver_policy !== config.deliver_policy)
-    refuse(say`deliver policy`, existing.deliver_policy, config.deliver_policy);
-  if (config.opt_start_seq !== undefined && existing.opt_start_seq !== config.opt_start_seq) {
-    refuse(say`start sequence`, existing.opt_start_seq, config.opt_start_seq);
-  }
-  if (
-    config.opt_start_time !== undefined &&
-    Date.parse(existing.opt_start_time ?? '') !== Date.parse(config.opt_start_time)
-  ) {
-    refuse(say`start time`, existing.opt_start_time, config.opt_start_time);
-  }
-}
-
-function changedOptions(existing: ConsumerConfig, config: ConsumerConfig): string[] {
-  const filters = (from: ConsumerConfig): string =>
-    (from.filter_subjects ?? (from.filter_subject ? [from.filter_subject] : [])).slice().sort().join(', ');
-  const changed: string[] = [];
-  if (existing.ack_wait !== config.ack_wait) changed.push(say`ack wait`);
-  if (existing.max_deliver !== config.max_deliver) changed.push(say`max deliver`);
-  if ((existing.backoff?.length ?? 0) > 0) changed.push(say`backoff`);
-  if (existing.max_ack_pending !== config.max_ack_pending) changed.push(say`max ack pending`);
-  if (filters(existing) !== filters(config)) changed.push(say`subject`);
-  if (existing.metadata?.[MAX_DELIVER] !== config.metadata?.[MAX_DELIVER] && changed.length === 0) {
-    changed.push(say`max deliver`);
-  }
-  return changed;
-}
-
-/** What others have set on a durable, and would look like a fault of the flow. */
-function limitWarnings(existing: ConsumerConfig, { durable, stream }: DurableSettings): string[] {
-  const name = say`The durable "${durable}" of the stream "${stream}"`;
-  const warnings: string[] = [];
-  if (existing['headers_only'] === true)
-    warnings.push(say`${name} delivers headers only (headers_only): every payload is empty`);
-  if (Number(existing['inactive_threshold'] ?? 0) > 0)
-    warnings.push(
-      say`${name} is deleted by the server, its position with it, when nobody has read it for ${formatDuration(Number(existing['inactive_threshold']) / NANOS)} (inactive_threshold)`,
-    );
-  return warnings;
 }
 
 /** The server takes a filter that can never match without a word. */

@@ -5,7 +5,9 @@ import { jsApi } from '../server/api';
 import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast, streamInfo } from '../streams/stream';
-import { consumerInfo, startsOf, type ConsumerConfig, type ConsumerInfo } from './durable';
+import { consumerInfo, type ConsumerInfo } from './durable';
+import { startsOf, type ConsumerConfig } from './durable-config';
+import { isSameDurable } from './memory';
 import { say } from '../../shared/say';
 
 /** Where a durable is noted while it is being made anew. */
@@ -14,6 +16,10 @@ export interface Notes {
   key: string;
   signal: AbortSignal;
 }
+
+/** In the note, beside the configuration: when the durable was made that is to be deleted. */
+const REPLACES = 'replaces';
+type Noted = ConsumerConfig & { [REPLACES]: string };
 
 interface Place {
   nc: NatsConnection;
@@ -56,14 +62,21 @@ export async function beginAtFloor(place: Place, notes: Notes): Promise<void> {
     await jsApi(nc, domain, `CONSUMER.RESET.${stream}.${durable}`, {});
     return;
   }
-  const { config } = info;
+  await remake(place, notes, info);
+}
+
+/** Deletes the durable and makes it again at its floor, with a note in between of what is to be. */
+async function remake(place: Place, notes: Notes, info: ConsumerInfo): Promise<void> {
+  const { config, created } = info;
   const start = startBehind(info);
   // Of the last message nothing tells which it was: it comes again after its ack wait.
   if (!start) return;
   const anew: ConsumerConfig = { ...config, ...start, metadata: { ...config.metadata, ...startsOf(config) } };
-  await note(notes, JSON.stringify(anew));
-  await jsApi(nc, domain, `CONSUMER.DELETE.${stream}.${durable}`);
-  await finishBeginning(place, notes);
+  const noted: Noted = { ...anew, [REPLACES]: created };
+  await note(notes, JSON.stringify(noted));
+  await deleteDurable(place);
+  await create(place, anew);
+  await note(notes, '');
 }
 
 /** Older servers tell no stream sequence of the floor before anything was acknowledged. */
@@ -82,15 +95,31 @@ function startBehind({
   return config.deliver_policy.startsWith('last') ? undefined : {};
 }
 
-/** What another instance, or this one, had begun and not ended: the durable is made at the place that is noted. */
+/**
+ * What another instance, or this one, had begun and not ended: the durable is made at the place that is noted. One that is
+ * there all the same may be about to be deleted, by a request that is answered late: it is made anew now, or else it would be
+ * gone afterwards, and what is made in its place by the settings begins with the first message.
+ */
 export async function finishBeginning(place: Place, notes: Notes): Promise<void> {
   const { nc, domain, stream, durable } = place;
   if (serverAtLeast(nc, 2, 14)) return;
   const noted = await notes.store.get(noteOf(notes), notes.signal);
-  const config = readObject(noted?.value ?? '');
-  if (!config) return;
-  if (!(await consumerInfo(nc, domain, stream, durable))) await create(place, config);
+  const found = readObject(noted?.value ?? '');
+  if (!found) return;
+  const { [REPLACES]: replaces, ...config } = found;
+  const there = await consumerInfo(nc, domain, stream, durable);
+  if (!there) await create(place, config);
+  else if (typeof replaces === 'string' && isSameDurable(Date.parse(there.created), Date.parse(replaces)))
+    await remake(place, notes, there);
   await note(notes, '');
+}
+
+async function deleteDurable({ nc, domain, stream, durable }: Place): Promise<void> {
+  try {
+    await jsApi(nc, domain, `CONSUMER.DELETE.${stream}.${durable}`);
+  } catch (error) {
+    if (!(error instanceof JetStreamError) || error.apiCode !== ApiCode.consumerNotFound) throw error;
+  }
 }
 
 /** A durable that was deleted a moment ago may still be in the way. */

@@ -1,5 +1,6 @@
 import { RecentMap } from '../../shared/recent-map';
 import type { DeliveryInfo } from './message';
+import { SettledMessages, type Settled } from './settled';
 
 /** How many messages are remembered, in case the server delivers them again. */
 const REMEMBERED = 20_000;
@@ -23,17 +24,6 @@ export interface Tried {
   inARow: number;
 }
 
-/** Numbers only: there are many. */
-interface Settled {
-  how: 'ack' | 'term';
-  timestamp: number;
-  consumerSequence: number;
-  deliveries: number;
-  epoch: number;
-  /** By performance.now(). */
-  at: number;
-}
-
 /** The latest delivery of a message, as the server tells of it. */
 interface Delivered {
   info: DeliveryInfo;
@@ -44,7 +34,7 @@ interface Delivered {
 
 /** What a process knows of the messages of one durable, by stream sequence. */
 export class Memory {
-  private readonly settled = new RecentMap<number, Settled>(REMEMBERED);
+  private readonly settled = new SettledMessages(REMEMBERED);
   private readonly tried = new RecentMap<number, Tried>(TRIED);
   /** Those of `tried` that count for whoever gets the message next, the latest last. */
   readonly counted = new Map<number, Tried>();

@@ -9,7 +9,8 @@ import {
   type StreamInfo,
   type SubjectTransform,
 } from '../streams/stream';
-import { consumerInfo, type DeliverFrom } from './durable';
+import { consumerInfo } from './durable';
+import type { DeliverFrom } from './durable-config';
 import type { Layout } from './partition-plan';
 import { say } from '../../shared/say';
 

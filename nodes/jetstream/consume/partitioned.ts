@@ -5,11 +5,10 @@ import { FlowError, messageOf } from '../../shared/errors';
 import { warnOnce } from '../../shared/log';
 import type { Connection } from '../server/connection';
 import type { NatsConnection } from '../server/nats';
-import { provisionStream } from '../streams/provision';
 import { serverAtLeast } from '../streams/stream';
 import { checkPublishSubject } from '../streams/subjects';
-import { Consumer, type ConsumerHandler, type ConsumerSettings, type ConsumerState } from './consumer';
-import { checkDeadLetter } from './dead-letter-loop';
+import { Consumer } from './consumer';
+import type { ConsumerSettings } from './consumer-settings';
 import {
   checkPartitions,
   clearUp,
@@ -24,7 +23,8 @@ import { Group } from './partition-group';
 import type { Layout, Table } from './partition-plan';
 import { groupStore } from './partition-store';
 import { PartitionTurn } from './partition-turn';
-import type { Place, Reader } from './reader';
+import { prepareStream } from './prepare-stream';
+import type { ConsumerHandler, ConsumerState, Place, Reader } from './reader';
 import { turnKey } from './turn';
 import { say } from '../../shared/say';
 
@@ -188,14 +188,8 @@ export class PartitionedConsumer implements Reader {
   }
 
   private async prepare(nc: NatsConnection): Promise<void> {
-    const { settings } = this;
     const { domain } = this.connection.settings;
-    if (settings.provision) {
-      const done = await provisionStream(nc, domain, settings.provision, settings.narrow);
-      for (const change of done.changes) this.handler.log('info', change);
-      for (const warning of done.warnings) this.warn(warning);
-    }
-    await checkDeadLetter(nc, domain, settings);
+    await prepareStream(nc, domain, this.settings, this.handler.log, this.warn);
     await checkPartitions(this.whole(nc));
   }
 

@@ -29,6 +29,7 @@ export interface PullOptions {
 }
 
 interface Request {
+  id: string;
   remaining: number;
   /** That it may still bring; Infinity: any number. */
   bytes: number;
@@ -111,7 +112,7 @@ export class Pull {
     const expires = Math.min(this.expires, this.options.mayWait?.() ?? Infinity);
     if (batch < 1 || expires < SHORTEST) return;
     const id = String(++this.serial);
-    this.requests.set(id, { remaining: batch, bytes, deadline: performance.now() + expires + GRACE });
+    this.requests.set(id, { id, remaining: batch, bytes, deadline: performance.now() + expires + GRACE });
     this.asked += batch;
     // A heartbeat of more than half the time is refused.
     const heartbeat = Math.min(HEARTBEAT, expires / 2);
@@ -189,12 +190,11 @@ export class Pull {
   /** Requests are served in order. */
   private countOff(bytes: number): void {
     this.largest = Math.max(bytes, this.largest * FADING);
-    for (const [id, request] of this.requests) {
-      this.asked--;
-      request.bytes = Math.max(0, request.bytes - bytes);
-      if (--request.remaining === 0) this.requests.delete(id);
-      return;
-    }
+    const { value: request } = this.requests.values().next();
+    if (!request) return;
+    this.asked--;
+    request.bytes = Math.max(0, request.bytes - bytes);
+    if (--request.remaining === 0) this.requests.delete(request.id);
   }
 
   private drop(id: string): void {

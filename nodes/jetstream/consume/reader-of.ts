@@ -1,7 +1,8 @@
 import type { Connection } from '../server/connection';
-import { Consumer, type ConsumerHandler, type ConsumerSettings } from './consumer';
+import { Consumer } from './consumer';
+import type { ConsumerSettings } from './consumer-settings';
 import { PartitionedConsumer } from './partitioned';
-import type { Reader } from './reader';
+import type { ConsumerHandler, Reader } from './reader';
 
 export function readerOf(
   connection: Connection,

@@ -1,7 +1,27 @@
+import type { FlowError } from '../../shared/errors';
+import type { Log } from '../../shared/log';
+import type { MessageBatch } from './settlement';
+
 /** A durable as the server has it. */
 export interface Place {
   stream: string;
   durable: string;
+}
+
+export type ConsumerState =
+  | { phase: 'connecting' }
+  | { phase: 'standby' }
+  | { phase: 'ready'; partitions?: { owned: number; all: number } }
+  | { phase: 'failing'; error: FlowError };
+
+export interface ConsumerHandler {
+  /** Puts the batch into the flow; `payloads` in the order of its messages. */
+  deliver(batch: MessageBatch, payloads: unknown[]): void;
+  /** A message was given up, with a dead letter or without. */
+  gaveUp?(): void;
+  /** Called for every message too: it must be cheap. */
+  state(state: ConsumerState): void;
+  log: Log;
 }
 
 /** What reads a durable for a jetstream-in, alone or in partitions. */

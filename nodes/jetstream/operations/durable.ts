@@ -5,7 +5,7 @@ import type { GivenUp } from '../../shared/operations/given-up';
 import type { Action } from '../../shared/operations/registry';
 import { Since } from '../../shared/operations/since';
 import type { DurableState, Held, Problem } from '../../shared/operations/states';
-import type { ConsumerState } from '../consume/consumer';
+import type { ConsumerState } from '../consume/reader';
 import { consumerInfo, type ConsumerInfo } from '../consume/durable';
 import type { Holdup } from '../consume/durable-watch';
 import type { Place, Reader } from '../consume/reader';

@@ -16,7 +16,10 @@ export async function readLogin(settings: ServerSettings, nats: Nats, secrets: S
       return fixed();
     case 'userpass':
       return fixed(
-        nats.usernamePasswordAuthenticator(need(settings.user, say`user`), need(settings.password, say`password`)),
+        nats.usernamePasswordAuthenticator(
+          need(settings.user, say`user`),
+          need(settings.password, say`password`),
+        ),
       );
     case 'token':
       return fixed(nats.tokenAuthenticator(need(settings.token, say`token`)));

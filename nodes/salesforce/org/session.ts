@@ -1,7 +1,6 @@
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import { jsonIsTooDeep, parseJson, stringifyJson } from '../../shared/json';
 import { Secrets } from '../../shared/secrets';
-
 import { inCall } from '../../shared/tracing/current';
 import { parseDeployed, type Settings } from '../../shared/settings/settings';
 import {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import type { ConsumerInfo } from 'nats';
 import { AckRoom } from '../../../nodes/jetstream/consume/ack-room';
-import { ensureDurable, type DurableSettings } from '../../../nodes/jetstream/consume/durable';
+import { ensureDurable } from '../../../nodes/jetstream/consume/durable';
+import type { DurableSettings } from '../../../nodes/jetstream/consume/durable-config';
 import { Connection } from '../../../nodes/jetstream/server/connection';
 import { startNats } from '../../support/nats';
 import { until } from '../../support/until';
@@ -130,5 +131,45 @@ describe('room beside what is worked on', () => {
     ackRoom.look();
     assert.match(warnings[0] ?? '', /can't be raised .*CONSUMER\.CREATE/s);
     assert.equal(warnings.length, 1);
+  });
+
+  test('is asked for again when the durable was looked at anew, whatever the server has said before', async (t) => {
+    const { settings, state, ackRoom, ensure, most } = await open(t, 10);
+    const { config } = await room.jsm.streams.info('crm');
+    await room.jsm.streams.delete('crm');
+    state.needed = 20;
+    ackRoom.look();
+    await until(() => state.warnings.length === 1);
+    assert.match(state.warnings[0] ?? '', /can't be raised/);
+    await room.jsm.streams.add(config);
+    ackRoom.begin(await ensure());
+    ackRoom.look();
+    await until(async () => (await most()) === 50, { what: `room in ${settings.durable}` });
+  });
+
+  test('is asked for in vain once a second at most', async (t) => {
+    const nats = await startNats({ jetstream: false });
+    t.after(() => nats.stop());
+    const deaf = new Connection({ servers: nats.url, auth: 'none' });
+    const over = deaf.use({});
+    t.after(over);
+    const nc = await deaf.ready(new AbortController().signal);
+    const settings: DurableSettings = {
+      ...{ stream: 'crm', durable: 'd', filters: [], deliver: 'all' as const },
+      ...{ ackWait: 60_000, maxDeliver: 5, maxAckPending: 10 },
+    };
+    const ackRoom = new AckRoom(
+      deaf,
+      settings,
+      () => 30,
+      () => undefined,
+    );
+    t.after(() => ackRoom.stop());
+    ackRoom.begin({ config: { max_ack_pending: 10 } } as unknown as Parameters<typeof ackRoom.begin>[0]);
+    const before = nc.stats().outMsgs;
+    ackRoom.look();
+    for (let turn = 0; turn < 20; turn++) await nc.flush();
+    assert.equal(nc.stats().outMsgs - before, 1);
+    await until(() => nc.stats().outMsgs - before > 1, { what: 'the next try' });
   });
 });

@@ -39,6 +39,8 @@ describe('acknowledgements', () => {
 
   /** What has arrived at the server since the last look. */
   async function heard(): Promise<string[]> {
+    // What is said within a turn goes out at its end: a ping before that would be answered before.
+    await new Promise((resolve) => setImmediate(resolve));
     await nc.flush();
     await server.flush();
     return arrived.splice(0);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test, type TestContext } from 'node:test';
 import { connect, type NatsConnection } from 'nats';
-import { Consumer, type ConsumerSettings } from '../../../nodes/jetstream/consume/consumer';
+import { Consumer } from '../../../nodes/jetstream/consume/consumer';
+import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer-settings';
 import { Connection } from '../../../nodes/jetstream/server/connection';
 import type { ServerSettings } from '../../../nodes/jetstream/server/server-settings';
 import { serverAtLeast } from '../../../nodes/jetstream/streams/stream';

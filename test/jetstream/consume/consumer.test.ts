@@ -4,11 +4,9 @@ import { join } from 'node:path';
 import { after, before, describe, test, type TestContext } from 'node:test';
 import { AckPolicy, DiscardPolicy, RetentionPolicy, type ConsumerInfo } from 'nats';
 import { Connection } from '../../../nodes/jetstream/server/connection';
-import {
-  Consumer,
-  type ConsumerSettings,
-  type ConsumerState,
-} from '../../../nodes/jetstream/consume/consumer';
+import { Consumer } from '../../../nodes/jetstream/consume/consumer';
+import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer-settings';
+import type { ConsumerState } from '../../../nodes/jetstream/consume/reader';
 import type { MessageBatch } from '../../../nodes/jetstream/consume/settlement';
 import { FlowError } from '../../../nodes/shared/errors';
 import { watchHeartbeat } from '../../support/heartbeat';
@@ -263,7 +261,8 @@ describe('consumer', () => {
     const sequence = await publish();
     await seen(rig, 1);
     rig.batches[0]?.finished({ error: new FlowError('X' as string, 'for good', false) });
-    await until(() => rig.states.at(-1)?.phase === 'failing');
+    await until(() => rig.log.some((line) => line.includes('could not be written')));
+    assert.equal(rig.states.at(-1)?.phase, 'failing');
     assert.deepEqual(room.settled(sequence), []);
     await room.jsm.streams.add({ name: `elsewhere${serial}`, subjects: [subject] });
     await room.waitSettled(sequence, '+TERM');

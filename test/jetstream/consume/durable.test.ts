@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { AckPolicy, connect, ReplayPolicy, type ConsumerConfig } from 'nats';
-import { consumerInfo, ensureDurable, type DurableSettings } from '../../../nodes/jetstream/consume/durable';
+import { consumerInfo, ensureDurable } from '../../../nodes/jetstream/consume/durable';
+import type { DurableSettings } from '../../../nodes/jetstream/consume/durable-config';
 import { openRoom, type Room } from '../room';
 
 describe('durable', () => {

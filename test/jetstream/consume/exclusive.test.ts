@@ -2,12 +2,10 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import { RetentionPolicy } from 'nats';
-import {
-  Consumer,
-  type ConsumerSettings,
-  type ConsumerState,
-} from '../../../nodes/jetstream/consume/consumer';
-import { startsOf, type ConsumerConfig } from '../../../nodes/jetstream/consume/durable';
+import { Consumer } from '../../../nodes/jetstream/consume/consumer';
+import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer-settings';
+import type { ConsumerState } from '../../../nodes/jetstream/consume/reader';
+import { startsOf, type ConsumerConfig } from '../../../nodes/jetstream/consume/durable-config';
 import { jetStreamProperties } from '../../../nodes/jetstream/consume/message';
 import type { MessageBatch } from '../../../nodes/jetstream/consume/settlement';
 import { TURNS_BUCKET } from '../../../nodes/jetstream/consume/turn';

@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { connect } from 'nats';
-import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer';
+import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer-settings';
 import type { Reader } from '../../../nodes/jetstream/consume/reader';
 import { readerOf } from '../../../nodes/jetstream/consume/reader-of';
 import { Connection } from '../../../nodes/jetstream/server/connection';

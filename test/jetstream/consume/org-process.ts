@@ -1,4 +1,4 @@
-import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer';
+import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer-settings';
 import { readerOf } from '../../../nodes/jetstream/consume/reader-of';
 import { jetStreamProperties } from '../../../nodes/jetstream/consume/message';
 import { Connection } from '../../../nodes/jetstream/server/connection';

@@ -1,5 +1,5 @@
 import type { TestContext } from 'node:test';
-import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer';
+import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer-settings';
 import { openRoom, type Room } from '../room';
 
 /** A consumer of `crm`, where a test says nothing else. */

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
 import type { ConsumerInfo } from 'nats';
-import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer';
+import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer-settings';
 import { startChild, waitForLine, type Child } from '../../support/child';
 import { until } from '../../support/until';
 import { openRoom, type Room } from '../room';

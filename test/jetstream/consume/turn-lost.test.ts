@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, test, type TestContext } from 'node:test';
-import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer';
+import type { ConsumerSettings } from '../../../nodes/jetstream/consume/consumer-settings';
 import { startOrg, type Org } from '../../org/org';
 import { contact, WRITER } from '../../salesforce/rig';
 import { startChild, type Child } from '../../support/child';
