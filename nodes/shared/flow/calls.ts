@@ -1,6 +1,6 @@
 import type { Delivery } from './delivery';
 import type { ReceiveEvent, RuntimeNode } from './hooks';
-import { stateOf, type Watched } from './node-watch';
+import { stateOf, type Watched } from './watched';
 
 /** queueMicrotask() costs four times as much, for each message in each node. */
 const AT_ONCE = Promise.resolve();

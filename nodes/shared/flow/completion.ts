@@ -16,9 +16,10 @@ import {
 } from './hooks';
 import { labelled, tokenOf, writeToken, type Tracked } from './identity';
 import { warnOfSilence } from './node-warnings';
-import { NodeWatch, stateOf, type Watched } from './node-watch';
+import { NodeWatch } from './node-watch';
 import { Ownership } from './ownership';
 import { DeadEnds, definitionOf, runningAt, type Unreached } from './unwired';
+import { stateOf, type Watched } from './watched';
 import { say } from '../say';
 
 /**

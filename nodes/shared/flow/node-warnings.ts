@@ -1,6 +1,6 @@
 import { describeNode, type Delivery } from './delivery';
 import { saysDone } from './early-nodes';
-import type { Watched } from './node-watch';
+import type { Watched } from './watched';
 import { say } from '../say';
 
 const SENDS_ITS_OWN = new Set(['trigger', 'tcp request']);

@@ -1,28 +1,10 @@
 import type { Calls } from './calls';
 import type { Deliveries } from './deliveries';
 import { nodeClosed, type Delivery, type NodeState } from './delivery';
-import { adaptEarlyNode, type EarlyNode } from './early-nodes';
+import { adaptEarlyNode } from './early-nodes';
 import type { RuntimeNode } from './hooks';
-import { adaptSilentNode, type SilentNode } from './silent-nodes';
-
-const STATE = Symbol('jetforce.node');
-
-/** A node that messages of deliveries have come to. */
-export interface Watched extends NodeState {
-  silent?: SilentNode | undefined;
-  early?: EarlyNode | undefined;
-  /** What it was about to send is no message: the runtime has just said so, without saying for which. */
-  unsent?: unknown;
-  /** As deployed. */
-  definition: () => Record<string, unknown>;
-}
-
-type WatchedNode = RuntimeNode & { [STATE]?: Watched };
-
-/** What is known of the node, if it is watched. */
-export function stateOf(node: WatchedNode): Watched | undefined {
-  return node[STATE];
-}
+import { adaptSilentNode } from './silent-nodes';
+import { STATE, type Watched, type WatchedNode } from './watched';
 
 /** Hears what a running node says of its messages beside `done`: its errors, its end, and what silent nodes show. */
 export class NodeWatch {

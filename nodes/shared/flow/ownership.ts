@@ -3,7 +3,7 @@ import type { Deliveries } from './deliveries';
 import type { Delivery } from './delivery';
 import type { RuntimeNode } from './hooks';
 import { tokenOf, type Tracked } from './identity';
-import { stateOf, type Watched } from './node-watch';
+import { stateOf, type Watched } from './watched';
 import { warnOfLateSend } from './node-warnings';
 
 /**

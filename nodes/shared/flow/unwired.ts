@@ -3,7 +3,7 @@ import { FlowError } from '../errors';
 import { describeNode, type Delivery } from './delivery';
 import type { Definition, RuntimeNode, SendEvent } from './hooks';
 import { tokenOf } from './identity';
-import type { Watched } from './node-watch';
+import type { Watched } from './watched';
 import { say } from '../say';
 
 /** The node that the wire leads to, if it runs: while a deploy is under way the runtime may give something else. */
