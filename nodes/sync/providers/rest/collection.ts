@@ -1,8 +1,9 @@
 import { now } from '../../../shared/async/clock';
 import { pause } from '../../../shared/async/pause';
 import { parseDuration } from '../../../shared/duration';
-import { FlowError } from '../../../shared/errors';
+import { FlowError, isFlowError } from '../../../shared/errors';
 import { RecentMap } from '../../../shared/recent-map';
+import type { Trouble } from '../../engine/progress';
 import type { Changes, Collection, Page, Position } from '../../engine/provider';
 import { fingerprint, type SourceRecord } from '../../engine/record';
 import { withAssociations } from './associations';
@@ -41,7 +42,17 @@ type PartState = FeedState & {
   /** Those to be read, and whether there is nothing more in this round. */
   ids?: string[];
   ended?: boolean;
+  /** It was refused before anything of it was read. */
+  unread?: true;
 };
+
+/** What has changed in a partition, and where it is read on. */
+interface PartChanges {
+  key: string;
+  records: SourceRecord[];
+  state: PartState;
+  gap?: string;
+}
 
 /** Where changes are: each partition by itself, in rounds of all. */
 interface ChangesPosition {
@@ -67,7 +78,6 @@ const SOON = 25;
 
 /** A collection of an API that was declared. */
 export class RestCollection implements Collection {
-  readonly problem = undefined;
   readonly compareEvery: number | undefined;
   readonly changesUnseen: boolean;
   readonly read: Collection['read'];
@@ -75,6 +85,8 @@ export class RestCollection implements Collection {
   private readonly histories = new Map<string, History>();
   /** Rows of lists that only show ids, and were followed up. */
   private readonly seen = new RecentMap<string, string>(SEEN);
+  /** Why partitions were not read in this round, by their key. */
+  private readonly refused = new Map<string, FlowError>();
   private readonly fields: Fields;
   private readonly bin: Bin | undefined;
   private partitions: Partition[] | undefined;
@@ -93,6 +105,12 @@ export class RestCollection implements Collection {
 
   count(): Promise<undefined> {
     return Promise.resolve(undefined);
+  }
+
+  /** Of one that is refused changes come when it is no more. */
+  get problem(): Trouble | undefined {
+    const [first] = this.refused.values();
+    return first && { code: first.code, message: first.message };
   }
 
   async now(signal: AbortSignal): Promise<ChangesPosition> {
@@ -114,12 +132,17 @@ export class RestCollection implements Collection {
   async page(from: Position | undefined, signal: AbortSignal): Promise<Page> {
     const { parts } = (from ?? { parts: {} }) as HistoryPosition;
     const pending = (await this.allPartitions(signal)).filter(({ key }) => parts[key] !== 0);
-    const room = Math.max(1, Math.floor(AT_ONCE / pending.length));
-    const read = await Promise.all(
-      pending
-        .slice(0, AT_ONCE)
-        .map((partition) => this.historyPage(partition, parts[partition.key] || undefined, room, signal)),
+    // What is refused comes last: without it the history is not whole.
+    const granted = pending.filter(({ key }) => !this.refused.has(key));
+    const asked = granted.length > 0 ? granted : pending;
+    const room = Math.max(1, Math.floor(AT_ONCE / asked.length));
+    const pages = await Promise.all(
+      asked.slice(0, AT_ONCE).map((partition) => {
+        const page = this.historyPage(partition, parts[partition.key] || undefined, room, signal);
+        return granted.length > 0 ? this.unlessRefused(partition, page) : page;
+      }),
     );
+    const read = pages.filter((page) => page !== undefined);
     const next = { ...parts, ...Object.fromEntries(read.map(({ key, state }) => [key, state ?? 0])) };
     const over = pending.every(({ key }) => next[key] === 0);
     return { records: read.flatMap(({ records }) => records), next: over ? undefined : { parts: next } };
@@ -140,9 +163,10 @@ export class RestCollection implements Collection {
     const pending = partitions.filter(({ key }) => position.parts[key]?.done !== position.round);
     if (pending.length === 0) return this.endOfRound(position, began, signal);
     const steps = await Promise.all(
-      pending.slice(0, AT_ONCE).map((partition) => this.changesOf(partition, position, signal)),
+      pending.slice(0, AT_ONCE).map((partition) => this.changesUnlessRefused(partition, position, signal)),
     );
     const present = new Set(partitions.map(({ key }) => key));
+    for (const key of this.refused.keys()) if (!present.has(key)) this.refused.delete(key);
     const kept = Object.entries(position.parts).filter(([key]) => present.has(key));
     const parts = Object.fromEntries([...kept, ...steps.map(({ key, state }) => [key, state] as const)]);
     const records = steps.flatMap((step) => step.records);
@@ -213,22 +237,30 @@ export class RestCollection implements Collection {
     return { key, records: await this.complete(records, signal), state: step?.state };
   }
 
+  /** One that is refused is asked for again in the next round. */
+  private async changesUnlessRefused(
+    partition: Partition,
+    position: ChangesPosition,
+    signal: AbortSignal,
+  ): Promise<PartChanges> {
+    const { key } = partition;
+    const { parts, round, at: since } = position;
+    const changes = await this.unlessRefused(partition, this.changesOf(partition, position, signal));
+    if (changes) return changes;
+    return { key, records: [], state: { ...(parts[key] ?? { since, unread: true }), done: round } };
+  }
+
   /** A step of the round in one partition; of one that is new, everything. */
   private async changesOf(
     partition: Partition,
     position: ChangesPosition,
     signal: AbortSignal,
-  ): Promise<{
-    key: string;
-    records: SourceRecord[];
-    state: PartState;
-    gap?: string;
-  }> {
+  ): Promise<PartChanges> {
     const { key } = partition;
     const { round } = position;
     const state = position.parts[key];
-    if (!state || state.fresh) {
-      const started = state ?? (await this.feed(partition).start(signal));
+    if (!state || state.fresh || state.unread) {
+      const started = state && !state.unread ? state : await this.feed(partition).start(signal);
       const { records, state: fresh } = await this.historyPage(partition, state?.fresh, 1, signal);
       return { key, records, state: { ...started, fresh, ...(!fresh && { done: round }) } };
     }
@@ -339,10 +371,27 @@ export class RestCollection implements Collection {
     try {
       return await work;
     } catch (error) {
-      const partitioned = this.options.of.of !== undefined && !this.options.partition;
-      if (partitioned && error instanceof FlowError && isGone(error.details)) return undefined;
+      if (this.isPartitioned && error instanceof FlowError && isGone(error.details)) return undefined;
       throw error;
     }
+  }
+
+  /** Undefined where the partition is refused, which stops no others; all of them are a refusal of the collection. */
+  private async unlessRefused<T>({ key }: Partition, work: Promise<T>): Promise<T | undefined> {
+    try {
+      const done = await work;
+      this.refused.delete(key);
+      return done;
+    } catch (error) {
+      if (!this.isPartitioned || !isFlowError(error) || error.retryable) throw error;
+      this.refused.set(key, error);
+      if (this.partitions?.every((each) => this.refused.has(each.key))) throw error;
+      return undefined;
+    }
+  }
+
+  private get isPartitioned(): boolean {
+    return this.options.of.of !== undefined && !this.options.partition;
   }
 
   private async allPartitions(signal: AbortSignal): Promise<Partition[]> {

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { declarationOf } from '../../../../nodes/sync/providers/catalog';
 import type { Declaration } from '../../../../nodes/sync/providers/rest/declaration';
 import { collectionChoices } from '../../../../nodes/sync/providers/rest/lookups';
 import { findCollection } from '../../../../nodes/sync/providers/rest/provider';
 import { until } from '../../../support/until';
-import { apiRig } from './rig';
+import { apiRig, type ApiRig, type Started } from './rig';
 
 test('issues are synced: history, changes, and no pull requests', async (t) => {
   const r = await apiRig(t, 'github', 'acme/api:issues');
@@ -111,4 +112,68 @@ test('repositories belong to an owner: of one repository there is no list', asyn
   const offered = choices.map(({ value }) => value);
   assert.ok(offered.includes('github:owner:repositories') && offered.includes('github:owner/repo:issues'));
   for (const value of offered) findCollection(declaration, value);
+});
+
+describe('a repository that is refused among others', () => {
+  const refusal = (repository: string) => ({
+    match: { path: `/repos/acme/${repository}/` },
+    action: { status: 403, body: { message: 'Repository access blocked' } },
+  });
+  const refused = ({ lines, progress }: Started) =>
+    until(() => [...lines, progress().error?.message].join(' ').includes('access blocked'), {
+      what: 'the reason',
+    });
+  const titles = async (r: ApiRig) =>
+    [...(await r.table()).values()].map(({ data }) => String((data as { title?: unknown }).title)).sort();
+  const holds = (r: ApiRig, ...wanted: string[]) =>
+    until(async () => isDeepStrictEqual(await titles(r), wanted.sort()), { what: wanted.join(', ') });
+
+  test('stops no changes of the others, and its own come when it is no more', async (t) => {
+    const r = await apiRig(t, 'github', 'acme:issues');
+    r.api.write('acme/website:issues', [{ title: 'open' }]);
+    r.api.write('acme/api:issues', [{ title: 'locked' }]);
+    const started = r.start();
+    await started.live();
+    await holds(r, 'open', 'locked');
+    r.api.faults.add(refusal('api'));
+    r.api.write('acme/api:issues', [{ title: 'locked, later' }]);
+    await refused(started);
+    r.api.write('acme/website:issues', [{ title: 'open, later' }]);
+    await holds(r, 'open', 'locked', 'open, later');
+    assert.equal(started.progress().phase, 'live');
+    r.api.faults.clear();
+    await holds(r, 'open', 'locked', 'open, later', 'locked, later');
+    await until(() => started.progress().error === undefined, { what: 'no reason any more' });
+  });
+
+  test('that is new is read whole when it is no more', async (t) => {
+    const r = await apiRig(t, 'github', 'acme:issues');
+    r.api.write('acme/website:issues', [{ title: 'open' }]);
+    const started = r.start();
+    await started.live();
+    r.api.faults.add(refusal('fresh'));
+    r.api.write('acme:repositories', [{ name: 'fresh' }]);
+    const some = Array.from({ length: 130 }, (_, i) => `locked ${i}`);
+    r.api.write(
+      'acme/fresh:issues',
+      some.map((title) => ({ title })),
+    );
+    await refused(started);
+    r.api.faults.clear();
+    await holds(r, 'open', ...some);
+  });
+
+  test('is the last of a history, which is not whole without it', async (t) => {
+    const r = await apiRig(t, 'github', 'acme:issues');
+    r.api.faults.add(refusal('api'));
+    r.api.write('acme/website:issues', [{ title: 'open' }]);
+    r.api.write('acme/api:issues', [{ title: 'locked' }]);
+    const started = r.start();
+    await refused(started);
+    await holds(r, 'open');
+    assert.equal(started.progress().phase, 'failed');
+    r.api.faults.clear();
+    await started.live();
+    await holds(r, 'open', 'locked');
+  });
 });
