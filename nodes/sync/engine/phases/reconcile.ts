@@ -1,6 +1,7 @@
 import { now } from '../../../shared/async/clock';
-import { codeOf, messageOf } from '../../../shared/errors';
+import { codeOf, isRetryable, messageOf } from '../../../shared/errors';
 import type { Checkpoint } from '../checkpoint';
+import { LEASE_LOST } from '../checkpoint-store';
 import type { Collection } from '../provider';
 import { compare, refuseMassLoss, type Comparison } from '../reconcile';
 import type { SourceRecord } from '../record';
@@ -19,14 +20,21 @@ export async function reconcile(
     await run.write(collection, records, { events: true, remember: false }, signal);
     run.standing.report();
   };
-  const found = await compare({
-    collection,
-    liveIds: liveIdsOf(run.options, signal),
-    write,
-    turn: (work) => semaphore.take(work),
-    complete: start === 'beginning',
-    signal,
-  });
+  let found: Comparison;
+  try {
+    found = await compare({
+      collection,
+      liveIds: liveIdsOf(run.options, signal),
+      write,
+      turn: (work) => semaphore.take(work),
+      complete: start === 'beginning',
+      signal,
+    });
+  } catch (error) {
+    if (!comesAgain(run.options, collection) || isRetryable(error) || codeOf(error) === LEASE_LOST)
+      throw error;
+    return postpone(run, collection, checkpoint, error, signal);
+  }
   if (signal.aborted) return;
   const { heldAt } = checkpoint;
   const confirmed = heldAt !== undefined && checkpoint.resync > heldAt;
@@ -38,6 +46,26 @@ export async function reconcile(
   const done: Checkpoint = { ...checkpoint, phase: 'live', reconcile: false, complete: true };
   await run.save({ ...done, heldAt: undefined, ...(reconciled && { reconciled }) }, signal);
   run.standing.worked();
+}
+
+/** There is a next comparison, however this one ends. */
+function comesAgain({ reconcile }: RunOptions, { compareEvery }: Collection): boolean {
+  return reconcile > 0 || compareEvery !== undefined;
+}
+
+/** What can't be compared (a part of it is refused) stops no changes; what was lost is still to be found. */
+async function postpone(
+  run: Run,
+  collection: Collection,
+  checkpoint: Checkpoint,
+  error: unknown,
+  signal: AbortSignal,
+): Promise<void> {
+  if (signal.aborted) return;
+  run.options.error(say`Deleted records of ${run.options.collection} can't be found: ${messageOf(error)}`);
+  run.comparedAt = now();
+  const reconciled = collection.compareEvery === undefined ? undefined : Date.now();
+  await run.save({ ...checkpoint, phase: 'live', ...(reconciled && { reconciled }) }, signal);
 }
 
 /** Which command comes after it, and so confirms it, has to be known then. */

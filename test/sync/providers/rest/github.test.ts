@@ -163,6 +163,26 @@ describe('a repository that is refused among others', () => {
     await holds(r, 'open', ...some);
   });
 
+  test('puts the comparison off, and nothing of it is taken for deleted', async (t) => {
+    const r = await apiRig(t, 'github', 'acme:issues');
+    r.api.write('acme/website:issues', [{ title: 'open' }]);
+    r.api.write('acme/api:issues', [{ title: 'locked' }, { title: 'locked, to be deleted' }]);
+    const started = r.start({}, { reconcile: 500 });
+    await started.live();
+    r.api.faults.add(refusal('api'));
+    const locked = r.api.records('acme/api:issues').find(({ title }) => String(title).includes('deleted'));
+    r.api.remove('acme/api:issues', [String(locked?.id)]);
+    await until(() => started.lines.some((line) => /can't be found.*access blocked/.test(line)), {
+      what: 'the reason',
+    });
+    r.api.write('acme/website:issues', [{ title: 'open, later' }]);
+    await holds(r, 'open', 'open, later', 'locked', 'locked, to be deleted');
+    r.api.faults.clear();
+    await until(async () => [...(await r.table()).values()].filter(({ deleted }) => deleted).length === 1, {
+      what: 'the deletion',
+    });
+  });
+
   test('is the last of a history, which is not whole without it', async (t) => {
     const r = await apiRig(t, 'github', 'acme:issues');
     r.api.faults.add(refusal('api'));
