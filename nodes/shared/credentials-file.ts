@@ -10,8 +10,8 @@ const TIMEOUT = 5_000;
  * The text of a file that holds credentials: a regular file of up to 1 MB, read within 5 s. Throws an Error that says
  * in a few words what it is instead, and quotes nothing of it. (Opening a pipe would wait for somebody who writes.)
  */
-export function readCredentialsFile(path: string, timeout = TIMEOUT): Promise<string> {
-  return inTime(timeout, read(path), () => new Error(say`it was not read within ${timeout / 1_000} s`));
+export function readCredentialsFile(path: string): Promise<string> {
+  return inTime(TIMEOUT, read(path), () => new Error(say`it was not read within ${TIMEOUT / 1_000} s`));
 }
 
 async function read(path: string): Promise<string> {

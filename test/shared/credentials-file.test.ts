@@ -35,7 +35,10 @@ test('one that is not there says so', async () => {
   await assert.rejects(readCredentialsFile(path('none')), /ENOENT/);
 });
 
-test('one that is not read in time is given up', async () => {
+test('one that is not read in time is given up', async (t) => {
   writeFileSync(path('slow'), 'x');
-  await assert.rejects(readCredentialsFile(path('slow'), 0), /not read within 0 s/);
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const reading = readCredentialsFile(path('slow'));
+  t.mock.timers.tick(5_000);
+  await assert.rejects(reading, /not read within 5 s/);
 });
