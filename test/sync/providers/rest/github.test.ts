@@ -159,8 +159,10 @@ describe('a repository that is refused among others', () => {
       some.map((title) => ({ title })),
     );
     await refused(started);
+    r.api.write('acme/website:issues', [{ title: 'open, later' }]);
+    await holds(r, 'open', 'open, later');
     r.api.faults.clear();
-    await holds(r, 'open', ...some);
+    await holds(r, 'open', 'open, later', ...some);
   });
 
   test('puts the comparison off, and nothing of it is taken for deleted', async (t) => {
