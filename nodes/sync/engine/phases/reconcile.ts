@@ -41,11 +41,15 @@ export async function reconcile(
   if (!confirmed) await holdMassLoss(run, found, checkpoint, signal);
   if (found.lost.length > 0) await semaphore.take(() => write(found.lost));
   if (signal.aborted) return;
-  run.comparedAt = now();
-  const reconciled = collection.compareEvery === undefined ? undefined : Date.now();
   const done: Checkpoint = { ...checkpoint, phase: 'live', reconcile: false, complete: true };
-  await run.save({ ...done, heldAt: undefined, ...(reconciled && { reconciled }) }, signal);
+  await run.save({ ...done, heldAt: undefined, ...compared(run, collection) }, signal);
   run.standing.worked();
+}
+
+/** The next comparison is due counted from now, also after a restart where it is the collection that asks for it. */
+function compared(run: Run, { compareEvery }: Collection): Pick<Checkpoint, 'reconciled'> {
+  run.comparedAt = now();
+  return compareEvery === undefined ? {} : { reconciled: Date.now() };
 }
 
 /** There is a next comparison, however this one ends. */
@@ -63,9 +67,7 @@ async function postpone(
 ): Promise<void> {
   if (signal.aborted) return;
   run.options.error(say`Deleted records of ${run.options.collection} can't be found: ${messageOf(error)}`);
-  run.comparedAt = now();
-  const reconciled = collection.compareEvery === undefined ? undefined : Date.now();
-  await run.save({ ...checkpoint, phase: 'live', ...(reconciled && { reconciled }) }, signal);
+  await run.save({ ...checkpoint, phase: 'live', ...compared(run, collection) }, signal);
 }
 
 /** Which command comes after it, and so confirms it, has to be known then. */
