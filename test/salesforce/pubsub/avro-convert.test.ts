@@ -232,6 +232,50 @@ test('a number beyond 2^53 is read as its text, not refused with its whole event
   assert.deepEqual(codec.decode(zigzag), { n: '-9223372036854775808' });
 });
 
+test('a long is read exactly, however its type is written, up to the most that a number holds and beyond', () => {
+  const fields = [
+    { name: 'plain', type: 'long' },
+    { name: 'logical', type: { type: 'long', logicalType: 'timestamp-millis' } },
+    { name: 'maybe', type: ['null', 'long'] },
+  ];
+  const codec = compileCodec(JSON.stringify({ type: 'record', name: 'L', fields }));
+  const values = [0, 2 ** 31, 2 ** 49, 2 ** 52 - 1, 2 ** 52, 2 ** 52 + 1, Number.MAX_SAFE_INTEGER];
+  for (const value of [...values, ...values.slice(1).map((each) => -each)]) {
+    const event = { plain: value, logical: value, maybe: value };
+    assert.deepEqual(codec.decode(codec.encode(event)), event);
+  }
+  const least = 'ffffffffffffffffff01';
+  const text = '-9223372036854775808';
+  const read = codec.decode(Buffer.from(`${least}${least}02${least}`, 'hex'));
+  assert.deepEqual(read, { plain: text, logical: text, maybe: text });
+  for (const cut of ['80', 'ffffffffffffffff'])
+    assert.throws(() => codec.decode(Buffer.from(cut, 'hex')), /truncated/);
+});
+
+test('an event is of plain objects alone, whatever its schema is made of', () => {
+  const point = { type: 'record', name: 'Point', fields: [{ name: 'x', type: 'int' }] };
+  const fields = [
+    { name: 'one', type: point },
+    { name: 'maybe', type: ['null', 'string', 'Point'] },
+    { name: 'list', type: { type: 'array', items: 'Point' } },
+    { name: 'map', type: { type: 'map', values: 'Point' } },
+    { name: 'either', type: ['null', 'int', 'double', { ...point, name: 'Other' }] },
+    { name: 'next', type: ['null', 'E'] },
+  ];
+  const codec = compileCodec(JSON.stringify({ type: 'record', name: 'E', fields }));
+  const event = {
+    one: { x: 1 },
+    maybe: { x: 2 },
+    list: [{ x: 3 }],
+    map: { a: { x: 4 } },
+    either: { Other: { x: 5 } },
+    next: null,
+  };
+  const whole = { ...event, next: { ...event, maybe: 'text', either: { double: 0.5 } } };
+  // Strict equality looks at prototypes, too.
+  assert.deepStrictEqual(codec.decode(codec.encode(whole)), whole);
+});
+
 test('a whole number that a double does not hold is refused, whether as text or BigInt; digits behind the point are rounded', () => {
   for (const value of ['1234567890123456789', 1234567890123456789n, '1e400', ' 9007199254740993 '])
     for (const field of ['Amount__c', 'Count__c'])
