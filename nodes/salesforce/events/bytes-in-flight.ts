@@ -3,9 +3,9 @@ const MESSAGE = 1_024;
 /** Avro has one byte for an absent value, and a text takes up to two for each of its own. */
 const FACTOR = 8;
 
-/** Bytes that an event takes in memory as a message of the flow, about, by those of its Avro. */
-export function sizeInFlow(bytes: number): number {
-  return MESSAGE + FACTOR * bytes;
+/** Bytes that events take in memory as messages of the flow, about, by those of their Avro. */
+export function sizeInFlow(bytes: number, events = 1): number {
+  return MESSAGE * events + FACTOR * bytes;
 }
 
 /** How many events may still come where all of them may take no more than `most` bytes. */
@@ -28,8 +28,11 @@ export class BytesInFlight {
     this.count--;
   }
 
-  /** One at least where there is none. */
-  get room(): number {
-    return Math.max(this.count === 0 ? 1 : 0, Math.floor((this.most - this.held) / this.largest));
+  /** For more, and for those that are `coming` and take `bytes` together. One at least where there is none. */
+  room(coming = 0, bytes = 0): number {
+    // The largest of these is not known either, but at least as large as they are on average.
+    const largest = Math.max(this.largest, coming === 0 ? 0 : bytes / coming);
+    const more = Math.floor((this.most - this.held - bytes) / largest);
+    return coming + Math.max(this.count + coming === 0 ? 1 : 0, more);
   }
 }

@@ -86,7 +86,7 @@ export class EventReader {
       },
       idle: (replayId) => this.settlement.passed(replayId),
       waitsForSchema: handler.deadLetter === undefined,
-      room: () => this.settlement.room,
+      room: (coming) => this.settlement.room(coming),
       positionLost: (error) => this.positionLost(error),
       state: (state) => this.enter(state),
       log: (level, text) => handler.log(level, text),

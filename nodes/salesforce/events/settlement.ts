@@ -13,7 +13,7 @@ import {
   type Tries,
   type Watched,
 } from '../../shared/flow/settlement';
-import type { ReceivedEvent } from '../pubsub/subscription';
+import type { Coming, ReceivedEvent } from '../pubsub/subscription';
 import { BytesInFlight, sizeInFlow } from './bytes-in-flight';
 import { say } from '../../shared/say';
 
@@ -56,6 +56,8 @@ export const SETTLEMENT: SettlementSettings = {
 
 /** Milliseconds before a dead letter that could not be stored is tried again. */
 const STORING = { first: 1_000, longest: 30_000 };
+
+const NONE: Coming = { events: 0, bytes: 0 };
 
 /** Events finished behind one that isn't, at most: as many come again after a crash. */
 const MOST_AHEAD = 10_000;
@@ -117,12 +119,12 @@ export class EventSettlement implements Settler<InFlightEvent> {
     return this.open;
   }
 
-  /** How many more events may come. */
-  get room(): number {
+  /** How many more events may come, with those that are coming. */
+  room({ events, bytes }: Coming = NONE): number {
     if (this.stopped) return 0;
     const { window } = this.settings;
     const places = Math.min(window - this.open + this.gathered, MOST_AHEAD - this.inFlight.length);
-    return Math.min(places, this.bytes.room);
+    return Math.min(places, this.bytes.room(events, sizeInFlow(bytes, events)));
   }
 
   arrived(event: ReceivedEvent): void {

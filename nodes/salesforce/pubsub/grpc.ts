@@ -1,5 +1,5 @@
 import { Client, Metadata, credentials, status, type ServiceError } from '@grpc/grpc-js';
-import { loadSync, type MethodDefinition, type ServiceDefinition } from '@grpc/proto-loader';
+import { loadSync, type MethodDefinition, type Options, type ServiceDefinition } from '@grpc/proto-loader';
 import { join } from 'node:path';
 import { Secrets } from '../../shared/secrets';
 import type { Endpoint } from './endpoint';
@@ -18,6 +18,8 @@ import type {
 
 /** Names as in the .proto, absent texts empty, absent messages null. */
 const LOADING = { keepCase: true, defaults: true, enums: String, longs: Number };
+/** Lists are there, and else what isn't empty: to fill in the rest takes longer than to read an event. */
+const SPARSE = { ...LOADING, defaults: false, arrays: true };
 
 /**
  * A half-open connection shows only when something is sent: ping while calls are open. Often enough for a
@@ -50,9 +52,7 @@ export class PubSubChannel {
     /** Of the org's session, which it may echo in what it answers. */
     private readonly secrets = new Secrets(),
   ) {
-    service ??= loadSync(join(__dirname, 'pubsub.proto'), LOADING)[
-      'eventbus.v1.PubSub'
-    ] as ServiceDefinition as Service;
+    service ??= { ...load(LOADING), Subscribe: load(SPARSE).Subscribe };
     const security = endpoint.tls ? credentials.createSsl() : credentials.createInsecure();
     this.client = new Client(endpoint.address, security, OPTIONS);
   }
@@ -147,6 +147,11 @@ function rpcError(error: unknown, secrets: Secrets): RpcError {
   const reason = metadata?.get('error-code')[0]?.toString();
   // Not with the error as its cause: what came with it is not only its words.
   return secrets.inError(new RpcError(status[number] ?? String(number), details ?? String(error), reason));
+}
+
+function load(options: Options): Service {
+  const file = loadSync(join(__dirname, 'pubsub.proto'), options);
+  return file['eventbus.v1.PubSub'] as ServiceDefinition as Service;
 }
 
 function definition(method: Method): MethodDefinition<object, object> {

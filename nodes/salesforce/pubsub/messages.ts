@@ -47,10 +47,11 @@ export interface FetchRequest {
   num_requested: number;
 }
 
+/** What is empty or zero is absent, as on the wire. */
 export interface FetchResponse {
-  events: { event: ProducerEvent | null; replay_id: Buffer }[];
-  latest_replay_id: Buffer;
-  pending_num_requested: number;
+  events: { event?: Partial<ProducerEvent>; replay_id?: Buffer }[];
+  latest_replay_id?: Buffer;
+  pending_num_requested?: number;
 }
 
 /** An open stream. */

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { formatDuration } from '../../shared/duration';
 import { FlowError, codeOf, messageOf } from '../../shared/errors';
 import { Waker } from '../../shared/async/waker';
@@ -7,7 +8,7 @@ import type { PubSub } from './client';
 import type { EventSchema } from './schemas';
 import { Stopped, unlessStopped } from '../../shared/async/signals';
 import type { Log } from '../../shared/log';
-import type { FetchRequest, FetchResponse, RpcStream } from './messages';
+import type { FetchRequest, FetchResponse, ProducerEvent, RpcStream } from './messages';
 import { say } from '../../shared/say';
 
 /** An event as it came. */
@@ -32,6 +33,13 @@ export type ReplayStart = 'latest' | 'earliest' | { replayId: string };
 export type SubscriptionState =
   { phase: 'connecting' | 'subscribed' } | { phase: 'failing'; error: FlowError };
 
+/** What has come from the org and has not been handed out. */
+export interface Coming {
+  events: number;
+  /** Of what they came as. */
+  bytes: number;
+}
+
 export interface SubscriptionHandler {
   /** The next event. Called in the order of the topic, without pause: `room` is how to stop it. */
   event(event: ReceivedEvent): void;
@@ -39,13 +47,15 @@ export interface SubscriptionHandler {
   idle(replayId: string): void;
   /** Whether an event whose schema the org doesn't give waits until it does, with all behind it. Else it is handed out. */
   readonly waitsForSchema?: boolean;
-  /** How many events may come now, beside those that `event` was called with. */
-  room(): number;
+  /** How many events may come now, beside those that `event` was called with. Of these, some are `coming`. */
+  room(coming: Coming): number;
   /** The org doesn't know the position any more; it goes on with the earliest event that the org has. */
   positionLost(error: FlowError): void;
   state(state: SubscriptionState): void;
   log: Log;
 }
+
+const NONE: Coming = { events: 0, bytes: 0 };
 
 /** Salesforce delivers no more before it is asked again. */
 export const MOST_OUTSTANDING = 100;
@@ -69,9 +79,9 @@ export class Subscription {
   private stream: Stream | undefined;
   /** The session it was opened with. */
   private token = '';
-  /** Events that the org still owes to this stream, and that have come but not been handed out. */
+  /** Events that the org still owes to this stream. */
   private outstanding = 0;
-  private arriving = 0;
+  private readonly coming: Coming = { events: 0, bytes: 0 };
   /** The stream has shown that it works, and has handed out events. */
   private accepted = false;
   private delivered = false;
@@ -112,7 +122,7 @@ export class Subscription {
     const { signal } = this.stopping;
     const stopListening = this.pubsub.onChange(() => this.waker.wake());
     for (let failures = 0; !signal.aborted;) {
-      if (this.pubsub.availability.current || this.handler.room() <= 0) {
+      if (this.pubsub.availability.current || this.handler.room(NONE) <= 0) {
         await this.waker.wait(undefined, signal);
         continue;
       }
@@ -139,7 +149,7 @@ export class Subscription {
     this.accepted = false;
     this.delivered = false;
     this.outstanding = 0;
-    this.arriving = 0;
+    Object.assign(this.coming, NONE);
     const channel = await unlessStopped(signal, this.pubsub.open());
     const grant = await unlessStopped(signal, this.pubsub.login(this.pubsub.session.login()));
     this.token = grant.accessToken;
@@ -159,8 +169,7 @@ export class Subscription {
             listen();
             this.accept();
             this.pubsub.worked();
-            this.outstanding -= response.events.length;
-            this.arriving += response.events.length;
+            this.arrived(stream, response);
             tail = tail.then(() => this.take(stream, response)).catch(reject);
           },
           over: (error) => void tail.then(() => (error ? reject(error) : resolve())),
@@ -179,7 +188,7 @@ export class Subscription {
 
   private begin(stream: Stream): void {
     const { from } = this;
-    this.outstanding = Math.min(MOST_OUTSTANDING, this.handler.room());
+    this.outstanding = Math.min(MOST_OUTSTANDING, this.handler.room(NONE));
     stream.write({
       topic_name: this.topic,
       num_requested: this.outstanding,
@@ -189,10 +198,19 @@ export class Subscription {
     });
   }
 
+  /** The next are asked for before these are handed out: the org works on them meanwhile. */
+  private arrived(stream: Stream, { events }: FetchResponse): void {
+    const bytes = events.reduce((sum, { event }) => sum + (event?.payload?.length ?? 0), 0);
+    this.outstanding -= events.length;
+    this.coming.events += events.length;
+    this.coming.bytes += bytes;
+    this.ask(stream);
+  }
+
   /** A few at a time, so that not every event that is finished costs a request. */
   private ask(stream: Stream): void {
     const wanted = Math.min(
-      this.handler.room() - this.arriving - this.outstanding,
+      this.handler.room(this.coming) - this.coming.events - this.outstanding,
       MOST_OUTSTANDING - this.outstanding,
     );
     if (wanted <= 0 || (wanted < MOST_OUTSTANDING / 4 && this.outstanding > MOST_OUTSTANDING / 4)) return;
@@ -221,42 +239,41 @@ export class Subscription {
     this.handler.state({ phase: 'subscribed' });
   }
 
-  private async take(stream: Stream, response: FetchResponse): Promise<void> {
-    if (response.events.length === 0) {
-      // Only an org that could have sent events says by this that there are none.
-      if (
-        this.stream !== stream ||
-        response.pending_num_requested === 0 ||
-        response.latest_replay_id.length === 0
-      )
-        return;
-      const replayId = response.latest_replay_id.toString('base64');
-      this.from = { replayId };
-      this.handler.idle(replayId);
-      return;
-    }
+  private async take(stream: Stream, { events, ...tip }: FetchResponse): Promise<void> {
+    // What was asked for is sent when the event loop turns.
+    await turn();
+    if (events.length === 0) return this.passed(stream, tip);
     const schemas = new Map<string, EventSchema | FlowError>();
-    for (const id of new Set(response.events.map(({ event }) => event?.schema_id ?? '')))
+    for (const id of new Set(events.map(({ event }) => event?.schema_id ?? '')))
       schemas.set(id, await this.schemaOf(id));
-    for (const { event, replay_id } of response.events) {
+    for (const { event, replay_id } of events) {
       // What has come on a broken stream comes again on the next.
       if (this.stream !== stream) return;
-      const replayId = replay_id.toString('base64');
+      const replayId = base64(replay_id);
       const schemaId = event?.schema_id ?? '';
-      const schema = schemas.get(schemaId);
+      const schema = schemas.get(schemaId) as EventSchema | FlowError;
       if (schema instanceof FlowError && schemaId !== '' && this.handler.waitsForSchema)
         throw new FlowError(
           'SCHEMA_UNREADABLE',
           say`Reading ${this.topic} waits at an event: ${schema.message}`,
         );
-      const read = readEvent(schema, event?.payload);
+      const received = receivedEvent(replayId, schemaId, schema, event);
       if (this.failing) this.works();
-      this.arriving--;
+      this.coming.events--;
+      this.coming.bytes -= received.size;
       this.from = { replayId };
       this.delivered = true;
-      this.handler.event({ replayId, id: event?.id ?? '', schemaId, ...read });
+      this.handler.event(received);
     }
     this.ask(stream);
+  }
+
+  /** Only an org that could have sent events says by an answer without any that there are none. */
+  private passed(stream: Stream, tip: Omit<FetchResponse, 'events'>): void {
+    const replayId = base64(tip.latest_replay_id);
+    if (this.stream !== stream || !tip.pending_num_requested || replayId === '') return;
+    this.from = { replayId };
+    this.handler.idle(replayId);
   }
 
   /** Throws where the org can't be asked now; gives the error where it has no such schema. */
@@ -332,20 +349,41 @@ function causeOf({ message }: FlowError): string {
   return message.replace(/rpcId: [-\w]+/, '');
 }
 
-function readEvent(
-  schema: EventSchema | FlowError | undefined,
-  bytes: Buffer | undefined,
-): Pick<ReceivedEvent, 'size' | 'payload' | 'error' | 'bytes'> {
+function base64(bytes: Buffer | undefined): string {
+  return bytes?.toString('base64') ?? '';
+}
+
+function receivedEvent(
+  replayId: string,
+  schemaId: string,
+  schema: EventSchema | FlowError,
+  event: Partial<ProducerEvent> | undefined,
+): ReceivedEvent {
+  const { id = '', payload: bytes } = event ?? {};
   const size = bytes?.length ?? 0;
-  const failed = (error: FlowError) => ({ size, payload: undefined, error, ...(bytes && { bytes }) });
-  if (schema instanceof FlowError) return failed(schema);
-  if (!schema || !bytes) return failed(unreadable(say`it has no data`));
   try {
-    const payload = schema.decode(bytes);
-    return { size, payload: isChange(payload) ? readChange(payload, schema.fields) : payload };
-  } catch (error) {
-    return failed(unreadable(messageOf(error)));
+    return { replayId, id, schemaId, size, payload: decode(schema, bytes) };
+  } catch (failure) {
+    const error = failure instanceof FlowError ? failure : unreadable(messageOf(failure));
+    // A copy: else it keeps all that came with it in memory.
+    return {
+      replayId,
+      id,
+      schemaId,
+      size,
+      payload: undefined,
+      error,
+      ...(bytes && { bytes: Buffer.from(bytes) }),
+    };
   }
+}
+
+/** Throws where it can't be read. */
+function decode(schema: EventSchema | FlowError, bytes: Buffer | undefined): Record<string, unknown> {
+  if (schema instanceof FlowError) throw schema;
+  if (!bytes) throw unreadable(say`it has no data`);
+  const event = schema.decode(bytes);
+  return isChange(event) ? readChange(event, schema.fields) : event;
 }
 
 function unreadable(why: string): FlowError {

@@ -192,15 +192,15 @@ describe('position', () => {
 describe('room', () => {
   test('there is room for the window less what is not finished; an event that waits for its time takes room too', () => {
     const flow = new Flow({ window: 5 });
-    assert.equal(flow.settlement.room, 5);
+    assert.equal(flow.settlement.room(), 5);
     flow.arrive('a', 'b', 'c');
-    assert.deepEqual([flow.settlement.room, flow.settlement.size], [2, 3]);
+    assert.deepEqual([flow.settlement.room(), flow.settlement.size], [2, 3]);
     flow.ends('b');
-    assert.deepEqual([flow.settlement.room, flow.settlement.size], [3, 2]);
+    assert.deepEqual([flow.settlement.room(), flow.settlement.size], [3, 2]);
     flow.ends('a', failure);
-    assert.deepEqual([flow.settlement.room, flow.settlement.size], [3, 2]);
+    assert.deepEqual([flow.settlement.room(), flow.settlement.size], [3, 2]);
     flow.ends('c', final);
-    assert.deepEqual([flow.settlement.room, flow.settlement.size], [4, 1]);
+    assert.deepEqual([flow.settlement.room(), flow.settlement.size], [4, 1]);
   });
 
   test('each event that is done with says that there is room', () => {
@@ -217,34 +217,44 @@ describe('room', () => {
   test('what a node gathers for its requests takes no place, until it is over', () => {
     const flow = new Flow({ window: 2 });
     flow.arrive('a', 'b');
-    assert.equal(flow.settlement.room, 0);
+    assert.equal(flow.settlement.room(), 0);
     flow.attempt('a').gathering(true);
-    assert.deepEqual([flow.settlement.room, flow.settlement.size, flow.released], [1, 2, 1]);
+    assert.deepEqual([flow.settlement.room(), flow.settlement.size, flow.released], [1, 2, 1]);
     flow.attempt('a').gathering(false);
-    assert.equal(flow.settlement.room, 0);
+    assert.equal(flow.settlement.room(), 0);
     flow.attempt('a').gathering(true);
     flow.ends('a');
-    assert.deepEqual([flow.settlement.room, flow.settlement.size], [1, 1]);
+    assert.deepEqual([flow.settlement.room(), flow.settlement.size], [1, 1]);
   });
 
   test('large events are fewer: as many as their bytes leave room for, gathered or not, and one at least', () => {
     const large = sizeInFlow(1_000_000);
     const flow = new Flow({ window: 1_000, maxBytes: 3 * large });
     for (const id of ['a', 'b']) flow.settlement.arrived(event(id, { size: 1_000_000 }));
-    assert.equal(flow.settlement.room, 1);
+    assert.equal(flow.settlement.room(), 1);
     flow.attempt('a').gathering(true);
-    assert.equal(flow.settlement.room, 1);
+    assert.equal(flow.settlement.room(), 1);
     flow.settlement.arrived(event('c', { size: 4_000_000 }));
-    assert.ok(flow.settlement.room <= 0);
+    assert.ok(flow.settlement.room() <= 0);
     for (const id of ['a', 'b']) flow.ends(id);
-    assert.ok(flow.settlement.room <= 0, 'one that is larger than all is alone');
+    assert.ok(flow.settlement.room() <= 0, 'one that is larger than all is alone');
     flow.ends('c');
-    assert.equal(flow.settlement.room, 1);
+    assert.equal(flow.settlement.room(), 1);
     for (let i = 0; i < 500; i++) {
       flow.settlement.arrived(event(`small ${i}`));
       flow.ends(`small ${i}`);
     }
-    assert.equal(flow.settlement.room, 1_000, 'as many as ever once they are small again');
+    assert.equal(flow.settlement.room(), 1_000, 'as many as ever once they are small again');
+  });
+
+  test('those that are coming have a place each, and leave room for as many of their size as there are bytes for', () => {
+    const large = sizeInFlow(1_000_000);
+    const flow = new Flow({ window: 1_000, maxBytes: 10 * large });
+    assert.equal(flow.settlement.room({ events: 4, bytes: 4_000_000 }), 10);
+    assert.equal(flow.settlement.room({ events: 12, bytes: 12_000_000 }), 12, 'and for no more');
+    assert.equal(flow.settlement.room({ events: 4, bytes: 400 }), 1_000);
+    for (const id of ['a', 'b', 'c']) flow.settlement.arrived(event(id, { size: 1_000_000 }));
+    assert.equal(flow.settlement.room({ events: 4, bytes: 400 }), 10 - 3 + 4 - 1, 'the next may be large');
   });
 
   test('behind an event that never ends 10,000 are finished at most', () => {
@@ -254,9 +264,9 @@ describe('room', () => {
       flow.arrive(`e${i}`);
       flow.ends(`e${i}`);
     }
-    assert.equal(flow.settlement.room, 9);
+    assert.equal(flow.settlement.room(), 9);
     flow.ends('stuck');
-    assert.equal(flow.settlement.room, 10_000);
+    assert.equal(flow.settlement.room(), 10_000);
   });
 
   test('an event counts once, whatever is said of it afterwards', () => {
@@ -268,7 +278,7 @@ describe('room', () => {
     attempt.finished({ error: failure });
     attempt.command({ action: 'ack' });
     attempt.command({ action: 'nak' });
-    assert.deepEqual([flow.settlement.room, flow.settlement.size, flow.released], [5, 0, 1]);
+    assert.deepEqual([flow.settlement.room(), flow.settlement.size, flow.released], [5, 0, 1]);
     assert.deepEqual(flow.log, []);
     pass(1_000);
     assert.equal(flow.count('a'), 1);
@@ -277,7 +287,7 @@ describe('room', () => {
   test('once it is stopped there is none', async () => {
     const flow = new Flow();
     await flow.settlement.stop(0);
-    assert.equal(flow.settlement.room, 0);
+    assert.equal(flow.settlement.room(), 0);
   });
 });
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, mock, test } from 'node:test';
 import { compileCodec } from '../../../nodes/salesforce/pubsub/avro';
 import {
   Subscription,
+  type Coming,
   type ReceivedEvent,
   type ReplayStart,
   type SubscriptionHandler,
@@ -24,6 +25,7 @@ let idle: string[];
 let states: SubscriptionState[];
 let lost: FlowError[];
 let subscription: Subscription;
+let handler: SubscriptionHandler;
 
 /** Time passes, for timers and for the clock. */
 async function pass(ms: number): Promise<void> {
@@ -39,7 +41,7 @@ beforeEach(() => {
   room = 100;
   [said, events, idle, states, lost] = [[], [], [], [], []];
   desk = new Desk();
-  const handler: SubscriptionHandler = {
+  handler = {
     event: (event) => {
       events.push(event);
       room--;
@@ -212,13 +214,23 @@ describe('events', () => {
   test('a place without an event is one that can’t be read', async () => {
     await start();
     stream().data({
-      events: [{ event: null, replay_id: replayId(1) }],
+      events: [{ replay_id: replayId(1) }],
       latest_replay_id: replayId(1),
       pending_num_requested: 1,
     });
     await turns();
     assert.deepEqual([events[0]?.id, events[0]?.schemaId], ['', '']);
     assert.match(events[0]?.error?.message ?? '', /names no schema/);
+  });
+
+  test('one that can’t be read keeps its bytes, and not all that came with it', async () => {
+    await start();
+    const answer = Buffer.alloc(1_000_000, 0xff);
+    stream().data({ events: [event(1, { payload: answer.subarray(10, 13) })] });
+    await turns();
+    const { bytes } = events[0] ?? assert.fail();
+    assert.deepEqual(bytes, Buffer.from('ffffff', 'hex'));
+    assert.ok((bytes?.buffer.byteLength ?? 0) < answer.length);
   });
 
   test('without data one can’t be read', async () => {
@@ -347,6 +359,40 @@ describe('room', () => {
     assert.deepEqual(asked(), [[100, 60]]);
   });
 
+  test('the next are asked for when some have come, before they are handed out', async () => {
+    room = 1_000;
+    await start();
+    const before: unknown[] = [];
+    const one = event(1);
+    stream().data({ events: Array.from({ length: 100 }, () => one), pending_num_requested: 0 });
+    before.push(events.length, asked());
+    await turns();
+    assert.deepEqual(before, [0, [[100, 100]]]);
+    assert.deepEqual([events.length, asked()], [100, [[100, 100]]]);
+  });
+
+  test('what has come and is not handed out is told with its bytes, and is no more when it is, or is lost', async () => {
+    const told: Coming[] = [];
+    await subscription.stop();
+    subscription = new Subscription(desk.pubsub, TOPIC, {
+      ...handler,
+      room: (coming) => {
+        told.push({ ...coming });
+        return 100;
+      },
+    });
+    await start();
+    const both = [event(1), event(2)];
+    const bytes = both.reduce((sum, { event: { payload } }) => sum + payload.length, 0);
+    stream().data({ events: both });
+    assert.deepEqual(told.at(-1), { events: 2, bytes });
+    await turns();
+    assert.deepEqual(told.at(-1), { events: 0, bytes: 0 });
+    stream().data({ events: both });
+    await breaks('UNAVAILABLE');
+    assert.deepEqual(told.at(-1), { events: 0, bytes: 0 });
+  });
+
   test('a few more are asked for only when few are left: 25 of 100', async () => {
     await start();
     await send(...Array.from({ length: 74 }, (_, i) => i));
@@ -407,6 +453,13 @@ describe('keepalives', () => {
     subscription.more();
     await turns();
     assert.deepEqual(stream().written[0]?.replay_id, replayId(2));
+  });
+
+  test('one that says nothing at all, as when nothing is there but zeros, leaves it', async () => {
+    await start();
+    stream().data({ events: [] });
+    await turns();
+    assert.deepEqual([idle, states.at(-1)], [[], { phase: 'subscribed' }]);
   });
 
   test('one without a replay id leaves it', async () => {
