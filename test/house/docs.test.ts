@@ -114,6 +114,7 @@ const STATES: States = {
       connectedTo: 's',
       version: '2.12.0',
       roundTrip: 1,
+      downSince: null,
     },
   ],
   durables: [
