@@ -9,6 +9,7 @@ import { ReplayTurn } from '../shared/flow/replay-turn';
 import { GivenUp, keyOf, OPERATIONS_BUCKET } from '../shared/operations/given-up';
 import { letterActions, type Letters } from '../shared/operations/letter-actions';
 import { operate } from '../shared/operations/registry';
+import { Since } from '../shared/operations/since';
 import { StatusReporter } from '../shared/status';
 import type { Connection } from './server/connection';
 import { consumerOf } from './consume/consumer-settings';
@@ -74,6 +75,7 @@ export default function (RED: NodeAPI): void {
     let state: ConsumerState = { phase: 'connecting' };
     let letters: Letters | undefined;
     let holdup: Holdup | undefined;
+    const [failing, held] = [new Since(), new Since()];
     const noted = bucketPositions(connection, OPERATIONS_BUCKET);
     const givenUp = new GivenUp(
       `${this.id} ${stream} ${durable}`,
@@ -92,6 +94,7 @@ export default function (RED: NodeAPI): void {
       );
     const showState = (latest: ConsumerState): void => {
       state = latest;
+      failing.tell(state.phase === 'failing' ? state.error.code : undefined);
       if (state.phase === 'ready') status.show(ready);
       else if (state.phase === 'standby') show('grey', 'ring', 'standby');
       else if (state.phase === 'connecting') show('yellow', 'ring', 'connecting');
@@ -126,6 +129,7 @@ export default function (RED: NodeAPI): void {
       () => state.phase === 'ready' && inFlow() === 0,
       (found) => {
         holdup = found;
+        held.tell(found?.kind);
         if (found?.kind === 'stalled') warnStalled(stalled(settings.durable, found, retries()));
         if (state.phase === 'ready') status.show(ready);
       },
@@ -168,7 +172,9 @@ export default function (RED: NodeAPI): void {
       ...{ givenUp, letters, changed },
       consumer: () => consumer,
       phase: () => state,
+      failingSince: () => failing.at,
       holdup: () => holdup,
+      holdupSince: () => held.at,
     };
     const { queries, actions } = letterActions(letters, givenUp, changed);
     const unlist = operate({

@@ -1,13 +1,14 @@
 import type { Node, NodeAPI, NodeDef, NodeStatus } from 'node-red';
 import { contextIsConfigured, contextIsVolatile } from '../shared/context-storage';
 import type { DeadLetterKeeper, DeadLetters } from '../shared/dead-letters';
-import { FlowError, messageOf } from '../shared/errors';
+import { codeOf, FlowError, messageOf } from '../shared/errors';
 import { FlowSource, type FlowMessage, type SpanOf } from '../shared/flow/source';
 import { Replay } from '../shared/flow/replay';
 import { ReplayTurn } from '../shared/flow/replay-turn';
 import { GivenUp, keyOf, OPERATIONS_BUCKET } from '../shared/operations/given-up';
 import { letterActions } from '../shared/operations/letter-actions';
 import { operate } from '../shared/operations/registry';
+import { Since } from '../shared/operations/since';
 import { contextPositions, type PositionKeeper } from '../shared/positions';
 import { logOf } from '../shared/log';
 import { parseDeployed, type Settings, type Stored } from '../shared/settings/settings';
@@ -68,10 +69,14 @@ export default function (RED: NodeAPI): void {
         : { store: contextPositions(this, contextIsConfigured(RED)), key: 'givenUp' },
       () => show(),
     );
+    const failing = new Since();
     const events: EventReaderHandler = {
       deliver: (attempt, event, deliveries) =>
         source.send(attempt, (token) => flowMessage(event, topic, deliveries, token)),
-      changed: () => show(),
+      changed: () => {
+        failing.tell(reader.state.phase === 'failing' ? codeOf(reader.state.error) : undefined);
+        show();
+      },
       positionLost: (error, gap) => this.error(error, { topic, payload: gap }),
       ...(letters && {
         deadLetter: async (event, failure, deliveries) => {
@@ -108,6 +113,7 @@ export default function (RED: NodeAPI): void {
         org: settings.org,
         topic,
         reader,
+        failingSince: () => failing.at,
         pubsub,
         givenUp,
         kept,

@@ -265,7 +265,7 @@ export const FAILURE_CODES = {
   ),
   MASS_LOSS: never(
     'Most records of a collection are gone from the API at once, which a lost permission looks like, too: none of them is published as deleted.',
-    'Give the permission back, or send the command "resync" if the records were really deleted.',
+    'Give the permission back, or choose “Read everything again” in the operations tab (or send the command "resync") if the records were really deleted.',
   ),
   MAX_DELIVERIES: never(
     'The message was delivered as often as it may be, without an end of its processing. Only where what was tried can not be kept in a bucket.',

@@ -139,6 +139,18 @@ const CUT_OPTIONS = `[...document.querySelectorAll('.jetforce-form select')].fil
   return [...select.options].filter(({ text }) => pen.measureText(text).width > room).map(({ text }) => text);
 })`;
 
+/** What can be worked in a form and has no name but its example: whoever hears the form doesn't know what it is. */
+const NAMELESS = `[...document.querySelectorAll('.jetforce-form :is(input, select, textarea, button, a[href])')]
+  .filter((one) => one.checkVisibility() && !one.closest('.node-text-editor > *'))
+  .filter((one) => ![one.textContent, one.title, one.ariaLabel, ...[...(one.labels ?? [])].map((label) => label.textContent)].some((name) => name?.trim()))
+  .map((one) => one.outerHTML.slice(0, 160))`;
+
+/** What an empty input says looks like something that was entered; the public address of an API is what counts then. */
+const LIKE_VALUES = `[...document.querySelectorAll('.jetforce-form input[placeholder]')]
+  .filter((input) => input.checkVisibility() && input.placeholder !== '' && input.id !== 'node-config-input-baseUrl')
+  .map((input) => input.placeholder)
+  .filter((text) => !/^(e\\.g\\. |z\\. ?B\\. )|^leer: |, if empty$|^[^\\d:/{}]+$/.test(text))`;
+
 /** As wide as the forms of Node-RED's own nodes, so that the canvas stays in sight. */
 const WIDTH = { min: 500, max: 600 };
 const SCREENS = [1024, 1280, 1600];
@@ -168,6 +180,8 @@ for (const language of ['en-US', 'de-DE']) {
             assert.deepEqual(missing, []);
             assert.deepEqual(await editor.run<string[]>(OVERFLOWING), [], `at ${width}`);
             assert.deepEqual(await editor.run<string[]>(CUT_OPTIONS), [], `at ${width}`);
+            assert.deepEqual(await editor.run<string[]>(NAMELESS), [], 'without a name');
+            assert.deepEqual(await editor.run<string[]>(LIKE_VALUES), [], 'an example like a value');
             assert.deepEqual(editor.complaints, []);
             for (const theme of THEMES) {
               await editor.run(show(theme));

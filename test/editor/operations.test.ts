@@ -73,8 +73,8 @@ test(
   { skip },
   async () => {
     const durable = await card('in');
-    await shows(durable, /ready/);
-    await shows(await card('server'), /connected/);
+    await shows(durable, /Ready/);
+    await shows(await card('server'), /Connected/);
 
     // What the org refuses becomes a dead letter.
     org.faults.add({
@@ -89,7 +89,7 @@ test(
     org.faults.add({ match: { path: '/services/data' }, action: { status: 503 }, times: 1_000 });
     await room.publish('crm.contact', { ExternalId__c: 'b', LastName: 'Waits' });
     await shows(await card('org'), /Out of reach since \d/);
-    await shows(durable, /The flow waits for something out of reach since \d/);
+    await shows(durable, /Held up in the flow since \d/);
     org.faults.clear();
     await until(() => lastNames().length === 1, { timeout: 60_000, what: 'the org to be back' });
 

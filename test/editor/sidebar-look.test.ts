@@ -4,7 +4,7 @@ import type { ListedLetter } from '../../nodes/shared/flow/stored-letter';
 import type { CollectionState, DurableState, Held, States } from '../../nodes/shared/operations/states';
 import { types } from './contract';
 import { onBench, skip, type Bench, type Editor } from './editor';
-import { faint, key, shoot, show, THEMES } from './look';
+import { faint, key, shoot, shots, show, THEMES } from './look';
 
 let bench: Bench;
 let editor: Editor;
@@ -26,13 +26,26 @@ const visibleText = (selector: string): Promise<string> =>
     `[...document.querySelectorAll('${selector}')].filter((one) => one.checkVisibility()).map((one) => one.innerText).join('\\n')`,
   );
 
+/** A copy of what a sidebar scrolls, whole, to be looked at. */
+const whole = (selector: string): string => `(() => {
+  document.getElementById('whole')?.remove();
+  const shown = [...document.querySelectorAll('${selector}')].find((one) => one.checkVisibility());
+  const copy = shown.cloneNode(true);
+  copy.id = 'whole';
+  copy.style.cssText = 'position: absolute; z-index: 9999; top: 0; left: 0; height: auto; background: var(--red-ui-secondary-background); width: ' + shown.offsetWidth + 'px';
+  document.body.append(copy);
+})()`;
+
 async function looksWell(selector: string, name: string): Promise<void> {
   assert.doesNotMatch(await visibleText(selector), key);
   assert.deepEqual(await editor.run<string[]>(overflowing(selector)), []);
   for (const theme of THEMES) {
     await editor.run(show(theme));
     assert.deepEqual(await editor.run<string[]>(faint(selector)), [], theme);
-    await shoot(editor, `${selector}:visible`, `${name}-${theme}`);
+    if (!shots) continue;
+    await editor.run(whole(selector));
+    await shoot(editor, '#whole', `${name}-${theme}`);
+    await editor.run("document.getElementById('whole').remove()");
   }
   assert.deepEqual(editor.complaints, []);
 }
@@ -64,10 +77,15 @@ const STATE: States & { at: string; unknown: object[] } = {
     {
       ...{ id: 's', name: 'nats://nats-1.example.com:4222, nats://nats-2.example.com:4222', servers: '' },
       ...{ phase: 'connected', connectedTo: 'nats-1.example.com:4222', version: '2.15.1', roundTrip: 12 },
+      downSince: null,
     },
     {
       ...{ id: 's2', name: 'main', servers: '', phase: 'disconnected', connectedTo: null, version: null },
-      ...{ roundTrip: null, problem: { code: 'REFUSED', message: 'connect ECONNREFUSED 127.0.0.1:4222' } },
+      ...{
+        roundTrip: null,
+        downSince: SINCE,
+        problem: { code: 'CONNECTION_REFUSED', message: 'connect ECONNREFUSED 127.0.0.1:4222' },
+      },
     },
   ],
   durables: [
@@ -89,6 +107,11 @@ const STATE: States & { at: string; unknown: object[] } = {
       ...{ id: 't', name: 'ContactChangeEvent', org: 'o', topic: '/data/ContactChangeEvent', inFlow: 3 },
       ...{ phase: 'subscribed', givenUp: 1, held: null, deadLetter: null },
     },
+    {
+      ...{ id: 't2', name: 'orders', org: 'o', topic: '/event/OrderStatus__e', inFlow: 0 },
+      ...{ phase: 'connecting', givenUp: 0, deadLetter: null },
+      held: { by: 'disconnected', reason: 'login', since: SINCE, ...problem },
+    },
   ],
   orgs: [
     {
@@ -102,7 +125,13 @@ const STATE: States & { at: string; unknown: object[] } = {
       ...{ id: 'y', name: 'y', server: 's', stream: 'SEQUIN-RECORDS' },
       collections: [
         ...['backfill', 'live', 'stopped', 'reconcile'].map((phase) => collection(phase)),
-        ...['waiting', 'failed'].map((phase) => collection(phase, { total: null, lag: null, problem })),
+        ...['waiting', 'failed'].map((phase) =>
+          collection(phase, { total: null, lag: null, problem: { ...problem, since: SINCE } }),
+        ),
+        collection('leased', {
+          phase: 'waiting',
+          problem: { code: 'LEASED', message: 'Another instance runs this sync' },
+        }),
       ],
     },
   ],
@@ -117,6 +146,18 @@ const letter = (sequence: number): ListedLetter => ({
   },
   payload: JSON.stringify({ ExternalId__c: 'x'.repeat(80), LastName: 'Lovelace' }),
 });
+
+/** The colour of a button that asks, which has the focus, and that of an error. */
+const ASKED = `(() => {
+  const asked = [...document.querySelectorAll('.jetforce-sure')].at(-1);
+  asked.focus();
+  const error = document.createElement('i');
+  error.className = 'jetforce-said jetforce-bad';
+  asked.after(error);
+  const colors = [asked, error].map((one) => getComputedStyle(one).color);
+  error.remove();
+  return colors;
+})()`;
 
 for (const language of ['en-US', 'de-DE']) {
   describe(language, () => {
@@ -159,11 +200,24 @@ for (const language of ['en-US', 'de-DE']) {
           .getByText(/press again|nochmals drücken/)
           .nth(1)
           .waitFor();
+        for (const theme of THEMES) {
+          await editor.run(show(theme));
+          const [asked, red] = await editor.run<string[]>(ASKED);
+          assert.equal(asked, red, `what is asked twice is red, ${theme}`);
+        }
         // As wide as it opens, and as narrow as it is dragged.
         for (const width of ['auto', '240px']) {
           await editor.run(`document.querySelector('.jetforce-operations').style.width = '${width}'`);
           await looksWell('.jetforce-operations', `operations-${language}-${width}`);
         }
+        const cards = tab.locator('.jetforce-card:visible');
+        const all = await cards.count();
+        const box = tab.getByLabel(/Only what is not well|Nur was gestört ist/);
+        await box.check();
+        const [left, of] = (await tab.locator('label').first().innerText()).match(/\d+/g) ?? [];
+        assert.deepEqual([await cards.count(), all], [Number(left), Number(of)]);
+        assert.ok(Number(left) > 3 && Number(left) < all);
+        await box.uncheck();
       },
     );
   });

@@ -28,6 +28,34 @@ test(
   },
 );
 
+test(
+  'api-source: a login is asked for in the order of its API, and the focus stays where it is',
+  { skip },
+  async () => {
+    await editor.clear();
+    const { page } = editor;
+    await editor.add({
+      ...valid('api-source'),
+      org: '',
+      provider: 'github',
+      collections: ['github:o/r:issues'],
+    });
+    await editor.open('x');
+    const asked = () =>
+      editor.run<string[]>(
+        "[...document.querySelectorAll('.jetforce-form label[for]')].filter((label) => label.checkVisibility()).map((label) => label.innerText.trim())",
+      );
+    assert.match((await asked()).join(), /Access token,App id,Installation id,Private key/);
+    await page.locator('#node-config-input-user').pressSequentially('12');
+    assert.equal(await page.inputValue('#node-config-input-user'), '12');
+    await page.selectOption('#node-config-input-provider', 'zendesk');
+    assert.match((await asked()).join(), /E-mail,API token|E-mail,Token/);
+    await page.selectOption('#node-config-input-provider', 'hubspot');
+    assert.match((await asked()).join(), /Access token,Client id/);
+    await editor.cancel();
+  },
+);
+
 test('api-source: a new one has a sync id of its own, made once', { skip }, async () => {
   await editor.clear();
   const { page } = editor;

@@ -56,6 +56,19 @@ test('the help of the nodes links pages that are there', () => {
   for (const page of linked) assert.ok(existsSync(join(root, page)), page);
 });
 
+test('the help of each node names an example with that node, by which it can be imported', () => {
+  const helps = globSync('nodes/*/locales/*/*.html', { cwd: root });
+  assert.ok(helps.length >= 20);
+  for (const path of helps) {
+    const [, name] = /<b>(?:Example|Beispiel)<\/b>: <i>([^<]+)<\/i>/.exec(read(path)) ?? [];
+    const nodes = JSON.parse(read(`examples/${name}.json`)) as FlowNode[];
+    assert.ok(
+      nodes.some(({ type }) => type === basename(path, '.html')),
+      `${path}: ${name}`,
+    );
+  }
+});
+
 test('the help of what reads tells of dead letter streams and of replaying', () => {
   for (const path of globSync('nodes/*/locales/*/{jetstream-in,sfdc-event-in}.html', { cwd: root })) {
     const { label } = JSON.parse(
@@ -114,6 +127,7 @@ const STATES: States = {
       connectedTo: 's',
       version: '2.12.0',
       roundTrip: 1,
+      downSince: null,
     },
   ],
   durables: [

@@ -203,6 +203,23 @@ test('an org that is out of reach says why, since when, and when it is asked aga
   assert.match(held.message, /127\.0\.0\.1:9/);
 });
 
+test('a server that is away has been so since it was lost, whenever somebody looks', async () => {
+  const away = { ...server(), servers: 'nats://127.0.0.1:9' };
+  const begun = Date.now();
+  await red.load(away, reader(), judge());
+  await red.waitForStatus('in', 'status.noAnswer');
+  const lost = Date.now();
+  await until(() => Date.now() > lost + 20);
+  const found = async () => {
+    const { servers, durables } = await state();
+    return [servers[0]?.downSince, durables[0]?.held?.since];
+  };
+  const [since = NaN, held] = await found();
+  assert.ok(Number(since) >= begun && Number(since) <= lost, String(since));
+  assert.equal(held, since);
+  assert.deepEqual(await found(), [since, since]);
+});
+
 test('what was given up counts, over a deploy, until somebody has looked', async () => {
   await deadLetters();
   await red.waitForStatus('in', 'status.givenUp');
@@ -373,10 +390,14 @@ test('a consumer that is paused gets nothing until it is resumed', async () => {
   const how = flow();
   how.broken = false;
   await red.waitForStatus('in', 'status.ready');
+  const begun = Date.now();
   const newest = process.env.NATS_TEST_VERSION !== '2.10';
   assert.equal((await act('in', 'pause')).data?.where, newest ? 'server' : 'here');
+  const done = Date.now();
+  await until(() => Date.now() > done + 20);
   const { paused, held } = await durable();
   assert.deepEqual([paused, held?.by], [true, 'paused']);
+  assert.ok(Number(held?.since) >= begun && Number(held?.since) <= done, `paused since ${held?.since}`);
   await act('in', 'resume');
   await room.publish('crm.contact.1', { id: 1 });
   await until(() => how.seen.length === 1);

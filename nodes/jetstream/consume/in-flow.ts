@@ -1,3 +1,4 @@
+import { say } from '../../shared/say';
 import type { MessageBatch } from './settlement';
 
 /**
@@ -59,7 +60,7 @@ export class InFlow {
     if (held.length === 0) return undefined;
     const since = Math.min(...held.map(({ heldSince = Date.now() }) => heldSince));
     const nodes = held.slice(0, 20).flatMap((progress) => progress.unfinishedNodes());
-    return { since, message: `${held.length}: ${[...new Set(nodes)].join(', ')}` };
+    return { since, message: say`Messages: ${held.length}, in ${[...new Set(nodes)].join(', ')}` };
   }
 
   private mayGather(): boolean {

@@ -3,7 +3,6 @@ import { Meter } from '../../shared/operations/meter';
 import { deadLetterState, type Letters } from '../../shared/operations/letter-actions';
 import type { GivenUp } from '../../shared/operations/given-up';
 import type { Action } from '../../shared/operations/registry';
-import { Since } from '../../shared/operations/since';
 import type { DurableState, Held, Problem } from '../../shared/operations/states';
 import type { ConsumerState } from '../consume/reader';
 import { consumerInfo, type ConsumerInfo } from '../consume/durable';
@@ -23,18 +22,20 @@ export interface DurableNode {
   connection: Connection;
   consumer(): Reader | undefined;
   phase(): ConsumerState;
+  /** When it last began to fail. */
+  failingSince(): number | null;
   holdup(): Holdup | undefined;
+  holdupSince(): number | null;
   givenUp: GivenUp;
   letters: Letters | undefined;
   /** What was paused here, or goes on. */
   changed(): void;
 }
 
-/** Tells the state each time it is called, with rates and times since it was made. */
+/** Tells the state each time it is called, with rates since it was made. */
 export function durableStates(node: DurableNode): () => Promise<DurableState> {
   const { id, name, server, stream, durable, connection } = node;
   const meter = new Meter();
-  const since = new Since();
   return async () => {
     await node.givenUp.refreshed();
     const infos = await lookUp(node);
@@ -43,8 +44,6 @@ export function durableStates(node: DurableNode): () => Promise<DurableState> {
     const paused = infos?.find((info) => info.paused);
     const consumer = node.consumer();
     const phase = node.phase();
-    const held = heldBy(node, paused);
-    const at = since.seen(held && `${held.by} ${held.message}`);
     const { count, first } = consumer?.retries() ?? { count: 0, first: Infinity };
     const acknowledged = consumer?.acknowledged ?? 0;
     return connection.secrets.inValue({
@@ -59,7 +58,7 @@ export function durableStates(node: DurableNode): () => Promise<DurableState> {
       acknowledged,
       perSecond: meter.rate(acknowledged),
       paused: paused !== undefined || isPausedHere(id),
-      held: held ? { ...held, since: held.since ?? at } : null,
+      held: heldBy(node, paused) ?? null,
       deadLetter: node.letters ? await deadLetterState(node.letters) : null,
     });
   };
@@ -86,25 +85,43 @@ function heldBy(node: DurableNode, paused: ConsumerInfo | undefined): Held | und
   const { connection } = node;
   const phase = node.phase();
   const holdup = node.holdup();
+  const seen = node.holdupSince();
   if (connection.state.phase === 'disconnected')
-    return { by: 'disconnected', since: null, ...problemOf(connection.state.reason) };
+    return {
+      by: 'disconnected',
+      since: connection.downSince ?? null,
+      ...problemOf(connection.state.reason),
+    };
   if (paused || isPausedHere(node.id)) {
     const until = Date.parse(paused?.config.pause_until ?? '');
-    return { by: 'paused', since: null, ...(Number.isFinite(until) && { until }) };
+    const since = pausedHere.get(node.id) ?? pausedSince(until) ?? (holdup?.kind === 'paused' ? seen : null);
+    return { by: 'paused', since, ...(Number.isFinite(until) && { until }) };
   }
-  if (phase.phase === 'failing') return { by: 'failing', since: null, ...problemOf(phase.error) };
+  if (phase.phase === 'failing')
+    return { by: 'failing', since: node.failingSince(), ...problemOf(phase.error) };
   const inFlow = node.consumer()?.heldInFlow();
   if (inFlow) return { by: 'flow', ...inFlow };
-  if (holdup?.kind === 'stalled' || holdup?.kind === 'unmatched') return { by: holdup.kind, since: null };
+  // What was seen while the flow was idle need not be so any more.
+  const idle = (node.consumer()?.inFlow ?? 0) === 0;
+  if (idle && (holdup?.kind === 'stalled' || holdup?.kind === 'unmatched'))
+    return { by: holdup.kind, since: seen };
   return undefined;
+}
+
+/** Of a pause that was asked for here, or by another of us: they end so long after they began. */
+function pausedSince(until: number): number | undefined {
+  return until - Date.now() > PAUSE / 2 ? until - PAUSE : undefined;
 }
 
 function problemOf(error: unknown): Problem {
   return { code: codeOf(error), message: messageOf(error) };
 }
 
-/** Nodes that are held back here alone, also over deploys: the server can't, or this user may not ask it to. */
-const pausedHere = new Set<string>();
+/**
+ * Nodes that are held back here alone, also over deploys, and since when: the server can't, or this user may not ask
+ * it to.
+ */
+const pausedHere = new Map<string, number>();
 
 export function isPausedHere(id: string): boolean {
   return pausedHere.has(id);
@@ -135,7 +152,7 @@ export function pauseActions(node: DurableNode): Record<'pause' | 'resume', Acti
   return {
     pause: async () => {
       const done = await atServer(new Date(Date.now() + PAUSE));
-      if (!done) pausedHere.add(id);
+      if (!done) pausedHere.set(id, Date.now());
       node.changed();
       return { where: done ? 'server' : 'here' };
     },

@@ -16,6 +16,7 @@ export async function serverState(id: string, name: string, connection: Connecti
     connectedTo: open?.getServer() ?? null,
     version: open?.info?.version ?? null,
     roundTrip: trip ?? null,
+    downSince: connection.downSince ?? null,
     ...(state.phase === 'disconnected' && { problem: problemOf(state.reason) }),
   });
 }

@@ -1,5 +1,6 @@
 import { mark } from '../../shared/editor/form';
 import { sentence } from '../../shared/editor/settings';
+import { nameRow } from '../../shared/editor/rows';
 import { text } from '../../shared/editor/text';
 import { headerNameTemplate, template, type Format } from '../../shared/settings/formats';
 import { type Header } from './headers';
@@ -13,10 +14,10 @@ export function headerList(container: JQuery, headers: Header[]): void {
     removable: true,
     addButton: text('addHeader'),
     addItem: (row, _index, header) => {
-      const input = (part: keyof Header, placeholder: string, format: Format) => {
+      const input = (part: keyof Header, example: string, label: string, format: Format) => {
         const field = $('<input type="text">')
           .addClass(`jetforce-header-${part}`)
-          .attr('placeholder', placeholder);
+          .attr({ placeholder: text('example', { value: example }), 'aria-label': label });
         const verify = () => {
           const typed = String(field.val());
           const fault = typed === '' ? undefined : format.check(typed);
@@ -28,9 +29,10 @@ export function headerList(container: JQuery, headers: Header[]): void {
       row
         .addClass('jetforce-field')
         .append(
-          input('name', text('header'), headerNameTemplate),
-          input('value', '{{payload.id}}', template),
+          input('name', 'X-Source', text('header'), headerNameTemplate),
+          input('value', '{{payload.id}}', text('value'), template),
         );
+      nameRow(row);
     },
   });
   headers.forEach((header) => list.editableList('addItem', header));

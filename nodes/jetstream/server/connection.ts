@@ -31,6 +31,8 @@ const MOST_TOLD = 20;
  */
 export class Connection {
   state: ConnectionState = { phase: 'idle' };
+  /** Epoch ms of the first failure since there was a connection; undefined while there is one. */
+  downSince: number | undefined;
   private nc: NatsConnection | undefined;
   private users = 0;
   private running: Promise<void> | undefined;
@@ -119,6 +121,7 @@ export class Connection {
       const [first, longest] = PAUSES[REFUSED.has(code) ? 'refused' : 'unreachable'];
       await pause(Math.min(longest, first * 2 ** attempt) * (0.5 + Math.random() / 2), signal);
     }
+    this.downSince = undefined;
     this.enter({ phase: 'idle' });
   }
 
@@ -141,6 +144,7 @@ export class Connection {
   private connected(nc: NatsConnection): void {
     if (this.told.size > 0) this.log('info', say`Connected to ${this.settings.servers} again`);
     this.told.clear();
+    this.downSince = undefined;
     this.enter({ phase: 'connected' });
     const waiting = this.waiting;
     this.waiting = [];
@@ -186,6 +190,7 @@ export class Connection {
   private lost(error: unknown): void {
     const reason = this.secrets.inError(explainConnectFailure(error, this.settings.servers));
     this.tell(reason);
+    this.downSince ??= Date.now();
     this.enter({ phase: 'disconnected', reason });
   }
 

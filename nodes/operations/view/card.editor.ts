@@ -1,4 +1,4 @@
-import { say } from './text.editor';
+import { capital, say } from './text.editor';
 
 export type Light = 'green' | 'yellow' | 'red' | 'grey';
 export type Fact = [label: string, value: string];
@@ -41,11 +41,15 @@ export class Card {
     this.shown = text;
     this.light.attr('data-light', face.light);
     this.title.text(face.title);
-    this.state.text(face.state);
+    this.state.text(capital(face.state));
     this.notes.empty().append(face.notes.map((note) => $('<p>').text(note)));
     this.facts.empty();
     for (const [label, value] of face.facts)
-      this.facts.append($('<div>').append($('<dt>').text(label), $('<dd>').text(value)));
+      this.facts.append(
+        $('<div>')
+          .toggleClass('jetforce-wide', value.length > WIDE)
+          .append($('<dt>').text(label), $('<dd>').text(value)),
+      );
   }
 
   /** How an action ended. */
@@ -80,6 +84,9 @@ export class Card {
     return button;
   }
 }
+
+/** Characters from which on a fact has a line of its own. */
+const WIDE = 16;
 
 function reveal(id: string): void {
   const node = RED.nodes.node(id);

@@ -8,12 +8,12 @@ import type {
 } from '../../shared/operations/states';
 import { errorText } from '../../shared/editor/error-text';
 import type { Face, Fact, Light } from './card.editor';
-import { clock, number, say, since, span, word } from './text.editor';
+import { capital, clock, number, say, since, span, word } from './text.editor';
 
 /** What there is to say of each kind. */
 
 export function serverFace(state: ServerState): Face {
-  const { name, phase, connectedTo, version, roundTrip, problem } = state;
+  const { name, phase, connectedTo, version, roundTrip, downSince, problem } = state;
   const light: Light = phase === 'connected' ? 'green' : phase === 'disconnected' ? 'red' : 'grey';
   const facts: Fact[] = connectedTo
     ? [
@@ -22,7 +22,8 @@ export function serverFace(state: ServerState): Face {
         [say('roundTrip'), roundTrip === null ? '–' : say('ms', { count: roundTrip })],
       ]
     : [];
-  return { title: name, light, state: word(phase), facts, notes: problem ? [errorText(problem)] : [] };
+  const notes = problem ? [since(capital(word(phase)), downSince), errorText(problem)] : [];
+  return { title: name, light, state: word(phase), facts, notes };
 }
 
 export function durableFace(state: DurableState): Face {
@@ -32,7 +33,12 @@ export function durableFace(state: DurableState): Face {
       ? number(waitingForRetry)
       : say('retryAt', { count: waitingForRetry, time: clock(nextRetry) });
   return {
-    ...{ title: name, light: lightOf(phase, held, givenUp), state: word(phase), notes: notesOf(held) },
+    ...{
+      title: name,
+      light: lightOf(phase, held, givenUp),
+      state: stateOf(phase, held),
+      notes: notesOf(held),
+    },
     facts: [
       [say('stream'), stream],
       [say('durable'), durable],
@@ -49,7 +55,12 @@ export function durableFace(state: DurableState): Face {
 
 export function topicFace({ name, phase, held, givenUp, topic, inFlow }: TopicState): Face {
   return {
-    ...{ title: name, light: lightOf(phase, held, givenUp), state: word(phase), notes: notesOf(held) },
+    ...{
+      title: name,
+      light: lightOf(phase, held, givenUp),
+      state: stateOf(phase, held),
+      notes: notesOf(held),
+    },
     facts: [
       [say('topic'), topic],
       [say('inFlow'), number(inFlow)],
@@ -71,15 +82,15 @@ export function orgFace(state: OrgState): Face {
   facts.push([say('underWay'), number(underWay)]);
   const notes: string[] = [];
   for (const [what, one] of [
-    [say('disconnected'), held],
-    [`${say('pubsub')}: ${say('disconnected')}`, pubsubHeld],
+    ['', held],
+    [`${say('pubsub')}: `, pubsubHeld],
   ] as const)
     if (one) {
-      notes.push(since(what, one.since), errorText(one));
-      facts.push([say('nextProbe'), clock(one.nextProbe)]);
+      notes.push(since(`${what}${word(one.reason)}`, one.since), errorText(one));
+      facts.push([`${what}${say('nextProbe')}`, clock(one.nextProbe)]);
     }
   const light: Light = held || pubsubHeld ? 'red' : session === 'open' ? 'green' : 'grey';
-  return { title: name, light, state: held ? say('disconnected') : say(session), facts, notes };
+  return { title: name, light, state: word(held?.reason ?? session), facts, notes };
 }
 
 const LIGHTS: Record<string, Light> = { live: 'green', backfill: 'green', waiting: 'yellow', failed: 'red' };
@@ -97,14 +108,27 @@ export function collectionFace(state: CollectionState): Face {
     [say('calls'), number(state.calls)],
   ];
   if (state.refused > 0) facts.push([say('refused'), number(state.refused)]);
+  if (problem?.code === 'LEASED')
+    return {
+      ...{ title: collection, light: 'grey', state: say('standby'), facts: [], notes: [errorText(problem)] },
+    };
   const light = problem && phase === 'live' ? 'yellow' : (LIGHTS[phase] ?? 'grey');
-  return { title: collection, light, state: word(phase), facts, notes: problem ? [errorText(problem)] : [] };
+  const began = problem?.since === undefined ? [] : [since(capital(word(phase)), problem.since)];
+  const notes = problem ? [...began, errorText(problem)] : [];
+  return { title: collection, light, state: word(phase), facts, notes };
+}
+
+/** What reads, but is held, isn't called ready. */
+function stateOf(phase: string, held: Held | null): string {
+  if (!held) return word(phase);
+  const { by, reason } = held;
+  return word(by === 'paused' || by === 'failing' || by === 'disconnected' ? (reason ?? by) : 'waiting');
 }
 
 function lightOf(phase: string, held: Held | null, givenUp: number): Light {
   if (phase === 'failing' || held?.by === 'disconnected' || held?.by === 'failing') return 'red';
   if (held || givenUp > 0) return 'yellow';
-  return phase === 'connecting' ? 'grey' : 'green';
+  return phase === 'connecting' || phase === 'standby' ? 'grey' : 'green';
 }
 
 /** A pause that ends in years ends by hand. */
@@ -112,8 +136,8 @@ const YEARS = 10 * 365 * 86_400_000;
 
 function notesOf(held: Held | null): string[] {
   if (!held) return [];
-  const { by, until, code = '', message } = held;
-  const what = word(by);
+  const { by, reason, until, code = '', message } = held;
+  const what = word(reason ?? by);
   const ends =
     until !== undefined && until - Date.now() < YEARS ? say('until', { what, time: clock(until) }) : what;
   return [since(ends, held.since), ...(message === undefined ? [] : [errorText({ code, message })])];

@@ -22,13 +22,14 @@ export class OperationsTab {
   private readonly notice = $('<p class="jetforce-notice" role="status">');
   private readonly lists = new Map<string, JQuery>();
   private readonly shown = new Map<string, { element: JQuery; show: Show<never> }>();
+  private readonly only = $('<span>');
   private latest: Found | undefined;
   private looking = false;
 
   constructor(private readonly mayWrite: boolean) {
     const copy = $('<button type="button" class="red-ui-button red-ui-button-small">').text(say('copy'));
     copy.on('click', () => void this.copy());
-    this.content.append($('<div class="jetforce-card-buttons">').append(copy), this.notice);
+    this.content.append($('<div class="jetforce-card-buttons">').append(copy, this.filter()), this.notice);
     for (const section of SECTIONS) {
       const list = $('<div class="jetforce-section-list">')
         .attr('data-section', section)
@@ -38,6 +39,13 @@ export class OperationsTab {
       this.content.append(list);
     }
     window.setInterval(() => this.isSeen() && void this.look(), EVERY);
+  }
+
+  /** A box to tick, which leaves only those cards that are red or yellow. */
+  private filter(): JQuery {
+    const box = $('<input type="checkbox">');
+    box.on('change', () => this.content.toggleClass('jetforce-only', box.prop('checked') === true));
+    return $('<label>').append(box, this.only);
   }
 
   /** Looks now. */
@@ -97,6 +105,10 @@ export class OperationsTab {
       }
     for (const [section, list] of this.lists)
       list.prop('hidden', ![...seen].some((key) => key.startsWith(`${section} `)));
+    const count = this.content.find(
+      '.jetforce-light[data-light=red], .jetforce-light[data-light=yellow]',
+    ).length;
+    this.only.text(say('only', { count, all: seen.size }));
     this.notice.text(seen.size === 0 ? say('nothing') : '');
   }
 
@@ -166,7 +178,7 @@ export class OperationsTab {
         async () => {
           await act(id, command, { collection });
           await this.look();
-          return say('done');
+          return say(sure ? 'ordered' : 'done');
         },
         { sure },
       );

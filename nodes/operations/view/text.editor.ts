@@ -14,6 +14,10 @@ export function word(key: string): string {
   return key in english ? say(key as Key) : key;
 }
 
+export function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 const language = (): string => (/^de\b/.test(RED.i18n.lang()) ? 'de' : 'en-US');
 
 export function number(value: number | null | undefined): string {
@@ -25,7 +29,8 @@ export function clock(ms: number): string {
   const date = new Date(ms);
   const today = date.toDateString() === new Date().toDateString();
   return date.toLocaleString(language(), {
-    ...{ hour: '2-digit', minute: '2-digit', second: '2-digit' },
+    // As in the log.
+    ...{ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' },
     ...(today ? {} : { year: 'numeric', month: '2-digit', day: '2-digit' }),
   });
 }

@@ -1,8 +1,8 @@
 import { codeOf } from '../../shared/errors';
 import type { GivenUp } from '../../shared/operations/given-up';
 import { deadLetterState, type Letters } from '../../shared/operations/letter-actions';
-import { Since } from '../../shared/operations/since';
-import type { TopicState } from '../../shared/operations/states';
+import type { Held, TopicState } from '../../shared/operations/states';
+import type { Unavailable } from '../org/availability';
 import type { PubSub } from '../pubsub/client';
 import type { EventReader } from './reader';
 
@@ -13,33 +13,35 @@ export interface TopicNode {
   org: string;
   topic: string;
   reader: EventReader;
+  /** When it last began to fail. */
+  failingSince: () => number | null;
   pubsub: PubSub;
   givenUp: GivenUp;
   kept: Letters | undefined;
 }
 
-/** Tells the state each time it is called, with times since it was made. */
+/** Tells the state each time it is called. */
 export function topicStates({ id, name, org, topic, ...node }: TopicNode): () => Promise<TopicState> {
-  const since = new Since();
   return async () => {
     const { reader, pubsub, givenUp, kept } = node;
     await givenUp.refreshed();
     const { state, inFlow } = reader;
     const error = state.phase === 'failing' ? state.error : undefined;
     const outage = pubsub.availability.current;
-    const at = since.seen(error?.message);
     const failing = error && {
       by: 'failing' as const,
-      since: at,
+      since: node.failingSince(),
       code: codeOf(error),
       message: error.message,
     };
     return pubsub.session.secrets.inValue({
       ...{ id, name, org, topic, phase: state.phase, inFlow, givenUp: givenUp.count },
-      held: outage
-        ? { by: 'disconnected', since: outage.since, code: outage.code, message: outage.message }
-        : (failing ?? null),
+      held: outage ? { by: 'disconnected', ...heldBy(outage) } : (failing ?? null),
       deadLetter: kept ? await deadLetterState(kept) : null,
     });
   };
+}
+
+function heldBy({ reason, since, code, message }: Unavailable): Omit<Held, 'by'> {
+  return { reason, since, code, message };
 }

@@ -9,6 +9,12 @@ interface OrgApi {
   onChange(listener: () => void): () => void;
 }
 
+/** Outages with a word of their own, by code. */
+const WORDS: Record<string, string> = {
+  NO_CREDENTIALS: 'noCredentials',
+  STORAGE_LIMIT_EXCEEDED: 'full',
+};
+
 /** The clock of an outage in the status moves this often. */
 const CLOCK_MS = 5_000;
 
@@ -27,11 +33,10 @@ export function orgStatus(
     const { current } = api.availability;
     if (current) {
       const time = coarse(Date.now() - current.since);
-      const key = current.code === 'NO_CREDENTIALS' ? 'status.noCredentials' : `status.${current.reason}`;
       return {
         fill: current.reason === 'login' ? 'red' : 'yellow',
         shape: 'ring',
-        text: text(key, { time }),
+        text: text(`status.${WORDS[current.code] ?? current.reason}`, { time }),
       };
     }
     if (api.accessToken === undefined)

@@ -3,6 +3,7 @@ import { type FieldType, type PayloadConfig, type PayloadField } from '../payloa
 import { mark, type Form } from './form';
 import { type Choice } from './lookup';
 import { picker } from './picker';
+import { nameRow } from './rows';
 import { text } from './text';
 
 const TYPES: (FieldType | TypedInputType)[] = [
@@ -46,12 +47,17 @@ export function payloadRows(
     addButton: text('addField'),
     addItem: (row, index, { name = '', type = 'msg', value = type === 'msg' ? 'payload.' : '' }) => {
       const field = $('<input type="text" class="jetforce-field-name">')
-        .attr({ id: `jetforce-field-${index}-${Date.now()}`, placeholder: example })
+        .attr({
+          id: `jetforce-field-${index}-${Date.now()}`,
+          placeholder: text('example', { value: example }),
+        })
+        .attr('aria-label', text('field'))
         .val(name);
       const typed = $('<input type="text" class="jetforce-field-value">').val(value);
       row.addClass('jetforce-field').append(field, typed);
       picker(field, { choices: names });
       typed.typedInput({ types: TYPES, default: type }).typedInput('type', type);
+      nameRow(row);
       field.on('change input', () => mark(field, field.val() === '' ? text('fieldName') : true));
     },
   });

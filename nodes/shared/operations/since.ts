@@ -1,12 +1,12 @@
-/** Since when something has been as it is, as far as it was looked at. */
+/** Since when something has been as it is. To be told when that changes: nobody may be looking for hours. */
 export class Since {
   private key: string | undefined;
-  private at = 0;
+  /** Epoch ms at which the present key came; null while there is none. */
+  at: number | null = null;
 
-  /** Epoch ms at which `key` was first seen; it is looked at often, `undefined` meaning that there is nothing. */
-  seen(key: string | undefined): number | null {
-    if (key !== this.key) this.at = Date.now();
+  /** `undefined`: there is nothing any more. */
+  tell(key: string | undefined): void {
+    if (key !== this.key) this.at = key === undefined ? null : Date.now();
     this.key = key;
-    return key === undefined ? null : this.at;
   }
 }

@@ -18,6 +18,8 @@ export interface ServerState extends Common {
   connectedTo: string | null;
   version: string | null;
   roundTrip: number | null;
+  /** When the connection was lost, or first failed. */
+  downSince: number | null;
   problem?: Problem;
 }
 
@@ -25,6 +27,9 @@ export interface ServerState extends Common {
 export interface Held {
   /** `flow`: nodes of the flow hold messages until something out of reach is back. */
   by: 'paused' | 'stalled' | 'unmatched' | 'failing' | 'disconnected' | 'flow';
+  /** Of an event source whose org can't be used: `OrgHeld.reason`. */
+  reason?: string;
+  /** Null where it was so before anybody could see it. */
   since: number | null;
   until?: number;
   code?: string;
@@ -117,7 +122,8 @@ export interface CollectionState {
   refused: number;
   /** API calls since this instance took it over. */
   calls: number | null;
-  problem?: Problem;
+  /** `since`: the first failure since something has worked. */
+  problem?: Problem & { since?: number };
 }
 
 export interface SyncState extends Common {

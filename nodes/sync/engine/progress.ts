@@ -29,6 +29,10 @@ export interface Progress {
 export interface Trouble {
   code: string;
   message: string;
+  /** Epoch ms, where that is known. */
+  since?: number;
+  /** Of an org: its OutageReason. */
+  reason?: string;
   /** The connection that has it tells it itself. */
   told?: true;
 }

@@ -74,7 +74,7 @@ export function refuseMassLoss(name: string, { living, lost }: Comparison, misse
   if (!most && (missed || !(unexplained || (unproven > 0 && unproven === living)))) return;
   throw new FlowError(
     'MASS_LOSS',
-    say`${lost.length} of ${living} records of ${name} are gone from the API: none of them is published as deleted, because a lost permission looks the same. Check what the API's user may see; if they were deleted, command "resync" confirms it`,
+    say`${lost.length} of ${living} records of ${name} are gone from the API: none of them is published as deleted, because a lost permission looks the same. Check what the API's user may see; if they were deleted, “Read everything again” in the operations tab confirms it, as the command "resync" does`,
     false,
   );
 }

@@ -22,6 +22,8 @@ export class Standing {
   private failures = 0;
   private phase: Phase = 'waiting';
   private problem: Trouble | undefined;
+  /** When the first of these failures was. */
+  private since = 0;
   /** What the collection last said was in its way. */
   private hindrance: string | undefined;
   /** The code of the failure that was said last, until something has worked. */
@@ -109,8 +111,9 @@ export class Standing {
     const problem = { code: codeOf(error), message: messageOf(error) };
     // Its text can name what differs from try to try.
     if (this.said !== problem.code) this.options.error(`${this.options.collection}: ${problem.message}`);
+    if (this.failures === 0) this.since = Date.now();
     this.said = problem.code;
-    this.problem = problem;
+    this.problem = { ...problem, since: this.since };
     this.phase = isRetryable(error) ? 'waiting' : 'failed';
     this.report();
     return this.failures++;
@@ -118,6 +121,11 @@ export class Standing {
 }
 
 /** Of what may hold more. */
-function troubleOf({ code, message, told }: Trouble): Trouble {
-  return { code, message, ...(told && { told }) };
+function troubleOf({ code, message, since, reason, told }: Trouble): Trouble {
+  return {
+    ...{ code, message },
+    ...(since !== undefined && { since }),
+    ...(reason !== undefined && { reason }),
+    ...(told && { told }),
+  };
 }

@@ -1,23 +1,34 @@
 import type { NodeStatus } from 'node-red';
 import type { ConnectionState } from '../../jetstream/server/connection';
 import type { CollectionState } from '../../shared/operations/states';
-import type { Phase, Progress } from './progress';
+import type { Phase, Progress, Trouble } from './progress';
 
 type Text = (key: string, values?: Record<string, string | number>) => string;
 
 /** The worst comes first. */
 const ORDER: Phase[] = ['failed', 'waiting', 'backfill', 'stopped', 'live'];
 
-/** The short word for an error; the log has the sentence. */
+/** The short word for an error, by its code or the reason of an org; the log has the sentence. */
 const WORDS: Record<string, string> = {
   LEASED: 'standby',
   API_BUDGET_SPENT: 'budget',
-  REQUEST_LIMIT_EXCEEDED: 'limit',
+  API_LIMIT: 'limit',
+  API_LOGIN: 'login',
+  API_UNREACHABLE: 'unreachable',
+  MASS_LOSS: 'massLoss',
+  STREAM_FULL: 'streamFull',
+  STORAGE_LIMIT_EXCEEDED: 'full',
   NO_CREDENTIALS: 'noCredentials',
   PERMISSION_DENIED: 'noRights',
   NO_STREAM: 'noStream',
   NO_SUCH_OBJECT: 'noCollection',
+  unreachable: 'unreachable',
+  login: 'login',
+  limit: 'limit',
+  budget: 'budget',
 };
+
+const wordOf = ({ code, reason = '' }: Trouble): string => WORDS[code] ?? WORDS[reason] ?? 'failed';
 
 /** What a node shows of all its collections: the one that is worst off. */
 export function syncStatus(
@@ -36,7 +47,7 @@ export function syncStatus(
   switch (phase) {
     case 'failed':
     case 'waiting': {
-      const word = error ? (WORDS[error.code] ?? 'failed') : 'starting';
+      const word = error ? wordOf(error) : 'starting';
       const standby = word === 'standby';
       return {
         fill: standby ? 'grey' : phase === 'failed' ? 'red' : 'yellow',
@@ -48,10 +59,12 @@ export function syncStatus(
       return { fill: 'blue', shape: 'dot', text: backfillText(progress, text) };
     case 'stopped':
       return { fill: 'grey', shape: 'dot', text: text('status.stopped') };
-    case 'live':
-      return progress.some((entry) => entry.error)
-        ? { fill: 'yellow', shape: 'dot', text: text('status.polling') }
-        : { fill: 'green', shape: 'dot', text: text('status.live') };
+    case 'live': {
+      const errors = progress.flatMap(({ error }) => error ?? []);
+      if (errors.length === 0) return { fill: 'green', shape: 'dot', text: text('status.live') };
+      const polled = errors.every(({ code }) => code === 'NO_EVENTS');
+      return { fill: 'yellow', shape: 'dot', text: text(polled ? 'status.polling' : 'status.partly') };
+    }
   }
 }
 

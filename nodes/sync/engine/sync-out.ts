@@ -129,7 +129,7 @@ export class SyncOut {
     if (!taker)
       throw new FlowError(
         'NO_FLOW_SOURCE',
-        say`This message is no command (topic start, stop, resync or status), and no api-source of this node takes records from a flow`,
+        say`This message is no command (topic start, stop, resync, reconcile or status), and no api-source of this node takes records from a flow`,
         false,
       );
     if (second)

@@ -1,6 +1,7 @@
 import { mark, type Form } from '../../shared/editor/form';
 import { type Choice } from '../../shared/editor/lookup';
 import { picker } from '../../shared/editor/picker';
+import { nameRow } from '../../shared/editor/rows';
 import { sentence } from '../../shared/editor/settings';
 import { nodeText, text } from '../../shared/editor/text';
 import { declarationOf } from './catalog';
@@ -30,6 +31,7 @@ export function collectionList(
         })
         .val(collection);
       row.addClass('jetforce-field').append(input);
+      nameRow(row);
       picker(input, { choices: () => choices(String(input.val())) });
       input.on('change', () => {
         const full = fullName(form.text('provider'), String(input.val()));
@@ -53,7 +55,7 @@ export function collectionList(
 function exampleOf(provider: string): string {
   const { scope, collections = { contact: undefined } } = declarationOf(provider) ?? {};
   const [name = ''] = Object.keys(collections).slice(scope ? 1 : 0);
-  return [provider, ...(scope ? [scope.example] : []), name].join(':');
+  return text('example', { value: [provider, ...(scope ? [scope.example] : []), name].join(':') });
 }
 
 /** What the rows say now; empty ones are left out. */

@@ -1,9 +1,11 @@
 import type { Form } from '../../shared/editor/form';
-import { inLanguage } from '../../shared/editor/text';
+import { inLanguage, text } from '../../shared/editor/text';
 import { LABELS, PROVIDERS } from './catalog';
 import { parseDeclaration } from './declared.editor';
+import type { Declaration } from './rest/declaration';
 
 const ENTRIES = ['user', 'account', 'token', 'secret', 'privateKey'] as const;
+type EntryName = (typeof ENTRIES)[number];
 /** Asked for by name only. */
 const RARE: readonly string[] = ['account', 'privateKey'];
 /** Where one's own API is, as an example. */
@@ -23,10 +25,12 @@ export function fillProviders(node: EditorNode, form: Form, chosen: string): voi
 export function showLogin(node: EditorNode, form: Form): void {
   const declaration = parseDeclaration(form);
   const { baseUrl, example = OWN, login } = declaration ?? {};
-  form.input('baseUrl').attr('placeholder', baseUrl ?? example);
+  form.input('baseUrl').attr('placeholder', baseUrl ?? text('example', { value: example }));
   $('#jetforce-public-address').prop('hidden', baseUrl === undefined);
+  const rowOf = (name: EntryName) => form.input(name).closest('.form-row');
+  inOrder(form, login, rowOf);
   for (const name of ENTRIES) {
-    const row = form.input(name).closest('.form-row');
+    const row = rowOf(name);
     const entry = login?.[name];
     if (!entry && (login ?? RARE.includes(name))) row.prop('hidden', true);
     row.find('label > span').text(entry ? inLanguage(entry.label) : node._(`label.${name}`));
@@ -36,4 +40,15 @@ export function showLogin(node: EditorNode, form: Form): void {
       .text(tip)
       .prop('hidden', tip === '');
   }
+}
+
+/** As the declaration has them. Nothing moves under somebody's hands: a row that is moved loses the focus. */
+function inOrder(form: Form, login: Declaration['login'] = {}, rowOf: (name: EntryName) => JQuery): void {
+  const told = Object.keys(login).filter((name) => ENTRIES.includes(name as EntryName)) as EntryName[];
+  const wanted = [...told, ...ENTRIES.filter((name) => !told.includes(name))].flatMap((name) =>
+    rowOf(name).get(),
+  );
+  const rows = form.root.find('.form-row').filter((_, row) => wanted.includes(row));
+  if (wanted.every((row, i) => row === rows[i])) return;
+  form.input('baseUrl').closest('.form-row').after(wanted);
 }

@@ -86,7 +86,7 @@ describe('what is in the flow', () => {
       unfinishedNodes: () => ['upsert'],
     } as unknown as Progress;
     assert.ok(rig.inFlow.isQuiet(true));
-    assert.deepEqual(rig.inFlow.held(), { since: 5, message: '1: upsert' });
+    assert.deepEqual(rig.inFlow.held(), { since: 5, message: 'Messages: 1, in upsert' });
     assert.equal(flow().inFlow.held(), undefined);
   });
 });

@@ -73,7 +73,7 @@ export class RestClient {
     this.authenticator = new Authenticator(declaration, this.values, this.http, this.secrets, refreshTokens);
   }
 
-  get unavailable(): Hold | undefined {
+  get unavailable(): (Hold & { since: number }) | undefined {
     return this.limiter.hold;
   }
 

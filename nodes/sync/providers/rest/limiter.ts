@@ -33,7 +33,8 @@ interface Window {
  * none once the share of its quota that this pack may use is spent.
  */
 export class Limiter {
-  hold: (Hold & { until: number }) | undefined;
+  /** `since`, epoch ms: no request has got through from then on. */
+  hold: (Hold & { since: number; until: number }) | undefined;
   private underWay = 0;
   private readonly windows: Window[];
   private readonly freed = new Set<Waker>();
@@ -71,7 +72,7 @@ export class Limiter {
   stop(hold: Hold, ms: number): void {
     const until = now() + Math.min(LONGEST, Math.max(0, ms));
     if (this.hold && this.hold.until > until) return;
-    this.hold = { ...hold, until };
+    this.hold = { ...hold, since: this.hold?.since ?? Date.now(), until };
     this.changed();
   }
 
