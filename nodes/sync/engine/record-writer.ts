@@ -63,6 +63,8 @@ interface Entry {
 const CHUNK = 1_000;
 /** Records that tell a backfill whether anything is there. */
 const FIRST = 100;
+/** Records that were not there one after the other, until it is taken that the next ones aren't either. */
+const NEW_IN_A_ROW = { backfill: 1, otherwise: 1_000 };
 const CHUNKS = 3;
 const TRIES = 10;
 /** Records whose last message is kept in mind, at least. */
@@ -81,11 +83,10 @@ export class RecordWriter {
   private readonly subject: string;
   private readonly eventSubject: string;
   private readonly underWay = new Set<UnderWay>();
-  /**
-   * What the last look found, undefined where there was none yet: where nothing, a backfill takes it that nothing is
-   * there, and the stream says so if it is wrong.
-   */
-  private found: 'nothing' | 'something' | undefined;
+  /** Resolves when the last write has begun all that it has to do. */
+  private begun: Promise<void> = Promise.resolve();
+  /** How many that were looked at in a row were not there; undefined where none was looked at yet. */
+  private newInARow: number | undefined;
 
   constructor(
     private readonly of: SubjectOf,
@@ -97,15 +98,19 @@ export class RecordWriter {
   }
 
   /**
-   * Resolves when each record is in the stream. Throws FlowError; writing the same records again is harmless. Writes
-   * may overlap: one that has a record of another waits for that one's end.
+   * Resolves when each record is in the stream. Throws FlowError; writing the same records again is harmless. A write
+   * may begin while others are under way: it goes on where they have nothing more to begin, and after the end of those
+   * that have a record of it.
    */
   async write(records: readonly SourceRecord[], options: WriteOptions): Promise<Written> {
     const latest = this.latest(records, options.read !== undefined);
     const before = [...this.underWay].filter((write) => sharesId(write.latest, latest));
-    const ended = Promise.allSettled(before.map((write) => write.ended)).then(() =>
-      this.writeLatest([...latest.values()], options),
-    );
+    const turn = [this.begun, ...before.map(({ ended }) => ended)];
+    let begun = (): void => undefined;
+    this.begun = new Promise((resolve) => (begun = resolve));
+    const ended = Promise.allSettled(turn)
+      .then(() => this.writeLatest([...latest.values()], options, begun))
+      .finally(begun);
     const write: UnderWay = { latest, ended };
     this.underWay.add(write);
     try {
@@ -117,12 +122,16 @@ export class RecordWriter {
     }
   }
 
-  private async writeLatest(latest: SourceRecord[], options: WriteOptions): Promise<Written> {
+  private async writeLatest(
+    latest: SourceRecord[],
+    options: WriteOptions,
+    begun: () => void,
+  ): Promise<Written> {
     const written: Written = { published: 0, unchanged: 0, refused: 0 };
     const underWay: Promise<void>[] = [];
     let failure: { error: unknown } | undefined;
     for (let from = 0, to = 0; from < latest.length && !failure; from = to) {
-      const first = this.found === undefined && this.mayGuess(options);
+      const first = this.newInARow === undefined && this.isBare(options);
       to = from + (first ? FIRST : CHUNK);
       const chunk = this.writeChunk(latest.slice(from, to), options, written);
       underWay.push(chunk.catch((error: unknown) => void (failure ??= { error })));
@@ -130,6 +139,7 @@ export class RecordWriter {
       await new Promise(setImmediate);
       await underWay[underWay.length - (first ? 1 : CHUNKS)];
     }
+    begun();
     await Promise.all(underWay);
     if (failure) throw failure.error;
     return written;
@@ -146,7 +156,7 @@ export class RecordWriter {
   /** What the stream holds is looked at again, whatever was published from here. */
   forget(): void {
     this.published.clear();
-    this.found = undefined;
+    this.newInARow = undefined;
   }
 
   /** The last of each record; where they are in no order, the newest. */
@@ -183,7 +193,7 @@ export class RecordWriter {
   private async attempt(entries: Entry[], options: WriteOptions, written: Written): Promise<Entry[]> {
     let wanted = entries.filter((entry) => !this.isThere(entry));
     const unknown = wanted.filter(({ record }) => !this.published.get(record.id));
-    const guess = this.found === 'nothing' && this.mayGuess(options);
+    const guess = this.takenForNew(options);
     const doubtful = wanted.filter((entry) => this.isDoubtful(entry)).map(({ record }) => record.id);
     if (unknown.length > 0 && !guess) doubtful.push(...(await this.lookUp(unknown, options.signal)));
     wanted = (await this.readAgain(wanted, doubtful, options)).filter((entry) => !this.isThere(entry));
@@ -194,15 +204,24 @@ export class RecordWriter {
     if (options.events) wanted = await this.publishEvents(wanted, options, written);
     if (wanted.length === 0) return [];
     // Where an expected sequence is enough to make a repeat harmless the stream has less to do.
-    const bare = this.mayGuess(options);
+    const bare = this.isBare(options);
     const messages = wanted.map((entry) => this.message(entry, bare));
     const outcomes = await this.stream.publish(messages, options.signal);
     return this.settle(wanted, outcomes, options, written);
   }
 
-  /** In a backfill. An event can't be taken back when its record turns out to be there: then each record is looked at. */
-  private mayGuess({ remember, events }: WriteOptions): boolean {
+  /** In a backfill of a stream that can be looked at. */
+  private isBare({ remember, events }: WriteOptions): boolean {
     return this.stream.last !== undefined && remember === false && !events;
+  }
+
+  /**
+   * Nothing is there of what this writer doesn't know, or else the stream refuses it. An event can't be taken back when
+   * its record turns out to be there: then each record is looked at.
+   */
+  private takenForNew({ remember, events }: WriteOptions): boolean {
+    const enough = remember === false ? NEW_IN_A_ROW.backfill : NEW_IN_A_ROW.otherwise;
+    return !events && (this.newInARow ?? 0) >= enough;
   }
 
   private isThere(entry: Entry): boolean {
@@ -235,7 +254,7 @@ export class RecordWriter {
     if (!this.stream.last) return [];
     const subjects = entries.map(({ record }) => this.subject + escapeToken(record.id));
     const found = await this.stream.last(subjects, signal);
-    this.found = found.some((last) => last) ? 'something' : 'nothing';
+    this.newInARow = found.some((last) => last) ? 0 : (this.newInARow ?? 0) + found.length;
     const doubtful: string[] = [];
     entries.forEach((entry, i) => {
       const last = found[i];
@@ -342,7 +361,7 @@ export class RecordWriter {
       return false;
     });
     if (error) throw error;
-    if (again.length > 0) this.found = 'something';
+    if (again.length > 0) this.newInARow = 0;
     return again;
   }
 }

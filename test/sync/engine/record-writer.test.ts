@@ -355,11 +355,11 @@ test('writes overlap, but one that has a record of another waits for its end, ev
   const late = [latch(), latch(), latch()];
   let calls = 0;
   stream.before = () => late[calls++]?.opened;
-  const first = write([record('a', 2), record('b')], BACKFILL);
+  const first = write([record('a', 2), record('b')]);
   await settle();
-  const other = write([record('c')], BACKFILL);
+  const other = write([record('c')]);
   await settle();
-  const second = write([record('a', 1), record('c', 2)], BACKFILL);
+  const second = write([record('a', 1), record('c', 2)]);
   await settle();
   assert.equal(calls, 2);
   stream.outcome = ({ subject }) =>
@@ -375,6 +375,46 @@ test('writes overlap, but one that has a record of another waits for its end, ev
   assert.deepEqual(await second, { published: 1, unchanged: 1, refused: 0 });
   assert.equal(value('a'), 'a 2', 'the one of the first write has the later time');
   assert.equal(value('c'), 'c 2');
+});
+
+test('a write goes on where the one before has nothing more to begin', async () => {
+  const { write, stream } = rig();
+  const late = [latch(), latch(), latch()];
+  stream.before = () => late[stream.published.length - 1]?.opened;
+  const many = (name: string): SourceRecord[] => Array.from({ length: 4_500 }, (_, i) => record(name + i));
+  const both = [write(many('a')), write(many('b'))];
+  await settle(50);
+  assert.equal(stream.published.length, 3, 'as many as go at once');
+  for (const { open } of late) open();
+  await Promise.all(both);
+  const names = stream.published.map(([message]) =>
+    message?.subject.slice(SUBJECT.length, SUBJECT.length + 1),
+  );
+  assert.equal(names.join(''), 'aaaaabbbbb');
+});
+
+test('after a thousand new records in a row no more are looked at, until one was there', async () => {
+  const { write, other, stream, value } = rig();
+  const many = (name: string, count: number): SourceRecord[] =>
+    Array.from({ length: count }, (_, i) => record(name + i));
+  await write(many('a', 999));
+  await write(many('b', 1));
+  assert.equal(stream.looked.length, 2);
+  await other(record('c0', 9));
+  stream.looked.length = 0;
+  await write(many('c', 3));
+  assert.deepEqual(stream.looked, [[`${SUBJECT}c0`]], 'only what the stream refused');
+  assert.equal(value('c0'), 'c0 9', 'it is the newer one');
+  await write(many('d', 1));
+  assert.equal(stream.looked.length, 2, 'and what comes then');
+});
+
+test('where events are told each record is looked at, however many were new', async () => {
+  const { write, stream } = rig();
+  await write(Array.from({ length: 1_000 }, (_, i) => record(`a${i}`)));
+  stream.looked.length = 0;
+  await write(records('b'), { events: true });
+  assert.equal(stream.looked.length, 1);
 });
 
 test('where something was found a backfill goes on looking', async () => {
