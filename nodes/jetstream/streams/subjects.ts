@@ -4,9 +4,12 @@ import { say } from '../../shared/say';
 
 /** The longest subject a server takes, in bytes. (facts: nats-server's max control line is 4,096) */
 const LONGEST = 4_000;
+/** Of what nearly all subjects are made: looking for each fault takes six times as long. */
+const PLAIN = /^[\w:%/-]+(?:\.[\w:%/-]+)*$/;
 
 /** Throws INVALID_SUBJECT for a subject that nothing may be published to. The client itself checks nothing. */
 export function checkPublishSubject(subject: string): void {
+  if (PLAIN.test(subject) && subject.length <= LONGEST) return;
   const fault = faultOf(subject) ?? (/(^|\.)[*>](\.|$)/.test(subject) ? say`holds a wildcard` : undefined);
   if (fault) throw invalid(subject, fault);
 }

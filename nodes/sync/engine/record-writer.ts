@@ -44,6 +44,12 @@ export interface Written {
   refused: number;
 }
 
+/** A write, and the records that it is about by their ids. */
+interface UnderWay {
+  latest: ReadonlyMap<string, SourceRecord>;
+  ended: Promise<unknown>;
+}
+
 interface Entry {
   record: SourceRecord;
   body: string;
@@ -55,6 +61,10 @@ interface Entry {
 
 /** Records that are published together, and how many times that at once. */
 const CHUNK = 1_000;
+/** Records that tell a backfill whether anything is there. */
+const FIRST = 100;
+/** Records that were not there one after the other, until it is taken that the next ones aren't either. */
+const NEW_IN_A_ROW = { backfill: 1, otherwise: 1_000 };
 const CHUNKS = 3;
 const TRIES = 10;
 /** Records whose last message is kept in mind, at least. */
@@ -72,8 +82,11 @@ export class RecordWriter {
   private readonly body: (record: SourceRecord) => string;
   private readonly subject: string;
   private readonly eventSubject: string;
-  /** The last look found nothing: a backfill takes it that nothing is there, and the stream says so if it is wrong. */
-  private expectNew = false;
+  private readonly underWay = new Set<UnderWay>();
+  /** Resolves when the last write has begun all that it has to do. */
+  private begun: Promise<void> = Promise.resolve();
+  /** How many that were looked at in a row were not there; undefined where none was looked at yet. */
+  private newInARow: number | undefined;
 
   constructor(
     private readonly of: SubjectOf,
@@ -84,20 +97,49 @@ export class RecordWriter {
     this.eventSubject = collectionSubject({ ...of, prefix: `${of.prefix}-events` });
   }
 
-  /** Resolves when each record is in the stream. Throws FlowError; writing the same records again is harmless. */
+  /**
+   * Resolves when each record is in the stream. Throws FlowError; writing the same records again is harmless. A write
+   * may begin while others are under way: it goes on where they have nothing more to begin, and after the end of those
+   * that have a record of it.
+   */
   async write(records: readonly SourceRecord[], options: WriteOptions): Promise<Written> {
-    const written: Written = { published: 0, unchanged: 0, refused: 0 };
     const latest = this.latest(records, options.read !== undefined);
-    written.unchanged = records.length - latest.length;
+    const before = [...this.underWay].filter((write) => sharesId(write.latest, latest));
+    const turn = [this.begun, ...before.map(({ ended }) => ended)];
+    let begun = (): void => undefined;
+    this.begun = new Promise((resolve) => (begun = resolve));
+    const ended = Promise.allSettled(turn)
+      .then(() => this.writeLatest([...latest.values()], options, begun))
+      .finally(begun);
+    const write: UnderWay = { latest, ended };
+    this.underWay.add(write);
+    try {
+      const written = await ended;
+      written.unchanged += records.length - latest.size;
+      return written;
+    } finally {
+      this.underWay.delete(write);
+    }
+  }
+
+  private async writeLatest(
+    latest: SourceRecord[],
+    options: WriteOptions,
+    begun: () => void,
+  ): Promise<Written> {
+    const written: Written = { published: 0, unchanged: 0, refused: 0 };
     const underWay: Promise<void>[] = [];
     let failure: { error: unknown } | undefined;
-    for (let from = 0; from < latest.length && !failure; from += CHUNK) {
-      const chunk = this.writeChunk(latest.slice(from, from + CHUNK), options, written);
+    for (let from = 0, to = 0; from < latest.length && !failure; from = to) {
+      const first = this.newInARow === undefined && this.isBare(options);
+      to = from + (first ? FIRST : CHUNK);
+      const chunk = this.writeChunk(latest.slice(from, to), options, written);
       underWay.push(chunk.catch((error: unknown) => void (failure ??= { error })));
       // What a chunk costs here is done while the stream is at work on the ones before.
       await new Promise(setImmediate);
-      await underWay[underWay.length - CHUNKS];
+      await underWay[underWay.length - (first ? 1 : CHUNKS)];
     }
+    begun();
     await Promise.all(underWay);
     if (failure) throw failure.error;
     return written;
@@ -114,18 +156,18 @@ export class RecordWriter {
   /** What the stream holds is looked at again, whatever was published from here. */
   forget(): void {
     this.published.clear();
-    this.expectNew = false;
+    this.newInARow = undefined;
   }
 
   /** The last of each record; where they are in no order, the newest. */
-  private latest(records: readonly SourceRecord[], inOrder: boolean): SourceRecord[] {
+  private latest(records: readonly SourceRecord[], inOrder: boolean): Map<string, SourceRecord> {
     const latest = new Map<string, SourceRecord>();
     for (const record of records) {
       const other = inOrder ? undefined : latest.get(record.id);
       if (!other || !isBefore(timeOf(record.updatedAt), timeOf(other.updatedAt)))
         latest.set(record.id, record);
     }
-    return [...latest.values()];
+    return latest;
   }
 
   /** A record that can't be said in JSON stands in nobody's way. */
@@ -151,8 +193,7 @@ export class RecordWriter {
   private async attempt(entries: Entry[], options: WriteOptions, written: Written): Promise<Entry[]> {
     let wanted = entries.filter((entry) => !this.isThere(entry));
     const unknown = wanted.filter(({ record }) => !this.published.get(record.id));
-    // An event can't be taken back when its record turns out to be there: then each record is looked at.
-    const guess = this.expectNew && options.remember === false && !options.events;
+    const guess = this.takenForNew(options);
     const doubtful = wanted.filter((entry) => this.isDoubtful(entry)).map(({ record }) => record.id);
     if (unknown.length > 0 && !guess) doubtful.push(...(await this.lookUp(unknown, options.signal)));
     wanted = (await this.readAgain(wanted, doubtful, options)).filter((entry) => !this.isThere(entry));
@@ -162,11 +203,25 @@ export class RecordWriter {
     await options.fence?.();
     if (options.events) wanted = await this.publishEvents(wanted, options, written);
     if (wanted.length === 0) return [];
-    // In a backfill an expected sequence is enough to make a repeat harmless, and the stream has less to do.
-    const bare = this.stream.last !== undefined && options.remember === false && !options.events;
+    // Where an expected sequence is enough to make a repeat harmless the stream has less to do.
+    const bare = this.isBare(options);
     const messages = wanted.map((entry) => this.message(entry, bare));
     const outcomes = await this.stream.publish(messages, options.signal);
     return this.settle(wanted, outcomes, options, written);
+  }
+
+  /** In a backfill of a stream that can be looked at. */
+  private isBare({ remember, events }: WriteOptions): boolean {
+    return this.stream.last !== undefined && remember === false && !events;
+  }
+
+  /**
+   * Nothing is there of what this writer doesn't know, or else the stream refuses it. An event can't be taken back when
+   * its record turns out to be there: then each record is looked at.
+   */
+  private takenForNew({ remember, events }: WriteOptions): boolean {
+    const enough = remember === false ? NEW_IN_A_ROW.backfill : NEW_IN_A_ROW.otherwise;
+    return !events && (this.newInARow ?? 0) >= enough;
   }
 
   private isThere(entry: Entry): boolean {
@@ -199,7 +254,7 @@ export class RecordWriter {
     if (!this.stream.last) return [];
     const subjects = entries.map(({ record }) => this.subject + escapeToken(record.id));
     const found = await this.stream.last(subjects, signal);
-    this.expectNew = found.every((last) => !last);
+    this.newInARow = found.some((last) => last) ? 0 : (this.newInARow ?? 0) + found.length;
     const doubtful: string[] = [];
     entries.forEach((entry, i) => {
       const last = found[i];
@@ -306,9 +361,14 @@ export class RecordWriter {
       return false;
     });
     if (error) throw error;
-    if (again.length > 0) this.expectNew = false;
+    if (again.length > 0) this.newInARow = 0;
     return again;
   }
+}
+
+function sharesId(one: ReadonlyMap<string, unknown>, other: ReadonlyMap<string, unknown>): boolean {
+  for (const id of other.keys()) if (one.has(id)) return true;
+  return false;
 }
 
 function publishedAs(entry: Entry, seq: number | undefined): Published {

@@ -174,22 +174,52 @@ test('what was begun is gone on with, from the next page', async (t) => {
   assert.equal(r.kept()?.done, 5);
 });
 
-test('no checkpoint is saved before the page that it covers is in the stream', async (t) => {
+/** The first page is not waited for to tell whether anything is there. */
+const withoutLook = ({ stream }: Rig): RecordWriter => new RecordWriter(of, { ...stream, last: undefined });
+
+test('no checkpoint is saved before the page that it covers, and all before it, are in the stream', async (t) => {
   const r = rig(t, records('a', 'b', 'c', 'd', 'e'));
-  let late = latch();
-  r.stream.before = () => late.opened;
-  r.start();
-  for (const done of [0, 2, 4]) {
+  const pages = [latch(), latch(), latch()];
+  let page = 0;
+  r.stream.before = () => pages[page++]?.opened;
+  r.start({ writer: withoutLook(r) });
+  const published = async (count: number, done: number): Promise<void> => {
     await settle();
     await r.clock.pass(1_000);
+    assert.equal(page, count);
     assert.equal(r.kept()?.done, done);
-    assert.equal(r.stream.stored.length, done);
-    const { open } = late;
-    late = latch();
-    open();
-  }
+  };
+  await published(2, 0);
+  pages[1]?.open();
+  await published(2, 0);
+  assert.deepEqual(r.stream.ids(), ['c', 'd']);
+  pages[0]?.open();
+  await published(3, 4);
+  pages[2]?.open();
+  await published(3, 5);
+});
+
+test('of a page that could not be published and the next one, begun with it, neither position is saved', async (t) => {
+  const r = rig(t, records('a', 'b', 'c', 'd', 'e'));
+  const [failing, late] = [latch(), latch()];
+  let page = 0;
+  r.stream.before = async () => {
+    if (page++ > 0) return late.opened;
+    await failing.opened;
+    throw new FlowError('TIMEOUT', 'no answer');
+  };
+  const { run } = r.start({ writer: withoutLook(r) });
   await settle();
-  assert.equal(r.kept()?.done, 5);
+  failing.open();
+  await r.clock.pass(5_000);
+  assert.equal(run.progress.error, undefined, 'it has not ended while one is being published');
+  late.open();
+  await r.clock.until(() => run.progress.error !== undefined);
+  assert.deepEqual(r.stream.ids(), ['c', 'd']);
+  assert.equal(r.kept()?.done, 0);
+  await r.clock.until(() => run.progress.phase === 'live');
+  assert.deepEqual(r.stream.ids(), ['c', 'd', 'a', 'b', 'e']);
+  assert.deepEqual(r.lines, [`! ${NAME}: no answer`, `${NAME} goes on`]);
 });
 
 test('no position is saved before its changes are in the stream', async (t) => {

@@ -321,6 +321,102 @@ test('a backfill’s messages carry an id only where no sequence can be expected
   assert.equal(c?.expected, undefined);
 });
 
+test('a backfill looks at a few records before it takes it that nothing is there', async () => {
+  const { write, stream } = rig();
+  const late = latch();
+  stream.before = () => late.opened;
+  const many = Array.from({ length: 3_000 }, (_, i) => record(`r${i}`));
+  const written = write(many, BACKFILL);
+  await settle(30);
+  assert.deepEqual(
+    stream.published.map(({ length }) => length),
+    [100],
+  );
+  late.open();
+  assert.deepEqual(await written, { published: 3_000, unchanged: 0, refused: 0 });
+  assert.deepEqual(
+    stream.looked.map(({ length }) => length),
+    [100],
+  );
+});
+
+test('where the stream can’t be read a backfill needs no look before all is published', async () => {
+  const { write, stream } = rig();
+  const many = Array.from({ length: 3_000 }, (_, i) => record(`r${i}`));
+  await write(many, BACKFILL, new RecordWriter(of, { ...stream, last: undefined }));
+  assert.deepEqual(
+    stream.published.map(({ length }) => length),
+    [1_000, 1_000, 1_000],
+  );
+});
+
+test('writes overlap, but one that has a record of another waits for its end, even a failed one', async () => {
+  const { write, stream, value } = rig();
+  const late = [latch(), latch(), latch()];
+  let calls = 0;
+  stream.before = () => late[calls++]?.opened;
+  const first = write([record('a', 2), record('b')]);
+  await settle();
+  const other = write([record('c')]);
+  await settle();
+  const second = write([record('a', 1), record('c', 2)]);
+  await settle();
+  assert.equal(calls, 2);
+  stream.outcome = ({ subject }) =>
+    subject.endsWith('.b') ? new FlowError('TIMEOUT', 'no answer') : undefined;
+  late[0]?.open();
+  await assert.rejects(first, { code: 'TIMEOUT' });
+  await settle();
+  assert.equal(calls, 2, 'it waits for the other one, too');
+  late[1]?.open();
+  await other;
+  await settle();
+  late[2]?.open();
+  assert.deepEqual(await second, { published: 1, unchanged: 1, refused: 0 });
+  assert.equal(value('a'), 'a 2', 'the one of the first write has the later time');
+  assert.equal(value('c'), 'c 2');
+});
+
+test('a write goes on where the one before has nothing more to begin', async () => {
+  const { write, stream } = rig();
+  const late = [latch(), latch(), latch()];
+  stream.before = () => late[stream.published.length - 1]?.opened;
+  const many = (name: string): SourceRecord[] => Array.from({ length: 4_500 }, (_, i) => record(name + i));
+  const both = [write(many('a')), write(many('b'))];
+  await settle(50);
+  assert.equal(stream.published.length, 3, 'as many as go at once');
+  for (const { open } of late) open();
+  await Promise.all(both);
+  const names = stream.published.map(([message]) =>
+    message?.subject.slice(SUBJECT.length, SUBJECT.length + 1),
+  );
+  assert.equal(names.join(''), 'aaaaabbbbb');
+});
+
+test('after a thousand new records in a row no more are looked at, until one was there', async () => {
+  const { write, other, stream, value } = rig();
+  const many = (name: string, count: number): SourceRecord[] =>
+    Array.from({ length: count }, (_, i) => record(name + i));
+  await write(many('a', 999));
+  await write(many('b', 1));
+  assert.equal(stream.looked.length, 2);
+  await other(record('c0', 9));
+  stream.looked.length = 0;
+  await write(many('c', 3));
+  assert.deepEqual(stream.looked, [[`${SUBJECT}c0`]], 'only what the stream refused');
+  assert.equal(value('c0'), 'c0 9', 'it is the newer one');
+  await write(many('d', 1));
+  assert.equal(stream.looked.length, 2, 'and what comes then');
+});
+
+test('where events are told each record is looked at, however many were new', async () => {
+  const { write, stream } = rig();
+  await write(Array.from({ length: 1_000 }, (_, i) => record(`a${i}`)));
+  stream.looked.length = 0;
+  await write(records('b'), { events: true });
+  assert.equal(stream.looked.length, 1);
+});
+
 test('where something was found a backfill goes on looking', async () => {
   const { write, other, stream } = rig();
   await other(record('a'));

@@ -5,7 +5,10 @@ import type { Collection, Page, Position } from '../provider';
 import type { Run } from '../run';
 import { say } from '../../../shared/say';
 
-/** Page by page, the next one read while this one is being published, unless others wait for their turn. */
+/**
+ * Page by page: while one is being published the next one is read and begun, unless others wait for their turn. A
+ * position is saved when its page and all before it are in the stream.
+ */
 export async function backfill(
   run: Run,
   collection: Collection,
@@ -19,28 +22,47 @@ export async function backfill(
   if (checkpoint.total === undefined) checkpoint = { ...checkpoint, total: await collection.count(signal) };
   const events = run.options.events && checkpoint.complete;
   const history = run.options.history?.(hostOf(run, collection), events);
-  const page = (at?: Position): Promise<Page> => collection.page(at, signal, history);
+  const read = (at?: Position): Promise<Page> => collection.page(at, signal, history);
+  let at = checkpoint.pageFrom;
   let ahead: Promise<Page> | undefined;
+  let saved: Promise<void> = Promise.resolve();
+  let failed = false;
+
+  const publish = async (page: Page, before: Promise<void>): Promise<void> => {
+    const { records, next, written } = page;
+    const publishing = run.write(collection, records, { events, remember: false }, signal);
+    publishing.catch(() => undefined);
+    await before.finally(() => publishing);
+    if (written) standing.count(written.records, written);
+    const done = checkpoint.done + records.length + (written?.records ?? 0);
+    checkpoint = { ...checkpoint, pageFrom: next, done };
+    if (!next) checkpoint = afterBackfill(run, collection, checkpoint);
+    await run.save(checkpoint, signal);
+    standing.worked();
+    standing.report();
+  };
+
   try {
     while (checkpoint.phase === 'backfill' && !run.isOutdated(checkpoint) && !signal.aborted) {
       const wait = await semaphore.take(async () => {
-        const { records, next, wait = 0, written } = await (ahead ?? page(checkpoint.pageFrom));
-        ahead = next && wait === 0 && !semaphore.contended ? page(next) : undefined;
+        const page = await (ahead ?? read(at));
+        if (failed) await saved;
+        const { next, wait = 0 } = page;
+        const alone = !next || wait > 0 || semaphore.contended;
+        ahead = alone ? undefined : read(next);
         ahead?.catch(() => undefined);
-        await run.write(collection, records, { events: checkpoint.complete, remember: false }, signal);
-        if (written) standing.count(written.records, written);
-        const done = checkpoint.done + records.length + (written?.records ?? 0);
-        checkpoint = { ...checkpoint, pageFrom: next, done };
-        if (!next) checkpoint = afterBackfill(run, collection, checkpoint);
-        await run.save(checkpoint, signal);
-        standing.worked();
+        const before = saved;
+        saved = publish(page, before);
+        saved.catch(() => (failed = true));
+        at = next;
+        await (alone ? saved : before);
         return wait;
       });
-      standing.report();
       if (wait > 0) await pause(wait, signal);
     }
+    await saved;
   } finally {
-    await ahead?.catch(() => undefined);
+    await Promise.allSettled([ahead, saved]);
     await history?.end();
   }
 }
