@@ -195,6 +195,7 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
       this.callFailed(writesOf(call), error, answered);
     }
     this.batcher.finished(call, performance.now() - begun);
+    this.dispatcher.over(call);
     this.settle(writesOf(call).map((write) => write.message));
   }
 
