@@ -1,4 +1,4 @@
-import { CallBuilder, needsOwnCall, rowsOf, type Call, type Collection } from './call';
+import { CallBuilder, needsOwnCall, rowsOf, writesOf, type Call, type Collection } from './call';
 import { CollectionSizes } from './collection-sizes';
 import { KeyTable } from './keys';
 import { CALL_BYTES, CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
@@ -184,7 +184,7 @@ export class Batcher implements Queue<Write, Call> {
     this.callsUnderWay--;
     if (this.begun) this.burst = this.planBurst(this.begun);
     this.begun = undefined;
-    this.settling.add(call.collections.flatMap(({ entries }) => entries.flatMap(({ writes }) => writes)));
+    this.settling.add(writesOf(call));
     if (ms > SLOW_MS)
       this.limit = Math.max(
         Math.min(FEWEST_RECORDS, this.most),

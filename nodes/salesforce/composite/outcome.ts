@@ -1,4 +1,4 @@
-import type { Collection, Entry } from './call';
+import { bodiesOf, type Collection, type Entry } from './call';
 import type { CollectionAnswer } from './requests';
 import { fieldOf } from './keys';
 import { isRecord } from './limits';
@@ -162,6 +162,8 @@ function isOwnKey(message: string, { externalIdField = '' }: Endpoint): boolean 
 
 /** What the errors mean for the rows that are written or refused as one. */
 export function outcomeOfRows(results: RowResult[], endpoint: Endpoint): RowOutcome {
+  if (results.every(({ success, errors }) => success && errors.length === 0))
+    return { kind: 'final', results };
   const errors = results.flatMap((result) => result.errors);
   const fates = new Set(errors.map((error) => fateOf(error, endpoint)));
   const silent = results.some(({ success, errors }) => !success && errors.length === 0);
@@ -246,13 +248,14 @@ function rowErrorsOf(errors: unknown): RowError[] {
 /** Rows in the order they were sent, or undefined if the answer doesn't fit the question. */
 function rowsOf(collection: Collection, body: unknown): unknown[] | undefined {
   if (!Array.isArray(body)) return undefined;
-  const bodies = collection.entries.flatMap((entry) => entry.bodies);
+  const bodies = bodiesOf(collection);
   if (collection.endpoint.operation !== 'get') {
     const told = body.every((row) => isRecord(row) && typeof row.success === 'boolean');
     return told && body.length === bodies.length ? body : undefined;
   }
   const ids = [...new Set(bodies)];
   if (body.length !== ids.length || !body.every((row) => row === null || isRecord(row))) return undefined;
+  if (ids.length === bodies.length) return body as unknown[];
   const found = new Map(ids.map((id, i) => [id, body[i] as unknown]));
   return bodies.map((body) => found.get(body));
 }

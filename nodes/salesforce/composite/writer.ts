@@ -4,7 +4,7 @@ import { Batcher } from './batcher';
 import type { BulkOrg } from './bulk/desk';
 import type { RowAnswer } from './bulk/job';
 import { BulkLane, type BulkQueue, type BulkState } from './bulk/lane';
-import type { Call, Collection, Entry } from './call';
+import { writesIn, writesOf, type Call, type Collection, type Entry } from './call';
 import { isSameRecord } from './keys';
 import { CALL_RECORDS } from './limits';
 import type { RowError, RowResult, Write, WriteMessage, WriteRequest } from './operations';
@@ -297,7 +297,8 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
         const result = results[i];
         if (result?.success) this.written?.add(write, row, result.id);
       });
-      finish(write, results);
+      // Each message has results of its own.
+      finish(write, writes.length > 1 ? results.map((result) => ({ ...result })) : results);
     }
   }
 
@@ -380,14 +381,6 @@ export class Writer implements Carrier<WriteMessage, Write, Call> {
 function isOfTables({ kind, results }: Exclude<RowOutcome, { kind: 'held' }>): boolean {
   const errors = results.flatMap((result) => result.errors);
   return kind === 'final' && errors.some(({ statusCode }) => /^(INVALID|MALFORMED)_/.test(statusCode));
-}
-
-function writesOf(call: Call): Write[] {
-  return call.collections.flatMap((collection) => writesIn(collection.entries));
-}
-
-function writesIn(entries: readonly Entry[]): Write[] {
-  return entries.flatMap((entry) => entry.writes);
 }
 
 /** Those whose second write leaves the org as the first did, and those that it would double. */
