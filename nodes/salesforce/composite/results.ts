@@ -1,6 +1,6 @@
 import { FlowError } from '../../shared/errors';
 import type { WriteMessage, RowError, RowResult, Write } from './operations';
-import { isFault } from './outcome';
+import { isFault } from './fate';
 import { ROLLED_BACK } from '../org/error-codes';
 import { say } from '../../shared/say';
 
