@@ -101,7 +101,7 @@ export default function (RED: NodeAPI): void {
       const payload = refuseTooDeep(given);
       const leave = gathering.add(Array.isArray(payload) ? payload.length : 1, msg);
       return writer
-        .write({ ...requestOf(msg, own, payload, span), ...source }, () => pauseProcessing(msg))
+        .write(requestOf(msg, own, payload, source, span), () => pauseProcessing(msg))
         .then(
           (results) => {
             leave();
@@ -151,6 +151,7 @@ function requestOf(
   msg: Input,
   settings: CompositeSettings,
   payload: unknown,
+  { hold, inheritedUntil }: Source,
   span: Span | undefined,
 ): WriteRequest {
   const { operation, sobject, externalIdField, allOrNone, fields } = settings;
@@ -166,6 +167,8 @@ function requestOf(
     trace: span?.context,
     origin: originOf(msg.jetstream, payload),
     pending: pendingOf(msg.jetstream?.pending),
+    hold,
+    inheritedUntil,
   };
 }
 

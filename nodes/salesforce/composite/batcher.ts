@@ -1,4 +1,4 @@
-import { CallBuilder, needsOwnCall, rowsOf, type Call, type Collection } from './call';
+import { CallBuilder, needsOwnCall, rowsOf, writesOf, type Call, type Collection } from './call';
 import { CollectionSizes } from './collection-sizes';
 import { KeyTable } from './keys';
 import { CALL_BYTES, CALL_COLLECTIONS, CALL_RECORDS, COLLECTION_RECORDS } from './limits';
@@ -40,6 +40,9 @@ export class Batcher implements Queue<Write, Call> {
   private readonly most: number;
   private limit: number;
   private burst: Burst | undefined;
+  private callsUnderWay = 0;
+  /** What went before all of its burst was there, until the first call of it is over. */
+  private begun: Burst | undefined;
   private readonly sizes = new CollectionSizes();
   private lingerUntil = 0;
 
@@ -132,6 +135,7 @@ export class Batcher implements Queue<Write, Call> {
    */
   take(now: number, besideOther: boolean): Call | undefined {
     const onlyFull = besideOther || now < this.lingerUntil;
+    if (this.callsUnderWay === 0) this.begun = onlyFull ? { records: 0, calls: 0 } : undefined;
     if (!onlyFull) this.burst = this.planBurst();
     const limit = this.burst ? Math.ceil(this.burst.records / this.burst.calls) : this.limit;
     if (onlyFull && !this.mayFill(limit)) return undefined;
@@ -152,6 +156,11 @@ export class Batcher implements Queue<Write, Call> {
     this.pending = rest.concat(this.pending.slice(next));
     const call = builder.finish();
     this.underWay.add(call.keys);
+    this.callsUnderWay++;
+    if (this.begun) {
+      this.begun.records += call.records;
+      this.begun.calls++;
+    }
     if (this.burst) {
       this.burst.records -= call.records;
       if (--this.burst.calls === 0 || this.burst.records <= 0) this.burst = undefined;
@@ -172,7 +181,10 @@ export class Batcher implements Queue<Write, Call> {
   /** The call is over after `ms`: its records may be written again. */
   finished(call: Call, ms: number): void {
     this.underWay.remove(call.keys);
-    this.settling.add(call.collections.flatMap(({ entries }) => entries.flatMap(({ writes }) => writes)));
+    this.callsUnderWay--;
+    if (this.begun) this.burst = this.planBurst(this.begun);
+    this.begun = undefined;
+    this.settling.add(writesOf(call));
     if (ms > SLOW_MS)
       this.limit = Math.max(
         Math.min(FEWEST_RECORDS, this.most),
@@ -196,17 +208,18 @@ export class Batcher implements Queue<Write, Call> {
 
   /**
    * Ten full calls, four at once, take three rounds of which the last is half empty; twelve of 834 records take
-   * three shorter ones. Only where that costs few calls more, and only for what an idle writer finds waiting.
+   * three shorter ones. Only where that costs few calls more, and only for what an idle writer finds waiting, with
+   * what of it is `begun`.
    */
-  private planBurst(): Burst | undefined {
+  private planBurst(begun: Burst = { records: 0, calls: 0 }): Burst | undefined {
     const { maxRequests } = this.options;
     // Calls of equal size would never be full, and so never grow again.
     if (this.limit < this.most) return undefined;
     const records = this.pending.reduce((sum, write) => sum + write.rows.length, 0);
-    const fewest = Math.ceil(records / this.limit);
+    const fewest = Math.ceil((begun.records + records) / this.limit);
     const calls = Math.ceil(fewest / maxRequests) * maxRequests;
     return fewest > maxRequests && calls > fewest && calls <= fewest * BURST_CALLS
-      ? { records, calls }
+      ? { records, calls: calls - begun.calls }
       : undefined;
   }
 

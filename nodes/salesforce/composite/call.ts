@@ -24,6 +24,22 @@ export interface Call {
   keys: Key[];
 }
 
+export function writesOf({ collections }: Call): Write[] {
+  return collections.flatMap(({ entries }) => writesIn(entries));
+}
+
+export function writesIn(entries: readonly Entry[]): Write[] {
+  const all: Write[] = [];
+  for (const { writes } of entries) for (const write of writes) all.push(write);
+  return all;
+}
+
+export function bodiesOf({ entries }: Collection): unknown[] {
+  const all: unknown[] = [];
+  for (const { bodies } of entries) for (const body of bodies) all.push(body);
+  return all;
+}
+
 /** Trees can't travel with anything else; more than a collection of all or none takes the whole call. */
 export function needsOwnCall(write: Write): boolean {
   return write.endpoint.operation === 'tree' || (write.atomic && write.rows.length > COLLECTION_RECORDS);
@@ -102,7 +118,7 @@ export class CallBuilder {
       this.alone = needsOwnCall(write);
     }
     this.direct ||= write.direct;
-    if (!write.atomic) {
+    if (this.coalesce && !write.atomic) {
       for (const key of write.keys) if (key.write) this.writers.set(key.name, { entry, write });
     }
     return true;
@@ -138,7 +154,7 @@ export class CallBuilder {
   }
 
   private use(keys: Key[]): void {
-    this.keys.push(...keys);
+    for (const key of keys) this.keys.push(key);
     this.taken.add(keys);
   }
 }

@@ -15,19 +15,20 @@ export class KeyTable {
 
   conflicts(keys: readonly Key[]): boolean {
     if (this.users.size === 0) return false;
-    return keys.some((key) => {
-      const users = this.users.get(key.name);
-      if (users === undefined) return false;
-      const { reads, writes, shared } = users;
-      return key.write ? reads + writes > 0 : key.shared ? reads > 0 : writes + shared > 0;
-    });
+    for (const { name, write, shared } of keys) {
+      const users = this.users.get(name);
+      if (users === undefined) continue;
+      if (write ? users.reads + users.writes > 0 : shared ? users.reads > 0 : users.writes + users.shared > 0)
+        return true;
+    }
+    return false;
   }
 
   add(keys: readonly Key[]): void {
     for (const key of keys) {
-      const users = this.users.get(key.name) ?? { reads: 0, writes: 0, shared: 0 };
+      let users = this.users.get(key.name);
+      if (!users) this.users.set(key.name, (users = { reads: 0, writes: 0, shared: 0 }));
       users[kindOf(key)]++;
-      this.users.set(key.name, users);
     }
   }
 
@@ -80,7 +81,8 @@ export function inexactKey(
   externalIdField: string | undefined,
 ): string | undefined {
   if (externalIdField !== undefined && isInexact(fieldOf(record, externalIdField))) return externalIdField;
-  for (const [relationship, target] of Object.entries(record)) {
+  for (const relationship of Object.keys(record)) {
+    const target = record[relationship];
     if (relationship === 'attributes' || typeof target !== 'object' || target === null) continue;
     const found = Object.entries(target).find(([, value]) => isInexact(value));
     if (found) return `${relationship}.${found[0]}`;
@@ -99,7 +101,8 @@ export function referenceKeys(
   describes?: Pick<Describes, 'fields'>,
 ): Key[] {
   const keys: Key[] = [];
-  for (const [relationship, target] of Object.entries(record)) {
+  for (const relationship of Object.keys(record)) {
+    const target = record[relationship];
     if (relationship === 'attributes' || typeof target !== 'object' || target === null) continue;
     const { attributes, ...fields } = target as Record<string, unknown> & { attributes?: { type?: unknown } };
     for (const [field, value] of Object.entries(fields)) {

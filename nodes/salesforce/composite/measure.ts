@@ -59,9 +59,9 @@ function lookInside(value: object, path: string, depth: number, found: Measured)
     return;
   }
   found.bytes += 2;
-  for (const [name, inner] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
     if (found.fault !== undefined) return;
     found.bytes += name.length + 4;
-    look(inner, path === '' ? name : `${path}.${name}`, depth + 1, found);
+    look((value as Record<string, unknown>)[name], path === '' ? name : `${path}.${name}`, depth + 1, found);
   }
 }

@@ -127,5 +127,11 @@ export interface WriteMessage {
 export function newWrite(
   made: Pick<Write, 'message' | 'endpoint' | 'rows' | 'keys' | 'atomic' | 'repeatable' | 'bytes' | 'direct'>,
 ): Write {
-  return { ...made, ...FRESH, bulk: false };
+  const { message, endpoint, rows, keys, atomic, repeatable, bytes, direct } = made;
+  const { refusals, losses, notBefore, group } = FRESH;
+  return {
+    ...{ message, endpoint, rows, keys, atomic, repeatable, bytes, direct },
+    ...{ refusals, losses, notBefore, group },
+    bulk: false,
+  };
 }

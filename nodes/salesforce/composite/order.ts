@@ -33,18 +33,16 @@ export class MessageOrder {
     this.places.set(message, place);
   }
 
-  /** Those of the messages that are over and whose turn it is, each of which is then answered, and what waited for it. */
-  *answerable(messages: Iterable<WriteMessage>): Generator<WriteMessage> {
-    const queue = new Set(messages);
-    for (const message of queue) {
+  /** Those of the messages that are over and whose turn it is, and what waited for them: each is then answered. */
+  answerable(messages: Iterable<WriteMessage>): WriteMessage[] {
+    const looked = Array.from(messages);
+    const answerable: WriteMessage[] = [];
+    for (const message of looked) {
       if (message.open > 0 || !this.isFirst(message)) continue;
-      yield message;
-      for (const later of this.remove(message)) {
-        // A Set goes round once more for what is added anew.
-        queue.delete(later);
-        queue.add(later);
-      }
+      answerable.push(message);
+      for (const later of this.remove(message)) looked.push(later);
     }
+    return answerable;
   }
 
   isFirst(message: WriteMessage): boolean {
@@ -64,7 +62,7 @@ export class MessageOrder {
 }
 
 function namesOf(writes: readonly Write[]): readonly string[] {
-  const names = new Set<string>();
-  for (const { keys } of writes) for (const { name, write } of keys) if (write) names.add(name);
-  return Array.from(names);
+  const names: string[] = [];
+  for (const { keys } of writes) for (const { name, write } of keys) if (write) names.push(name);
+  return names.length > 1 ? Array.from(new Set(names)) : names;
 }

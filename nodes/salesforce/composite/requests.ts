@@ -1,4 +1,4 @@
-import type { Call, Collection } from './call';
+import { bodiesOf, type Call, type Collection } from './call';
 import { COLLECTION_RECORDS, isRecord } from './limits';
 import { restError, type OrgAnswer } from '../org/answer';
 import { say } from '../../shared/say';
@@ -32,14 +32,8 @@ export function requestOf(call: Call, dataPath: string, settings: WriteHeaders):
   const [first] = call.collections;
   if (first && call.collections.length === 1) {
     const slices = slicesOf(first);
-    if (slices.length === 1)
-      return {
-        ...subrequest(
-          first,
-          first.entries.flatMap((entry) => entry.bodies),
-        ),
-        headers,
-      };
+    const [bodies] = slices;
+    if (bodies && slices.length === 1) return { ...subrequest(first, bodies), headers };
   }
   const httpHeaders = Object.keys(headers).length > 0 ? { httpHeaders: headers } : {};
   const compositeRequest = call.collections
@@ -127,7 +121,7 @@ function subrequest({ endpoint, atomic }: Collection, bodies: unknown[]): Subreq
 
 /** The rows of a collection in parts that Salesforce takes; only an atomic write above 200 has more than one. */
 function slicesOf(collection: Collection): unknown[][] {
-  const bodies = collection.entries.flatMap((entry) => entry.bodies);
+  const bodies = bodiesOf(collection);
   if (!collection.atomic || collection.endpoint.operation === 'tree' || bodies.length <= COLLECTION_RECORDS)
     return [bodies];
   const slices: unknown[][] = [];

@@ -1,20 +1,20 @@
 import { FlowError } from '../../shared/errors';
 import type { WriteMessage, RowError, RowResult, Write } from './operations';
-import { isFault } from './outcome';
+import { isFault } from './fate';
 import { ROLLED_BACK } from '../org/error-codes';
 import { say } from '../../shared/say';
 
-/** Gives the write's rows their results; the record of each is that of the input, except for get. */
+/** Gives the write's rows their results, which are the message's from then on; the record of each is that of the input, except for get. */
 export function finish(write: Write, results: readonly RowResult[]): void {
   const { message, rows, endpoint } = write;
   rows.forEach((row, i) => {
     const result = results[i];
     if (!result || message.results[row.index]) return;
-    const { superseded } = row;
-    message.results[row.index] =
-      endpoint.operation === 'get'
-        ? result
-        : { ...result, record: message.records[row.index], ...(superseded && { superseded }) };
+    if (endpoint.operation !== 'get') {
+      result.record = message.records[row.index];
+      if (row.superseded) result.superseded = row.superseded;
+    }
+    message.results[row.index] = result;
     message.open--;
   });
 }

@@ -54,7 +54,8 @@ interface Waiting<Result> {
 
 /**
  * Brings the messages of one node into the org with as few requests as waiting allows: an idle dispatcher sends at
- * once; while a request is under way items gather, and another one starts beside it only when it is full.
+ * once, and does not wait for the end of a moment that fills a request; while one is under way items gather, and
+ * another one starts beside it only when it is full.
  *
  * - A message is *accepted* by `accept`, which queues its items; it is answered by the carrier (`answer`), once.
  * - An item *waits* in the queue until the pump takes it: not while the org is unavailable, nor before its time.
@@ -73,6 +74,8 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
   private readonly holds = new Map<Hold, number>();
   private readonly stopListening: () => void;
   private readonly halving: Halving;
+  /** Messages that have come since it was last looked what can be sent. */
+  private arrived = 0;
   private tick: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
   /** Nothing more is taken or sent. */
@@ -114,6 +117,8 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
       if (hold) this.holds.set(hold, (this.holds.get(hold) ?? 0) + 1);
       this.carrier.settle([message]);
       this.wake();
+      // They need not wait for the others of their moment, which may be many.
+      if (++this.arrived >= this.options.largest) this.beginFull();
     });
   }
 
@@ -208,16 +213,31 @@ export class Dispatcher<Message, I extends Item<Message>, Request, Result> {
     return this.underWay;
   }
 
-  private pump(): void {
-    clearTimeout(this.timer);
+  /** The request is over: the next one is on its way before the carrier hands on what became of this one. */
+  over(request: Request): void {
+    this.requests.delete(request);
+    if (!this.closing) this.beginFull();
+  }
+
+  private beginFull(): void {
+    this.begin(performance.now(), true);
+  }
+
+  private begin(now: number, onlyFull: boolean): void {
+    this.arrived = 0;
     this.leaveLost();
-    // One time for the whole of it: what isn't ready for `take` must be found by `nextReady`.
-    const now = performance.now();
     while (this.mayBegin()) {
-      const request = this.queue.take(now, this.requests.size > 0);
+      const request = this.queue.take(now, onlyFull || this.requests.size > 0);
       if (!request) break;
       this.requests.set(request, this.send(request));
     }
+  }
+
+  private pump(): void {
+    clearTimeout(this.timer);
+    // One time for the whole of it: what isn't ready for `take` must be found by `nextReady`.
+    const now = performance.now();
+    this.begin(now, false);
     this.changed();
     const idle = this.requests.size === 0 && !this.unavailable;
     const ready = idle ? this.queue.nextReady(now) : undefined;

@@ -115,6 +115,25 @@ describe('a burst', () => {
     assert.deepEqual(burst(900, 4).slice(0, 2), [100, 100], 'twelve for nine are too many');
   });
 
+  test('that has been begun before all of it was there is one with what waits when its first call is over', () => {
+    const batcher = batcherOf({ records: 100 }, ...many(400));
+    const begun = [1, 2, 3, 4].map(() => take(batcher, true) ?? assert.fail('the call is full'));
+    batcher.add(many(600, 400));
+    for (const call of begun) batcher.finished(call, 10);
+    const rest = [1, 2, 3, 4, 5, 6, 7, 8].map(() => take(batcher, true)?.records);
+    assert.deepEqual(rest, new Array<number>(8).fill(75));
+    batcher.add(many(150, 1_000));
+    assert.equal(take(batcher, true)?.records, 100, 'what comes later goes in full calls');
+  });
+
+  test('is not what waits when a call is over that an idle writer has begun with all there was', () => {
+    const batcher = batcherOf({ records: 100 }, ...many(400));
+    const begun = [false, true, true, true].map((full) => take(batcher, full) ?? assert.fail('no call'));
+    batcher.add(many(600, 400));
+    for (const call of begun) batcher.finished(call, 10);
+    assert.equal(take(batcher, true)?.records, 100);
+  });
+
   test('is none where all go at once, or fill their rounds', () => {
     assert.deepEqual(burst(350, 4), [100, 100, 100, 50]);
     assert.deepEqual(burst(800, 4), new Array<number>(8).fill(100));

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { plan } from '../../../nodes/salesforce/composite/plan';
-import { outcomeOf, type RowOutcome } from '../../../nodes/salesforce/composite/outcome';
+import type { RowOutcome } from '../../../nodes/salesforce/composite/fate';
+import { outcomeOf } from '../../../nodes/salesforce/composite/outcome';
 import type { Operation } from '../../../nodes/salesforce/composite/operations';
 import { rowsFailed } from '../../../nodes/salesforce/composite/results';
 import { dailyCalls, restError } from '../../../nodes/salesforce/org/answer';

@@ -99,6 +99,10 @@ describe('natural batching', () => {
     assert.deepEqual(names(), ['v4']);
     assert.equal(rig.calls().length, 1);
     assert.equal(new Set(results.map(([row]) => row?.id)).size, 1);
+    assert.deepEqual(
+      results.map(([row]) => (row?.record as { LastName: string }).LastName),
+      ['v1', 'v2', 'v3', 'v4'],
+    );
   });
 });
 

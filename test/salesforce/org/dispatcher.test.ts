@@ -175,6 +175,52 @@ describe('requests', () => {
     assert.deepEqual(sent, ['a', 'bc', 'de']);
   });
 
+  test('as many messages of a moment as a request takes do not wait for the others of it', async () => {
+    size = 8;
+    for (const name of 'abcdefg') accept(name);
+    assert.deepEqual(sent, []);
+    accept('h');
+    assert.deepEqual(sent, ['abcdefgh']);
+    for (const name of 'ijk') accept(name);
+    await turns();
+    assert.deepEqual(sent, ['abcdefgh'], 'the others wait, as beside any request');
+  });
+
+  test('many messages of a moment that fill no request go together', async () => {
+    size = 20;
+    for (const name of 'abcdefghij') accept(name);
+    assert.deepEqual(sent, []);
+    await turns();
+    assert.deepEqual(sent, ['abcdefghij']);
+  });
+
+  test('a full one follows another before that one is handed on, one that is not full a turn later', async () => {
+    accept('ab');
+    await turns();
+    accept('cd');
+    accept('ef');
+    accept('g');
+    await turns();
+    assert.deepEqual(sent, ['ab', 'cd']);
+    const [first, second] = requests.splice(0) as [Request, Request];
+    dispatcher.over(first);
+    assert.deepEqual(sent, ['ab', 'cd', 'ef']);
+    dispatcher.over(second);
+    assert.deepEqual(sent, ['ab', 'cd', 'ef']);
+  });
+
+  test('none follows another once it is closing', async () => {
+    accept('ab');
+    await turns();
+    void dispatcher.close(1_000);
+    waiting.push(
+      { name: 'c', message: { open: 1 }, ...FRESH },
+      { name: 'd', message: { open: 1 }, ...FRESH },
+    );
+    dispatcher.over(requests[0] as Request);
+    assert.deepEqual(sent, ['ab']);
+  });
+
   test('none begins while the carrier says no', async () => {
     may = false;
     accept('a');
