@@ -207,21 +207,23 @@ export function fieldless(value: object): string | undefined {
 /** The first such value in one that isn't too deep, and where it stands: "payload.score is NaN". */
 export function unsayableIn(value: unknown, path: string): string | undefined {
   try {
-    return firstUnsayable(value, path);
+    const lost = firstUnsayable(value);
+    return lost && say`${path + lost.at} is ${lost.what}`;
   } catch {
     // A getter that throws: whoever reads it next says so.
     return undefined;
   }
 }
 
-function firstUnsayable(value: unknown, path: string): string | undefined {
-  const found = unsayable(value);
-  if (found !== undefined) return say`${path} is ${found}`;
+/** Where it stands is put together for the one that is found only: most have none. */
+function firstUnsayable(value: unknown): { at: string; what: string } | undefined {
+  const what = unsayable(value);
+  if (what !== undefined) return { at: '', what };
   if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value) || hasOwnJson(value))
     return undefined;
-  for (const [name, inner] of Object.entries(value)) {
-    const within = firstUnsayable(inner, `${path}.${name}`);
-    if (within !== undefined) return within;
+  for (const name of Object.keys(value)) {
+    const within = firstUnsayable((value as Record<string, unknown>)[name]);
+    if (within) return { at: `.${name}${within.at}`, what: within.what };
   }
   return undefined;
 }

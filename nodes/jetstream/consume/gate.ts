@@ -38,10 +38,17 @@ export interface GateHandler {
 const CRASHES = 5;
 
 /**
+ * So many go into the flow in one turn of the event loop. What a socket brings in one turn may be all that was asked for: in
+ * the flow and settled together, it would leave the server without a request while this works, and this without a message
+ * while the server does.
+ */
+const PER_TURN = 128;
+
+/**
  * The way of messages from their arrival into the flow. A message is one of
  * - `asking`: others may know more of it. What the ledger then has moves it on.
  * - suspect: it may have ended a process, and goes into the flow alone (Suspects); it is `asking` while that is stored.
- * - in the `backlog`: until there is room in the flow, of messages and of bytes, and no suspect.
+ * - in the `backlog`: until there is room in the flow and in this turn, of messages and of bytes, and no suspect.
  * - in the `batch`: parsed, until that is full or has waited for long enough.
  * - in the flow (InFlow): until the flow, or whoever withdraws it, has ended its attempt.
  * Or it has failed before, by what it holds or has done. `withdraw` takes back what is not in the flow.
@@ -51,6 +58,8 @@ export class Gate {
   readonly bytes: BytesInFlight<InFlightMessage>;
   private readonly suspects: Suspects<InFlightMessage>;
   private readonly asking = new Set<InFlightMessage>();
+  /** In this turn of the event loop. */
+  private emitted = 0;
   private readonly backlog = new Fifo<InFlightMessage>();
   private emitting = false;
   private batch: InFlightMessage[] = [];
@@ -162,12 +171,14 @@ export class Gate {
     const { count, gathered } = this.inFlow;
     const { length } = this.batch;
     const working = count - gathered + length;
-    if (!this.handler.mayWork() || this.suspects.any || working >= this.prefetch) return false;
+    if (this.emitted >= PER_TURN || working >= this.prefetch) return false;
+    if (this.suspects.any || !this.handler.mayWork()) return false;
     return count + length === 0 || this.bytes.admits(message);
   }
 
   private emit(message: InFlightMessage): void {
     const { batchSize, batchWait } = this.settings;
+    if (this.emitted++ === 0) setImmediate(this.nextTurn);
     const payload = this.open(message);
     if (payload === undefined) return;
     if (batchSize <= 1) return this.deliver([message], [payload]);
@@ -237,6 +248,11 @@ export class Gate {
       batch.failed({ error });
     }
   }
+
+  private readonly nextTurn = (): void => {
+    this.emitted = 0;
+    this.emitBacklog();
+  };
 
   private readonly left = (batch: MessageBatch): void => this.inFlow.left(batch);
 

@@ -20,6 +20,8 @@ interface Waiting {
 
 const TIMEOUT = 5_000;
 const LOOK = 250;
+/** A turn of the event loop may have thousands, and the server nothing to do before it ends. */
+const TOGETHER = 64;
 
 const opened = new WeakMap<NatsConnection, PubAcks>();
 
@@ -74,6 +76,7 @@ export class PubAcks {
     this.waiting.set(++this.serial, { subject, data, headers, deadline, answered, failed });
     // The client writes to its socket once for all that is published together.
     this.turn ??= setImmediate(() => this.sendOut());
+    if (this.serial - this.sent === TOGETHER) queueMicrotask(() => this.sendOut());
     this.timer ??= setInterval(() => this.look(), LOOK);
   }
 

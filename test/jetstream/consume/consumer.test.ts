@@ -253,6 +253,30 @@ describe('consumer', () => {
     assert.equal(rig.batches.length, 6);
   });
 
+  test('what arrives at once goes into the flow over several turns of the event loop, all of it and in order', async (t) => {
+    const inTurn: number[] = [];
+    let turn: NodeJS.Immediate | undefined;
+    const settings = { ...SETTINGS, durable: 'turns', filters: ['crm.turns'], prefetch: 1_000 };
+    const seen: unknown[] = [];
+    const consumer = new Consumer(new Connection({ servers: room.nats.url, auth: 'none' }), settings, {
+      deliver(batch, [payload]) {
+        seen.push(payload);
+        turn ??= setImmediate(() => ((turn = undefined), void inTurn.push(0)));
+        inTurn.push((inTurn.pop() ?? 0) + 1);
+        batch.finished(undefined);
+      },
+      state: () => undefined,
+      log: () => undefined,
+    });
+    t.after(() => end(consumer, []));
+    const payloads = Array.from({ length: 1_000 }, (_, n) => n);
+    await Promise.all(payloads.map((n) => publish(n, room, 'crm.turns')));
+    consumer.start();
+    await until(() => seen.length === payloads.length, { what: 'all in the flow' });
+    assert.deepEqual(seen, payloads);
+    assert.ok(Math.max(...inTurn) <= 256, `${Math.max(...inTurn)} went in one turn`);
+  });
+
   test('a dead letter that no stream takes holds its message, is said once, and is written when one does', async (t) => {
     const subject = `elsewhere.${serial}`;
     const rig = open(t, { deadLetter: subject });

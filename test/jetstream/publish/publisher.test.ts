@@ -259,6 +259,24 @@ describe('publisher', () => {
       await outcome;
     });
 
+  test('many go out while the turn of the event loop that hands them in still lasts, a few when it ends', async (t) => {
+    const publisher = start(t, 1_000);
+    const nc = connection.open;
+    const before = nc?.stats().outMsgs ?? 0;
+    const out63 = Array.from({ length: 63 }, (_, n) => publisher.publish(out(`slow.${n}`)));
+    await Promise.resolve();
+    assert.equal(nc?.stats().outMsgs, before);
+    const last = publisher.publish(out('slow.63'));
+    await Promise.resolve();
+    assert.equal(nc?.stats().outMsgs, before + 64);
+    assert.deepEqual(
+      await arrived(),
+      Array.from({ length: 64 }, (_, n) => String(n)),
+    );
+    slow.forEach((msg) => give(msg));
+    await Promise.all([...out63, last]);
+  });
+
   test('what the stream refuses says why', async (t) => {
     const publisher = start(t, 1);
     const outcome = assert.rejects(publisher.publish(out('slow.1')), {
