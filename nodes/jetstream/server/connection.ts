@@ -20,7 +20,15 @@ export interface ConnectionListener {
 
 /** First and longest pause between attempts. A login that was refused is refused again, and fills the server's log. */
 const PAUSES = { unreachable: [250, 5_000], refused: [1_000, 60_000] } as const;
-const REFUSED = new Set(['AUTHORIZATION', 'BAD_CREDENTIALS', 'PERMISSION_DENIED', 'INBOX_IN_STREAM']);
+const UNREACHABLE = new Set(['CONNECTION_REFUSED', 'CONNECTION_ENDED', 'TIMEOUT']);
+const ENDS = new Set(['TLS', 'TOO_MANY_CONNECTIONS']);
+const REFUSED = new Set([
+  'AUTHORIZATION',
+  'BAD_CREDENTIALS',
+  'BAD_SERVER',
+  'PERMISSION_DENIED',
+  'INBOX_IN_STREAM',
+]);
 /** A connection that comes and goes is told of so often. */
 const TOLD_AGAIN = 60_000;
 const MOST_TOLD = 20;
@@ -157,6 +165,9 @@ export class Connection {
   private heard(nc: NatsConnection, status: Status): void {
     const { servers } = this.settings;
     switch (String(status.type)) {
+      case 'dial-failed':
+        this.dialFailed(status.data);
+        break;
       case 'disconnect':
         // Each attempt that fails ends in one more of these, behind the reason.
         if (this.state.phase === 'disconnected') break;
@@ -183,8 +194,23 @@ export class Connection {
     }
   }
 
+  /** A server that can't be reached for a while says no more than that the connection is lost; anything else does. */
+  private dialFailed(error: unknown): void {
+    if (this.state.phase !== 'disconnected') return;
+    const { code } = explainConnectFailure(error, this.settings.servers);
+    const before = this.state.reason.code;
+    if (code !== before && !(before === 'DISCONNECTED' && UNREACHABLE.has(code))) this.lost(error);
+  }
+
   private lost(error: unknown): void {
     const reason = this.secrets.inError(explainConnectFailure(error, this.settings.servers));
+    // A server that refuses a certificate ends the connection, and its reason does not always arrive before that.
+    if (
+      reason.code === 'CONNECTION_ENDED' &&
+      this.state.phase === 'disconnected' &&
+      ENDS.has(this.state.reason.code)
+    )
+      return;
     this.tell(reason);
     this.enter({ phase: 'disconnected', reason });
   }
