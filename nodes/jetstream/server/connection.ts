@@ -40,6 +40,8 @@ const MOST_TOLD = 20;
 export class Connection {
   state: ConnectionState = { phase: 'idle' };
   private nc: NatsConnection | undefined;
+  /** Why this side closes the connection that is open. */
+  private endedBy: FlowError | undefined;
   private users = 0;
   private running: Promise<void> | undefined;
   private stop = new AbortController();
@@ -142,8 +144,14 @@ export class Connection {
     const error = await closed;
     signal.removeEventListener('abort', close);
     this.nc = undefined;
+    const { endedBy } = this;
+    this.endedBy = undefined;
     if (!signal.aborted)
-      throw error ?? new FlowError('CONNECTION_CLOSED', say`${this.settings.servers} closed the connection`);
+      throw (
+        endedBy ??
+        error ??
+        new FlowError('CONNECTION_CLOSED', say`${this.settings.servers} closed the connection`)
+      );
   }
 
   private connected(nc: NatsConnection): void {
@@ -184,7 +192,14 @@ export class Connection {
       case 'error': {
         if (status.permissionContext) {
           const { operation, subject } = status.permissionContext;
-          const error = this.secrets.inError(permissionDenied(operation, subject));
+          const inbox = this.settings.inboxPrefix || '_INBOX';
+          // The client has dropped the subscription, on which answers to many are waited for: all begin anew.
+          if (operation === 'subscription' && subject.startsWith(`${inbox}.`)) {
+            this.endedBy ??= permissionDenied(operation, `${inbox}.>`);
+            void nc.close().catch(() => undefined);
+            break;
+          }
+          const error = this.secrets.inError(permissionDenied(operation, withoutNumbers(subject)));
           for (const listener of this.listeners) listener.refused?.(error, subject);
         } else if (this.state.phase === 'disconnected') {
           this.lost({ code: status.data });
@@ -234,4 +249,13 @@ export class Connection {
 
 export function closedError(): FlowError {
   return new FlowError('CLOSED', say`The node was stopped; the message is delivered again when it is back`);
+}
+
+/** The right that an acknowledgement needs, instead of the subject of one of thousands. */
+function withoutNumbers(subject: string): string {
+  const tokens = subject.split('.');
+  // With a domain and an account in front of stream and durable there are eleven at least.
+  return subject.startsWith('$JS.ACK.')
+    ? [...tokens.slice(0, tokens.length >= 11 ? 6 : 4), '>'].join('.')
+    : subject;
 }
