@@ -432,6 +432,10 @@ export const FAILURE_CODES = {
     'The stream deletes what is acknowledged, so that "sharing: exclusive" or "partitioned" could not keep the order; or a durable that is split is to start with the last message of each subject.',
     'Use "sharing: shared", or a stream with retention limits, as the message says.',
   ),
+  STORE_FULL: outage(
+    'The disk of the nats-server, or what the server or the account may store, is full.',
+    'Free space or raise the limit: it goes on by itself then.',
+  ),
   STREAM_CONFLICT: never(
     'Two nodes provision one stream with settings that contradict each other.',
     'Make them equal, or let one node alone provision the stream.',
