@@ -1,6 +1,5 @@
 import { isIP, type Socket } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
-import type { Status } from './nats';
 
 /** A status beside the client's own: why an attempt to connect has failed. */
 export interface DialFailed {
@@ -17,7 +16,7 @@ interface Protocol {
   dial: (this: Protocol, server: object) => Promise<void>;
   disconnected: (this: Protocol, error?: unknown) => Promise<void>;
   selectServer: (this: Protocol) => { lastConnect: number } | undefined;
-  dispatchStatus(status: Status | DialFailed): void;
+  dispatchStatus(status: DialFailed): void;
 }
 
 /**
