@@ -53,6 +53,10 @@ export const FAILURE_CODES = {
     'A look-up of a form was asked for with something that is no JSON body of a form.',
     'Use the editor, or send what it sends.',
   ),
+  BAD_SERVER: depends(
+    'An address in the jetstream-server node is none of a NATS server.',
+    'Enter host and port as nats://host:4222, and commas between several.',
+  ),
   BIG_NUMBER: never(
     'JSON holds a number that would not stay exact in Node-RED, and the jetstream-in refuses such.',
     'Let the sender write it as text, or set "Big numbers" of the jetstream-in to text.',
@@ -64,6 +68,10 @@ export const FAILURE_CODES = {
   CONNECTION_CLOSED: outage(
     'NATS closed the connection for good.',
     'See the log of the nats-server for the reason; deploy again to connect anew.',
+  ),
+  CONNECTION_ENDED: outage(
+    'The NATS server, or something in front of it, ended the connection before it was complete.',
+    'Look in the log of the nats-server: it may want TLS first, a client certificate, or have too many connections.',
   ),
   CONNECTION_REFUSED: outage(
     'Nothing answers at the address of the NATS server.',
@@ -424,6 +432,10 @@ export const FAILURE_CODES = {
     'The stream deletes what is acknowledged, so that "sharing: exclusive" or "partitioned" could not keep the order; or a durable that is split is to start with the last message of each subject.',
     'Use "sharing: shared", or a stream with retention limits, as the message says.',
   ),
+  STORE_FULL: outage(
+    'The disk of the nats-server, or what the server or the account may store, is full.',
+    'Free space or raise the limit: it goes on by itself then.',
+  ),
   STREAM_CONFLICT: never(
     'Two nodes provision one stream with settings that contradict each other.',
     'Make them equal, or let one node alone provision the stream.',
@@ -459,6 +471,10 @@ export const FAILURE_CODES = {
   TLS: outage(
     'TLS with the NATS server failed.',
     'Check CA, name and client certificate of its TLS configuration, or whether the server speaks TLS.',
+  ),
+  TOO_MANY_CONNECTIONS: outage(
+    'The NATS server, or the account on it, takes no more connections.',
+    'Raise its limit, or let fewer clients connect.',
   ),
   TOO_MANY_RECORDS: never(
     'An all-or-none message has more records than Salesforce writes in one call.',

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { generate } from 'selfsigned';
 
 /** PEM texts. */
@@ -9,8 +10,8 @@ export interface KeyPair {
 /** An authority made for one test: clients trust `ca`. */
 export interface Authority {
   ca: string;
-  /** A certificate for servers on this machine. */
-  server(): Promise<KeyPair>;
+  /** A certificate for servers on this machine, or for another name or IP address; valid now, unless said otherwise. */
+  server(options?: { names?: string[]; validFrom?: Date; validTo?: Date }): Promise<KeyPair>;
   client(commonName: string): Promise<KeyPair>;
 }
 
@@ -27,27 +28,30 @@ export async function makeAuthority(): Promise<Authority> {
   const signed = async (
     commonName: string,
     extensions: NonNullable<Parameters<typeof generate>[1]>['extensions'],
+    dates: { notBeforeDate?: Date; notAfterDate?: Date } = {},
   ): Promise<KeyPair> => {
     const { cert, private: key } = await generate([{ name: 'commonName', value: commonName }], {
       ...SETTINGS,
       ca: { key: root.private, cert: root.cert },
       extensions,
+      ...dates,
     });
     return { cert, key };
   };
   return {
     ca: root.cert,
-    server: () =>
-      signed('localhost', [
-        {
-          name: 'subjectAltName',
-          altNames: [
-            { type: 2, value: 'localhost' },
-            { type: 7, ip: '127.0.0.1' },
-          ],
-        },
-        { name: 'extKeyUsage', serverAuth: true },
-      ]),
+    server: ({ names = ['localhost', '127.0.0.1'], validFrom, validTo } = {}) =>
+      signed(
+        names[0] ?? '',
+        [
+          {
+            name: 'subjectAltName',
+            altNames: names.map((name) => (isIP(name) ? { type: 7, ip: name } : { type: 2, value: name })),
+          },
+          { name: 'extKeyUsage', serverAuth: true },
+        ],
+        { ...(validFrom && { notBeforeDate: validFrom }), ...(validTo && { notAfterDate: validTo }) },
+      ),
     client: (commonName) => signed(commonName, [{ name: 'extKeyUsage', clientAuth: true }]),
   };
 }

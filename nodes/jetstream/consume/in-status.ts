@@ -69,6 +69,9 @@ export function statusKey(error: FlowError): string {
   const words: Record<string, string> = {
     CONNECTION_REFUSED: 'noAnswer',
     CONNECTION_CLOSED: 'disconnected',
+    CONNECTION_ENDED: 'disconnected',
+    TOO_MANY_CONNECTIONS: 'loginRefused',
+    BAD_SERVER: 'misconfigured',
     DISCONNECTED: 'disconnected',
     TIMEOUT: 'noAnswer',
     HOST_UNKNOWN: 'hostUnknown',

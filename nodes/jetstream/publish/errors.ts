@@ -5,6 +5,10 @@ import { say } from '../../shared/say';
 /** Of its store, which takes about 32 MB; older servers have it with one "o". */
 const TOO_LARGE = /^message too? large$/i;
 
+/** Of the account, the server, its disk, its memory: whatever the stream and the message. */
+const NO_ROOM = new Set<number>([10002, 10023, 10028, 10047]);
+const DISK = /no space left|disk quota|input\/output error|read-only file system/i;
+
 interface ApiErrorShape {
   api_error?: { err_code?: number; description?: string };
 }
@@ -22,6 +26,12 @@ export function explainPublish(thrown: unknown, subject: string, size: number, d
       'MESSAGE_TOO_LARGE',
       say`The message for "${subject}" (${size} bytes) is larger than nats-server can store, whatever its max_payload: send less`,
       false,
+    );
+  }
+  if (api?.err_code !== undefined && (NO_ROOM.has(api.err_code) || DISK.test(api.description ?? ''))) {
+    return failure(
+      'STORE_FULL',
+      say`JetStream has no room for "${subject}" (${api.description ?? api.err_code}): free space on the disk of the nats-server, or raise what the server or the account may store`,
     );
   }
   if (api?.err_code === ApiCode.streamStoreFailed) {

@@ -20,7 +20,15 @@ export interface ConnectionListener {
 
 /** First and longest pause between attempts. A login that was refused is refused again, and fills the server's log. */
 const PAUSES = { unreachable: [250, 5_000], refused: [1_000, 60_000] } as const;
-const REFUSED = new Set(['AUTHORIZATION', 'BAD_CREDENTIALS', 'PERMISSION_DENIED', 'INBOX_IN_STREAM']);
+const UNREACHABLE = new Set(['CONNECTION_REFUSED', 'CONNECTION_ENDED', 'TIMEOUT']);
+const ENDS = new Set(['TLS', 'TOO_MANY_CONNECTIONS']);
+const REFUSED = new Set([
+  'AUTHORIZATION',
+  'BAD_CREDENTIALS',
+  'BAD_SERVER',
+  'PERMISSION_DENIED',
+  'INBOX_IN_STREAM',
+]);
 /** A connection that comes and goes is told of so often. */
 const TOLD_AGAIN = 60_000;
 const MOST_TOLD = 20;
@@ -34,6 +42,8 @@ export class Connection {
   /** Epoch ms of the first failure since there was a connection; undefined while there is one. */
   downSince: number | undefined;
   private nc: NatsConnection | undefined;
+  /** Why this side closes the connection that is open. */
+  private endedBy: FlowError | undefined;
   private users = 0;
   private running: Promise<void> | undefined;
   private stop = new AbortController();
@@ -137,8 +147,14 @@ export class Connection {
     const error = await closed;
     signal.removeEventListener('abort', close);
     this.nc = undefined;
+    const { endedBy } = this;
+    this.endedBy = undefined;
     if (!signal.aborted)
-      throw error ?? new FlowError('CONNECTION_CLOSED', say`${this.settings.servers} closed the connection`);
+      throw (
+        endedBy ??
+        error ??
+        new FlowError('CONNECTION_CLOSED', say`${this.settings.servers} closed the connection`)
+      );
   }
 
   private connected(nc: NatsConnection): void {
@@ -161,6 +177,9 @@ export class Connection {
   private heard(nc: NatsConnection, status: Status): void {
     const { servers } = this.settings;
     switch (String(status.type)) {
+      case 'dial-failed':
+        this.dialFailed(status.data);
+        break;
       case 'disconnect':
         // Each attempt that fails ends in one more of these, behind the reason.
         if (this.state.phase === 'disconnected') break;
@@ -177,7 +196,14 @@ export class Connection {
       case 'error': {
         if (status.permissionContext) {
           const { operation, subject } = status.permissionContext;
-          const error = this.secrets.inError(permissionDenied(operation, subject));
+          const inbox = this.settings.inboxPrefix || '_INBOX';
+          // The client has dropped the subscription, on which answers to many are waited for: all begin anew.
+          if (operation === 'subscription' && subject.startsWith(`${inbox}.`)) {
+            this.endedBy ??= permissionDenied(operation, `${inbox}.>`);
+            void nc.close().catch(() => undefined);
+            break;
+          }
+          const error = this.secrets.inError(permissionDenied(operation, withoutNumbers(subject)));
           for (const listener of this.listeners) listener.refused?.(error, subject);
         } else if (this.state.phase === 'disconnected') {
           this.lost({ code: status.data });
@@ -187,8 +213,23 @@ export class Connection {
     }
   }
 
+  /** A server that can't be reached for a while says no more than that the connection is lost; anything else does. */
+  private dialFailed(error: unknown): void {
+    if (this.state.phase !== 'disconnected') return;
+    const { code } = explainConnectFailure(error, this.settings.servers);
+    const before = this.state.reason.code;
+    if (code !== before && !(before === 'DISCONNECTED' && UNREACHABLE.has(code))) this.lost(error);
+  }
+
   private lost(error: unknown): void {
     const reason = this.secrets.inError(explainConnectFailure(error, this.settings.servers));
+    // A server that refuses a certificate ends the connection, and its reason does not always arrive before that.
+    if (
+      reason.code === 'CONNECTION_ENDED' &&
+      this.state.phase === 'disconnected' &&
+      ENDS.has(this.state.reason.code)
+    )
+      return;
     this.tell(reason);
     this.downSince ??= Date.now();
     this.enter({ phase: 'disconnected', reason });
@@ -213,4 +254,13 @@ export class Connection {
 
 export function closedError(): FlowError {
   return new FlowError('CLOSED', say`The node was stopped; the message is delivered again when it is back`);
+}
+
+/** The right that an acknowledgement needs, instead of the subject of one of thousands. */
+function withoutNumbers(subject: string): string {
+  const tokens = subject.split('.');
+  // With a domain and an account in front of stream and durable there are eleven at least.
+  return subject.startsWith('$JS.ACK.')
+    ? [...tokens.slice(0, tokens.length >= 11 ? 6 : 4), '>'].join('.')
+    : subject;
 }

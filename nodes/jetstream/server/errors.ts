@@ -2,6 +2,7 @@ import { codeOf, FlowError, messageOf } from '../../shared/errors';
 import type { Secrets } from '../../shared/secrets';
 import type { NatsConnection } from './nats';
 import { say } from '../../shared/say';
+import { explainTls } from './tls-errors';
 
 /** An answer {error:{code, err_code, description}} of the JetStream API. `apiCode` is err_code. */
 export class JetStreamError extends FlowError {
@@ -78,7 +79,7 @@ export function permissionDenied(operation: string | undefined, subject: string)
 export function explainConnectFailure(thrown: unknown, servers: string): FlowError {
   if (thrown instanceof FlowError) return thrown;
   const cause = (thrown as NatsErrorShape | undefined)?.chainedError ?? thrown;
-  const code = codeOf(cause, codeOf(thrown));
+  const code = wasEnded(thrown) ? 'ECONNRESET' : codeOf(cause, codeOf(thrown));
   const failure = (name: string, sentence: string): FlowError =>
     new FlowError(name, sentence, true, { cause: thrown });
   switch (code) {
@@ -106,7 +107,16 @@ export function explainConnectFailure(thrown: unknown, servers: string): FlowErr
       );
     case 'TIMEOUT':
     case 'ETIMEDOUT':
-      return failure('TIMEOUT', say`${servers} did not answer within 5s: check the address and the firewall`);
+      return failure(
+        'TIMEOUT',
+        say`${servers} did not answer within 5s: check the address, the firewall, and that the port is the one for NATS clients`,
+      );
+    case 'ECONNRESET':
+    case 'EPIPE':
+      return failure(
+        'CONNECTION_ENDED',
+        say`${servers} ended the connection before it was complete: it may want TLS first, a client certificate, or have too many connections; the log of the nats-server has the reason`,
+      );
     case 'SECURE_CONN_REQ':
       return failure(
         'TLS',
@@ -125,15 +135,29 @@ export function explainConnectFailure(thrown: unknown, servers: string): FlowErr
         say`The credentials for ${servers} are malformed: a .creds file holds a JWT and a seed (SU…)`,
       );
     default:
-      if (/CERT|SSL|TLS|SIGN|ISSUER|ALTNAME|VERIFY/i.test(code)) {
+      if (/CERT|SSL|TLS|SIGN|ISSUER|ALTNAME|VERIFY/i.test(code))
+        return failure('TLS', explainTls(code, messageOf(cause), servers));
+      if (/maximum.*connections exceeded/i.test(messageOf(cause)))
         return failure(
-          'TLS',
-          say`TLS with ${servers} failed (${messageOf(cause)}): check the CA, the name and the client certificate of its TLS configuration`,
+          'TOO_MANY_CONNECTIONS',
+          say`${servers} takes no more connections (${messageOf(cause)}): raise its limit, or let fewer clients connect`,
         );
-      }
+      if (/unexpected response from server/.test(messageOf(cause)))
+        return failure(
+          'CONNECT_FAILED',
+          say`What answers at ${servers} is no nats-server: check host and port (NATS clients have 4222 by default)`,
+        );
       return failure(
         code === 'ERROR' ? 'CONNECT_FAILED' : code,
         say`The connection to ${servers} failed: ${messageOf(thrown)}`,
       );
   }
+}
+
+/** The client calls it refused, when a connection that was made is closed without a word. */
+function wasEnded(thrown: unknown): boolean {
+  const { code, chainedError } = (thrown ?? {}) as NatsErrorShape;
+  return (
+    code === 'CONNECTION_REFUSED' && chainedError !== undefined && codeOf(chainedError, '') !== 'ECONNREFUSED'
+  );
 }

@@ -1,5 +1,11 @@
 /** The one file that imports the NATS client. Load it (`await import`) only when a connection is needed. */
 import { headers, type MsgHdrs, type NatsConnection } from 'nats';
+import { ProtocolHandler } from 'nats/lib/nats-base-client/protocol';
+import { NodeTransport } from 'nats/lib/src/node_transport';
+import { mendDialing, mendIdentity } from './dialing';
+
+mendDialing(ProtocolHandler.prototype as unknown as Parameters<typeof mendDialing>[0]);
+mendIdentity(NodeTransport.prototype as unknown as Parameters<typeof mendIdentity>[0]);
 
 export {
   connect,

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { FlowError } from '../../shared/errors';
 import { Secrets } from '../../shared/secrets';
 import type { Settings } from '../../shared/settings/settings';
@@ -22,7 +23,7 @@ export interface Login {
   renew(): void;
 }
 
-/** The client's options. Throws FlowError NO_SERVER. */
+/** The client's options. Throws FlowError NO_SERVER, BAD_SERVER. */
 export function connectionOptions(settings: ServerSettings, login: Login): ConnectionOptions {
   const servers = serverList(settings.servers);
   const tls = tlsOptions(settings, servers);
@@ -58,7 +59,24 @@ export function serverList(servers: string): string[] {
       false,
     );
   }
+  for (const server of list) checkServer(server);
   return list;
+}
+
+function checkServer(server: string): void {
+  const [, scheme = '', host = ''] = /^(?:(\w+):\/\/)?(?:.*@)?(.*)$/.exec(server) ?? [];
+  if (/^wss?$/i.test(scheme))
+    throw badServer(
+      say`${scheme}://${host} is an address for NATS over WebSocket, which is not supported here: enter the one for clients, as nats://host:4222`,
+    );
+  if (isIP(host) !== 6 && !URL.canParse(`http://${host}`))
+    throw badServer(
+      say`"${host}" is no address of a NATS server: enter host and port as nats://host:4222, and commas between several`,
+    );
+}
+
+function badServer(message: string): FlowError {
+  return new FlowError('BAD_SERVER', message, false);
 }
 
 /**

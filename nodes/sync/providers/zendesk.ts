@@ -84,6 +84,13 @@ export const zendesk: Declaration = {
     { status: 422, text: 'start_time', do: 'empty' },
     { status: [400, 422], text: 'cursor', do: 'restart' },
     { status: 401, text: 'authenticate you', do: 'login', advice: 'The user is the e-mail address alone' },
+    // An account that isn't paid for, a trial that has ended, or an agent: no right would help.
+    {
+      status: [401, 402, 403],
+      text: 'suspended',
+      do: 'fail',
+      advice: 'Log in to Zendesk as an administrator: the account or the user is suspended there',
+    },
     { status: 403, do: 'fail', advice: 'Exports need an administrator and the scope "read"' },
   ],
   collections: {
