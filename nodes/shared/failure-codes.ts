@@ -310,7 +310,7 @@ export const FAILURE_CODES = {
   ),
   NO_CREDENTIALS: depends(
     'A config node has no secrets: nobody has entered them, or the flow was imported, which brings none along.',
-    'Enter what the message names in the jetstream-server or sfdc-org node.',
+    'Enter what the message names in the jetstream-server, sfdc-org or api-source node.',
   ),
   NO_ENVIRONMENT: depends(
     'A setting is taken from an environment variable that is not set.',
@@ -422,7 +422,7 @@ export const FAILURE_CODES = {
   ),
   SHARING_IMPOSSIBLE: retried(
     'The stream deletes what is acknowledged, so that "sharing: exclusive" or "partitioned" could not keep the order; or a durable that is split is to start with the last message of each subject.',
-    'Use "sharing: shared", or a stream with retention limits, as the message says.',
+    'Use "Instances: shared", or a stream with retention limits, as the message says.',
   ),
   STREAM_CONFLICT: never(
     'Two nodes provision one stream with settings that contradict each other.',
