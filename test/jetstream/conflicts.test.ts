@@ -144,7 +144,9 @@ describe('two nodes that provision one stream', () => {
     );
     await status('p', 'ready');
     assert.deepEqual((await room.jsm.streams.info('both')).config.subjects, ['both.a']);
-    assert.ok(errorsOf(/The stream "both" was changed: Stream subjects: both\.a, both\.b → both\.a/).length > 0);
+    assert.ok(
+      errorsOf(/The stream "both" was changed: Stream subjects: both\.a, both\.b → both\.a/).length > 0,
+    );
   });
 
   test('api-sync-out leaves a stream that exists as it is, and says what it would have changed', async () => {
