@@ -155,10 +155,11 @@ const editorAsModule: Plugin = {
 /**
  * Where each file that is copied comes from. Node-RED looks for icons and locales beside a node's js; icons/x.svg
  * goes to node x alone, because the editor's icon picker would list each copy. A .proto file goes beside the runtime,
- * which reads it from its own folder, and so do the sentences of another language.
+ * which reads it from its own folder, and so do the sentences of another language. What forms share is read there,
+ * too, by those who name a setting as its form does.
  */
 function copies(): Map<string, string> {
-  const locales = globSync('*/locales/**/*.{json,html}', { cwd: nodes });
+  const locales = globSync(['*/locales/**/*.{json,html}', 'shared/editor/texts/*.json'], { cwd: nodes });
   const others = globSync(['**/*.proto', '**/*.schema.json', 'shared/sentences.*.json'], { cwd: nodes });
   const files = new Map(locales.map((path) => [path, join(nodes, path)]));
   for (const path of others) files.set(basename(path), join(nodes, path));

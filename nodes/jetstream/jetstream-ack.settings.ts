@@ -5,5 +5,5 @@ import { declare } from '../shared/settings/settings';
 export const jetstreamAck = declare('jetstream-ack', 1, {
   name: text(''),
   action: choice(['ack', 'nak', 'term', 'progress', 'msg'], 'ack', { msg: 'ack', code: 'INVALID_ACTION' }),
-  delay: open(duration('', { msg: 'ack.delay', title: 'Delay' })),
+  delay: open(duration('', { msg: 'ack.delay' })),
 });

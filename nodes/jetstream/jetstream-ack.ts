@@ -5,7 +5,7 @@ import { commandDelivery } from '../shared/flow/in-flow';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { parseSetting, parseDeployed, type Settings, type Stored } from '../shared/settings/settings';
 import { jetstreamAck } from './jetstream-ack.settings';
-import { called, say } from '../shared/say';
+import { say } from '../shared/say';
 import { speak } from '../shared/language';
 
 type AckDef = NodeDef & Stored<typeof jetstreamAck>;
@@ -56,6 +56,6 @@ function commandOf(settings: AckSettings, msg: NodeMessage): Command {
   const wait =
     delay === undefined || delay === null
       ? settings.delay
-      : parseSetting(jetstreamAck.settings.delay, delay, called('Delay'));
+      : parseSetting(jetstreamAck.settings.delay, delay, 'msg.ack.delay');
   return { action: action as Command['action'], ...(wait === undefined ? {} : { delay: wait }) };
 }

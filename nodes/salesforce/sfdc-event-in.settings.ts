@@ -14,7 +14,7 @@ export const sfdcEventIn = declare('sfdc-event-in', 1, {
   replay: choice(['stored', 'latest', 'earliest'], 'stored'),
   ack: choice(['flow', 'manual', 'delivery'], 'flow'),
   deadLetter: open(text('', { format: formats.plainSubject })),
-  maxDeliver: whole(5, { min: -1, required: true, title: 'Deliveries' }),
+  maxDeliver: whole(5, { min: -1, required: true }),
   checkpoint: choice(['context', 'kv'], 'context'),
   server: node('jetstream-server', { required: 'replay=stored checkpoint=kv or !deadLetter=' }),
   bucket: text('salesforce-replay', { format: formats.bucketName }),

@@ -318,7 +318,7 @@ export const FAILURE_CODES = {
   ),
   NO_CREDENTIALS: depends(
     'A config node has no secrets: nobody has entered them, or the flow was imported, which brings none along.',
-    'Enter what the message names in the jetstream-server or sfdc-org node.',
+    'Enter what the message names in the jetstream-server, sfdc-org or api-source node.',
   ),
   NO_ENVIRONMENT: depends(
     'A setting is taken from an environment variable that is not set.',
@@ -430,7 +430,7 @@ export const FAILURE_CODES = {
   ),
   SHARING_IMPOSSIBLE: retried(
     'The stream deletes what is acknowledged, so that "sharing: exclusive" or "partitioned" could not keep the order; or a durable that is split is to start with the last message of each subject.',
-    'Use "sharing: shared", or a stream with retention limits, as the message says.',
+    'Use "Instances: shared", or a stream with retention limits, as the message says.',
   ),
   STORE_FULL: outage(
     'The disk of the nats-server, or what the server or the account may store, is full.',

@@ -4,7 +4,7 @@ import { FlowError } from './errors';
 import { Secrets } from './secrets';
 import { credentialsOf, type NodeSettings } from './settings/settings';
 import { variableOf, withOtherwise } from './settings/variables';
-import { say } from './say';
+import { labelOf, say } from './say';
 
 /** The values of a config node as they stand in the editor, saved or not. */
 export interface ConfigValues {
@@ -96,7 +96,8 @@ function readValues(RED: NodeAPI, declared: NodeSettings, given: unknown, hidden
   const stored = node ? storedSecrets(RED, id, names) : {};
   const missing = Object.keys(stored).filter((name) => !(name in own));
   const moved = node ? addressesThatDiffer(declared, config, node) : [];
-  if (moved.length > 0 && missing.length > 0 && config.auth !== 'none') throw secretNeeded(moved, missing);
+  if (moved.length > 0 && missing.length > 0 && config.auth !== 'none')
+    throw secretNeeded(declared, moved, missing);
 
   const secrets = moved.length > 0 ? own : { ...stored, ...own };
   const values = {
@@ -150,10 +151,11 @@ function differs({ settings }: NodeSettings, name: string, config: Found, node: 
   return textOf(config[name] ?? standard) !== textOf(node[name] ?? standard);
 }
 
-function secretNeeded(moved: string[], missing: string[]): FlowError {
+function secretNeeded({ type }: NodeSettings, moved: string[], missing: string[]): FlowError {
+  const labels = (names: string[]) => names.map((name) => labelOf(type, name)).join(', ');
   return new FlowError(
     'SECRET_NEEDED',
-    say`The address (${moved.join(', ')}) is not the one that is deployed, and stored secrets are sent to no other: enter the secret again (${missing.join(', ')}), or deploy first`,
+    say`The address (${labels(moved)}) is not the one that is deployed, and stored secrets are sent to no other: enter the secret again (${labels(missing)}), or deploy first`,
     false,
   );
 }

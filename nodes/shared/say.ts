@@ -6,11 +6,16 @@ export interface Language {
   sentences: Readonly<Record<string, string | undefined>>;
 }
 
+/** What the forms of a node type call its settings; "stream" has those of all forms that make one. */
+export type Labels = Readonly<Record<string, string | undefined>>;
+
 let languageNow: () => Language | undefined = () => undefined;
+let labelsIn: (language: 'en' | Language['name'], type: string) => Labels = () => ({});
 
 /** `now` tells the language of the moment; undefined is English. */
-export function speakBy(now: () => Language | undefined): void {
+export function speakBy(now: () => Language | undefined, labels: typeof labelsIn): void {
   languageNow = now;
+  labelsIn = labels;
 }
 
 /**
@@ -26,8 +31,16 @@ export function say(english: TemplateStringsArray, ...values: Value[]): string {
   return text;
 }
 
+/** What the form calls a setting, in the language of the moment; its property where the form has no label for it. */
+export function labelOf(type: string, name: string): string {
+  return labelsIn(languageNow()?.name ?? 'en', type)[name] ?? name;
+}
+
+/** A text, or one for each language. */
+export type Words = string | Record<'en' | Language['name'], string>;
+
 /** What a declaration calls something, or advises: in its own words for each language, or by the catalogue. */
-export function called(words: string | Record<'en' | Language['name'], string>): string {
+export function called(words: Words): string {
   const language = languageNow();
   if (typeof words !== 'string') return words[language?.name ?? 'en'];
   return language?.sentences[words] ?? words;

@@ -13,36 +13,32 @@ import {
   text,
 } from '../shared/settings/kinds';
 import { declare, type Setting, type Settings } from '../shared/settings/settings';
-import type { Declaration } from './providers/rest/declaration';
-import { APIS, declarationOf, LABELS, PROVIDERS } from './providers/catalog';
+import type { Declaration, EntryName } from './providers/rest/declaration';
+import { APIS, declarationOf, LABELS, loginOf, PROVIDERS } from './providers/catalog';
 import { hasCollection } from './providers/rest/find';
 
 /** Whatever is read by a declaration. */
 const REST = `provider=${[...Object.keys(APIS), 'custom'].join('|')}`;
 const OF_ACCOUNT = `provider=${[...named(({ baseUrl }) => baseUrl === undefined), 'custom'].join('|')}`;
 const ASSOCIATED = `provider=${[...named(({ collections: of }) => Object.values(of).some((each) => each.associations)), 'custom'].join('|')}`;
-const USER_NEEDED = `provider=${named(({ login }) => login?.user?.required === true).join('|')}`;
-/** An app of GitHub's has a private key instead. */
-const TOKEN_NEEDED = `provider=${named(({ login }) => login?.token?.required === true).join('|')} or provider=github user=`;
-
 export const apiSource = declare('api-source', 1, {
   name: text(''),
   provider: choice(PROVIDERS, 'salesforce', { code: 'INVALID_SOURCE', noun: 'a provider', labels: LABELS }),
   org: node('sfdc-org', { required: 'provider=salesforce' }),
   baseUrl: onlyWhen(REST, text('', { required: OF_ACCOUNT, format: formats.url, address: true })),
-  user: text('', { required: USER_NEEDED }),
-  account: onlyWhen(REST, text('')),
-  token: credential({ required: TOKEN_NEEDED }),
-  secret: credential(),
-  privateKey: credential(),
+  user: text('', entry('user')),
+  account: onlyWhen(REST, text('', entry('account'))),
+  token: credential(entry('token')),
+  secret: credential(entry('secret')),
+  privateKey: credential(entry('privateKey')),
   definition: onlyWhen('provider=custom', json('', { required: true })),
   collections: collections(),
   associations: onlyWhen(ASSOCIATED, list('')),
   mode: choice(['cdc', 'poll'], 'cdc'),
-  pollInterval: duration('1m', { min: '100ms', required: true, title: 'Ask every' }),
-  lookback: duration('10m', { max: '1d', required: true, title: 'Look back' }),
+  pollInterval: duration('1m', { min: '100ms', required: true }),
+  lookback: duration('10m', { max: '1d', required: true }),
   apiBudget: onlyWhen(REST, percent(50, { required: true })),
-  reconcile: duration('', { empty: 0, title: 'Compare every' }),
+  reconcile: duration('', { empty: 0 }),
   syncId: text('', { required: true }),
 });
 
@@ -50,6 +46,20 @@ export type SourceSettings = Settings<typeof apiSource>;
 
 function named(has: (declaration: Declaration) => boolean): string[] {
   return Object.values(APIS).flatMap((each) => (has(each) ? [each.name] : []));
+}
+
+/** What the API that is chosen asks for to be let in; for the reference, when those that are declared here do. */
+function entry(name: EntryName): Pick<Setting, 'required' | 'asks'> {
+  const always = named(({ login }) => login?.[name]?.required === true).join('|');
+  const conditions = Object.values(APIS).flatMap(({ name: provider, login }) => {
+    const when = login?.[name]?.required;
+    return typeof when === 'string' ? [`provider=${provider} ${when}`] : [];
+  });
+  if (always !== '') conditions.unshift(`provider=${always}`);
+  return {
+    ...(conditions.length > 0 && { required: conditions.join(' or ') }),
+    asks: (valueOf) => loginOf(String(valueOf('provider')), String(valueOf('definition')))?.[name],
+  };
 }
 
 /** Records from a flow bring their collections with them. */

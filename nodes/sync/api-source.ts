@@ -96,7 +96,7 @@ export default function (RED: NodeAPI): void {
     warn: (text: string) => void,
   ): FormOptions {
     const { baseUrl, user, account, apiBudget = 100, associations = [] } = settings;
-    const { token, secret, privateKey } = readSecrets(apiSource, credentials);
+    const { token, secret, privateKey } = readSecrets(apiSource, credentials, settings);
     return {
       declaration: declared(settings),
       values: { baseUrl, user, account, token, secret, privateKey },

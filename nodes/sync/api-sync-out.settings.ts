@@ -7,8 +7,8 @@ import { declare, parseFields, type Settings } from '../shared/settings/settings
 /** As the guide advises: the latest version of each record, for ever. No subjects: those of the prefix. */
 export const recordStream = {
   ...streamSettings,
-  maxMsgsPerSubject: whole(1, { min: -1, title: 'Messages per subject' }),
-  discard: choice(['old', 'new'], 'old', { title: 'Discard' }),
+  maxMsgsPerSubject: whole(1, { min: -1 }),
+  discard: choice(['old', 'new'], 'old'),
 };
 
 export const apiSyncOut = declare('api-sync-out', 1, {
@@ -25,7 +25,7 @@ export const apiSyncOut = declare('api-sync-out', 1, {
   checkpoint: choice(['kv', 'context'], 'kv', { section: 'position' }),
   bucket: onlyWhen('checkpoint=kv', text('api-sync', { format: formats.bucketName, section: 'position' })),
   // It is renewed three times in its length, and an answer of the server can take a second.
-  lease: duration('15s', { min: '2s', section: 'position', title: 'Lease' }),
+  lease: duration('15s', { min: '2s', section: 'position' }),
 });
 
 export type SyncOutSettings = Settings<typeof apiSyncOut>;

@@ -20,11 +20,27 @@ test(
       return found;
     };
     const hubspot = { provider: 'hubspot', collections: ['hubspot:contacts'] };
-    assert.deepEqual(await needs(hubspot), ['Token: fill this in']);
+    assert.deepEqual(await needs(hubspot), ['Access token: fill this in']);
     assert.deepEqual(await needs({ ...hubspot, credentials: { token: 'secret' } }), []);
+    const stripe = { provider: 'stripe', collections: ['stripe:customers'] };
+    assert.deepEqual(await needs(stripe), ['Restricted key: fill this in']);
     const github = { provider: 'github', collections: ['github:owner/repo:issues'] };
-    assert.deepEqual(await needs(github), ['Token: fill this in']);
-    assert.deepEqual(await needs({ ...github, user: '123456' }), []);
+    assert.deepEqual(await needs(github), ['Access token: fill this in']);
+    const app = ['Installation id: fill this in', 'Private key: fill this in'];
+    assert.deepEqual((await needs({ ...github, user: '123456' })).sort(), app);
+    const own = { baseUrl: 'https://example.test', user: 'me@example.test' };
+    const jira = { ...own, provider: 'jira', collections: ['jira:issues'] };
+    assert.deepEqual(await needs(jira), ['API token: fill this in']);
+    assert.deepEqual(await needs({ ...jira, credentials: { secret: 'secret' } }), [
+      'API token: fill this in',
+    ]);
+    const zendesk = { ...own, provider: 'zendesk', collections: ['zendesk:tickets'] };
+    assert.deepEqual(await needs(zendesk), ['API token: fill this in']);
+    assert.deepEqual(await needs({ ...zendesk, credentials: { secret: 'secret' } }), []);
+    assert.deepEqual(await needs({ ...zendesk, credentials: { token: 'token' } }), []);
+    const definition = JSON.stringify({ login: { token: { label: 'API key', required: true } } });
+    const custom = { ...own, provider: 'custom', definition, collections: ['custom:gadgets'] };
+    assert.deepEqual(await needs(custom), ['API key: fill this in']);
   },
 );
 

@@ -11,7 +11,8 @@ onBench(async (bench) => {
 });
 
 /** Secrets have a test of their own. */
-const ALSO = /^(Client id|Client secret|Private key|Password|Token): fill this in$/;
+const ALSO =
+  /^(Client id|Client secret|Private key|Password|Token|Access token|API token|Restricted key): fill this in$/;
 
 test('validators say what is wrong, in a sentence that names the setting', { skip }, async () => {
   await editor.clear();

@@ -116,12 +116,12 @@ export function isWithinFunction(node: ts.Node): boolean {
   return false;
 }
 
-/** What declarations call a setting or a choice in sentences, or advise: by `called`, or said as it is. */
+/** What declarations call a choice in sentences, or advise: by `called`, or said as it is. */
 export function calledIn(path: string, source = readFileSync(join(root, path), 'utf8')): string[] {
   const file = ts.createSourceFile(path, source, ts.ScriptTarget.Latest, true);
   const found: string[] = [];
   const visit = (node: ts.Node): void => {
-    const isNamed = ts.isPropertyAssignment(node) && /^(title|noun|advice)$/.test(node.name.getText());
+    const isNamed = ts.isPropertyAssignment(node) && /^(noun|advice)$/.test(node.name.getText());
     if (isNamed && ts.isStringLiteral(node.initializer)) found.push(node.initializer.text);
     const isCall = ts.isCallExpression(node) && node.expression.getText() === 'called';
     const given = isCall ? node.arguments[0] : undefined;

@@ -57,7 +57,7 @@ describe('two jetstream-in on one durable', () => {
     await status('b', 'conflict, see log');
     assert.match(
       errorsOf(/jetstream-in "orders" and jetstream-in "copy" both read the durable "one"/)[0] ?? '',
-      /stream "crm" with different settings \(subject\), .* make them equal, or choose another durable name/,
+      /stream "crm" with different settings \(Subjects\), .* make them equal, or choose another durable name/,
     );
     assert.ok(errorsOf(/jetstream-in "copy" and jetstream-in "orders" both read/).length > 0);
     await assert.rejects(room.jsm.consumers.info('crm', 'one'), 'nobody has made it');
@@ -119,7 +119,7 @@ describe('two nodes that provision one stream', () => {
     await status('q', 'conflict, see log');
     assert.match(
       errorsOf(/jetstream-in "p" and jetstream-in "q" both provision the stream "both"/)[0] ?? '',
-      /with different settings \(maxAge\)/,
+      /with different settings \(Max age\)/,
     );
     assert.equal((await room.jsm.streams.info('both')).config.max_age, 0);
   });
@@ -144,7 +144,9 @@ describe('two nodes that provision one stream', () => {
     );
     await status('p', 'ready');
     assert.deepEqual((await room.jsm.streams.info('both')).config.subjects, ['both.a']);
-    assert.ok(errorsOf(/The stream "both" was changed: subjects both\.a, both\.b → both\.a/).length > 0);
+    assert.ok(
+      errorsOf(/The stream "both" was changed: Stream subjects: both\.a, both\.b → both\.a/).length > 0,
+    );
   });
 
   test('api-sync-out leaves a stream that exists as it is, and says what it would have changed', async () => {
@@ -182,7 +184,7 @@ describe('two nodes that provision one stream', () => {
       wires: [['s']],
     };
     await red.deploy([...flow(sync('s'), record), source]);
-    await until(() => errorsOf(/"RECORDS" keeps its messages per subject \(no limit\)/).length > 0);
+    await until(() => errorsOf(/"RECORDS" keeps "Max per subject" \(no limit\)/).length > 0);
     const { config, state } = await room.jsm.streams.info('RECORDS');
     assert.deepEqual(config.subjects, ['rec.>', 'other.x']);
     assert.ok(state.messages >= 5);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import '../../nodes/shared/language';
 import { after, before, describe, test } from 'node:test';
 import { connect, type JetStreamManager, type NatsConnection } from 'nats';
 import { ensureDurable } from '../../nodes/jetstream/consume/durable';
@@ -106,15 +107,15 @@ for (const version of ['latest', '2.10'] as const) {
         [20, 7_200e9, -1, -1],
       );
       assert.deepEqual(changes.slice().sort(), [
-        `The stream "${stream}" was changed: maximum age 1h → 2h`,
-        `The stream "${stream}" was changed: maximum bytes 1MiB → without limit`,
-        `The stream "${stream}" was changed: maximum messages 10 → 20`,
-        `The stream "${stream}" was changed: subjects ${stream}.orders, ${stream}.x → ${stream}.orders, ${stream}.x, ${stream}.contacts.>`,
+        `The stream "${stream}" was changed: Max age: 1h → 2h`,
+        `The stream "${stream}" was changed: Max messages: 10 → 20`,
+        `The stream "${stream}" was changed: Max size: 1MiB → without limit`,
+        `The stream "${stream}" was changed: Stream subjects: ${stream}.orders, ${stream}.x → ${stream}.orders, ${stream}.x, ${stream}.contacts.>`,
       ]);
       assert.equal(warnings.length, 1);
       assert.match(
         warnings[0] ?? '',
-        /keeps its messages per subject \(no limit\), though this node asks for 1, .*set no limit here, or tick "Change it/,
+        /keeps "Max per subject" \(no limit\), though this node asks for 1, .*set no limit here, or tick "Change it/,
       );
     });
 
@@ -149,23 +150,23 @@ for (const version of ['latest', '2.10'] as const) {
       assert.deepEqual([outcome, changes], ['unchanged', []]);
       assert.deepEqual((await jsm.streams.info(stream)).config, before);
       assert.equal((await jsm.streams.info(stream)).state.messages, 5);
-      const named = warnings.map((each) => /keeps its ([\w ]+) \(/.exec(each)?.[1]).sort();
+      const named = warnings.map((each) => /keeps "([^"]+)" \(/.exec(each)?.[1]).sort();
       assert.deepEqual(named, [
-        'allow rollup',
-        'deny delete',
-        'deny purge',
-        'discard',
-        'duplicate window',
-        'maximum age',
-        'maximum bytes',
-        'maximum message size',
-        'maximum messages',
-        'messages per subject',
-        'replicas',
-        'retention',
-        'storage',
+        'A message may replace all before it (allow rollup)',
+        'Duplicate window',
+        'Keep messages',
+        'Max age',
+        'Max messages',
+        'Max per message',
+        'Max per subject',
+        'Max size',
+        "Messages can't be deleted singly (deny delete)",
+        'Replicas',
+        'Storage',
+        "The stream can't be purged (deny purge)",
+        'When full',
       ]);
-      assert.match(warnings.find((each) => each.includes('storage')) ?? '', /make a new stream/);
+      assert.match(warnings.find((each) => each.includes('Storage')) ?? '', /make a new stream/);
     });
 
     test('with narrow the stream becomes as asked, and the log lists each change', async () => {
@@ -176,8 +177,8 @@ for (const version of ['latest', '2.10'] as const) {
       const { changes, warnings } = await provisioned(stream, form, true);
       assert.deepEqual(warnings, []);
       assert.deepEqual(changes.slice().sort(), [
-        `The stream "${stream}" was changed: messages per subject without limit → 1`,
-        `The stream "${stream}" was changed: subjects ${stream}.a, ${stream}.b → ${stream}.a`,
+        `The stream "${stream}" was changed: Max per subject: without limit → 1`,
+        `The stream "${stream}" was changed: Stream subjects: ${stream}.a, ${stream}.b → ${stream}.a`,
       ]);
       const { config } = await jsm.streams.info(stream);
       assert.deepEqual([config.subjects, config.max_msgs_per_subject], [[`${stream}.a`], 1]);
@@ -197,7 +198,7 @@ for (const version of ['latest', '2.10'] as const) {
       await provision(stream, { maxAge: '1m', duplicateWindow: '1m' });
       const { outcome, warnings } = await provisioned(stream, { duplicateWindow: '2m' });
       assert.equal(outcome, 'unchanged');
-      assert.match(warnings[0] ?? '', /keeps its duplicate window \(1m\)/);
+      assert.match(warnings[0] ?? '', /keeps "Duplicate window" \(1m\)/);
     });
 
     test('many who provision one stream at once, over two connections, lose no subject', async () => {
@@ -226,12 +227,12 @@ for (const version of ['latest', '2.10'] as const) {
       await refused(
         stream,
         { storage: 'memory' },
-        /has storage file, which can't be changed to memory: set it to file here, or make a new stream/,
+        /has "Storage: file", which can't be changed to memory: set it to file here, or make a new stream/,
       );
       await refused(
         stream,
         { retention: 'workqueue' },
-        /has retention limits, which can't be changed to workqueue/,
+        /has "Keep messages: limits", which can't be changed to workqueue/,
       );
       const strict = name();
       await provision(strict, { denyDelete: true });
@@ -252,8 +253,8 @@ for (const version of ['latest', '2.10'] as const) {
       );
       await refused(name(), { replicas: 3 }, /can't have 3 replicas.*set replicas to 1/);
       assert.throws(() => streamConfig('a b', {}), /not a stream name/);
-      assert.throws(() => streamConfig('a', { maxAge: 'soon' }), /Maximum age: "soon" is not a duration/);
-      assert.throws(() => streamConfig('a', { maxBytes: '2 lots' }), /Maximum bytes: "2 lots" is not a size/);
+      assert.throws(() => streamConfig('a', { maxAge: 'soon' }), /Max age: "soon" is not a duration/);
+      assert.throws(() => streamConfig('a', { maxBytes: '2 lots' }), /Max size: "2 lots" is not a size/);
       assert.throws(() => streamConfig('a', { subjects: 'a..b' }), /has an empty token/);
     });
 
@@ -359,7 +360,7 @@ for (const version of ['latest', '2.10'] as const) {
       await ensureDurable(nc, undefined, durable(stream));
       await assert.rejects(
         ensureDurable(nc, undefined, durable(stream, { deliver: 'new' })),
-        /has deliver policy all, which can't be changed to new: .*choose another durable name/,
+        /has "Start with: all", which can't be changed to new: .*choose another durable name/,
       );
       await jsm.consumers.add(stream, {
         durable_name: 'push',

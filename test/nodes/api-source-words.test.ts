@@ -142,7 +142,32 @@ test('a token that the API doesn’t take is an error of the login, and isn’t 
   const said = await refused('test', config, 'rk_wrong_and_secret');
   assert.match(said, /^API_LOGIN: Stripe answered \/v1\/account with 401/);
   assert.ok(!said.includes('rk_wrong_and_secret'), said);
-  assert.match(await refused('test', config), /API_LOGIN: To log in to Stripe, enter its token/);
+  assert.match(
+    await refused('test', config),
+    /NO_CREDENTIALS: To log in to Stripe, enter its Restricted key/,
+  );
+});
+
+test('without secrets each API lacks credentials, and says which, as its form calls them', async () => {
+  const own = { baseUrl: 'https://example.test', user: 'me@example.test' };
+  for (const [provider, label] of [
+    ['hubspot', 'Access token'],
+    ['stripe', 'Restricted key'],
+    ['zendesk', 'API token'],
+    ['jira', 'API token'],
+    ['github', 'Access token'],
+  ] as const) {
+    const config = {
+      ...own,
+      provider,
+      collections: [`${provider}:x`],
+      ...(provider === 'github' && { user: '' }),
+    };
+    assert.match(
+      await refused('test', config),
+      new RegExp(`^NO_CREDENTIALS: To log in to .*, enter its ${label}$`),
+    );
+  }
 });
 
 test('a limit is the answer at once: nobody waits a minute before a form', async (t) => {

@@ -315,7 +315,7 @@ describe('lookups', () => {
       /client identifier invalid.*consumer key/,
     );
     assert.match(await message({}, { clientId: org.clientId, clientSecret: 'x' }), /check the client secret/);
-    assert.match(await message({}, { clientId: org.clientId, clientSecret: '' }), /needs a client secret/);
+    assert.match(await message({}, { clientId: org.clientId, clientSecret: '' }), /needs "Client secret"/);
     assert.match(
       await message(
         { auth: 'password', username: 'x' },

@@ -48,7 +48,7 @@ test('what a declaration calls something has words of its own for each language,
   const words = { en: 'Access token', de: 'Zugriffstoken' };
   assert.deepEqual([called(words), called('Ack wait'), called('mine')], ['Access token', 'Ack wait', 'mine']);
   speak('de');
-  assert.deepEqual([called(words), called('Memory'), called('mine')], ['Zugriffstoken', 'Speicher', 'mine']);
+  assert.deepEqual([called(words), called('a provider'), called('mine')], ['Zugriffstoken', 'API', 'mine']);
 });
 
 test('whoever asks is answered in the first language that there is, and nobody else', async () => {

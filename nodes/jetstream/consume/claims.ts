@@ -4,7 +4,7 @@ import type { Connection } from '../server/connection';
 import type { jetstreamIn } from '../jetstream-in.settings';
 import { Claims, claimStream, systemOf, type Claim } from '../streams/claims';
 import { durableConflicts, type DurableDemand } from './durable-conflicts';
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 
 const durableClaims = new Claims<DurableDemand>(durableConflicts);
 
@@ -27,7 +27,7 @@ export function claimConsumer(
       if (rival)
         throw new FlowError(
           'DURABLE_CONFLICT',
-          say`${node} and ${rival.node} both read the durable "${durable}" of the stream "${stream}" with different settings (${rival.settings.join(', ')}), so that each would take the messages of the other: make them equal, or choose another durable name`,
+          say`${node} and ${rival.node} both read the durable "${durable}" of the stream "${stream}" with different settings (${rival.settings.map((name) => labelOf('jetstream-in', name)).join(', ')}), so that each would take the messages of the other: make them equal, or choose another durable name`,
           false,
         );
       forStream?.check();

@@ -4,7 +4,7 @@ import { headerLine, rawHeaders } from '../publish/raw-headers';
 import { jsApi } from '../server/api';
 import type { NatsConnection } from '../server/nats';
 import { provisionStream, type Provisioned } from '../streams/provision';
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 
 const PROBE_TIMEOUT = 2_000;
 
@@ -33,7 +33,7 @@ export async function ensureDeadLetterStream(
   if (taken !== undefined || (await takesElsewhere(nc, subject))) return undefined;
   throw new FlowError(
     'NO_DEAD_LETTER_STREAM',
-    say`No stream takes the dead letter subject "${subject}": name one in "Dead letter stream", which makes it, or give the subject to a stream; until then messages that are given up stay unacknowledged`,
+    say`No stream takes the dead letter subject "${subject}": name one in "${labelOf('jetstream-in', 'deadLetterStream')}", which makes it, or give the subject to a stream; until then messages that are given up stay unacknowledged`,
   );
 }
 

@@ -1,7 +1,7 @@
 import { formatDuration } from '../../shared/duration';
 import { FlowError } from '../../shared/errors';
 import { readObject } from '../../shared/positions';
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast } from '../streams/stream';
 
@@ -156,7 +156,7 @@ export function checkFixed(existing: ConsumerConfig, config: ConsumerConfig, wan
   const refuse = (option: string, from: unknown, to: unknown): never => {
     throw new FlowError(
       'DURABLE_NOT_UPDATABLE',
-      say`${name} has ${option} ${String(from)}, which can't be changed to ${String(to)}: ${wayOut}`,
+      say`${name} has "${option}: ${String(from)}", which can't be changed to ${String(to)}: ${wayOut}`,
     );
   };
   if (existing.ack_policy !== 'explicit')
@@ -171,15 +171,15 @@ export function checkFixed(existing: ConsumerConfig, config: ConsumerConfig, wan
       say`${name} has priority groups (${groups.join(', ')}), in which this node does not pull: choose another durable name, or delete the durable and make it anew without them; for one instance at a time choose "exclusive" here`,
     );
   if (existing.deliver_policy !== config.deliver_policy)
-    refuse(say`deliver policy`, existing.deliver_policy, config.deliver_policy);
+    refuse(labelOf('jetstream-in', 'deliver'), existing.deliver_policy, config.deliver_policy);
   if (config.opt_start_seq !== undefined && existing.opt_start_seq !== config.opt_start_seq) {
-    refuse(say`start sequence`, existing.opt_start_seq, config.opt_start_seq);
+    refuse(labelOf('jetstream-in', 'startSequence'), existing.opt_start_seq, config.opt_start_seq);
   }
   if (
     config.opt_start_time !== undefined &&
     Date.parse(existing.opt_start_time ?? '') !== Date.parse(config.opt_start_time)
   ) {
-    refuse(say`start time`, existing.opt_start_time, config.opt_start_time);
+    refuse(labelOf('jetstream-in', 'startTime'), existing.opt_start_time, config.opt_start_time);
   }
 }
 
@@ -187,13 +187,14 @@ export function changedOptions(existing: ConsumerConfig, config: ConsumerConfig)
   const filters = (from: ConsumerConfig): string =>
     (from.filter_subjects ?? (from.filter_subject ? [from.filter_subject] : [])).slice().sort().join(', ');
   const changed: string[] = [];
-  if (existing.ack_wait !== config.ack_wait) changed.push(say`ack wait`);
-  if (existing.max_deliver !== config.max_deliver) changed.push(say`max deliver`);
-  if ((existing.backoff?.length ?? 0) > 0) changed.push(say`backoff`);
-  if (existing.max_ack_pending !== config.max_ack_pending) changed.push(say`max ack pending`);
-  if (filters(existing) !== filters(config)) changed.push(say`subject`);
+  if (existing.ack_wait !== config.ack_wait) changed.push(labelOf('jetstream-in', 'ackWait'));
+  if (existing.max_deliver !== config.max_deliver) changed.push(labelOf('jetstream-in', 'maxDeliver'));
+  if ((existing.backoff?.length ?? 0) > 0) changed.push(labelOf('jetstream-in', 'backoff'));
+  if (existing.max_ack_pending !== config.max_ack_pending)
+    changed.push(labelOf('jetstream-in', 'maxAckPending'));
+  if (filters(existing) !== filters(config)) changed.push(labelOf('jetstream-in', 'subject'));
   if (existing.metadata?.[MAX_DELIVER] !== config.metadata?.[MAX_DELIVER] && changed.length === 0) {
-    changed.push(say`max deliver`);
+    changed.push(labelOf('jetstream-in', 'maxDeliver'));
   }
   return changed;
 }

@@ -4,7 +4,7 @@ import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast, streamInfo, type StreamInfo } from '../streams/stream';
 import { overlap } from '../streams/subjects';
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 import {
   asMade,
   changedOptions,
@@ -106,7 +106,7 @@ function noStream(stream: string): JetStreamError {
   return new JetStreamError(
     ApiCode.streamNotFound,
     'stream not found',
-    say`There is no stream "${stream}": create it, or tick "Create the stream, or widen it to these settings" in this node`,
+    say`There is no stream "${stream}": create it, or tick "${labelOf('jetstream-in', 'provision')}" in this node`,
   );
 }
 

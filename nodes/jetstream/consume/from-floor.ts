@@ -36,13 +36,13 @@ export async function checkFromFloor({ nc, domain, stream }: Place): Promise<voi
   if (!serverAtLeast(nc, 2, 10))
     throw new FlowError(
       'SERVER_TOO_OLD',
-      say`"sharing: exclusive" needs nats-server 2.10 or newer; this is ${nc.info?.version ?? say`older`}: use "shared"`,
+      say`"Instances: exclusive" needs nats-server 2.10 or newer; this is ${nc.info?.version ?? say`older`}: use "shared"`,
     );
   const retention = (await streamInfo(nc, domain, stream))?.config.retention;
   if (retention !== undefined && retention !== 'limits')
     throw new FlowError(
       'SHARING_IMPOSSIBLE',
-      say`The stream "${stream}" has retention ${String(retention)}, so that messages that are acknowledged are gone and can't be delivered again in order: use "sharing: shared", or a stream with retention limits`,
+      say`The stream "${stream}" has retention ${String(retention)}, so that messages that are acknowledged are gone and can't be delivered again in order: use "Instances: shared", or a stream with retention limits`,
     );
 }
 

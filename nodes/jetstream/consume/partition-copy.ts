@@ -12,7 +12,7 @@ import {
 import { consumerInfo } from './durable';
 import type { DeliverFrom } from './durable-config';
 import type { Layout } from './partition-plan';
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 
 /** A durable that is split: the stream and the name that the node has, and where it was told to start. */
 export interface Whole {
@@ -90,20 +90,20 @@ export async function checkPartitions({ nc, domain, stream, deliver }: Whole): P
   if (!serverAtLeast(nc, 2, 10))
     throw new FlowError(
       'SERVER_TOO_OLD',
-      say`"sharing: partitioned" needs nats-server 2.10 or newer; this is ${nc.info?.version ?? say`older`}: use "shared"`,
+      say`"Instances: partitioned" needs nats-server 2.10 or newer; this is ${nc.info?.version ?? say`older`}: use "shared"`,
     );
   const info = await streamInfo(nc, domain, stream);
   if (!info)
     throw new JetStreamError(
       ApiCode.streamNotFound,
       'stream not found',
-      say`There is no stream "${stream}": create it, or tick "Create the stream, or widen it to these settings" in this node`,
+      say`There is no stream "${stream}": create it, or tick "${labelOf('jetstream-in', 'provision')}" in this node`,
     );
   const { retention } = info.config;
   if (retention !== undefined && retention !== 'limits')
     throw new FlowError(
       'SHARING_IMPOSSIBLE',
-      say`The stream "${stream}" has retention ${retention}, so that it can't be copied into partitions and read again in order: use "sharing: shared", or a stream with retention limits`,
+      say`The stream "${stream}" has retention ${retention}, so that it can't be copied into partitions and read again in order: use "Instances: shared", or a stream with retention limits`,
     );
   if (deliver === 'last_per_subject')
     throw new FlowError(

@@ -3,7 +3,7 @@ import { FlowError, messageOf } from '../../shared/errors';
 import type { Secrets } from '../../shared/secrets';
 import type { Authenticator } from './nats';
 import type { Login, ServerSettings } from './server-settings';
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 
 type Nats = typeof import('./nats.js');
 
@@ -16,18 +16,15 @@ export async function readLogin(settings: ServerSettings, nats: Nats, secrets: S
       return fixed();
     case 'userpass':
       return fixed(
-        nats.usernamePasswordAuthenticator(
-          need(settings.user, say`user`),
-          need(settings.password, say`password`),
-        ),
+        nats.usernamePasswordAuthenticator(need(settings.user, 'user'), need(settings.password, 'password')),
       );
     case 'token':
-      return fixed(nats.tokenAuthenticator(need(settings.token, say`token`)));
+      return fixed(nats.tokenAuthenticator(need(settings.token, 'token')));
     case 'nkey':
-      return fixed(nats.nkeyAuthenticator(bytes(need(settings.nkeySeed, say`nkey seed`))));
+      return fixed(nats.nkeyAuthenticator(bytes(need(settings.nkeySeed, 'nkeySeed'))));
     case 'jwt': {
-      const jwt = need(settings.jwt, say`JWT`);
-      return fixed(nats.jwtAuthenticator(jwt, bytes(need(settings.nkeySeed, say`nkey seed`))));
+      const jwt = need(settings.jwt, 'jwt');
+      return fixed(nats.jwtAuthenticator(jwt, bytes(need(settings.nkeySeed, 'nkeySeed'))));
     }
     case 'creds':
     case 'file':
@@ -89,9 +86,9 @@ function parseCredentials(text: string, path: string): CredentialsFile {
   }
 }
 
-function need(value: string | undefined, what: string): string {
+function need(value: string | undefined, setting: string): string {
   if (value) return value;
-  const why = say`The jetstream-server node has no ${what}: enter it, or choose another authentication`;
+  const why = say`The jetstream-server node has no "${labelOf('jetstream-server', setting)}": enter it, or choose another authentication`;
   throw new FlowError('NO_CREDENTIALS', why, false);
 }
 

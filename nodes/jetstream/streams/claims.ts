@@ -3,7 +3,7 @@ import { FlowError } from '../../shared/errors';
 import type { Connection } from '../server/connection';
 import { serverList, type ServerSettings } from '../server/server-settings';
 import { streamConflicts, type StreamDemand } from './stream-conflicts';
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 
 /** Another deployed node, and the settings in which it contradicts. */
 export interface Rival {
@@ -61,7 +61,7 @@ export function claimStream(
       if (rival)
         throw new FlowError(
           'STREAM_CONFLICT',
-          say`${node} and ${rival.node} both provision the stream "${stream}" with different settings (${rival.settings.join(', ')}): make them equal, or let one node alone provision it`,
+          say`${node} and ${rival.node} both provision the stream "${stream}" with different settings (${rival.settings.map((name) => labelOf('stream', name)).join(', ')}): make them equal, or let one node alone provision it`,
           false,
         );
     },

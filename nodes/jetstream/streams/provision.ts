@@ -4,7 +4,7 @@ import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast, streamInfo, type StreamConfig } from './stream';
 import { planStream, type Difference, type StreamOption, type StreamPlan } from './stream-changes';
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 
 export interface Provisioned {
   outcome: 'created' | 'updated' | 'unchanged';
@@ -14,27 +14,29 @@ export interface Provisioned {
   warnings: string[];
 }
 
-/** In sentences of the log. */
-const WORDS: Record<StreamOption, () => string> = {
-  subjects: () => say`subjects`,
-  max_age: () => say`maximum age`,
-  max_bytes: () => say`maximum bytes`,
-  max_msgs: () => say`maximum messages`,
-  max_msgs_per_subject: () => say`messages per subject`,
-  max_msg_size: () => say`maximum message size`,
-  duplicate_window: () => say`duplicate window`,
-  compression: () => say`compression`,
-  allow_atomic: () => say`atomic batches`,
-  allow_batched: () => say`fast batches`,
-  allow_direct: () => say`direct reading`,
-  retention: () => say`retention`,
-  discard: () => say`discard`,
-  storage: () => say`storage`,
-  num_replicas: () => say`replicas`,
-  deny_delete: () => say`deny delete`,
-  deny_purge: () => say`deny purge`,
-  allow_rollup_hdrs: () => say`allow rollup`,
+/** Of which setting each is. */
+const SETTINGS: Record<StreamOption, string> = {
+  subjects: 'subjects',
+  max_age: 'maxAge',
+  max_bytes: 'maxBytes',
+  max_msgs: 'maxMsgs',
+  max_msgs_per_subject: 'maxMsgsPerSubject',
+  max_msg_size: 'maxMsgSize',
+  duplicate_window: 'duplicateWindow',
+  compression: 'compression',
+  allow_atomic: 'allowAtomic',
+  allow_batched: 'allowBatched',
+  allow_direct: 'allowDirect',
+  retention: 'retention',
+  discard: 'discard',
+  storage: 'storage',
+  num_replicas: 'replicas',
+  deny_delete: 'denyDelete',
+  deny_purge: 'denyPurge',
+  allow_rollup_hdrs: 'allowRollup',
 };
+
+const calledInForm = (option: StreamOption): string => labelOf('stream', SETTINGS[option]);
 
 /** Others may change the stream at the same time: so often it is looked at again. */
 const ROUNDS = 5;
@@ -128,35 +130,38 @@ async function create(
 }
 
 function changeSentence(stream: string, { option, from, to }: Difference): string {
-  return say`The stream "${stream}" was changed: ${WORDS[option]()} ${from || say`without limit`} → ${to || say`without limit`}`;
+  return say`The stream "${stream}" was changed: ${calledInForm(option)}: ${from || say`without limit`} → ${to || say`without limit`}`;
 }
 
 function keptSentence(stream: string, { option, from, to }: Difference): string {
   const way =
     option === 'storage'
       ? say`or make a new stream, as no server changes it`
-      : say`or tick "Change it also where that takes something away" to have the stream changed`;
+      : say`or tick "${labelOf('jetstream-in', 'narrow')}" to have the stream changed`;
   const [has, asked] = [from || say`no limit`, to || say`no limit`];
-  return say`The stream "${stream}" keeps its ${WORDS[option]()} (${has}), though this node asks for ${asked}, as that could take something from those who use it: set ${has} here, ${way}`;
+  return say`The stream "${stream}" keeps "${calledInForm(option)}" (${has}), though this node asks for ${asked}, as that could take something from those who use it: set ${has} here, ${way}`;
 }
 
 /** Refused by the server whatever it says: named here with the way out. (facts: error 10052) */
 function checkUpdate(existing: StreamConfig, { update, changes }: StreamPlan): void {
-  const refuse = (setting: string, from: unknown, to: unknown): never => {
+  const refuse = (option: StreamOption, from: unknown, to: unknown): never => {
     throw new FlowError(
       'STREAM_NOT_UPDATABLE',
-      say`The stream "${existing.name}" has ${setting} ${String(from)}, which can't be changed to ${String(to)}: set it to ${String(from)} here, or make a new stream`,
+      say`The stream "${existing.name}" has "${calledInForm(option)}: ${String(from)}", which can't be changed to ${String(to)}: set it to ${String(from)} here, or make a new stream`,
     );
   };
-  if (update.storage !== undefined) refuse(say`storage`, existing.storage, update.storage);
+  if (update.storage !== undefined) refuse('storage', existing.storage, update.storage);
   if (update.retention !== undefined && [update.retention, existing.retention].includes('workqueue')) {
-    refuse(say`retention`, existing.retention, update.retention);
+    refuse('retention', existing.retention, update.retention);
   }
   const age = update.max_age ?? existing.max_age ?? 0;
   const window = update.duplicate_window ?? existing.duplicate_window ?? 0;
   if (age > 0 && window > age) {
     if (update.duplicate_window !== undefined)
-      refuse(say`a maximum age shorter than`, say`the duplicate window`, say`that`);
+      throw new FlowError(
+        'STREAM_NOT_UPDATABLE',
+        say`The stream "${existing.name}" can't have a "${calledInForm('duplicate_window')}" longer than its "${calledInForm('max_age')}": make it shorter here`,
+      );
     // The window came from the server's default; it follows the shorter age.
     const [change] = planStream(existing, { name: existing.name, duplicate_window: age }, true).changes;
     update.duplicate_window = age;

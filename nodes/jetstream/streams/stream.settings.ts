@@ -4,7 +4,7 @@ import type { Parsed, StoredFields } from '../../shared/settings/settings';
 import { size } from '../../shared/size';
 import { parseSubjects } from './subjects';
 
-const compression = choice(['none', 's2'], 'none', { title: 'Compression' });
+const compression = choice(['none', 's2'], 'none');
 
 /**
  * Of a stream to create or update. What is left open stays as the server has it; a new stream gets the server's
@@ -12,16 +12,16 @@ const compression = choice(['none', 's2'], 'none', { title: 'Compression' });
  */
 export const streamSettings = {
   subjects: list([], { format: formats.filters, read: parseSubjects }),
-  retention: open(choice(['limits', 'interest', 'workqueue'], 'limits', { title: 'Retention' })),
-  discard: open(choice(['old', 'new'], 'old', { title: 'Discard' })),
-  maxAge: open(duration('', { title: 'Maximum age' })),
-  maxBytes: open(size('', { title: 'Maximum bytes' })),
-  maxMsgs: open(whole('', { min: -1, title: 'Maximum messages' })),
-  maxMsgsPerSubject: open(whole('', { min: -1, title: 'Messages per subject' })),
-  maxMsgSize: open(size('', { title: 'Maximum message size' })),
-  duplicateWindow: open(duration('', { title: 'Duplicate window' })),
-  storage: open(choice(['file', 'memory'], 'file', { title: 'Storage' })),
-  replicas: open(whole(1, { min: 1, max: 5, title: 'Replicas' })),
+  retention: open(choice(['limits', 'interest', 'workqueue'], 'limits')),
+  discard: open(choice(['old', 'new'], 'old')),
+  maxAge: open(duration('')),
+  maxBytes: open(size('')),
+  maxMsgs: open(whole('', { min: -1 })),
+  maxMsgsPerSubject: open(whole('', { min: -1 })),
+  maxMsgSize: open(size('')),
+  duplicateWindow: open(duration('')),
+  storage: open(choice(['file', 'memory'], 'file')),
+  replicas: open(whole(1, { min: 1, max: 5 })),
   compression: open({
     ...compression,
     /** The server's own word for it was a yes or no once. */

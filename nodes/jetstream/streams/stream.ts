@@ -1,3 +1,4 @@
+import { labelOf } from '../../shared/say';
 import { parseFields } from '../../shared/settings/settings';
 import { jsApi } from '../server/api';
 import { ApiCode, JetStreamError } from '../server/errors';
@@ -68,7 +69,12 @@ const NANOS = 1_000_000;
 /** What a form asks for, and nothing it leaves open. Throws FlowError naming the setting that is wrong. */
 export function streamConfig(name: string, asked: StreamForm): StreamConfig {
   const { allowAtomic, allowBatched, allowDirect, ...form } = asked;
-  return serverConfig(name, { ...parseFields(streamSettings, form), allowAtomic, allowBatched, allowDirect });
+  return serverConfig(name, {
+    ...parseFields(streamSettings, form, (setting) => labelOf('stream', setting)),
+    allowAtomic,
+    allowBatched,
+    allowDirect,
+  });
 }
 
 /** What writing and reading records takes, as far as the server has it. */

@@ -1,4 +1,4 @@
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 import type { Describes } from '../org/describes';
 import { isSameRecord } from './keys';
 import {
@@ -22,7 +22,7 @@ export function checkTogether(
   if (rows.length > CALL_RECORDS) {
     throw invalid(
       'TOO_MANY_RECORDS',
-      say`The message asks for all or none of ${rows.length} records, and Salesforce can do that for ${CALL_RECORDS} at most; nothing was written. Send fewer in one message, or turn allOrNone off`,
+      say`The message asks for all or none of ${rows.length} records, and Salesforce can do that for ${CALL_RECORDS} at most; nothing was written. Send fewer in one message, or untick "${labelOf('sfdc-composite', 'allOrNone')}"`,
     );
   }
   const types = rows.map((row) => row.endpoint.sobject);
@@ -42,7 +42,7 @@ export function checkTogether(
     if (other) {
       throw invalid(
         'DUPLICATE_RECORD',
-        say`Records ${other.index} and ${row.index} are the same record to Salesforce (${operation} by one id), which it refuses in a message of all or none; nothing was written. Merge them, or turn allOrNone off`,
+        say`Records ${other.index} and ${row.index} are the same record to Salesforce (${operation} by one id), which it refuses in a message of all or none; nothing was written. Merge them, or untick "${labelOf('sfdc-composite', 'allOrNone')}"`,
       );
     }
     others.push(row);

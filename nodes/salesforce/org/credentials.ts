@@ -3,7 +3,7 @@ import { FlowError, messageOf } from '../../shared/errors';
 import { isSecure } from '../../shared/http/secure';
 import type { Secrets, Settings, Stored } from '../../shared/settings/settings';
 import type { sfdcOrg } from '../sfdc-org.settings';
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 
 /** The sfdc-org node's settings and secrets as the editor gives them. */
 export type OrgConfig = Stored<typeof sfdcOrg>;
@@ -31,7 +31,7 @@ export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
   const where = auth === 'file' ? say`in ${credentialsPath}` : say`in the org`;
   const need = (name: string, value: string | undefined): string => {
     if (value !== undefined && value.trim() !== '') return value.trim();
-    const why = say`The ${flow} login needs a ${name} ${where}`;
+    const why = say`The ${flow} login needs "${labelOf('sfdc-org', name)}" ${where}`;
     throw auth === 'file' ? invalid(why) : new FlowError('NO_CREDENTIALS', why, true);
   };
 
@@ -39,33 +39,33 @@ export async function readGrant(settings: OrgSettings): Promise<LoginGrant> {
   const loginUrl = values.loginUrl
     ? readLoginUrl(values.loginUrl, auth === 'file' ? where : undefined)
     : readLoginUrl(settings.loginUrl);
-  const clientId = need(say`client id`, values.clientId);
+  const clientId = need('clientId', values.clientId);
   switch (flow) {
     case 'password':
       return {
         flow,
         loginUrl,
         clientId,
-        clientSecret: need(say`client secret`, values.clientSecret),
-        username: need(say`username`, values.username),
-        password: need(say`password`, values.password) + (values.securityToken?.trim() ?? ''),
+        clientSecret: need('clientSecret', values.clientSecret),
+        username: need('username', values.username),
+        password: need('password', values.password) + (values.securityToken?.trim() ?? ''),
       };
     case 'client-credentials':
-      return { flow, loginUrl, clientId, clientSecret: need(say`client secret`, values.clientSecret) };
+      return { flow, loginUrl, clientId, clientSecret: need('clientSecret', values.clientSecret) };
     case 'jwt':
       return {
         flow,
         loginUrl,
         clientId,
-        username: need(say`username`, values.username),
-        privateKey: need(say`private key`, values.privateKey).replaceAll('\\n', '\n'),
+        username: need('username', values.username),
+        privateKey: need('privateKey', values.privateKey).replaceAll('\\n', '\n'),
       };
     case 'refresh-token':
       return {
         flow,
         loginUrl,
         clientId,
-        refreshToken: need(say`refresh token`, values.refreshToken),
+        refreshToken: need('refreshToken', values.refreshToken),
         clientSecret: values.clientSecret?.trim() || undefined,
       };
   }

@@ -9,7 +9,7 @@ import {
   type SecretName,
   type Setting,
 } from '../settings/settings';
-import { keepSecretsInMind, missingSecrets } from './credentials';
+import { keepSecretsInMind, labelNow, missingSecrets } from './credentials';
 import { numberOf, type Form } from './form';
 import { nodeText, text } from './text';
 import { currentValue, type Validity } from './validity';
@@ -54,7 +54,8 @@ function propertyOf(declared: NodeSettings, name: string, setting: Setting): Edi
     const valueOf: ValueOf = (other) => shownValue(declared, this, other);
     if (kind === 'node') return !isRequired(setting, valueOf) || configValidity(value, opt?.label);
     const fault = faultOf(setting, value, valueOf);
-    return fault === undefined || sentence(type, fault, partLabel(type, setting, fault) ?? opt?.label);
+    const label = setting.asks ? labelNow(declared, this, name) : opt?.label;
+    return fault === undefined || sentence(type, fault, partLabel(type, setting, fault) ?? label);
   };
   return property;
 }

@@ -13,8 +13,10 @@ function holdAll(conditions: string, valueOf: ValueOf): boolean {
   return conditions.split(/\s+/).every((condition) => {
     const [, not = '', name = '', allowed] = /^(!?)([\w-]+)(?:=(.*))?$/.exec(condition) ?? [];
     const found = valueOf(name);
+    // A secret that nobody has entered has no default, and is empty.
+    const said = String((found as string | undefined) ?? '');
     const truth =
-      allowed === undefined ? found === true || found === 'true' : allowed.split('|').includes(String(found));
+      allowed === undefined ? found === true || found === 'true' : allowed.split('|').includes(said);
     return truth === (not === '');
   });
 }

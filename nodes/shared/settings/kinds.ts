@@ -6,6 +6,7 @@ import { listOf, succeeds, type Fault, type Format } from './formats';
 import type { PayloadConfig, PayloadField } from '../payload';
 import {
   faultOf,
+  labelsWithin,
   parseFields,
   valuesOf,
   wrong,
@@ -249,8 +250,9 @@ export function group<S extends Declared>(
     kind: 'group',
     default: value,
     fields,
-    parse(stored, title) {
-      if (typeof stored === 'object' && stored !== null) return parseFields(fields, stored, `${title}.`);
+    parse(stored, title, _valueOf, labels) {
+      if (typeof stored === 'object' && stored !== null)
+        return parseFields(fields, stored, labelsWithin(options, labels));
       throw wrong('INVALID_SETTING', title, stored, say`is not an object of settings`);
     },
     check(stored) {

@@ -4,7 +4,7 @@ import type { FailureCode } from '../failure-codes';
 import type { Fault } from './formats';
 import { migrate, type Config, type Migrations, type Versioned } from './migrations';
 import { fromEnvironment, variableIn, withOtherwise } from './variables';
-import { called, say } from '../say';
+import { called, labelOf, say, type Words } from '../say';
 
 export type Kind =
   | 'text'
@@ -30,12 +30,18 @@ export interface Options<T> {
   msg?: string;
   /** The folded section of the form that it is in, by the name of its text. */
   section?: string;
-  /** How an error names it; unless told, by its property. */
-  title?: string;
+  /** What is asked for in its place while the others are as they are; undefined: what the form always asks for. */
+  asks?: (valueOf: ValueOf) => Asked | undefined;
   /** Where the node's secrets are sent: while it differs from what is deployed, a form has to bring them itself. */
   address?: boolean;
   /** What it means when it is left empty; unless told, its default. */
   empty?: T;
+}
+
+/** What stands in the place of a setting's label, and makes it required beyond its own condition. */
+export interface Asked {
+  label: Words;
+  required?: boolean | string;
 }
 
 /** A setting of a node: T as the runtime works with it, F as it stands in a flow. Made in setting-kinds.ts. */
@@ -62,7 +68,7 @@ export interface Setting<T = unknown, F = unknown> extends Options<T> {
   /** Of a duration or a size, as people write it. */
   readonly limits?: { min?: string; max?: string };
   /** Reads a value that isn't empty. Throws FlowError naming the setting and what is allowed. */
-  parse(value: unknown, title: string, valueOf: ValueOf): T;
+  parse(value: unknown, title: string, valueOf: ValueOf, labels?: Labels): T;
   /** What is wrong with a value in a form. */
   check(value: unknown, valueOf: ValueOf): Fault | undefined;
 }
@@ -117,7 +123,7 @@ export function declare<S extends Declared>(
  * FlowError naming the setting that is wrong.
  */
 export function parseSettings<D extends NodeSettings>(declared: D, config: object): Settings<D> {
-  return parseFields(declared.settings, migrate(declared, config as Config));
+  return parseFields(declared.settings, migrate(declared, config as Config), labelsOf(declared));
 }
 
 /**
@@ -126,47 +132,76 @@ export function parseSettings<D extends NodeSettings>(declared: D, config: objec
  */
 export function parseDeployed<D extends NodeSettings>(declared: D, config: object): Settings<D> {
   const stored = migrate(declared, config as Config);
-  refuseUnset(declared.settings, stored);
-  return parseFields(declared.settings, stored);
+  const labels = labelsOf(declared);
+  refuseUnset(declared.settings, stored, labels);
+  return parseFields(declared.settings, stored, labels);
 }
 
-/** The secrets alone, read as parseDeployed reads them. */
-export function readSecrets<D extends NodeSettings>({ settings }: D, secrets: Secrets<D> = {}): Secrets<D> {
-  const own = Object.fromEntries(Object.entries(settings).filter(([, { kind }]) => kind === 'credential'));
-  refuseUnset(own, secrets);
-  return parseFields(own, secrets) as Secrets<D>;
+/** The secrets alone, read as parseDeployed reads them; `beside` is what else the node is set to. */
+export function readSecrets<D extends NodeSettings>(
+  declared: D,
+  secrets: Secrets<D> = {},
+  beside: object = {},
+): Secrets<D> {
+  const own = Object.fromEntries(
+    Object.entries(declared.settings).filter(([, { kind }]) => kind === 'credential'),
+  );
+  const config = { ...beside, ...secrets };
+  refuseUnset(own, config, labelsOf(declared));
+  return parseFields(own, config, labelsOf(declared)) as Secrets<D>;
 }
 
-/** Reads the settings of a group; `path` stands in front of their names in errors. */
-export function parseFields<S extends Declared>(fields: S, config: object, path = ''): Parsed<S> {
+/** What the form calls each setting. */
+export type Labels = (name: string) => string;
+
+const labelsOf =
+  ({ type }: NodeSettings): Labels =>
+  (name) =>
+    labelOf(type, name);
+
+/** Of the fields of a group, which may have those of all forms. */
+export const labelsWithin = ({ texts }: Pick<Setting, 'texts'>, labels?: Labels): Labels | undefined =>
+  texts === undefined ? labels : (name) => labelOf(texts, name);
+
+function titleOf(name: string, { asks }: Setting, labels: Labels, valueOf: ValueOf): string {
+  const asked = asks?.(valueOf);
+  return asked?.label ? called(asked.label) : labels(name);
+}
+
+/** Reads settings; errors name them by `labels`, else by their properties. */
+export function parseFields<S extends Declared>(
+  fields: S,
+  config: object,
+  labels: Labels = (name) => name,
+): Parsed<S> {
   const stored = fromEnvironment(config) as Config;
   const valueOf = valuesOf(fields, stored);
   const parsed = Object.entries(fields).map(([name, setting]): [string, unknown] => {
     if (setting.when !== undefined && !holds(setting.when, valueOf)) return [name, undefined];
-    const title = setting.title === undefined ? path + name : called(setting.title);
-    return [name, parseSetting(setting, stored[name], title, valueOf)];
+    const title = titleOf(name, setting, labels, valueOf);
+    return [name, parseSetting(setting, stored[name], title, valueOf, labels)];
   });
   return Object.fromEntries(parsed) as Parsed<S>;
 }
 
-function refuseUnset(fields: Declared, config: object, path = ''): void {
+function refuseUnset(fields: Declared, config: object, labels: Labels): void {
   const stored = fromEnvironment(config) as Config;
   const valueOf = valuesOf(fields, stored);
   for (const [name, setting] of Object.entries(fields)) {
     if (setting.when !== undefined && !holds(setting.when, valueOf)) continue;
     const value = stored[name];
-    const title = setting.title === undefined ? path + name : called(setting.title);
     if (setting.fields && typeof value === 'object' && value !== null)
-      refuseUnset(setting.fields, value, `${title}.`);
-    else refuseUnsetIn(value, setting, title);
+      refuseUnset(setting.fields, value, labelsWithin(setting, labels) ?? labels);
+    else refuseUnsetIn(value, setting, titleOf(name, setting, labels, valueOf));
   }
 }
 
 function refuseUnsetIn(value: unknown, { kind }: Setting, title: string): void {
   const name = variableIn(value);
   if (name === undefined) return;
-  // A secret may only look like one.
-  const shown = kind === 'credential' ? say`that it names` : name;
+  // A secret may only look like one; nobody chooses one that is written like the names of variables are.
+  const shown =
+    kind === 'credential' && !/^[A-Z][A-Z\d]*(_[A-Z\d]+)+$/.test(name) ? say`that it names` : name;
   throw new FlowError(
     'NO_ENVIRONMENT',
     say`${title}: the environment variable ${shown} is not set; set it where Node-RED starts, or in the flow or the subflow`,
@@ -213,12 +248,13 @@ export function parseSetting<T>(
   stored: unknown,
   title: string,
   valueOf: ValueOf = () => undefined,
+  labels?: Labels,
 ): T {
   const left = stored === undefined || stored === null;
   if (setting.open && (left || isBlank(stored))) return undefined as T;
   const value = left ? setting.default : stored;
-  if (!isBlank(value)) return setting.parse(value, title, valueOf);
-  return 'empty' in setting ? (setting.empty as T) : setting.parse(setting.default, title, valueOf);
+  if (!isBlank(value)) return setting.parse(value, title, valueOf, labels);
+  return 'empty' in setting ? (setting.empty as T) : setting.parse(setting.default, title, valueOf, labels);
 }
 
 /** What is wrong with a value in a form, `required` included. An environment variable may turn out to be anything. */
@@ -240,8 +276,10 @@ export function valuesOf(fields: Declared, stored: Config): ValueOf {
   };
 }
 
-export function isRequired({ required = false }: Setting, valueOf: ValueOf): boolean {
-  return typeof required === 'string' ? holds(required, valueOf) : required;
+export function isRequired({ required = false, asks }: Setting, valueOf: ValueOf): boolean {
+  return [required, asks?.(valueOf)?.required ?? false].some((when) =>
+    typeof when === 'string' ? holds(when, valueOf) : when,
+  );
 }
 
 /** The sentence for a value that a setting can't have. */

@@ -22,7 +22,7 @@ import { escapeToken } from '../../shared/token';
 import { readBody } from './record';
 import type { RecordStream } from './record-writer';
 import type { StreamAddress } from './address';
-import { say } from '../../shared/say';
+import { labelOf, say } from '../../shared/say';
 
 export interface TargetSettings {
   stream: string;
@@ -137,7 +137,7 @@ export class Target {
       if (codeOf(error) === 'NO_STREAM')
         throw new FlowError(
           'NO_STREAM',
-          say`There is no stream "${stream}": create it, or let this node provision it`,
+          say`There is no stream "${stream}": create it, or tick "${labelOf('api-sync-out', 'provision')}" in this node`,
         );
       if (codeOf(error) !== 'PERMISSION_DENIED') throw error;
       this.warn(

@@ -31,3 +31,14 @@ export const PROVIDERS: readonly ProviderName[] = [
 export function declarationOf(name: string): Declaration | undefined {
   return Object.hasOwn(APIS, name) ? APIS[name as DeclaredName] : undefined;
 }
+
+/** What an API asks for to be let in; undefined where its declaration doesn't say, or isn't right (yet). */
+export function loginOf(provider: string, definition: string): Declaration['login'] {
+  if (provider !== 'custom') return declarationOf(provider)?.login;
+  try {
+    const { login } = JSON.parse(definition) as Partial<Declaration>;
+    return typeof login === 'object' && login !== null ? login : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -36,6 +36,7 @@ export const github: Declaration = {
         en: 'A personal one: Settings → Developer settings → Fine-grained tokens, read-only: Metadata, and Issues, Pull requests or Contents as the collections need. Of an organization with SSO it must be authorized.',
         de: 'Ein persönliches: Settings → Developer settings → Fine-grained tokens, nur lesend: Metadata, und Issues, Pull requests oder Contents, wie es die Collections brauchen. In einer Organisation mit SSO muss es freigegeben werden.',
       },
+      required: 'user=',
     },
     user: {
       label: { en: 'App id', de: 'App-ID' },
@@ -50,6 +51,7 @@ export const github: Declaration = {
         en: 'Of the GitHub App: the number at the end of the address of Settings → Applications → Configure.',
         de: 'Der GitHub-App: die Nummer am Ende der Adresse von Settings → Applications → Configure.',
       },
+      required: '!user= token=',
     },
     privateKey: {
       label: { en: 'Private key', de: 'Privater Schlüssel' },
@@ -57,6 +59,7 @@ export const github: Declaration = {
         en: 'The .pem file that the settings of the GitHub App generate.',
         de: 'Die .pem-Datei, die die Einstellungen der GitHub-App erzeugen.',
       },
+      required: '!user= token=',
     },
   },
   headers: { accept: 'application/vnd.github+json', 'x-github-api-version': '2022-11-28' },

@@ -55,6 +55,7 @@ export const jira: Declaration = {
         en: 'id.atlassian.com → Security → API tokens. One with scopes needs the address https://api.atlassian.com/ex/jira/{cloudId}. It sees what its account may browse.',
         de: 'id.atlassian.com → Sicherheit → API-Token. Eines mit Scopes braucht die Adresse https://api.atlassian.com/ex/jira/{cloudId}. Es sieht, was sein Konto sehen darf.',
       },
+      required: true,
     },
     secret: { label: { en: 'Client secret (OAuth)', de: 'Secret (OAuth)' } },
   },

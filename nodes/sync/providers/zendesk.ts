@@ -66,6 +66,7 @@ export const zendesk: Declaration = {
         en: 'Admin Center → Apps and integrations → Zendesk API → Add API token. With a client secret: a refresh token, or empty for client credentials.',
         de: 'Admin Center → Apps und Integrationen → Zendesk-API → API-Token hinzufügen. Mit Client-Secret: ein Refresh-Token, oder leer für Client-Credentials.',
       },
+      required: 'secret=',
     },
     secret: { label: { en: 'Client secret (OAuth)', de: 'Secret (OAuth)' } },
   },

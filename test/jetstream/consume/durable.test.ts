@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import '../../../nodes/shared/language';
 import { after, before, describe, test } from 'node:test';
 import { AckPolicy, connect, ReplayPolicy, type ConsumerConfig } from 'nats';
 import { consumerInfo, ensureDurable } from '../../../nodes/jetstream/consume/durable';
@@ -147,7 +148,7 @@ describe('durable', () => {
     assert.equal(info.config.ack_wait, 5e9);
     assert.match(
       warnings.join(),
-      /differs in ack wait, max ack pending.* may not change it|differs in ack wait/,
+      /differs in Ack wait, Max ack pending.* may not change it|differs in Ack wait/,
     );
   });
 });

@@ -1,4 +1,5 @@
 import { afterEach, describe, test } from 'node:test';
+import '../../../nodes/shared/language';
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -62,14 +63,15 @@ test('what is missing is named, and where', async () => {
     for (const name of names)
       for (const value of [undefined, ' ']) {
         const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+        const label = words[0]!.toUpperCase() + words.slice(1);
         await assert.rejects(read({ auth }, { ...secrets, [name]: value }), {
           code: 'NO_CREDENTIALS',
           retryable: true,
-          message: `The ${auth} login needs a ${words} in the org`,
+          message: `The ${auth} login needs "${label}" in the org`,
         });
       }
   for (const auth of ['password', 'jwt'] as const)
-    await assert.rejects(read({ auth, username: undefined }), { message: /needs a username in the org/ });
+    await assert.rejects(read({ auth, username: undefined }), { message: /needs "Username" in the org/ });
   assert.throws(() => read({ auth: 'kerberos' as 'jwt' }), { code: 'INVALID_CREDENTIALS' });
 });
 
@@ -119,10 +121,10 @@ describe('a credentials file', () => {
     assert.equal(await flow({ refresh_token: 'r', username: 'u' }), 'refresh-token');
     assert.equal(await flow({ private_key: 'k', username: 'u', refresh_token: 'r' }), 'jwt');
     await assert.rejects(flow({ username: 'u' }), {
-      message: /^The password login needs a password in .*org\.json$/,
+      message: /^The password login needs "Password" in .*org\.json$/,
     });
-    await assert.rejects(flow({ password: 'p' }), { message: /needs a username in / });
-    await assert.rejects(flow({ client_id: 7 }), { message: /needs a client id in / });
+    await assert.rejects(flow({ password: 'p' }), { message: /needs "Username" in / });
+    await assert.rejects(flow({ client_id: 7 }), { message: /needs "Client id" in / });
   });
 
   test('has its own login URL, or that of the settings', async () => {

@@ -186,9 +186,9 @@ describe('settings of a node', () => {
   const declared = declare('a-node', 1, {
     server: node('jetstream-server', { required: true }),
     mode: choice(['poll', 'cdc'], 'cdc'),
-    every: onlyWhen('mode=poll', duration('1m', { title: 'Ask every' })),
+    every: onlyWhen('mode=poll', duration('1m')),
     note: open(text('as new nodes have it')),
-    batch: group({ records: whole(200, { min: 1 }), linger: duration('0ms', { title: 'Linger' }) }),
+    batch: group({ records: whole(200, { min: 1 }), linger: duration('0ms') }),
     operation: choice(['create', 'get'], 'create', { msg: 'operation' }),
     field: open(text('', { msg: 'field' })),
     size: whole(10, { min: 1, msg: 'size' }),
@@ -217,13 +217,13 @@ describe('settings of a node', () => {
     assert.equal(parseSettings(declared, { every: 'never' }).every, undefined);
     assert.throws(
       () => parseSettings(declared, { mode: 'poll', every: 'never' }),
-      /^FlowError: Ask every: "never"/,
+      /^FlowError: every: "never"/,
     );
     assert.equal(parseSettings(declared, { mode: 'poll' }).every, 60_000);
   });
 
-  test('an error names a part of a group by the way to it', () => {
-    assert.throws(() => parseSettings(declared, { batch: { records: 0 } }), /batch\.records: 0 is not/);
+  test('an error names a part of a group', () => {
+    assert.throws(() => parseSettings(declared, { batch: { records: 0 } }), /^FlowError: records: 0 is not/);
     assert.throws(() => parseSettings(declared, { batch: 'x' }), /batch: "x" is not an object/);
     assert.deepEqual(parseSettings(declared, { batch: { records: 5 } }).batch, { records: 5, linger: 0 });
     const found = faultOf(declared.settings.batch, { records: 'x' }, () => undefined);
@@ -309,7 +309,7 @@ test('conditions are about the values beside: all of them, one of several, or no
 
 test('fields are read alone, too', () => {
   const fields: Declared = { a: whole(1, { min: 1 }) };
-  assert.throws(() => parseFields(fields, { a: 0 }, 'batch.'), /^FlowError: batch\.a: 0/);
+  assert.throws(() => parseFields(fields, { a: 0 }, (name) => `Field ${name}`), /^FlowError: Field a: 0/);
   assert.throws(() => parseFields(fields, { a: 0 }), /^FlowError: a: 0/);
 });
 

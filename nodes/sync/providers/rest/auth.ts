@@ -4,7 +4,7 @@ import type { HttpClient } from '../../../shared/http/client';
 import type { RefreshTokens } from '../../../shared/http/refresh-tokens';
 import type { Secrets } from '../../../shared/secrets';
 import type { Auth, Declaration } from './declaration';
-import { entryNames, Grants, grantUrl, type Granted, type Granting } from './grant';
+import { entryNames, Grants, labelsOf, grantUrl, type Granted, type Granting } from './grant';
 import { fillText, type Values } from './template';
 import { say } from '../../../shared/say';
 
@@ -99,7 +99,7 @@ export class Authenticator {
   }
 }
 
-/** The first way for which everything is there. Throws API_LOGIN. */
+/** The first way for which everything is there. Throws NO_CREDENTIALS. */
 function chosen(declaration: Declaration, values: Values): Auth {
   const { auth, label } = declaration;
   const missing = auth.map((way) => entryNames(way).filter((name) => !values[name]));
@@ -107,8 +107,8 @@ function chosen(declaration: Declaration, values: Values): Auth {
   if (found) return found;
   const needed = missing.reduce((least, names) => (names.length <= least.length ? names : least));
   throw new FlowError(
-    'API_LOGIN',
-    say`To log in to ${label}, enter its ${needed.join(say` and its `)}`,
+    'NO_CREDENTIALS',
+    say`To log in to ${label}, enter its ${labelsOf(needed, declaration).join(say` and its `)}`,
     false,
   );
 }

@@ -63,7 +63,7 @@ export class RestClient {
   /** The Date of its last answer, and when that came by a clock that nobody sets. */
   private clock: { api: number; at: number } | undefined;
 
-  /** Throws API_LOGIN or INVALID_SOURCE where it can't ask anything. */
+  /** Throws NO_CREDENTIALS or INVALID_SOURCE where it can't ask anything. */
   constructor(private readonly options: ClientOptions) {
     const { declaration, values, budget, refreshTokens, largest } = options;
     this.values = { ...values, baseUrl: apiUrl(declaration, values.baseUrl) };

@@ -1,3 +1,5 @@
+import type { Words } from '../../../shared/say';
+
 /**
  * An API as data. Texts may hold `{name}`, or a time as `{name|seconds}`, `{name|iso}`, `{name|ms}`: a parameter whose
  * name has no value is left out. Names: `baseUrl user account token secret privateKey` (settings), `since` and `until`
@@ -17,7 +19,7 @@ export interface Declaration {
   /** The first of which all names have a value. */
   auth: readonly Auth[];
   /** What the form asks for, in the API's words; what isn't named isn't asked for. Without it: user, token, secret. */
-  login?: { user?: Entry; account?: Entry; token?: Entry; secret?: Entry; privateKey?: Entry };
+  login?: { [name in EntryName]?: Entry };
   headers?: Record<string, string>;
   /** A GET that finds nothing new costs nothing: If-None-Match → 304. */
   conditional?: boolean;
@@ -33,14 +35,14 @@ export interface Declaration {
   collections: Record<string, CollectionDeclaration>;
 }
 
-/** A text, or one for each language of the editor. */
-export type Words = string | { en: string; de: string };
+export type EntryName = 'user' | 'account' | 'token' | 'secret' | 'privateKey';
 
 export interface Entry {
   label: Words;
   /** How to get it. */
   tip?: Words;
-  required?: boolean;
+  /** Always, or while a condition holds of the settings: "secret=" while there is no secret. */
+  required?: boolean | string;
 }
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };

@@ -9,7 +9,7 @@ import type { Auth, Declaration } from './declaration';
 import { isWebPage, judge, saying } from './judge';
 import { at, timeAt } from './path';
 import { fill, fillPath, fillText, namesIn, type Values } from './template';
-import { called, say } from '../../../shared/say';
+import { called, labelOf, say } from '../../../shared/say';
 
 /** A way to log in that gives a token for a while. */
 export type Granting = Auth & { kind: 'oauth' | 'jwt' };
@@ -135,10 +135,15 @@ export function grantUrl(auth: Granting, values: Values): string {
 }
 
 /** What a way to log in needs of the form, as it is called there. */
-export function entriesOf(auth: Auth, { login = {} }: Declaration): string[] {
-  return entryNames(auth).map((name) => {
+export function entriesOf(auth: Auth, declaration: Declaration): string[] {
+  return labelsOf(entryNames(auth), declaration);
+}
+
+/** What the form calls these entries. */
+export function labelsOf(names: string[], { login = {} }: Declaration): string[] {
+  return names.map((name) => {
     const label = Object.hasOwn(login, name) ? login[name as keyof typeof login]?.label : undefined;
-    return called(label ?? name);
+    return label === undefined ? labelOf('api-source', name) : called(label);
   });
 }
 

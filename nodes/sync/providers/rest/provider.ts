@@ -18,7 +18,7 @@ export class RestProvider implements Provider {
   readonly name: string;
   private readonly client: RestClient;
 
-  /** Throws API_LOGIN or INVALID_SOURCE where it can't ask anything. */
+  /** Throws NO_CREDENTIALS or INVALID_SOURCE where it can't ask anything. */
   constructor(private readonly settings: RestSettings) {
     this.name = settings.declaration.name;
     this.client = new RestClient(settings);

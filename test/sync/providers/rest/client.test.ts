@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import '../../../../nodes/shared/language';
 import { mock, test, type TestContext } from 'node:test';
 import { refreshTokens } from '../../../../nodes/shared/http/refresh-tokens';
 import { RestClient, type ClientOptions } from '../../../../nodes/sync/providers/rest/client';
@@ -282,7 +283,7 @@ test('a base URL that would send the token in the clear is refused', () => {
   assert.throws(() => open(''), /needs the base URL/);
   assert.throws(
     () => new RestClient({ declaration: minimal, budget: 100, values: { baseUrl: 'https://x.test' } }),
-    { code: 'API_LOGIN', message: 'To log in to Test, enter its token' },
+    { code: 'NO_CREDENTIALS', message: 'To log in to Test, enter its Token' },
   );
 });
 
