@@ -1,3 +1,4 @@
+import { PassingMap } from '../../shared/async/passing-map';
 import { estimateSize, guessSize } from './payload-size';
 import type { PayloadFormat } from './message';
 
@@ -13,7 +14,7 @@ interface Held {
  * lately. The limit holds between messages: one that is larger than all of it passes alone.
  */
 export class BytesInFlight<M extends { msg: { data: Uint8Array } }> {
-  private readonly held = new Map<M, Held>();
+  private readonly held = new PassingMap<M, Held>();
   private opened = 0;
   private closed = 0;
   /** Bytes in memory for one in the stream: the most of late. */
@@ -53,7 +54,7 @@ export class BytesInFlight<M extends { msg: { data: Uint8Array } }> {
 
   /** The flow is done with it, and it is kept as it came. */
   parked(message: M): void {
-    if (this.held.has(message)) this.count(message, message.msg.data.length, true);
+    if (this.held.get(message)) this.count(message, message.msg.data.length, true);
   }
 
   released(message: M): void {

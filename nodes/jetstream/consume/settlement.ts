@@ -1,3 +1,4 @@
+import { PassingMap } from '../../shared/async/passing-map';
 import type { Failure, Hold } from '../../shared/flow/delivery';
 import {
   settleFailed,
@@ -79,7 +80,7 @@ export class Settlement implements Settler<InFlightMessage> {
   get noun(): string {
     return say`message`;
   }
-  private readonly inFlight = new Map<number, InFlightMessage>();
+  private readonly inFlight = new PassingMap<number, InFlightMessage>();
   private readonly sent = new SentBack();
   private readonly tenure: Tenure;
   private readonly retries: RetryPolicy;

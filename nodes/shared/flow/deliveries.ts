@@ -1,3 +1,4 @@
+import { PassingMap } from '../async/passing-map';
 import { messageOf } from '../errors';
 import { Delivery, joinedGivenUp, type DeliveryOwner, type Failure, type NodeState } from './delivery';
 import { names, tokenOf, type Tracked } from './identity';
@@ -5,9 +6,9 @@ import { say } from '../say';
 
 /** The deliveries that are not settled, by what they are known by. Each is closed when every path that it took has finished. */
 export class Deliveries {
-  private readonly byToken = new Map<string, Delivery>();
+  private readonly byToken = new PassingMap<string, Delivery>();
   /** Deliveries whose `_msgid` is not their token. */
-  private readonly byMsgId = new Map<string, Delivery>();
+  private readonly byMsgId = new PassingMap<string, Delivery>();
   private groups = 0;
   private drained: Delivery[] = [];
 

@@ -23,8 +23,10 @@ export function gatherMessage(msg: object): () => void {
 
 /** Under which all that the message was put together of may be worked on; undefined where that is for good. */
 export function holdOf(msg: object): Hold | undefined {
+  const delivery = flowTracker.find(msg);
+  if (!delivery?.isJoined) return delivery?.owner.hold;
   const holds = new Set<Hold>();
-  for (const { owner } of flowTracker.find(msg)?.together() ?? []) if (owner.hold) holds.add(owner.hold);
+  for (const { owner } of delivery.together()) if (owner.hold) holds.add(owner.hold);
   const [first] = holds;
   if (holds.size < 2) return first;
   return {
@@ -36,8 +38,10 @@ export function holdOf(msg: object): Hold | undefined {
 
 /** Until when, by now(), what a process that died sent of it last may be carried out; undefined: that is over. */
 export function inheritedUntil(msg: object): number | undefined {
+  const delivery = flowTracker.find(msg);
+  if (!delivery?.isJoined) return delivery?.owner.inheritedUntil;
   let latest: number | undefined;
-  for (const { owner } of flowTracker.find(msg)?.together() ?? []) {
+  for (const { owner } of delivery.together()) {
     const until = owner.inheritedUntil;
     if (until !== undefined) latest = Math.max(latest ?? until, until);
   }
