@@ -14,6 +14,8 @@ export interface Page {
   wait?: number;
   /** Of records that are in the stream already, beside those given: so many were read, and what became of them. */
   written?: Written & { records: number };
+  /** Of the last page, where something couldn't be read and is left to the changes: from where they begin instead. */
+  changesFrom?: (begin: Position) => Position;
 }
 
 export interface Changes {

@@ -123,7 +123,8 @@ export class RestCollection implements Collection {
     for (let from = 0; from < partitions.length; from += AT_ONCE)
       await Promise.all(
         partitions.slice(from, from + AT_ONCE).map(async (partition) => {
-          parts[partition.key] = await this.feed(partition).start(signal);
+          const started = await this.unlessRefused(partition, this.feed(partition).start(signal));
+          parts[partition.key] = started ?? { since: client.past(), unread: true };
         }),
       );
     return { at: client.past(), round: 1, parts, ...(this.bin && { bin: this.bin.start() }) };
@@ -132,20 +133,20 @@ export class RestCollection implements Collection {
   async page(from: Position | undefined, signal: AbortSignal): Promise<Page> {
     const { parts } = (from ?? { parts: {} }) as HistoryPosition;
     const pending = (await this.allPartitions(signal)).filter(({ key }) => parts[key] !== 0);
-    // What is refused comes last: without it the history is not whole.
     const granted = pending.filter(({ key }) => !this.refused.has(key));
-    const asked = granted.length > 0 ? granted : pending;
-    const room = Math.max(1, Math.floor(AT_ONCE / asked.length));
+    const room = Math.max(1, Math.floor(AT_ONCE / granted.length));
     const pages = await Promise.all(
-      asked.slice(0, AT_ONCE).map((partition) => {
+      granted.slice(0, AT_ONCE).map((partition) => {
         const page = this.historyPage(partition, parts[partition.key] || undefined, room, signal);
-        return granted.length > 0 ? this.unlessRefused(partition, page) : page;
+        return this.unlessRefused(partition, page);
       }),
     );
     const read = pages.filter((page) => page !== undefined);
+    const records = read.flatMap((page) => page.records);
     const next = { ...parts, ...Object.fromEntries(read.map(({ key, state }) => [key, state ?? 0])) };
-    const over = pending.every(({ key }) => next[key] === 0);
-    return { records: read.flatMap(({ records }) => records), next: over ? undefined : { parts: next } };
+    const left = pending.map(({ key }) => key).filter((key) => next[key] !== 0);
+    if (left.some((key) => !this.refused.has(key))) return { records, next: { parts: next } };
+    return { records, next: undefined, changesFrom: (begin) => withUnread(begin as ChangesPosition, left) };
   }
 
   async ready(_from: Position, signal: AbortSignal): Promise<void> {
@@ -427,6 +428,13 @@ export class RestCollection implements Collection {
     this.histories.set(key, history);
     return history;
   }
+}
+
+/** What was refused stops no changes of the others: its own begin with everything, when it is no more. */
+function withUnread(position: ChangesPosition, keys: readonly string[]): ChangesPosition {
+  const { at: since, parts } = position;
+  const unread = keys.map((key) => [key, { since, unread: true }] as const);
+  return { ...position, parts: { ...parts, ...Object.fromEntries(unread) } };
 }
 
 function isGone(details: unknown): boolean {
