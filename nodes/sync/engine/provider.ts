@@ -80,6 +80,11 @@ export interface Collection {
   readonly changesUnseen?: boolean;
   /** Why changes come later than they should, although they come. */
   readonly problem: Trouble | undefined;
+  /**
+   * Records that are left out because the API gives no id for them, since all was read or listed last. With such ones
+   * nothing is gone because it isn't among the ids.
+   */
+  readonly unidentified?: number;
   /** API calls made for it since it was opened, where they are counted. */
   readonly apiCalls?: number;
   /** Lets go of what the collection holds, a subscription say. */

@@ -17,8 +17,9 @@ import { partitionsOf, WHOLE, type Partition } from './partitions';
 import { PassReader, type Pass, type Step } from './pass';
 import { at, matches } from './path';
 import { readByIds } from './reading';
-import { goneRecord, idOf, mergedInto, recordOf } from './records';
+import { goneRecord, idIn, idOf, mergedInto, recordOf } from './records';
 import type { Values } from './template';
+import { Unidentified } from './unidentified';
 
 export interface CollectionOptions {
   client: RestClient;
@@ -87,6 +88,7 @@ export class RestCollection implements Collection {
   private readonly seen = new RecentMap<string, string>(SEEN);
   /** Why partitions were not read in this round, by their key. */
   private readonly refused = new Map<string, FlowError>();
+  private readonly withoutId: Unidentified;
   private readonly fields: Fields;
   private readonly bin: Bin | undefined;
   private partitions: Partition[] | undefined;
@@ -96,6 +98,7 @@ export class RestCollection implements Collection {
     const { of, client, values, lookback, associations } = options;
     this.changesUnseen = of.associations !== undefined && associations.length > 0;
     this.compareEvery = of.compare && parseDuration(of.compare.every);
+    this.withoutId = new Unidentified(of);
     this.fields = new Fields(client, of, values);
     if (of.read && (!of.of || options.partition))
       this.read = async (ids, signal) =>
@@ -110,7 +113,11 @@ export class RestCollection implements Collection {
   /** Of one that is refused changes come when it is no more. */
   get problem(): Trouble | undefined {
     const [first] = this.refused.values();
-    return first && { code: first.code, message: first.message };
+    return first ? { code: first.code, message: first.message } : this.withoutId.problem;
+  }
+
+  get unidentified(): number {
+    return this.withoutId.count;
   }
 
   async now(signal: AbortSignal): Promise<ChangesPosition> {
@@ -131,6 +138,7 @@ export class RestCollection implements Collection {
   }
 
   async page(from: Position | undefined, signal: AbortSignal): Promise<Page> {
+    if (!from) this.withoutId.begin();
     const { parts } = (from ?? { parts: {} }) as HistoryPosition;
     const pending = (await this.allPartitions(signal)).filter(({ key }) => parts[key] !== 0);
     const granted = pending.filter(({ key }) => !this.refused.has(key));
@@ -184,13 +192,13 @@ export class RestCollection implements Collection {
     const { of, client } = this.options;
     const listing = of.compare?.list ?? of.list;
     this.partitions = undefined;
+    this.withoutId.begin();
     for (const { values } of await this.allPartitions(signal)) {
-      const reader = new PassReader(client, { listing, values, idOf: (row) => idOf(of, row) });
+      const reader = new PassReader(client, { listing, values, idOf: (row) => idIn(of, row) });
       for (let pass: Pass | undefined = reader.begin(0); pass && !signal.aborted;) {
         const step: Step | undefined = await this.unlessGone(reader.step(pass, signal));
-        yield (step?.rows ?? [])
-          .filter((row) => this.belongs(row) && !this.isDeleted(row))
-          .map((row) => idOf(of, row));
+        const rows = (step?.rows ?? []).filter((row) => this.belongs(row) && !this.isDeleted(row));
+        yield this.withoutId.leaveOut(rows, true).map((row) => idOf(of, row));
         pass = step?.pass;
       }
     }
@@ -225,7 +233,8 @@ export class RestCollection implements Collection {
     const apart = of.read !== undefined && this.fields.tooLong;
     const listed = { ...values, ...(!apart && fields) };
     const step = await this.unlessGone(this.history(key, listed).step(before, room, signal));
-    const rows = (step?.rows ?? []).filter((row) => this.belongs(row));
+    const belonging = (step?.rows ?? []).filter((row) => this.belongs(row));
+    const rows = this.withoutId.leaveOut(belonging, true);
     const records = apart
       ? await readByIds(
           client,
@@ -319,10 +328,13 @@ export class RestCollection implements Collection {
       if (changes?.events) {
         const { object, where, deleted } = changes.events;
         if (!matches(row, where) || this.isSeen(String(at(row, 'id')), row)) continue;
-        const record = recordOf(of, at(row, object));
+        const [about] = this.withoutId.leaveOut([at(row, object)], false);
+        if (about === undefined) continue;
+        const record = recordOf(of, about);
         if (matches(row, deleted)) records.push({ ...record, deleted: true, gone: true });
         else ids.add(record.id);
-      } else if (!changes?.hydrate) records.push(recordOf(of, row));
+      } else if (this.withoutId.leaveOut([row], false).length === 0) continue;
+      else if (!changes?.hydrate) records.push(recordOf(of, row));
       else if (!this.isSeen(idOf(of, row), row)) ids.add(idOf(of, row));
     }
     for (const { id } of records) ids.delete(id);
@@ -422,7 +434,7 @@ export class RestCollection implements Collection {
     const { client, of } = this.options;
     let history = this.histories.get(key);
     history ??= new History(
-      new PassReader(client, { listing: of.list, values, idOf: (row) => idOf(of, row) }),
+      new PassReader(client, { listing: of.list, values, idOf: (row) => idIn(of, row) }),
       of.list,
     );
     this.histories.set(key, history);
