@@ -2,12 +2,12 @@ import { now } from '../../../shared/async/clock';
 import { pause } from '../../../shared/async/pause';
 import { parseDuration } from '../../../shared/duration';
 import { FlowError, isFlowError } from '../../../shared/errors';
-import { RecentMap } from '../../../shared/recent-map';
 import type { Trouble } from '../../engine/progress';
 import type { Changes, Collection, Page, Position } from '../../engine/provider';
-import { fingerprint, type SourceRecord } from '../../engine/record';
+import type { SourceRecord } from '../../engine/record';
 import { withAssociations } from './associations';
 import { Bin, type BinState } from './bin';
+import { ChangedRows } from './changed-rows';
 import { feedOf, type Feed, type FeedState } from './changes';
 import type { RestClient } from './client';
 import type { CollectionDeclaration, Declaration } from './declaration';
@@ -15,9 +15,8 @@ import { Fields } from './fields';
 import { History, type HistoryState } from './history';
 import { partitionsOf, WHOLE, type Partition } from './partitions';
 import { PassReader, type Pass, type Step } from './pass';
-import { at, matches } from './path';
 import { readByIds } from './reading';
-import { goneRecord, idIn, idOf, mergedInto, recordOf } from './records';
+import { belongs, goneRecord, idIn, idOf, isDeleted, mergedInto, recordOf } from './records';
 import type { Values } from './template';
 import { Unidentified } from './unidentified';
 
@@ -71,7 +70,6 @@ interface HistoryPosition {
 
 /** Partitions, or slices of them, that are read at the same time, as far as the API permits. */
 const AT_ONCE = 8;
-const SEEN = 20_000;
 /** Ids that are gathered until they are read: a position has room for them. */
 const GATHERED = 1_000;
 /** Records that are read at once where each takes a request. */
@@ -84,11 +82,10 @@ export class RestCollection implements Collection {
   readonly read: Collection['read'];
   private readonly feeds = new Map<string, Feed>();
   private readonly histories = new Map<string, History>();
-  /** Rows of lists that only show ids, and were followed up. */
-  private readonly seen = new RecentMap<string, string>(SEEN);
   /** Why partitions were not read in this round, by their key. */
   private readonly refused = new Map<string, FlowError>();
   private readonly withoutId: Unidentified;
+  private readonly changed: ChangedRows;
   private readonly fields: Fields;
   private readonly bin: Bin | undefined;
   private partitions: Partition[] | undefined;
@@ -99,6 +96,7 @@ export class RestCollection implements Collection {
     this.changesUnseen = of.associations !== undefined && associations.length > 0;
     this.compareEvery = of.compare && parseDuration(of.compare.every);
     this.withoutId = new Unidentified(of);
+    this.changed = new ChangedRows(of, this.withoutId);
     this.fields = new Fields(client, of, values);
     if (of.read && (!of.of || options.partition))
       this.read = async (ids, signal) =>
@@ -197,7 +195,7 @@ export class RestCollection implements Collection {
       const reader = new PassReader(client, { listing, values, idOf: (row) => idIn(of, row) });
       for (let pass: Pass | undefined = reader.begin(0); pass && !signal.aborted;) {
         const step: Step | undefined = await this.unlessGone(reader.step(pass, signal));
-        const rows = (step?.rows ?? []).filter((row) => this.belongs(row) && !this.isDeleted(row));
+        const rows = (step?.rows ?? []).filter((row) => belongs(of, row) && !isDeleted(of, row));
         yield this.withoutId.leaveOut(rows, true).map((row) => idOf(of, row));
         pass = step?.pass;
       }
@@ -233,7 +231,7 @@ export class RestCollection implements Collection {
     const apart = of.read !== undefined && this.fields.tooLong;
     const listed = { ...values, ...(!apart && fields) };
     const step = await this.unlessGone(this.history(key, listed).step(before, room, signal));
-    const belonging = (step?.rows ?? []).filter((row) => this.belongs(row));
+    const belonging = (step?.rows ?? []).filter((row) => belongs(of, row));
     const rows = this.withoutId.leaveOut(belonging, true);
     const records = apart
       ? await readByIds(
@@ -281,7 +279,7 @@ export class RestCollection implements Collection {
     const step = await this.unlessGone(this.feed(partition).step(state, signal));
     if (!step) return { key, records: [], state: { ...state, done: round } };
     const { gap, more } = step;
-    const { records, ids } = this.followUp(step.rows, gathered);
+    const { records, ids } = this.changed.followUp(step.rows, gathered);
     if (gap !== undefined)
       return { key, ...(await this.handOut(records, ids, step.state, false, signal)), gap };
     // What changes again and again within a poll is read once.
@@ -314,33 +312,6 @@ export class RestCollection implements Collection {
     };
   }
 
-  /** What rows of changes are about: records as they are now, and the ids of those to be read. */
-  private followUp(
-    rows: readonly unknown[],
-    gathered: readonly string[] = [],
-  ): { records: SourceRecord[]; ids: string[] } {
-    const { of } = this.options;
-    const { changes } = of;
-    const records: SourceRecord[] = [];
-    const ids = new Set(gathered);
-    for (const row of rows) {
-      if (!changes?.events && !this.belongs(row)) continue;
-      if (changes?.events) {
-        const { object, where, deleted } = changes.events;
-        if (!matches(row, where) || this.isSeen(String(at(row, 'id')), row)) continue;
-        const [about] = this.withoutId.leaveOut([at(row, object)], false);
-        if (about === undefined) continue;
-        const record = recordOf(of, about);
-        if (matches(row, deleted)) records.push({ ...record, deleted: true, gone: true });
-        else ids.add(record.id);
-      } else if (this.withoutId.leaveOut([row], false).length === 0) continue;
-      else if (!changes?.hydrate) records.push(recordOf(of, row));
-      else if (!this.isSeen(idOf(of, row), row)) ids.add(idOf(of, row));
-    }
-    for (const { id } of records) ids.delete(id);
-    return { records, ids: [...ids] };
-  }
-
   private async withRead(
     listed: SourceRecord[],
     ids: readonly string[],
@@ -360,23 +331,6 @@ export class RestCollection implements Collection {
   private complete(records: SourceRecord[], signal: AbortSignal): Promise<SourceRecord[]> {
     const { client, of, associations } = this.options;
     return withAssociations(client, of, associations, records, signal);
-  }
-
-  private isSeen(id: string, row: unknown): boolean {
-    const print = fingerprint(JSON.stringify(row));
-    if (this.seen.get(id) === print) return true;
-    this.seen.set(id, print);
-    return false;
-  }
-
-  private belongs(row: unknown): boolean {
-    const { skip } = this.options.of;
-    return skip === undefined || !matches(row, skip);
-  }
-
-  private isDeleted(row: unknown): boolean {
-    const { deleted } = this.options.of;
-    return deleted !== undefined && matches(row, deleted);
   }
 
   /** A partition that was deleted meanwhile has nothing more; undefined then. */

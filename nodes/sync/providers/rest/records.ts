@@ -28,9 +28,18 @@ export function idOf(of: CollectionDeclaration, row: unknown): string {
   );
 }
 
+/** It is a record of the collection; a list may show others, too. */
+export function belongs({ skip }: CollectionDeclaration, row: unknown): boolean {
+  return skip === undefined || !matches(row, skip);
+}
+
+export function isDeleted({ deleted }: CollectionDeclaration, row: unknown): boolean {
+  return deleted !== undefined && matches(row, deleted);
+}
+
 /** What an API shows of a record → the record. Throws INVALID_DECLARATION. */
 export function recordOf(of: CollectionDeclaration, row: unknown): SourceRecord {
-  const deleted = of.deleted !== undefined && matches(row, of.deleted);
+  const deleted = isDeleted(of, row);
   const created = timeOf(of.created, row);
   const updated = timeOf(of.updated, row);
   const deletedAt = deleted && of.deletedAt !== undefined ? timeAt(row, of.deletedAt) : undefined;
