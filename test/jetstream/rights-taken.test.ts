@@ -86,3 +86,40 @@ test('acknowledgements that are refused are named once, by the right that is mis
   );
   await stop();
 });
+
+test('the status is true again soon after a right to acknowledge was given back, though nothing new comes', async () => {
+  const { nats, jsm, red, publish, stop } = await open();
+  reload(nats, accounts('{ publish: { allow: ">", deny: "$JS.ACK.>" }, subscribe: ">" }'));
+  await until(() => nats.log.some((line) => /Reloaded server config/.test(line)));
+  await publish(3);
+  await until(() => red.statusOf('in')?.text === 'right missing');
+  reload(nats, ALL);
+  // Long before the ack wait of 30 s.
+  await until(() => red.statusOf('in')?.text === 'ready', { timeout: 15_000 });
+  await until(async () => (await jsm.consumers.info('crm', 'flow')).num_ack_pending === 0);
+  assert.equal(red.received('end').length, 3, 'what was acknowledged late does not come again');
+  await stop();
+});
+
+test('the status is true again soon after the right to ask for messages was given back', async () => {
+  const { nats, red, publish, stored, stop } = await open();
+  reload(nats, accounts('{ publish: { allow: ">", deny: "$JS.API.CONSUMER.MSG.NEXT.>" }, subscribe: ">" }'));
+  await until(() => red.statusOf('in')?.text === 'right missing', { timeout: 15_000 });
+  reload(nats, ALL);
+  await publish(3);
+  await until(async () => (await stored()) === 3, { timeout: 15_000 });
+  await until(() => red.statusOf('in')?.text === 'ready', { timeout: 15_000 });
+  await stop();
+});
+
+test('whoever may not look at the durable any more still receives, and says so', async () => {
+  const { nats, red, publish, stored, stop } = await open();
+  reload(nats, accounts('{ publish: { allow: ">", deny: "$JS.API.CONSUMER.INFO.>" }, subscribe: ">" }'));
+  await until(() => nats.log.some((line) => /Publish Violation.*CONSUMER\.INFO/.test(line)), {
+    timeout: 15_000,
+  });
+  await publish(3);
+  await until(async () => (await stored()) === 3);
+  await until(() => red.statusOf('in')?.text === 'ready');
+  await stop();
+});

@@ -3,6 +3,10 @@ import { unlessClosed } from '../server/unless-closed';
 
 /** Every 200 ms the server is asked whether it has read what was sent. */
 const CONFIRM_AFTER = 200;
+/** A right that is missing is tried again so often, in ms: nobody says when it is given back. */
+const TRY_AGAIN = 2_000;
+/** Words that are kept while none is taken. The messages of those before come again, and are settled anew. */
+const KEPT = 10_000;
 
 const PROGRESS = Buffer.from('+WPI');
 const ACK = Buffer.from('+ACK');
@@ -42,7 +46,8 @@ class Words {
 
 /**
  * Sends acknowledgements, and sends them again after a reconnect until a PONG shows that the server has read
- * them: the client drops without a word what is published while disconnected.
+ * them: the client drops without a word what is published while disconnected. What is refused for want of a right is kept,
+ * and said again once the server takes such a subject.
  */
 export class Acks {
   /** What was said and is not confirmed yet, in order, behind `confirmed` that were. */
@@ -53,8 +58,17 @@ export class Acks {
   private turn: NodeJS.Immediate | undefined;
   private timer: NodeJS.Timeout | undefined;
   private interrupted = false;
+  /** The subject that was refused last, as long as none is known to be taken; and how many were. */
+  private refusedReply: string | undefined;
+  private refusals = 0;
+  private trying: NodeJS.Timeout | undefined;
+  private closed = false;
 
-  constructor(private readonly connected: () => NatsConnection | undefined) {}
+  constructor(
+    private readonly connected: () => NatsConnection | undefined,
+    /** The server takes them again. */
+    private readonly granted: () => void = () => undefined,
+  ) {}
 
   ack(reply: string): void {
     this.say(reply, ACK);
@@ -79,6 +93,13 @@ export class Acks {
     this.interrupted = true;
   }
 
+  /** The server refused what was said there. */
+  refused(reply: string): void {
+    this.refusedReply = reply;
+    this.refusals++;
+    this.tryAgain();
+  }
+
   /** After a reconnect: the latest word on each. */
   repeat(): void {
     this.interrupted = false;
@@ -97,6 +118,8 @@ export class Acks {
 
   /** Resolves when the server has read everything, or can't be reached. */
   async settle(): Promise<void> {
+    this.closed = true;
+    clearTimeout(this.trying);
     clearTimeout(this.timer);
     this.timer = undefined;
     const nc = this.connected();
@@ -139,14 +162,51 @@ export class Acks {
     this.sendOut();
     if (!nc || this.interrupted || this.unconfirmed.length === 0) return;
     const until = this.confirmed + this.unconfirmed.length;
-    try {
-      await nc.flush();
-    } catch {
-      return; // Disconnected on the way: repeat() sends them again.
-    }
+    // Disconnected on the way: repeat() sends them again.
+    if (!(await wasRead(nc))) return;
+    if (this.refusedReply === undefined) this.dropUntil(until);
+    else this.dropUntil(this.confirmed + Math.max(0, this.unconfirmed.length - KEPT));
+  }
+
+  private dropUntil(until: number): void {
     // Another confirmation, or forget(), may have been quicker.
     if (until <= this.confirmed) return;
     this.unconfirmed.dropFirst(until - this.confirmed);
     this.confirmed = until;
   }
+
+  private tryAgain(): void {
+    if (this.closed) return;
+    this.trying ??= setTimeout(() => {
+      void this.isTaken().then((taken) => {
+        this.trying = undefined;
+        if (!taken) return this.tryAgain();
+        this.refusedReply = undefined;
+        this.repeat();
+        this.granted();
+      });
+    }, TRY_AGAIN);
+  }
+
+  /** Of the subject that was refused: with what was said there, or with what changes nothing for a message that is settled. */
+  private async isTaken(): Promise<boolean> {
+    const nc = this.connected();
+    const reply = this.refusedReply;
+    if (!nc || nc.isClosed() || this.interrupted || reply === undefined) return false;
+    const before = this.refusals;
+    nc.publish(reply, this.unconfirmed.latest().get(reply) ?? PROGRESS);
+    return (await wasRead(nc)) && this.refusals === before;
+  }
+}
+
+/** Whether the server has read all that was sent, and what it refused of that has been told. */
+async function wasRead(nc: NatsConnection): Promise<boolean> {
+  try {
+    await nc.flush();
+  } catch {
+    return false;
+  }
+  // A refusal comes before the PONG, but takes a few more steps.
+  await new Promise(setImmediate);
+  return true;
 }

@@ -44,6 +44,8 @@ export class Consumer implements Reader {
   /** Wakes the loop: the durable has to be looked at again. */
   private check: (() => void) | undefined;
   private failing: FlowError | undefined;
+  /** The server takes no acknowledgements, though it may deliver. */
+  private acksRefused: FlowError | undefined;
   private readonly warn: (warning: string) => void;
   private held = false;
 
@@ -74,6 +76,11 @@ export class Consumer implements Reader {
       },
       changed: () => this.report(),
       moreRoom: () => this.pull?.pull.ask(),
+      acksGranted: () => {
+        this.acksRefused = undefined;
+        handler.log('info', say`The server takes acknowledgements of "${settings.stream}" again`);
+        this.report();
+      },
     });
   }
 
@@ -117,9 +124,7 @@ export class Consumer implements Reader {
         if (state.phase === 'connecting') this.handler.state({ phase: 'connecting' });
         if (state.phase === 'connected') this.check?.();
       },
-      refused: (error, subject) => {
-        if (this.concerns(subject)) this.fail(error);
-      },
+      refused: (error, subject) => this.refused(error, subject),
     });
     this.running = this.run();
   }
@@ -151,11 +156,18 @@ export class Consumer implements Reader {
     return this.stopping.signal.aborted;
   }
 
-  private concerns(subject: string): boolean {
+  /** Of requests, whoever made them, their answer tells. */
+  private refused(error: FlowError, subject: string): void {
     const { stream, durable } = this.settings;
-    if (subject.includes('$KV.')) return false;
-    const { inbox } = this.pull ?? {};
-    return subject.includes(`.${stream}.${durable}`) || (inbox !== undefined && subject.startsWith(inbox));
+    if (subject.startsWith('$JS.ACK.') && subject.includes(`.${stream}.${durable}.`)) {
+      if (!this.acksRefused) this.handler.log('error', error.message);
+      this.acksRefused = error;
+      this.messages.ackRefused(subject);
+      this.report();
+    } else if (subject.endsWith(`.CONSUMER.MSG.NEXT.${stream}.${durable}`)) {
+      this.pull?.pull.refused();
+      this.fail(error);
+    }
   }
 
   private async run(): Promise<void> {
@@ -294,7 +306,7 @@ export class Consumer implements Reader {
   }
 
   private report(): void {
-    const error = this.failing ?? this.messages.letters.trouble;
+    const error = this.failing ?? this.acksRefused ?? this.messages.letters.trouble;
     if (error) return this.handler.state({ phase: 'failing', error });
     this.handler.state(this.turn?.held === false ? STANDBY : READY);
   }

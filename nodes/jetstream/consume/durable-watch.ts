@@ -1,3 +1,4 @@
+import { now } from '../../shared/async/clock';
 import { FlowError } from '../../shared/errors';
 import type { Connection } from '../server/connection';
 import type { NatsConnection } from '../server/nats';
@@ -15,6 +16,8 @@ export type Holdup =
   | { kind: 'unmatched'; filters: string[] };
 
 const EVERY = 5_000;
+/** Looks that are left out after one that was refused: the server logs each. */
+const LEFT_OUT = 5;
 
 /**
  * Looks, while `idle` says so, whether something holds one of the durables up of which the server itself says nothing to those
@@ -29,13 +32,13 @@ export function watchDurable(
 ): () => void {
   let asking = false;
   /** Without the right to look, the status does without it; what else is wrong, the consumer says. */
-  const denied = { durable: false, stream: false };
-  const allowed = async <T>(what: keyof typeof denied, ask: () => Promise<T>): Promise<T | undefined> => {
-    if (denied[what]) return undefined;
+  const deniedAt = { durable: -Infinity, stream: -Infinity };
+  const allowed = async <T>(what: keyof typeof deniedAt, ask: () => Promise<T>): Promise<T | undefined> => {
+    if (now() - deniedAt[what] <= LEFT_OUT * every) return undefined;
     try {
       return await ask();
     } catch (error) {
-      if (error instanceof FlowError && error.code === 'PERMISSION_DENIED') denied[what] = true;
+      if (error instanceof FlowError && error.code === 'PERMISSION_DENIED') deniedAt[what] = now();
       return undefined;
     }
   };

@@ -24,6 +24,8 @@ export interface MessagesHandler extends Pick<ConsumerHandler, 'deliver' | 'gave
   changed(): void;
   /** There is room for more. */
   moreRoom(): void;
+  /** The server takes acknowledgements again, after it had refused them. */
+  acksGranted(): void;
 }
 
 /**
@@ -48,7 +50,10 @@ export class Messages {
   ) {
     const { log, turn } = handler;
     const warn = (text: string): void => log('warn', text);
-    this.acks = new Acks(() => connection.open);
+    this.acks = new Acks(
+      () => connection.open,
+      () => handler.acksGranted(),
+    );
     this.ledger = new Ledger(connection, settings, warn);
     this.letters = new DeadLetterWriter(connection, settings, {
       gaveUp: () => handler.gaveUp?.(),
@@ -122,6 +127,11 @@ export class Messages {
   interrupted(): void {
     this.acks.interrupt();
     this.settlement.interrupted();
+  }
+
+  /** The server refused an acknowledgement. */
+  ackRefused(reply: string): void {
+    this.acks.refused(reply);
   }
 
   /** It is back, and what was not heard is said again. */

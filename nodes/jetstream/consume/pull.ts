@@ -67,6 +67,8 @@ export class Pull {
   private silences = 0;
   /** The server has answered since the last (re)start. */
   private served = false;
+  /** The last request that may have been refused. */
+  private refusedUntil = 0;
   private largestBatch = Number.MAX_SAFE_INTEGER;
   /** The bytes that one request may ask for, by what the durable allows. */
   private largestBytes = Infinity;
@@ -157,6 +159,12 @@ export class Pull {
     this.request();
   }
 
+  /** The server refused a request: only what answers a later one shows that it takes them again. */
+  refused(): void {
+    this.served = false;
+    this.refusedUntil = this.serial;
+  }
+
   /** Resolves when nothing more can arrive; what the server had already sent is still handed out. */
   async stop(): Promise<void> {
     this.stopped = true;
@@ -170,7 +178,8 @@ export class Pull {
     this.lastHeard = performance.now();
     // A message has the ack subject as its reply; what has none (or no such one) is the server speaking.
     if (msg.reply?.startsWith('$JS.ACK.')) {
-      this.alive();
+      const [oldest = ''] = this.requests.keys();
+      this.alive(oldest);
       this.countOff(msg.data.length + BESIDE);
       this.options.onMessage(msg);
       // However little may be under way at a time: how much is in the flow is another matter.
@@ -180,9 +189,9 @@ export class Pull {
     }
   }
 
-  private alive(): void {
+  private alive(request: string): void {
     this.silences = 0;
-    if (this.served) return;
+    if (this.served || Number(request) <= this.refusedUntil) return;
     this.served = true;
     this.options.onAlive();
   }
@@ -207,8 +216,8 @@ export class Pull {
   private status(msg: Msg): void {
     const code = msg.headers?.code ?? 0;
     const text = msg.headers?.description ?? '';
-    if (code === 100) return this.alive(); // heartbeat
     const id = msg.subject.slice(msg.subject.lastIndexOf('.') + 1);
+    if (code === 100) return this.alive(id); // heartbeat
     const bytes = this.requests.get(id)?.bytes ?? 0;
     this.drop(id);
     if (/Message Size Exceeds MaxBytes/i.test(text)) {

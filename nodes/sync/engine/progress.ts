@@ -18,7 +18,7 @@ export interface Progress {
   lag: number | null;
   /** Messages published since this instance took the collection over. */
   published: number;
-  /** Records that no stream would take; each has its own error in the log. */
+  /** Records that no stream would take, each with its own error in the log, and those that have no id. */
   refused: number;
   /** API calls since this instance took the collection over, where they are counted. */
   calls?: number;

@@ -14,6 +14,8 @@ export interface Page {
   wait?: number;
   /** Of records that are in the stream already, beside those given: so many were read, and what became of them. */
   written?: Written & { records: number };
+  /** Of the last page, where something couldn't be read and is left to the changes: from where they begin instead. */
+  changesFrom?: (begin: Position) => Position;
 }
 
 export interface Changes {
@@ -78,6 +80,11 @@ export interface Collection {
   readonly changesUnseen?: boolean;
   /** Why changes come later than they should, although they come. */
   readonly problem: Trouble | undefined;
+  /**
+   * Records that are left out because the API gives no id for them, since all was read or listed last. With such ones
+   * nothing is gone because it isn't among the ids.
+   */
+  readonly unidentified?: number;
   /** API calls made for it since it was opened, where they are counted. */
   readonly apiCalls?: number;
   /** Lets go of what the collection holds, a subscription say. */

@@ -9,6 +9,8 @@ export interface Comparison {
   living: number;
   /** Those of them of which the API has nothing any more. */
   lost: SourceRecord[];
+  /** Why it isn't known whether others are lost. */
+  doubt?: string;
 }
 
 export interface Comparing {
@@ -53,6 +55,8 @@ export async function compare(comparing: Comparing): Promise<Comparison> {
   if (collection.read && present) await heal(comparing, collection.read, [...present].map(String));
   if (lost.length === 0 || collection.read || signal.aborted) return { living, lost };
   const again = await listed(comparing);
+  const { unidentified = 0 } = collection;
+  if (unidentified > 0) return { living, lost: [], doubt: say`${unidentified} records there have no id` };
   return { living, lost: lost.filter(({ id }) => !again.has(keyOf(id))) };
 }
 

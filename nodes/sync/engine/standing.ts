@@ -55,7 +55,7 @@ export class Standing {
       rate: this.rate.perSecond,
       lag: this.phase === 'live' && this.asOf !== undefined ? Math.max(0, Date.now() - this.asOf) : null,
       published: this.published,
-      refused: this.refused,
+      refused: this.refused + (this.collection?.unidentified ?? 0),
       ...(calls > 0 && { calls }),
       ...(problem && { error: problem }),
     };

@@ -571,6 +571,18 @@ test('a stream that turns out not to be readable is said, and followed all the s
   assert.deepEqual(r.lines, [`! Deleted records of ${NAME} can't be found: The user may not do that`]);
 });
 
+test('while the API lists records without an id none is taken for deleted, and changes are followed', async (t) => {
+  const r = rig(t);
+  r.store.set(KEY, { ...LIVE, phase: 'reconcile', reconcile: true });
+  Object.assign(r.collection, { read: undefined, ids: () => pages(['a']), unidentified: 1 });
+  const { run } = r.start({ liveIds: () => pages(['a', 'b']) });
+  await r.clock.until(() => run.progress.phase === 'live');
+  assert.deepEqual(r.stream.ids(), []);
+  assert.deepEqual(r.lines, [`! Deleted records of ${NAME} can't be found: 1 records there have no id`]);
+  assert.equal(run.progress.refused, 1, 'they are counted');
+  assert.equal(r.kept()?.reconcile, true, 'what may be lost is still to be found');
+});
+
 test('a stream that can’t be read for another reason is read again', async (t) => {
   const r = rig(t);
   r.store.set(KEY, { ...LIVE, phase: 'reconcile', reconcile: true });
@@ -629,7 +641,9 @@ test('a failure is tried again after 1 s, and each time after twice as long, up 
   assert.deepEqual(waits.slice(0, 8), [1, 2, 4, 8, 16, 32, 60, 60]);
   assert.deepEqual(r.lines, [`! ${NAME}: the API is down`], 'it is said once');
   assert.equal(run.progress.phase, 'waiting');
-  assert.deepEqual(run.progress.error, { code: 'API_DOWN', message: 'the API is down' });
+  const { since, ...error } = run.progress.error ?? {};
+  assert.deepEqual(error, { code: 'API_DOWN', message: 'the API is down' });
+  assert.equal(typeof since, 'number');
 });
 
 test('after something was saved the next failure is waited for a second again', async (t) => {

@@ -14,13 +14,14 @@ async function* pages(...all: string[][]): AsyncGenerator<string[], void, undefi
 }
 
 /** An API that lists these ids, each time the next list of them. */
-function rig(lists: string[][], reads?: (ids: readonly string[]) => SourceRecord[]) {
+function rig(lists: string[][], reads?: (ids: readonly string[]) => SourceRecord[], unidentified = 0) {
   const written: string[] = [];
   const { read: _read, ...rest } = memoryCollection();
   const asked: string[][] = [];
   let calls = 0;
   const collection = {
     ...rest,
+    unidentified,
     ids: () => pages(lists[Math.min(calls++, lists.length - 1)] ?? []),
     ...(reads && {
       read: (ids: readonly string[]) => {
@@ -61,6 +62,17 @@ test('without a way to read it, what is missing is looked for in a second list',
     ['3'],
   );
   assert.equal(lists(), 2);
+});
+
+test('what is missing may be what the API lists without an id: nothing is taken for deleted', async () => {
+  const { compare: run } = rig([['1']], undefined, 1);
+  assert.deepEqual(await run(['1', '2']), { living: 2, lost: [], doubt: '1 records there have no id' });
+  assert.deepEqual(await run(['1']), { living: 1, lost: [] }, 'where none is missing there is no doubt');
+});
+
+test('what is missing and is read by its own id is gone, whatever else has none', async () => {
+  const { compare: run } = rig([['1']], (ids) => ids.map(gone), 1);
+  assert.deepEqual(await run(['1', '2']), { living: 2, lost: [gone('2')] });
 });
 
 test('what is missing is read, and published where it is there after all', async () => {

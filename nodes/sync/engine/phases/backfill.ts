@@ -29,13 +29,13 @@ export async function backfill(
   let failed = false;
 
   const publish = async (page: Page, before: Promise<void>): Promise<void> => {
-    const { records, next, written } = page;
+    const { records, next, written, changesFrom = (begin) => begin } = page;
     const publishing = run.write(collection, records, { events, remember: false }, signal);
     publishing.catch(() => undefined);
     await before.finally(() => publishing);
     if (written) standing.count(written.records, written);
     const done = checkpoint.done + records.length + (written?.records ?? 0);
-    checkpoint = { ...checkpoint, pageFrom: next, done };
+    checkpoint = { ...checkpoint, pageFrom: next, done, changesFrom: changesFrom(checkpoint.changesFrom) };
     if (!next) checkpoint = afterBackfill(run, collection, checkpoint);
     await run.save(checkpoint, signal);
     standing.worked();

@@ -33,9 +33,10 @@ export async function reconcile(
   } catch (error) {
     if (!comesAgain(run.options, collection) || isRetryable(error) || codeOf(error) === LEASE_LOST)
       throw error;
-    return postpone(run, collection, checkpoint, error, signal);
+    return postpone(run, collection, checkpoint, messageOf(error), signal);
   }
   if (signal.aborted) return;
+  if (found.doubt !== undefined) return postpone(run, collection, checkpoint, found.doubt, signal);
   const { heldAt } = checkpoint;
   const confirmed = heldAt !== undefined && checkpoint.resync > heldAt;
   if (!confirmed) await holdMassLoss(run, found, checkpoint, signal);
@@ -62,11 +63,11 @@ async function postpone(
   run: Run,
   collection: Collection,
   checkpoint: Checkpoint,
-  error: unknown,
+  why: string,
   signal: AbortSignal,
 ): Promise<void> {
   if (signal.aborted) return;
-  run.options.error(say`Deleted records of ${run.options.collection} can't be found: ${messageOf(error)}`);
+  run.options.error(say`Deleted records of ${run.options.collection} can't be found: ${why}`);
   await run.save({ ...checkpoint, phase: 'live', ...compared(run, collection) }, signal);
 }
 

@@ -3,7 +3,7 @@ import type { RestClient } from './client';
 import type { ChangesDeclaration, CollectionDeclaration, Listing } from './declaration';
 import { listPage } from './listing';
 import { PassReader, type Pass } from './pass';
-import { idOf } from './records';
+import { idIn, idOf } from './records';
 import type { Values } from './template';
 import { HeadWalk } from './walk';
 import { say } from '../../../shared/say';
@@ -86,7 +86,7 @@ class FullPasses implements Feed {
     this.reader = new PassReader(client, {
       listing: list,
       values,
-      idOf: (row) => idOf(of, row),
+      idOf: (row) => idIn(of, row),
       conditional,
     });
   }
@@ -122,7 +122,7 @@ class TimedPasses implements Feed {
     this.keeps = changes.keeps === undefined ? Infinity : parseDuration(changes.keeps);
     const newest = changes.by === 'newest' ? changes.time : undefined;
     const { events } = changes;
-    const id = events ? () => '' : (row: unknown): string => idOf(of, row);
+    const id = events ? () => '' : (row: unknown): string | undefined => idIn(of, row);
     this.reader = new PassReader(client, { listing: list, values, idOf: id, newest, conditional });
   }
 

@@ -2,12 +2,12 @@ import { now } from '../../../shared/async/clock';
 import { pause } from '../../../shared/async/pause';
 import { parseDuration } from '../../../shared/duration';
 import { FlowError, isFlowError } from '../../../shared/errors';
-import { RecentMap } from '../../../shared/recent-map';
 import type { Trouble } from '../../engine/progress';
 import type { Changes, Collection, Page, Position } from '../../engine/provider';
-import { fingerprint, type SourceRecord } from '../../engine/record';
+import type { SourceRecord } from '../../engine/record';
 import { withAssociations } from './associations';
 import { Bin, type BinState } from './bin';
+import { ChangedRows } from './changed-rows';
 import { feedOf, type Feed, type FeedState } from './changes';
 import type { RestClient } from './client';
 import type { CollectionDeclaration, Declaration } from './declaration';
@@ -15,10 +15,10 @@ import { Fields } from './fields';
 import { History, type HistoryState } from './history';
 import { partitionsOf, WHOLE, type Partition } from './partitions';
 import { PassReader, type Pass, type Step } from './pass';
-import { at, matches } from './path';
 import { readByIds } from './reading';
-import { goneRecord, idOf, mergedInto, recordOf } from './records';
+import { belongs, goneRecord, idIn, idOf, isDeleted, mergedInto, recordOf } from './records';
 import type { Values } from './template';
+import { Unidentified } from './unidentified';
 
 export interface CollectionOptions {
   client: RestClient;
@@ -70,7 +70,6 @@ interface HistoryPosition {
 
 /** Partitions, or slices of them, that are read at the same time, as far as the API permits. */
 const AT_ONCE = 8;
-const SEEN = 20_000;
 /** Ids that are gathered until they are read: a position has room for them. */
 const GATHERED = 1_000;
 /** Records that are read at once where each takes a request. */
@@ -83,10 +82,10 @@ export class RestCollection implements Collection {
   readonly read: Collection['read'];
   private readonly feeds = new Map<string, Feed>();
   private readonly histories = new Map<string, History>();
-  /** Rows of lists that only show ids, and were followed up. */
-  private readonly seen = new RecentMap<string, string>(SEEN);
   /** Why partitions were not read in this round, by their key. */
   private readonly refused = new Map<string, FlowError>();
+  private readonly withoutId: Unidentified;
+  private readonly changed: ChangedRows;
   private readonly fields: Fields;
   private readonly bin: Bin | undefined;
   private partitions: Partition[] | undefined;
@@ -96,6 +95,8 @@ export class RestCollection implements Collection {
     const { of, client, values, lookback, associations } = options;
     this.changesUnseen = of.associations !== undefined && associations.length > 0;
     this.compareEvery = of.compare && parseDuration(of.compare.every);
+    this.withoutId = new Unidentified(of);
+    this.changed = new ChangedRows(of, this.withoutId);
     this.fields = new Fields(client, of, values);
     if (of.read && (!of.of || options.partition))
       this.read = async (ids, signal) =>
@@ -110,7 +111,11 @@ export class RestCollection implements Collection {
   /** Of one that is refused changes come when it is no more. */
   get problem(): Trouble | undefined {
     const [first] = this.refused.values();
-    return first && { code: first.code, message: first.message };
+    return first ? { code: first.code, message: first.message } : this.withoutId.problem;
+  }
+
+  get unidentified(): number {
+    return this.withoutId.count;
   }
 
   async now(signal: AbortSignal): Promise<ChangesPosition> {
@@ -123,29 +128,31 @@ export class RestCollection implements Collection {
     for (let from = 0; from < partitions.length; from += AT_ONCE)
       await Promise.all(
         partitions.slice(from, from + AT_ONCE).map(async (partition) => {
-          parts[partition.key] = await this.feed(partition).start(signal);
+          const started = await this.unlessRefused(partition, this.feed(partition).start(signal));
+          parts[partition.key] = started ?? { since: client.past(), unread: true };
         }),
       );
     return { at: client.past(), round: 1, parts, ...(this.bin && { bin: this.bin.start() }) };
   }
 
   async page(from: Position | undefined, signal: AbortSignal): Promise<Page> {
+    if (!from) this.withoutId.begin();
     const { parts } = (from ?? { parts: {} }) as HistoryPosition;
     const pending = (await this.allPartitions(signal)).filter(({ key }) => parts[key] !== 0);
-    // What is refused comes last: without it the history is not whole.
     const granted = pending.filter(({ key }) => !this.refused.has(key));
-    const asked = granted.length > 0 ? granted : pending;
-    const room = Math.max(1, Math.floor(AT_ONCE / asked.length));
+    const room = Math.max(1, Math.floor(AT_ONCE / granted.length));
     const pages = await Promise.all(
-      asked.slice(0, AT_ONCE).map((partition) => {
+      granted.slice(0, AT_ONCE).map((partition) => {
         const page = this.historyPage(partition, parts[partition.key] || undefined, room, signal);
-        return granted.length > 0 ? this.unlessRefused(partition, page) : page;
+        return this.unlessRefused(partition, page);
       }),
     );
     const read = pages.filter((page) => page !== undefined);
+    const records = read.flatMap((page) => page.records);
     const next = { ...parts, ...Object.fromEntries(read.map(({ key, state }) => [key, state ?? 0])) };
-    const over = pending.every(({ key }) => next[key] === 0);
-    return { records: read.flatMap(({ records }) => records), next: over ? undefined : { parts: next } };
+    const left = pending.map(({ key }) => key).filter((key) => next[key] !== 0);
+    if (left.some((key) => !this.refused.has(key))) return { records, next: { parts: next } };
+    return { records, next: undefined, changesFrom: (begin) => withUnread(begin as ChangesPosition, left) };
   }
 
   async ready(_from: Position, signal: AbortSignal): Promise<void> {
@@ -183,13 +190,13 @@ export class RestCollection implements Collection {
     const { of, client } = this.options;
     const listing = of.compare?.list ?? of.list;
     this.partitions = undefined;
+    this.withoutId.begin();
     for (const { values } of await this.allPartitions(signal)) {
-      const reader = new PassReader(client, { listing, values, idOf: (row) => idOf(of, row) });
+      const reader = new PassReader(client, { listing, values, idOf: (row) => idIn(of, row) });
       for (let pass: Pass | undefined = reader.begin(0); pass && !signal.aborted;) {
         const step: Step | undefined = await this.unlessGone(reader.step(pass, signal));
-        yield (step?.rows ?? [])
-          .filter((row) => this.belongs(row) && !this.isDeleted(row))
-          .map((row) => idOf(of, row));
+        const rows = (step?.rows ?? []).filter((row) => belongs(of, row) && !isDeleted(of, row));
+        yield this.withoutId.leaveOut(rows, true).map((row) => idOf(of, row));
         pass = step?.pass;
       }
     }
@@ -224,7 +231,8 @@ export class RestCollection implements Collection {
     const apart = of.read !== undefined && this.fields.tooLong;
     const listed = { ...values, ...(!apart && fields) };
     const step = await this.unlessGone(this.history(key, listed).step(before, room, signal));
-    const rows = (step?.rows ?? []).filter((row) => this.belongs(row));
+    const belonging = (step?.rows ?? []).filter((row) => belongs(of, row));
+    const rows = this.withoutId.leaveOut(belonging, true);
     const records = apart
       ? await readByIds(
           client,
@@ -271,7 +279,7 @@ export class RestCollection implements Collection {
     const step = await this.unlessGone(this.feed(partition).step(state, signal));
     if (!step) return { key, records: [], state: { ...state, done: round } };
     const { gap, more } = step;
-    const { records, ids } = this.followUp(step.rows, gathered);
+    const { records, ids } = this.changed.followUp(step.rows, gathered);
     if (gap !== undefined)
       return { key, ...(await this.handOut(records, ids, step.state, false, signal)), gap };
     // What changes again and again within a poll is read once.
@@ -304,30 +312,6 @@ export class RestCollection implements Collection {
     };
   }
 
-  /** What rows of changes are about: records as they are now, and the ids of those to be read. */
-  private followUp(
-    rows: readonly unknown[],
-    gathered: readonly string[] = [],
-  ): { records: SourceRecord[]; ids: string[] } {
-    const { of } = this.options;
-    const { changes } = of;
-    const records: SourceRecord[] = [];
-    const ids = new Set(gathered);
-    for (const row of rows) {
-      if (!changes?.events && !this.belongs(row)) continue;
-      if (changes?.events) {
-        const { object, where, deleted } = changes.events;
-        if (!matches(row, where) || this.isSeen(String(at(row, 'id')), row)) continue;
-        const record = recordOf(of, at(row, object));
-        if (matches(row, deleted)) records.push({ ...record, deleted: true, gone: true });
-        else ids.add(record.id);
-      } else if (!changes?.hydrate) records.push(recordOf(of, row));
-      else if (!this.isSeen(idOf(of, row), row)) ids.add(idOf(of, row));
-    }
-    for (const { id } of records) ids.delete(id);
-    return { records, ids: [...ids] };
-  }
-
   private async withRead(
     listed: SourceRecord[],
     ids: readonly string[],
@@ -347,23 +331,6 @@ export class RestCollection implements Collection {
   private complete(records: SourceRecord[], signal: AbortSignal): Promise<SourceRecord[]> {
     const { client, of, associations } = this.options;
     return withAssociations(client, of, associations, records, signal);
-  }
-
-  private isSeen(id: string, row: unknown): boolean {
-    const print = fingerprint(JSON.stringify(row));
-    if (this.seen.get(id) === print) return true;
-    this.seen.set(id, print);
-    return false;
-  }
-
-  private belongs(row: unknown): boolean {
-    const { skip } = this.options.of;
-    return skip === undefined || !matches(row, skip);
-  }
-
-  private isDeleted(row: unknown): boolean {
-    const { deleted } = this.options.of;
-    return deleted !== undefined && matches(row, deleted);
   }
 
   /** A partition that was deleted meanwhile has nothing more; undefined then. */
@@ -421,12 +388,19 @@ export class RestCollection implements Collection {
     const { client, of } = this.options;
     let history = this.histories.get(key);
     history ??= new History(
-      new PassReader(client, { listing: of.list, values, idOf: (row) => idOf(of, row) }),
+      new PassReader(client, { listing: of.list, values, idOf: (row) => idIn(of, row) }),
       of.list,
     );
     this.histories.set(key, history);
     return history;
   }
+}
+
+/** What was refused stops no changes of the others: its own begin with everything, when it is no more. */
+function withUnread(position: ChangesPosition, keys: readonly string[]): ChangesPosition {
+  const { at: since, parts } = position;
+  const unread = keys.map((key) => [key, { since, unread: true }] as const);
+  return { ...position, parts: { ...parts, ...Object.fromEntries(unread) } };
 }
 
 function isGone(details: unknown): boolean {

@@ -55,7 +55,7 @@ export interface Step {
 export interface PassOptions {
   listing: Listing;
   values: Values;
-  idOf: (row: unknown) => string;
+  idOf: (row: unknown) => string | undefined;
   /** Path of the time of a list that is newest first: it ends where a row is older than `from`. */
   newest?: string;
   /** Pages that are unchanged cost nothing, and give nothing. */
@@ -284,7 +284,8 @@ export class PassReader {
   private lastOf(rows: readonly unknown[], { last, from }: Pass): Pass['last'] {
     if (rows.length === 0) return last;
     const row = rows.at(-1);
-    return { time: this.timeOf(row) ?? last?.time ?? from, id: this.options.idOf(row) };
+    const named = [...rows].reverse().find((each) => this.options.idOf(each) !== undefined) ?? row;
+    return { time: this.timeOf(row) ?? last?.time ?? from, id: this.options.idOf(named) ?? last?.id ?? '0' };
   }
 
   private timeOf(row: unknown): number | undefined {

@@ -4,25 +4,42 @@ import type { CollectionDeclaration } from './declaration';
 import { at, matches, timeAt } from './path';
 import { say } from '../../../shared/say';
 
-/** The row's id as a text. Throws INVALID_DECLARATION where there is none. */
-export function idOf({ id }: CollectionDeclaration, row: unknown): string {
+/** The row's id as a text; undefined where there is none. */
+export function idIn({ id }: CollectionDeclaration, row: unknown): string | undefined {
   const found = at(row, id);
   if (typeof found === 'string' && found !== '') return found;
-  if (typeof found === 'number' || typeof found === 'bigint') return String(found);
+  return typeof found === 'number' || typeof found === 'bigint' ? String(found) : undefined;
+}
+
+/** The row's id as a text. Throws INVALID_DECLARATION where there is none. */
+export function idOf(of: CollectionDeclaration, row: unknown): string {
+  const found = idIn(of, row);
+  if (found !== undefined) return found;
+  const { id } = of;
   throw new FlowError(
     'INVALID_DECLARATION',
     say`A record has no id at "${id}", but only ${
       Object.keys(row ?? {})
         .slice(0, 20)
-        .join(', ') || say`nothing`
+        .join(', ')
+        .slice(0, 300) || say`nothing`
     }`,
     false,
   );
 }
 
+/** It is a record of the collection; a list may show others, too. */
+export function belongs({ skip }: CollectionDeclaration, row: unknown): boolean {
+  return skip === undefined || !matches(row, skip);
+}
+
+export function isDeleted({ deleted }: CollectionDeclaration, row: unknown): boolean {
+  return deleted !== undefined && matches(row, deleted);
+}
+
 /** What an API shows of a record → the record. Throws INVALID_DECLARATION. */
 export function recordOf(of: CollectionDeclaration, row: unknown): SourceRecord {
-  const deleted = of.deleted !== undefined && matches(row, of.deleted);
+  const deleted = isDeleted(of, row);
   const created = timeOf(of.created, row);
   const updated = timeOf(of.updated, row);
   const deletedAt = deleted && of.deletedAt !== undefined ? timeAt(row, of.deletedAt) : undefined;

@@ -101,6 +101,10 @@ test('the schema has the names of the type, and no others', () => {
   const types = readFileSync(join(rest, 'declaration.ts'), 'utf8');
   const schema = readFileSync(join(rest, 'declaration.schema.json'), 'utf8');
   const declared = new Set([...types.matchAll(/[{;|\n]\s*(\w+)\??: /g)].map(([, name]) => name));
+  // Those that are listed in a type of their own, and the languages of a text.
+  const [entries = ''] = /EntryName = .*/.exec(types) ?? [];
+  for (const [, name] of entries.matchAll(/'(\w+)'/g)) declared.add(name);
+  for (const language of ['de', 'en']) declared.add(language);
   const properties = new Set<string>();
   JSON.parse(schema, function (this: unknown, key: string, value: unknown) {
     if (key === 'properties') for (const name of Object.keys(value as object)) properties.add(name);

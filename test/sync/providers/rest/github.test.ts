@@ -124,7 +124,10 @@ describe('a repository that is refused among others', () => {
       what: 'the reason',
     });
   const titles = async (r: ApiRig) =>
-    [...(await r.table()).values()].map(({ data }) => String((data as { title?: unknown }).title)).sort();
+    [...(await r.table()).values()]
+      .map(({ data }) => data as { title?: string; commit?: { message: string } })
+      .map(({ title, commit }) => String(title ?? commit?.message))
+      .sort();
   const holds = (r: ApiRig, ...wanted: string[]) =>
     until(async () => isDeepStrictEqual(await titles(r), wanted.sort()), { what: wanted.join(', ') });
 
@@ -185,17 +188,30 @@ describe('a repository that is refused among others', () => {
     });
   });
 
-  test('is the last of a history, which is not whole without it', async (t) => {
-    const r = await apiRig(t, 'github', 'acme:issues');
-    r.api.faults.add(refusal('api'));
-    r.api.write('acme/website:issues', [{ title: 'open' }]);
-    r.api.write('acme/api:issues', [{ title: 'locked' }]);
-    const started = r.start();
-    await refused(started);
-    await holds(r, 'open');
-    assert.equal(started.progress().phase, 'failed');
-    r.api.faults.clear();
-    await started.live();
-    await holds(r, 'open', 'locked');
-  });
+  for (const kind of ['issues', 'commits'])
+    test(`keeps no changes waiting in a first history of ${kind}, and is read whole when it is no more`, async (t) => {
+      const r = await apiRig(t, 'github', `acme:${kind}`);
+      const write = (repository: string, ...some: string[]) =>
+        r.api.write(
+          `acme/${repository}:${kind}`,
+          some.map((title) => (kind === 'commits' ? { message: title } : { title })),
+        );
+      r.api.faults.add(refusal('api'));
+      write('website', 'open');
+      write('api', 'locked', 'locked, too');
+      const first = r.start();
+      await first.live();
+      await refused(first);
+      await holds(r, 'open');
+      write('website', 'open, later');
+      write('api', 'locked, later');
+      await holds(r, 'open', 'open, later');
+      await first.stop();
+      const second = r.start();
+      await refused(second);
+      await holds(r, 'open', 'open, later');
+      r.api.faults.clear();
+      await holds(r, 'open', 'open, later', 'locked', 'locked, too', 'locked, later');
+      await until(() => second.progress().error === undefined, { what: 'no reason any more' });
+    });
 });
