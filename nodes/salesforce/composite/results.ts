@@ -68,7 +68,8 @@ export function rowsFailed(operation: string, sobject: string, results: readonly
   const fields = error?.fields?.length ? ` [${error.fields.join(', ')}]` : '';
   return new FlowError(
     error?.statusCode ?? 'ROWS_FAILED',
-    say`${failed.length} of ${results.length} records failed in ${operation} of ${sobject}; record ${row && index}: ${error?.statusCode} ${error?.message}${fields}. Correct the data, or wire output 2 to handle such records`,
+    // The reason first: whoever shows it cuts the end.
+    say`${error?.message}${fields} (${error?.statusCode}), record ${row && index}: ${failed.length} of ${results.length} records failed in ${operation} of ${sobject}. Correct the data, or wire output 2 to handle such records`,
     passing && failed.length === results.length,
     { details: results },
   );
