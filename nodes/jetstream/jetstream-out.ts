@@ -3,6 +3,7 @@ import { codeOf, FlowError, messageOf } from '../shared/errors';
 import { flowTracker } from '../shared/flow/completion';
 import { holdOf, pauseProcessing } from '../shared/flow/in-flow';
 import { failed, refuseInput, sendOn } from '../shared/flow/input';
+import { operate } from '../shared/operations/registry';
 import { parseDeployed, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import { templateScope } from '../shared/template';
@@ -12,6 +13,7 @@ import { withTimeout } from '../shared/async/timeout';
 import type { Connection, ConnectionState } from './server/connection';
 import { jetstreamOut } from './jetstream-out.settings';
 import { connectionOf } from './jetstream-server';
+import { heldByServer } from './operations/server';
 import { AfterDeploy } from './publish/after-deploy';
 import { compileOutgoing, encodePayload } from './publish/outgoing';
 import { Publisher, type Outgoing } from './publish/publisher';
@@ -54,6 +56,16 @@ export default function (RED: NodeAPI): void {
       return { fill: waiting === 0 ? 'green' : 'blue', shape: 'dot', text: text('ready') };
     };
     const release = connection.use({ state: show });
+    const named = { id: this.id, name: this.name || settings.subject };
+    const unlist = operate({
+      ...{ kind: 'writers', ...named },
+      state: () =>
+        connection.secrets.inValue({
+          ...named,
+          messages: publisher.pending,
+          held: heldByServer(connection),
+        }),
+    });
     show();
 
     const outgoingOf = (msg: NodeMessage, trace: TraceContext | undefined): Outgoing => {
@@ -98,6 +110,7 @@ export default function (RED: NodeAPI): void {
 
     this.on('close', (_removed: boolean, done: () => void) => {
       closing = true;
+      unlist();
       status.stop();
       void withTimeout(LAST_PUB_ACKS, publisher.stop())
         .catch((error: unknown) => this.error(messageOf(error)))

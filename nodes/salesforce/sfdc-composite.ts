@@ -2,6 +2,7 @@ import type { Node, NodeAPI, NodeDef, NodeMessage, NodeStatus } from 'node-red';
 import { gatherMessage, holdOf, inheritedUntil, pauseProcessing } from '../shared/flow/in-flow';
 import { onInput, refuseInput } from '../shared/flow/input';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
+import { operate } from '../shared/operations/registry';
 import { parseDeployed, settingsFor, type Settings, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
 import type { Carrier } from '../shared/tracing/context';
@@ -10,6 +11,7 @@ import { inTurn } from '../shared/async/in-order';
 import { Gathering } from './composite/gathering';
 import { rowsFailed } from './composite/results';
 import type { RowResult, WriteRequest } from './composite/operations';
+import { heldByOrg } from './org/state';
 import { orgStatus } from './org/status';
 import { sfdcComposite } from './sfdc-composite.settings';
 import { sessionOf } from './sfdc-org';
@@ -71,6 +73,16 @@ export default function (RED: NodeAPI): void {
         return writing(waiting > 0 ? 'status.writingMore' : 'status.writing', { records, waiting });
       },
     );
+    const named = { id: this.id, name: this.name || `${settings.operation} ${settings.sobject}` };
+    const unlist = operate({
+      ...{ kind: 'writers', ...named },
+      state: () =>
+        session.secrets.inValue({
+          ...named,
+          messages: gathering.messages,
+          held: heldByOrg(session.availability.current),
+        }),
+    });
     org.register(this);
     show();
 
@@ -127,6 +139,7 @@ export default function (RED: NodeAPI): void {
     });
 
     this.on('close', (_removed: boolean, done: () => void) => {
+      unlist();
       void writer.close(CLOSE_MS).finally(() => {
         stop();
         org.deregister(this);

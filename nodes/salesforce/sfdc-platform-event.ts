@@ -1,6 +1,7 @@
 import type { Node, NodeAPI, NodeDef, NodeMessage } from 'node-red';
 import { holdOf, pauseProcessing } from '../shared/flow/in-flow';
 import { onInput, refuseInput } from '../shared/flow/input';
+import { operate } from '../shared/operations/registry';
 import { compilePayload, refuseTooDeep } from '../shared/payload';
 import { parseDeployed, type Stored } from '../shared/settings/settings';
 import { StatusReporter } from '../shared/status';
@@ -8,6 +9,7 @@ import type { Carrier } from '../shared/tracing/context';
 import { inSpan, tracerOf } from '../shared/tracing/tracer';
 import { eventIds } from './events/event-ids';
 import { inTurn } from '../shared/async/in-order';
+import { heldByOrg } from './org/state';
 import { orgStatus } from './org/status';
 import { Publisher } from './events/publisher';
 import type { PublishResult } from './events/queue';
@@ -54,6 +56,17 @@ export default function (RED: NodeAPI): void {
         return { fill: 'blue', shape: 'dot', text: RED._(key, { events, waiting }) };
       },
     );
+    let messages = 0;
+    const named = { id: this.id, name: this.name || settings.topic };
+    const unlist = operate({
+      ...{ kind: 'writers', ...named },
+      state: () =>
+        pubsub.session.secrets.inValue({
+          ...named,
+          messages,
+          held: heldByOrg(pubsub.availability.current),
+        }),
+    });
     org.register(this);
     show();
 
@@ -69,11 +82,15 @@ export default function (RED: NodeAPI): void {
     const span = { name: `publish ${settings.topic}`, kind: 'PRODUCER' } as const;
     onInput(this, async (msg) => ({
       ...msg,
-      payload: await inSpan(tracer, span, msg as Carrier, () => publish(msg)),
+      payload: await inSpan(tracer, span, msg as Carrier, () => {
+        messages++;
+        return publish(msg).finally(() => messages--);
+      }),
       sfdc: { topic: settings.topic },
     }));
 
     this.on('close', (_removed: boolean, done: () => void) => {
+      unlist();
       void publisher.close(CLOSE_MS).finally(() => {
         stop();
         org.deregister(this);

@@ -9,6 +9,7 @@ import { newUuid } from '../shared/editor/uuid';
 import { apiSource } from './api-source.settings';
 import { showAssociations } from './providers/associations.editor';
 import { collectionList, readCollections } from './providers/collections.editor';
+import { showComparing } from './providers/compare.editor';
 import { showCost } from './providers/cost.editor';
 import { definitionEditor, type DefinitionEditor } from './providers/definition.editor';
 import { fillProviders, showLogin } from './providers/login.editor';
@@ -46,8 +47,7 @@ RED.nodes.registerType('api-source', {
     tryPages(this, form, source);
     form.watch(() => {
       $('#jetforce-polling').prop('hidden', !polls(form));
-      const salesforce = form.text('provider') === 'salesforce';
-      form.input('reconcile').attr('placeholder', salesforce ? text('never') : '');
+      showComparing(form);
       showLogin(this, form);
       showAssociations(form);
       showCost(this, form);

@@ -254,7 +254,7 @@ test('links and groups between the reader and the end settle as wires do', { ski
       y: 250,
       name: '',
       pauseType: 'delay',
-      timeout: '300',
+      timeout: '3000',
       timeoutUnits: 'milliseconds',
       wires: [['out']],
     } as unknown as FlowNode,

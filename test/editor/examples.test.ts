@@ -24,6 +24,19 @@ const LACKING =
 
 /** What is left of the canvas, in px, between palette and sidebar of Node-RED 5 on a screen of 1280. */
 const CANVAS = 759;
+/** Below each of ours stands its status. */
+const STATUS = 12;
+
+/** Nodes of the open tab that stick out of the canvas, and pairs of which one covers the other or its status. */
+const badlyPlaced = (width: number) => `(() => {
+  const boxes = RED.nodes.filterNodes({ z: RED.workspaces.active() }).map(({ type, name, x, y, w, h }) =>
+    ({ what: type + ' ' + name, left: x - w / 2, right: x + w / 2, top: y - h / 2, bottom: y + h / 2 + (${JSON.stringify(types)}.includes(type) ? ${STATUS} : 0) }));
+  const over = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  return {
+    outside: boxes.filter(({ left, right }) => left < 0 || right > ${width}).map(({ what }) => what),
+    crowded: boxes.flatMap((a, i) => boxes.slice(i + 1).filter((b) => over(a, b)).map((b) => a.what + ' and ' + b.what)),
+  };
+})()`;
 
 for (const version of [5, 4] as const)
   test(
@@ -55,11 +68,17 @@ for (const version of [5, 4] as const)
       t.after(() => bench.stop());
       const editor = await bench.editor();
       const add = async (name: string) => {
-        await editor.importText(examples.get(name) ?? assert.fail(name));
-        const outside = await editor.run<string[]>(
-          `RED.nodes.filterNodes({ z: RED.workspaces.active() }).filter(({ x, w }) => x + w / 2 > ${CANVAS}).map(({ type, name }) => type + ' ' + name)`,
+        const flow = examples.get(name) ?? assert.fail(name);
+        await editor.importText(flow);
+        const [tab] = JSON.parse(flow) as FlowNode[];
+        await editor.run(`RED.workspaces.show('${tab?.id}')`);
+        const shown = "document.querySelectorAll('.red-ui-flow-node-group').length";
+        await editor.page.waitForFunction(
+          `${shown} > 1 && ${shown} === RED.nodes.filterNodes({ z: '${tab?.id}' }).length`,
         );
+        const { outside, crowded } = await editor.run<Record<string, string[]>>(badlyPlaced(CANVAS));
         assert.deepEqual(outside, [], `${name}: behind the sidebar on a screen of 1280 px`);
+        assert.deepEqual(crowded, [], `${name}: over one another`);
       };
 
       await add('Upsert contacts from JetStream');

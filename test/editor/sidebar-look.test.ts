@@ -113,6 +113,17 @@ const STATE: States & { at: string; unknown: object[] } = {
       held: { by: 'disconnected', reason: 'login', since: SINCE, ...problem },
     },
   ],
+  writers: [
+    {
+      ...{ id: 'w', name: 'crm.contacts.{{payload.ChangeEventHeader.changeType}}', messages: 1_234 },
+      held: { by: 'disconnected', since: SINCE, ...problem },
+    },
+    {
+      ...{ id: 'w2', name: LONG, messages: 1 },
+      held: { by: 'disconnected', reason: 'unreachable', since: SINCE, ...problem },
+    },
+    { id: 'w3', name: 'waits for nothing', messages: 5, held: null },
+  ],
   orgs: [
     {
       ...{ id: 'o', name: 'our org', session: 'open', instanceUrl: 'https://our-company.my.salesforce.com' },

@@ -226,6 +226,35 @@ test('api-source: shows what the API needs', { skip }, async () => {
   await editor.cancel();
 });
 
+/** Whether what stands in the empty field is wider than the field. */
+const CUT = `(() => {
+  const field = document.getElementById('node-config-input-reconcile');
+  const drawn = document.createElement('canvas').getContext('2d');
+  const { font, paddingLeft, paddingRight } = getComputedStyle(field);
+  drawn.font = font;
+  const room = field.clientWidth - parseFloat(paddingLeft) - parseFloat(paddingRight);
+  return drawn.measureText(field.placeholder).width > room;
+})()`;
+
+test('api-source: an empty "Compare every" says how often that is done by itself', { skip }, async () => {
+  await editor.clear();
+  const { page } = editor;
+  const input = page.locator('#node-config-input-reconcile');
+  const says = async (provider: string, ...collections: string[]) => {
+    await editor.add({ ...valid('api-source'), id: provider, provider, collections });
+    await editor.open(provider);
+    const said = await input.getAttribute('placeholder');
+    assert.equal(await editor.run(CUT), false, `"${said}" is cut`);
+    await editor.cancel();
+    return said;
+  };
+  await editor.add(nodes.org);
+  assert.equal(await says('salesforce', 'salesforce:contact'), 'never');
+  assert.equal(await says('github', 'github:a/b:issues'), 'by itself: 1d');
+  assert.equal(await says('jira', 'jira:issues', 'jira:projects'), 'by itself: 1d, 1h');
+  assert.equal(await says('custom'), '');
+});
+
 test('api-sync-out: the preview is the subject that records get', { skip }, async () => {
   await editor.clear();
   const { page } = editor;

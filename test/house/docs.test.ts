@@ -159,6 +159,7 @@ const STATES: States = {
       deadLetter,
     },
   ],
+  writers: [{ id: 'w', name: 'w', messages: 1, held }],
   orgs: [
     {
       ...{ id: 'o', name: 'o', session: 'open', instanceUrl: 'https://x', apiVersion: '65.0', underWay: 1 },

@@ -4,11 +4,13 @@ import jetstreamIn from '../../nodes/jetstream/jetstream-in';
 import { deadLettersOf } from '../../nodes/jetstream/consume/letters';
 import { Connection } from '../../nodes/jetstream/server/connection';
 import { bucketPositions } from '../../nodes/jetstream/streams/bucket-positions';
+import jetstreamOut from '../../nodes/jetstream/jetstream-out';
 import jetstreamServer from '../../nodes/jetstream/jetstream-server';
 import operations from '../../nodes/operations/operations';
 import sfdcComposite from '../../nodes/salesforce/sfdc-composite';
 import sfdcEventIn from '../../nodes/salesforce/sfdc-event-in';
 import sfdcOrg from '../../nodes/salesforce/sfdc-org';
+import sfdcPlatformEvent from '../../nodes/salesforce/sfdc-platform-event';
 import { GivenUp, keyOf } from '../../nodes/shared/operations/given-up';
 import { Replay } from '../../nodes/shared/flow/replay';
 import type { ListedLetter } from '../../nodes/shared/flow/stored-letter';
@@ -25,7 +27,8 @@ import { inbox, stage } from './helper';
 
 const SECRET = 'a-secret-nobody-shall-see';
 const red = stage(
-  ...[operations, jetstreamServer, jetstreamIn, sfdcOrg, sfdcComposite, sfdcEventIn, apiSource, apiSyncOut],
+  ...[operations, jetstreamServer, jetstreamIn, jetstreamOut, sfdcOrg, sfdcComposite, sfdcEventIn],
+  ...[sfdcPlatformEvent, apiSource, apiSyncOut],
 );
 let room: Room;
 let org: Org;
@@ -218,6 +221,57 @@ test('a server that is away has been so since it was lost, whenever somebody loo
   assert.ok(Number(since) >= begun && Number(since) <= lost, String(since));
   assert.equal(held, since);
   assert.deepEqual(await found(), [since, since]);
+});
+
+/** Of each kind that writes. */
+const writers: FlowNode[] = [
+  { id: 'out', type: 'jetstream-out', server: 'server', subject: 'crm.contact.1', wires: [[]] },
+  {
+    id: 'write',
+    type: 'sfdc-composite',
+    org: 'org',
+    operation: 'create',
+    sobject: 'Contact',
+    wires: [[], []],
+  },
+  { id: 'tell', type: 'sfdc-platform-event', org: 'org', topic: '/event/Order_Status__e', wires: [[]] },
+];
+const written = async () => (await state()).writers.map(({ id, messages }) => `${id} ${messages}`).join();
+
+test('what waits in a node that writes is counted, with what holds it, until it is confirmed', async () => {
+  const nowhere = '127.0.0.1:9';
+  const away = { ...server(), servers: `nats://${nowhere}` };
+  await red.load(away, orgNode(org, { loginUrl: `http://${nowhere}` }), ...writers);
+  for (const { id } of writers) red.node(id).receive({ payload: { LastName: 'Waits' } });
+  const held = await until(async () => {
+    const found = await state();
+    return found.writers.every((one) => one.held && one.messages === 1) ? found : undefined;
+  });
+  const by = held.writers.map((one) => [one.name, one.held?.by, one.held?.reason ?? one.held?.code]);
+  assert.deepEqual(by, [
+    ['crm.contact.1', 'disconnected', held.servers[0]?.problem?.code],
+    ['create Contact', 'disconnected', 'unreachable'],
+    ['/event/Order_Status__e', 'disconnected', 'unreachable'],
+  ]);
+  assert.equal(held.writers[1]?.held?.since, held.orgs[0]?.held?.since);
+  const samples = parse(await metrics());
+  const values = samples.get('jetforce_writer_messages')?.map(({ labels, value }) => [labels.node, value]);
+  assert.deepEqual(values, [
+    ['out', 1],
+    ['write', 1],
+    ['tell', 1],
+  ]);
+  assert.equal(samples.get('jetforce_writer_held_seconds')?.length, 3);
+});
+
+test('what a node has written is not counted any more, nor what it could not write', async () => {
+  await red.load(server(), orgNode(org), ...writers, inbox('done'));
+  await red.waitForStatus('out', 'status.ready');
+  const before = org.records('Contact').length;
+  for (const { id } of writers) red.node(id).receive({ payload: { LastName: 'Goes on' } });
+  red.node('write').receive({ payload: {} });
+  await until(() => org.records('Contact').length === before + 1, { what: 'the contact' });
+  await until(async () => (await written()) === 'out 0,write 0,tell 0', { what: 'nothing to be left' });
 });
 
 test('what was given up counts, over a deploy, until somebody has looked', async () => {

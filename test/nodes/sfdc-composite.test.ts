@@ -83,7 +83,7 @@ for (const [what, more, error] of [
   [
     'a batch of no size',
     { batch: { records: 0 } },
-    /batch\.records: 0 is not a whole number between 1 and 1000/,
+    /Records a call: 0 is not a whole number between 1 and 1000/,
   ],
 ] as const) {
   test(`with ${what} it shows wrong settings, and fails what it gets`, async () => {

@@ -62,7 +62,7 @@ test('shows that it connects, then that it is ready', async () => {
 for (const [what, more, error] of [
   ['no org', { org: '' }, /No sfdc-org is chosen/],
   ['no topic', { topic: '' }, /is not a topic to publish to/],
-  ['no request at once', { maxRequests: 0 }, /maxRequests: 0 is not a whole number between 1 and 25/],
+  ['no request at once', { maxRequests: 0 }, /Requests at once: 0 is not a whole number between 1 and 25/],
 ] as const) {
   test(`with ${what} it shows wrong settings, and fails what it gets`, async () => {
     await load(more);

@@ -143,7 +143,7 @@ describe('settings', () => {
     ['no org', { org: '' }, /No sfdc-org is chosen/],
     ['no topic', { topic: '' }, /is not a topic to publish to.*\/event\/OrderStatus__e/],
     ['a name for a topic', { topic: 'OrderStatus__e' }, /"OrderStatus__e" is not a topic/],
-    ['no number of requests', { maxRequests: 0 }, /maxRequests: 0 is not a whole number/],
+    ['no number of requests', { maxRequests: 0 }, /Requests at once: 0 is not a whole number/],
   ] as const) {
     test(`${what} is said at the start and with each message`, async () => {
       const from = red.log.length;

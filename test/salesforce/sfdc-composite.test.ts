@@ -139,7 +139,10 @@ describe('outputs', () => {
     assert.deepEqual(since(), [0, 0, 1, 0]);
     const { code, message } = last('caught').error;
     assert.equal(code, 'REQUIRED_FIELD_MISSING');
-    assert.match(message, /1 of 2 records failed in upsert of Contact; record 1: .*LastName/);
+    assert.match(
+      message,
+      /^FlowError: Required .*LastName.* record 1: 1 of 2 records failed in upsert of Contact\./,
+    );
   });
 
   test('an empty array is done without a call', async () => {

@@ -10,6 +10,7 @@ import type { Holdup } from '../consume/durable-watch';
 import type { Place, Reader } from '../consume/reader';
 import { jsApi } from '../server/api';
 import type { Connection } from '../server/connection';
+import { heldByServer } from './server';
 import { serverAtLeast } from '../streams/stream';
 
 /** A jetstream-in as it runs. */
@@ -86,12 +87,8 @@ function heldBy(node: DurableNode, paused: ConsumerInfo | undefined): Held | und
   const phase = node.phase();
   const holdup = node.holdup();
   const seen = node.holdupSince();
-  if (connection.state.phase === 'disconnected')
-    return {
-      by: 'disconnected',
-      since: connection.downSince ?? null,
-      ...problemOf(connection.state.reason),
-    };
+  const disconnected = heldByServer(connection);
+  if (disconnected) return disconnected;
   if (paused || isPausedHere(node.id)) {
     const until = Date.parse(paused?.config.pause_until ?? '');
     const since = pausedHere.get(node.id) ?? pausedSince(until) ?? (holdup?.kind === 'paused' ? seen : null);

@@ -1,6 +1,6 @@
 import { inTime } from '../../shared/async/timeout';
 import { problemOf } from '../../shared/operations/letter-actions';
-import type { ServerState } from '../../shared/operations/states';
+import type { Held, ServerState } from '../../shared/operations/states';
 import type { Connection } from '../server/connection';
 
 const PING = 2_000;
@@ -19,4 +19,10 @@ export async function serverState(id: string, name: string, connection: Connecti
     downSince: connection.downSince ?? null,
     ...(state.phase === 'disconnected' && { problem: problemOf(state.reason) }),
   });
+}
+
+/** What holds the nodes that use the server. */
+export function heldByServer({ state, downSince }: Connection): Held | null {
+  if (state.phase !== 'disconnected') return null;
+  return { by: 'disconnected', since: downSince ?? null, ...problemOf(state.reason) };
 }

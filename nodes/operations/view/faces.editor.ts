@@ -5,6 +5,7 @@ import type {
   OrgState,
   ServerState,
   TopicState,
+  WriterState,
 } from '../../shared/operations/states';
 import { errorText } from '../../shared/editor/error-text';
 import type { Face, Fact, Light } from './card.editor';
@@ -66,6 +67,13 @@ export function topicFace({ name, phase, held, givenUp, topic, inFlow }: TopicSt
       [say('inFlow'), number(inFlow)],
       [say('givenUp'), number(givenUp)],
     ],
+  };
+}
+
+export function writerFace({ name, held, messages }: WriterState): Face {
+  return {
+    ...{ title: name, light: lightOf('ready', held, 0), state: stateOf('ready', held), notes: notesOf(held) },
+    facts: [[say('messages'), number(messages)]],
   };
 }
 

@@ -3,7 +3,7 @@ import type { States } from '../../shared/operations/states';
 import { runtimeSpeaks } from '../../shared/editor/error-text';
 import { act, read } from './api.editor';
 import { Card, type Face } from './card.editor';
-import { collectionFace, durableFace, orgFace, serverFace, topicFace } from './faces.editor';
+import { collectionFace, durableFace, orgFace, serverFace, topicFace, writerFace } from './faces.editor';
 import { LetterList } from './letters.editor';
 import { clock, say, type Key } from './text.editor';
 
@@ -14,7 +14,7 @@ type Show<T> = (state: T) => void;
 /** Milliseconds between two looks, while the tab is to be seen. */
 const EVERY = 2_000;
 
-const SECTIONS = ['servers', 'orgs', 'durables', 'topics', 'syncs', 'unknown'] as const;
+const SECTIONS = ['servers', 'orgs', 'durables', 'topics', 'writers', 'syncs', 'unknown'] as const;
 
 /** The operations tab: looks again and again, and keeps its elements, so that the focus stays where it is. */
 export class OperationsTab {
@@ -92,6 +92,10 @@ export class OperationsTab {
     for (const state of found.orgs) part('orgs', state.id, state, () => plain(state.id, orgFace));
     for (const state of found.durables) part('durables', state.id, state, () => this.durable(state));
     for (const state of found.topics) part('topics', state.id, state, () => this.topic(state));
+    // One that is well would only make the tab longer.
+    for (const state of found.writers)
+      if (state.held && state.messages > 0)
+        part('writers', state.id, state, () => plain(state.id, writerFace));
     for (const { id, name, stream, collections } of found.syncs)
       for (const state of collections)
         part('syncs', `${id} ${state.syncId} ${state.collection}`, state, () =>

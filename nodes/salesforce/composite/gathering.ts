@@ -10,6 +10,8 @@ interface Gathered {
  * stops the consumer.
  */
 export class Gathering {
+  /** Messages that are held. */
+  messages = 0;
   private records = 0;
   private readonly outside = new Set<Gathered>();
 
@@ -23,8 +25,10 @@ export class Gathering {
   add(records: number, msg: object): () => void {
     const gathered: Gathered = { records, msg, release: undefined };
     this.outside.add(gathered);
+    this.messages++;
     this.fill();
     return () => {
+      this.messages--;
       if (gathered.release) {
         gathered.release();
         this.records -= records;

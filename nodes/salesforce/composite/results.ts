@@ -52,6 +52,9 @@ export function resultsOf({ request, results, failure }: WriteMessage): RowResul
   throw new FlowError(code, sentence, retryable && !doubles, { details: rows, cause });
 }
 
+/** Characters; `details` have the whole of it. */
+const LONGEST_REASON = 2_000;
+
 /**
  * The error of a message of which rows failed for good, where nobody else takes care of them. Only where nothing
  * was written, and nothing but time is missing, may the message be repeated.
@@ -66,9 +69,11 @@ export function rowsFailed(operation: string, sobject: string, results: readonly
   const error = row && (named(row) ?? row.errors[0]);
   const passing = !failed.some((one) => one.errors.some(isFault));
   const fields = error?.fields?.length ? ` [${error.fields.join(', ')}]` : '';
+  const reason = `${error?.message}${fields} (${error?.statusCode})`.slice(0, LONGEST_REASON);
   return new FlowError(
     error?.statusCode ?? 'ROWS_FAILED',
-    say`${failed.length} of ${results.length} records failed in ${operation} of ${sobject}; record ${row && index}: ${error?.statusCode} ${error?.message}${fields}. Correct the data, or wire output 2 to handle such records`,
+    // The reason first: whoever shows it cuts the end.
+    say`${reason}, record ${row && index}: ${failed.length} of ${results.length} records failed in ${operation} of ${sobject}. Correct the data, or wire output 2 to handle such records`,
     passing && failed.length === results.length,
     { details: results },
   );

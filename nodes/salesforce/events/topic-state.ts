@@ -1,8 +1,8 @@
 import { codeOf } from '../../shared/errors';
 import type { GivenUp } from '../../shared/operations/given-up';
 import { deadLetterState, type Letters } from '../../shared/operations/letter-actions';
-import type { Held, TopicState } from '../../shared/operations/states';
-import type { Unavailable } from '../org/availability';
+import type { TopicState } from '../../shared/operations/states';
+import { heldByOrg } from '../org/state';
 import type { PubSub } from '../pubsub/client';
 import type { EventReader } from './reader';
 
@@ -27,7 +27,6 @@ export function topicStates({ id, name, org, topic, ...node }: TopicNode): () =>
     await givenUp.refreshed();
     const { state, inFlow } = reader;
     const error = state.phase === 'failing' ? state.error : undefined;
-    const outage = pubsub.availability.current;
     const failing = error && {
       by: 'failing' as const,
       since: node.failingSince(),
@@ -36,12 +35,8 @@ export function topicStates({ id, name, org, topic, ...node }: TopicNode): () =>
     };
     return pubsub.session.secrets.inValue({
       ...{ id, name, org, topic, phase: state.phase, inFlow, givenUp: givenUp.count },
-      held: outage ? { by: 'disconnected', ...heldBy(outage) } : (failing ?? null),
+      held: heldByOrg(pubsub.availability.current) ?? failing ?? null,
       deadLetter: kept ? await deadLetterState(kept) : null,
     });
   };
-}
-
-function heldBy({ reason, since, code, message }: Unavailable): Omit<Held, 'by'> {
-  return { reason, since, code, message };
 }

@@ -1,4 +1,4 @@
-import type { OrgHeld, OrgState } from '../../shared/operations/states';
+import type { Held, OrgHeld, OrgState } from '../../shared/operations/states';
 import type { Unavailable } from './availability';
 import type { OrgSession } from './session';
 
@@ -21,6 +21,13 @@ export function orgState(id: string, name: string, session: OrgSession, pubsub: 
     held: heldOf(availability.current),
     pubsubHeld: heldOf(pubsub.ownAvailability.current),
   });
+}
+
+/** What holds the nodes that use the org. */
+export function heldByOrg(current: Unavailable | undefined): Held | null {
+  if (!current) return null;
+  const { reason, since, code, message } = current;
+  return { by: 'disconnected', reason, since, code, message };
 }
 
 function heldOf(current: Unavailable | undefined): OrgHeld | null {

@@ -29,6 +29,8 @@ const durables = (value: (state: Of<'durables'>) => Sample[1]) => (states: State
 const topicLabels = ({ id, name, topic }: Of<'topics'>): Labels => ({ node: id, name, topic });
 const topics = (value: (state: Of<'topics'>) => Sample[1]) => (states: States) =>
   states.topics.map((state): Sample => [topicLabels(state), value(state)]);
+const writers = (value: (state: Of<'writers'>) => Sample[1]) => (states: States) =>
+  states.writers.map((state): Sample => [{ node: state.id, name: state.name }, value(state)]);
 const orgs = (value: (state: Of<'orgs'>) => Sample[1]) => (states: States) =>
   states.orgs.map((state): Sample => [{ node: state.id, name: state.name }, value(state)]);
 type CollectionOf = Of<'syncs'>['collections'][number];
@@ -123,6 +125,16 @@ const METRICS: Metric[] = [
     'jetforce_topic_held_seconds',
     'For how long the topic has been held; 0 where it is not.',
     topics(({ held }) => age(held?.since)),
+  ),
+  gauge(
+    'jetforce_writer_messages',
+    'Messages handed to the node and not confirmed yet.',
+    writers(({ messages }) => messages),
+  ),
+  gauge(
+    'jetforce_writer_held_seconds',
+    'For how long the node can not write; 0 where it can.',
+    writers(({ held }) => age(held?.since)),
   ),
   gauge(
     'jetforce_org_session_open',

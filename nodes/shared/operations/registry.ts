@@ -38,7 +38,7 @@ export function operate<K extends Kind>(node: Operated<K>): () => void {
 /** Of all nodes. One whose state can't be told within 4 s is in `unknown`, with the reason. */
 export async function currentStates(): Promise<States & { unknown: UnknownState[] }> {
   const states: States & { unknown: UnknownState[] } = {
-    ...{ servers: [], durables: [], topics: [], orgs: [], syncs: [] },
+    ...{ servers: [], durables: [], topics: [], writers: [], orgs: [], syncs: [] },
     unknown: [],
   };
   await Promise.all(

@@ -132,11 +132,19 @@ export interface SyncState extends Common {
   collections: CollectionState[];
 }
 
+/** A node that writes. */
+export interface WriterState extends Common {
+  /** Handed to the node, and not confirmed yet. */
+  messages: number;
+  held: Held | null;
+}
+
 /** By kind, each in the order in which the nodes were made. */
 export interface States {
   servers: ServerState[];
   durables: DurableState[];
   topics: TopicState[];
+  writers: WriterState[];
   orgs: OrgState[];
   syncs: SyncState[];
 }

@@ -139,13 +139,13 @@ describe('rows that failed for good', () => {
     assert.equal(error.code, 'REQUIRED_FIELD_MISSING');
     assert.equal(
       error.message,
-      '3 of 4 records failed in upsert of Contact; record 2: REQUIRED_FIELD_MISSING it is REQUIRED_FIELD_MISSING [LastName, Email]. Correct the data, or wire output 2 to handle such records',
+      'it is REQUIRED_FIELD_MISSING [LastName, Email] (REQUIRED_FIELD_MISSING), record 2: 3 of 4 records failed in upsert of Contact. Correct the data, or wire output 2 to handle such records',
     );
     assert.equal(error.retryable, false);
     assert.deepEqual(error.details, results);
     assert.match(
       rowsFailed('update', 'X', [refused('FIELD_INTEGRITY_EXCEPTION')]).message,
-      /record 0: FIELD_INTEGRITY_EXCEPTION it is FIELD_INTEGRITY_EXCEPTION\. Correct/,
+      /^it is FIELD_INTEGRITY_EXCEPTION \(FIELD_INTEGRITY_EXCEPTION\), record 0: 1 of 1 .*X\. Correct/,
     );
   });
 
