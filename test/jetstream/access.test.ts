@@ -93,6 +93,8 @@ describe('every way to log in', () => {
       await outcome({ servers, auth: 'nkey', nkeySeed: text(createUser().getSeed()) }),
       'AUTHORIZATION',
     );
+    for (const wrong of [seed.slice(0, -1), `${seed.slice(0, 20)}A${seed.slice(21)}B`, 'a password'])
+      assert.equal(await outcome({ servers, auth: 'nkey', nkeySeed: wrong }), 'BAD_CREDENTIALS');
     assert.equal(
       await outcome({
         servers,
