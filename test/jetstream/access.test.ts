@@ -308,7 +308,7 @@ describe('least rights (the table of docs/nats-rights.md)', () => {
     });
     await until(() => red.statusOf('in')?.text === 'ready', { what: 'jetstream-in to be ready' });
     await red.deploy(flows(nats, { provision: true, streamConfig: { subjects: ['crm.>', 'orders.>'] } }));
-    await red.waitForLog(/The stream "crm" was changed: subjects crm\.> → crm\.>, orders\.>/);
+    await red.waitForLog(/The stream "crm" was changed: Stream subjects: crm\.> → crm\.>, orders\.>/);
     await red.stop();
     await nats.stop();
   });
