@@ -18,7 +18,7 @@ import type { SourceNode } from './api-source';
 import { apiSyncOut, recordStreamOf } from './api-sync-out.settings';
 import type { ControlCommand } from './engine/control';
 import { SyncOut, type Source } from './engine/sync-out';
-import { troubleTeller } from './engine/progress';
+import { troubleTeller } from './engine/trouble';
 import { collectionState, syncStatus } from './engine/status';
 import { publishSpan } from './engine/traced';
 import { withTimeout } from '../shared/async/timeout';

@@ -93,6 +93,8 @@ describe('every way to log in', () => {
       await outcome({ servers, auth: 'nkey', nkeySeed: text(createUser().getSeed()) }),
       'AUTHORIZATION',
     );
+    for (const wrong of [seed.slice(0, -1), `${seed.slice(0, 20)}A${seed.slice(21)}B`, 'a password'])
+      assert.equal(await outcome({ servers, auth: 'nkey', nkeySeed: wrong }), 'BAD_CREDENTIALS');
     assert.equal(
       await outcome({
         servers,
@@ -306,7 +308,7 @@ describe('least rights (the table of docs/nats-rights.md)', () => {
     });
     await until(() => red.statusOf('in')?.text === 'ready', { what: 'jetstream-in to be ready' });
     await red.deploy(flows(nats, { provision: true, streamConfig: { subjects: ['crm.>', 'orders.>'] } }));
-    await red.waitForLog(/The stream "crm" was changed: subjects crm\.> → crm\.>, orders\.>/);
+    await red.waitForLog(/The stream "crm" was changed: Stream subjects: crm\.> → crm\.>, orders\.>/);
     await red.stop();
     await nats.stop();
   });

@@ -135,6 +135,11 @@ export function explainConnectFailure(thrown: unknown, servers: string): FlowErr
         say`The credentials for ${servers} are malformed: a .creds file holds a JWT and a seed (SU…)`,
       );
     default:
+      if (code.startsWith('nkeys: '))
+        return failure(
+          'BAD_CREDENTIALS',
+          say`The nkey seed for ${servers} is none (${code.slice('nkeys: '.length)}): enter the whole line that begins with SU`,
+        );
       if (/CERT|SSL|TLS|SIGN|ISSUER|ALTNAME|VERIFY/i.test(code))
         return failure('TLS', explainTls(code, messageOf(cause), servers));
       if (/maximum.*connections exceeded/i.test(messageOf(cause)))

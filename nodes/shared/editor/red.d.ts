@@ -17,7 +17,9 @@ declare const RED: {
     node(id: string): EditorNode | null | undefined;
     /** Every node of the flows, until the callback gives false. */
     eachNode(callback: (node: EditorNode) => boolean): void;
-    filterLinks(filter: object): { source: EditorNode; target: EditorNode }[];
+    filterLinks(filter: object): { source: EditorNode; sourcePort: number; target: EditorNode }[];
+    /** `in` and `out` are the ports of its inside: they have a `direction`, their number `i`, and wires as nodes have. */
+    subflow(id: string): { in: EditorNode[]; out: EditorNode[] } | undefined;
     /** Undefined where `id` is that of a subflow. */
     workspace(id: string): { disabled?: boolean } | undefined;
     /** Every config node, until the callback gives false. */

@@ -1,5 +1,4 @@
 import { now } from '../../shared/async/clock';
-import type { Log } from '../../shared/log';
 
 export type Phase = 'waiting' | 'backfill' | 'live' | 'stopped' | 'failed';
 
@@ -88,40 +87,4 @@ export class ProgressTeller {
     this.lastAt = now();
     this.tell(this.latest);
   }
-}
-
-/** The log of a node, and what tells the troubles of its collections there. */
-export interface TroubleTeller {
-  log: Log;
-  tell: (progress: Progress) => void;
-}
-
-/**
- * Tells why collections fail, in a line of its own for each other reason, once for all collections of a sync that have
- * it: the node's status only says that the log has it. A standby is no trouble. What the log has as an error isn't told
- * again, and what the connection's own node tells is for the log alone.
- */
-export function troubleTeller(log: Log): TroubleTeller {
-  const told = new Map<string, Trouble & { of: string }>();
-  let lastError = '';
-  return {
-    log(level, text) {
-      if (level === 'error') lastError = text;
-      log(level, text);
-    },
-    tell({ sync_id: of, collection, phase, error }) {
-      const key = `${of} ${collection}`;
-      const before = told.get(key);
-      const trouble = error && error.code !== 'LEASED' && phase !== 'stopped' ? error : undefined;
-      told.delete(key);
-      if (!trouble) return;
-      const { code, message } = trouble;
-      const same = (other: Trouble & { of: string }): boolean =>
-        other.of === of && other.code === code && other.message === message;
-      const known = before?.code === code || [...told.values()].some(same);
-      told.set(key, { ...trouble, of });
-      if (!known && !lastError.includes(message))
-        log(trouble.told ? 'info' : 'warn', `${message} (${collection})`);
-    },
-  };
 }

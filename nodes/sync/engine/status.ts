@@ -28,7 +28,7 @@ const WORDS: Record<string, string> = {
   budget: 'budget',
 };
 
-const wordOf = ({ code, reason = '' }: Trouble): string => WORDS[code] ?? WORDS[reason] ?? 'failed';
+export const wordOf = ({ code, reason = '' }: Trouble): string => WORDS[code] ?? WORDS[reason] ?? 'failed';
 
 /** What a node shows of all its collections: the one that is worst off. */
 export function syncStatus(
