@@ -149,7 +149,7 @@ const NAMELESS = `[...document.querySelectorAll('.jetforce-form :is(input, selec
 const LIKE_VALUES = `[...document.querySelectorAll('.jetforce-form input[placeholder]')]
   .filter((input) => input.checkVisibility() && input.placeholder !== '' && input.id !== 'node-config-input-baseUrl')
   .map((input) => input.placeholder)
-  .filter((text) => !/^(e\\.g\\. |z\\. ?B\\. )|^leer: |, if empty$|^[^\\d:/{}]+$/.test(text))`;
+  .filter((text) => !/^(e\\.g\\. |z\\. ?B\\. )|^leer: |^(by itself|von selbst): |, if empty$|^[^\\d:/{}]+$/.test(text))`;
 
 /** As wide as the forms of Node-RED's own nodes, so that the canvas stays in sight. */
 const WIDTH = { min: 500, max: 600 };
