@@ -5,8 +5,8 @@ import type { NatsConnection } from '../server/nats';
 import { openNats } from '../server/open';
 import { splitLogin, type ServerSettings } from '../server/server-settings';
 import { planUpdate } from './provision';
-import { recordFeatures, streamConfig, streamInfo, type StreamFeatures, type StreamForm } from './stream';
-import type { Difference, StreamOption } from './stream-changes';
+import { recordFeatures, streamConfig, streamInfo, type StreamForm } from './stream';
+import { SETTING_OF, type Difference } from './stream-changes';
 import type { StoredStream } from './stream.settings';
 
 /** One entry of a picker. */
@@ -133,7 +133,7 @@ export async function listSubjects(
 
 /** A difference as a form shows it; empty for no limit. */
 export interface ShownDifference {
-  setting: keyof StoredStream | keyof StreamFeatures;
+  setting: (typeof SETTING_OF)[Difference['option']];
   from: string;
   to: string;
 }
@@ -154,27 +154,6 @@ export interface OutlookParams {
   /** For api-sync-out: with what writing records takes. */
   records: boolean;
 }
-
-const SETTINGS: Record<StreamOption, ShownDifference['setting']> = {
-  subjects: 'subjects',
-  max_age: 'maxAge',
-  max_bytes: 'maxBytes',
-  max_msgs: 'maxMsgs',
-  max_msgs_per_subject: 'maxMsgsPerSubject',
-  max_msg_size: 'maxMsgSize',
-  duplicate_window: 'duplicateWindow',
-  compression: 'compression',
-  allow_atomic: 'allowAtomic',
-  allow_batched: 'allowBatched',
-  allow_direct: 'allowDirect',
-  retention: 'retention',
-  discard: 'discard',
-  storage: 'storage',
-  num_replicas: 'replicas',
-  deny_delete: 'denyDelete',
-  deny_purge: 'denyPurge',
-  allow_rollup_hdrs: 'allowRollup',
-};
 
 /** What deploying a node that provisions this stream would do. `asked` is an OutlookParams in JSON. */
 export async function streamOutlook(
@@ -203,5 +182,5 @@ export async function streamOutlook(
 }
 
 function forForm({ option, from, to }: Difference): ShownDifference {
-  return { setting: SETTINGS[option], from, to };
+  return { setting: SETTING_OF[option], from, to };
 }

@@ -3,7 +3,13 @@ import { jsApi } from '../server/api';
 import { ApiCode, JetStreamError } from '../server/errors';
 import type { NatsConnection } from '../server/nats';
 import { serverAtLeast, streamInfo, type StreamConfig } from './stream';
-import { planStream, type Difference, type StreamOption, type StreamPlan } from './stream-changes';
+import {
+  planStream,
+  SETTING_OF,
+  type Difference,
+  type StreamOption,
+  type StreamPlan,
+} from './stream-changes';
 import { labelOf, say } from '../../shared/say';
 
 export interface Provisioned {
@@ -14,29 +20,7 @@ export interface Provisioned {
   warnings: string[];
 }
 
-/** Of which setting each is. */
-const SETTINGS: Record<StreamOption, string> = {
-  subjects: 'subjects',
-  max_age: 'maxAge',
-  max_bytes: 'maxBytes',
-  max_msgs: 'maxMsgs',
-  max_msgs_per_subject: 'maxMsgsPerSubject',
-  max_msg_size: 'maxMsgSize',
-  duplicate_window: 'duplicateWindow',
-  compression: 'compression',
-  allow_atomic: 'allowAtomic',
-  allow_batched: 'allowBatched',
-  allow_direct: 'allowDirect',
-  retention: 'retention',
-  discard: 'discard',
-  storage: 'storage',
-  num_replicas: 'replicas',
-  deny_delete: 'denyDelete',
-  deny_purge: 'denyPurge',
-  allow_rollup_hdrs: 'allowRollup',
-};
-
-const calledInForm = (option: StreamOption): string => labelOf('stream', SETTINGS[option]);
+const calledInForm = (option: StreamOption): string => labelOf('stream', SETTING_OF[option]);
 
 /** Others may change the stream at the same time: so often it is looked at again. */
 const ROUNDS = 5;

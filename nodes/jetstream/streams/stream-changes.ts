@@ -1,10 +1,33 @@
 import { formatDuration } from '../../shared/duration';
 import { formatSize } from '../../shared/size';
-import type { StreamConfig } from './stream';
+import type { StreamConfig, StreamFeatures } from './stream';
+import type { StoredStream } from './stream.settings';
 import { covers } from './subjects';
 
 /** What a node may ask of a stream; the name and what is not compared left out. */
 export type StreamOption = Exclude<keyof StreamConfig, 'name'>;
+
+/** Of which setting of a node each option is. */
+export const SETTING_OF: Record<StreamOption, keyof StoredStream | keyof StreamFeatures> = {
+  subjects: 'subjects',
+  max_age: 'maxAge',
+  max_bytes: 'maxBytes',
+  max_msgs: 'maxMsgs',
+  max_msgs_per_subject: 'maxMsgsPerSubject',
+  max_msg_size: 'maxMsgSize',
+  duplicate_window: 'duplicateWindow',
+  compression: 'compression',
+  allow_atomic: 'allowAtomic',
+  allow_batched: 'allowBatched',
+  allow_direct: 'allowDirect',
+  retention: 'retention',
+  discard: 'discard',
+  storage: 'storage',
+  num_replicas: 'replicas',
+  deny_delete: 'denyDelete',
+  deny_purge: 'denyPurge',
+  allow_rollup_hdrs: 'allowRollup',
+};
 
 /** One option in words: durations as "1h", sizes as "2GiB", lists by commas; empty for no limit. */
 export interface Difference {
