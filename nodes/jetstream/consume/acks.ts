@@ -180,7 +180,7 @@ export class Acks {
     this.trying ??= setTimeout(() => {
       void this.isTaken().then((taken) => {
         this.trying = undefined;
-        if (!taken) return this.tryAgain();
+        if (!taken || this.closed) return this.tryAgain();
         this.refusedReply = undefined;
         this.repeat();
         this.granted();
@@ -194,7 +194,11 @@ export class Acks {
     const reply = this.refusedReply;
     if (!nc || nc.isClosed() || this.interrupted || reply === undefined) return false;
     const before = this.refusals;
-    nc.publish(reply, this.unconfirmed.latest().get(reply) ?? PROGRESS);
+    try {
+      nc.publish(reply, this.unconfirmed.latest().get(reply) ?? PROGRESS);
+    } catch {
+      return false; // It is being closed.
+    }
     return (await wasRead(nc)) && this.refusals === before;
   }
 }

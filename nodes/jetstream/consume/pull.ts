@@ -67,8 +67,8 @@ export class Pull {
   private silences = 0;
   /** The server has answered since the last (re)start. */
   private served = false;
-  /** The last request that may have been refused. */
-  private refusedUntil = 0;
+  /** The last request that may have been refused; they count from 1, and what belongs to none is 0. */
+  private refusedUntil = -1;
   private largestBatch = Number.MAX_SAFE_INTEGER;
   /** The bytes that one request may ask for, by what the durable allows. */
   private largestBytes = Infinity;

@@ -43,6 +43,8 @@ describe('acknowledgements', () => {
     await new Promise((resolve) => setImmediate(resolve));
     await nc.flush();
     await server.flush();
+    // What was asked whether it was read is known to be a turn after the answer.
+    for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
     return arrived.splice(0);
   }
 
@@ -69,6 +71,43 @@ describe('acknowledgements', () => {
     await heard();
     acks.repeat();
     assert.deepEqual(await heard(), []);
+  });
+
+  describe('refused for want of a right', () => {
+    let granted: number;
+    beforeEach(() => {
+      granted = 0;
+      acks = new Acks(
+        () => open,
+        () => granted++,
+      );
+    });
+
+    /** What was tried again two seconds later has come to an end. */
+    async function tried(): Promise<void> {
+      mock.timers.tick(2_000);
+      for (let turn = 0; turn < 3; turn++) {
+        await nc.flush();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+
+    test('it is kept, and said again when the server takes such words', async () => {
+      acks.nak('ack.1', 1_500);
+      acks.refused('ack.1');
+      await heard();
+      await tried();
+      assert.deepEqual(new Set(await heard()), new Set(['1 -NAK {"delay":1500000000}']));
+      assert.equal(granted, 1);
+    });
+
+    test('nothing is said of it once the node is stopped', async () => {
+      acks.refused('ack.1');
+      mock.timers.tick(2_000);
+      await acks.settle();
+      await tried();
+      assert.equal(granted, 0);
+    });
   });
 
   test('what it has not read is sent again after a reconnect, until it has', async () => {
