@@ -28,6 +28,8 @@ const ACCEPTED: Record<string, string> = {
 export type Scorecard = Record<string, { test?: boolean; [found: string]: unknown }>;
 
 const run = promisify(execFile);
+/** Milliseconds for each command: a registry that doesn't answer must not hold CI up. */
+const timeout = 300_000;
 const root = join(__dirname, '..');
 
 /** The rules that aren't true, in words, and of these those that must be. Fails where a rule has no verdict. */
@@ -66,7 +68,11 @@ async function main(): Promise<void> {
       ...['--path', join(folder.path, 'package'), '--output', output],
     ],
     // It reads its variables as npm once did, and sends what is for https to a proxy in the clear.
-    { cwd: folder.path, env: { HOME: folder.path, npm_registry: answers.url, https_proxy: answers.url } },
+    {
+      timeout,
+      cwd: folder.path,
+      env: { HOME: folder.path, npm_registry: answers.url, https_proxy: answers.url },
+    },
   );
   answers.close();
   console.log(`${stdout}${stderr}`.trim());
@@ -128,7 +134,7 @@ async function askNpm(name: string): Promise<unknown> {
 }
 
 async function npm(args: string[], cwd = root): Promise<string> {
-  return (await run('npm', args, { cwd, maxBuffer: 2 ** 26 })).stdout;
+  return (await run('npm', args, { timeout, cwd, maxBuffer: 2 ** 26 })).stdout;
 }
 
 if (require.main === module)
